@@ -1,0 +1,5 @@
+"""See README."""
+
+from runtime import _siblings
+
+_siblings.check("runtime", "training", "export")

@@ -1,0 +1,167 @@
+"""What a model eats and gives, carried inside the model file.
+
+The card is the only place where facts about a model live: the runtime reads it, the export writes
+it. In ONNX it is JSON under `metadata_props["impasto.card"]`; formats that cannot carry metadata
+have it beside them as `<file>.card.json`.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from .errors import CardMismatch
+
+KEY = "impasto.card"
+FORMAT = 1
+
+Role = Literal["image", "style", "code", "scalar", "state"]
+Layout = Literal["NCHW", "NHWC"]
+Dtype = Literal["float32", "float16", "uint8"]
+Colors = Literal["RGB", "BGR"]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One input or output of a graph.
+
+    Attributes:
+        name: name of the graph's input or output.
+        role: "image" (the frame), "style" (a style picture), "code" (a style vector), "scalar" (a
+            knob such as strength), "state" (carried from frame to frame, zeroed by reset).
+        shape: one entry per axis; a name means free ("N", "H", "W"), a number means fixed.
+        dtype: element type of the tensor.
+        layout: order of the axes of picture-like ports.
+        colors: order of the color channels of picture-like ports.
+        low, high: value range of the tensor: 0..1 for our float graphs, 0..255 for bytes.
+        default: value of a scalar port, or of every element of a code port, when none is given.
+        companion: for a code port, the file (beside this one) whose graph makes it from a style.
+    """
+
+    name: str
+    role: Role = "image"
+    shape: tuple[int | str, ...] = ("N", 3, "H", "W")
+    dtype: Dtype = "float32"
+    layout: Layout = "NCHW"
+    colors: Colors = "RGB"
+    low: float = 0.0
+    high: float = 1.0
+    default: float | None = None
+    companion: str | None = None
+
+    def __post_init__(self) -> None:
+        for value, kind, what in (
+            (self.role, Role, "role"),
+            (self.layout, Layout, "layout"),
+            (self.dtype, Dtype, "dtype"),
+            (self.colors, Colors, "colors"),
+        ):
+            if value not in get_args(kind):
+                allowed = ", ".join(get_args(kind))
+                raise CardMismatch(
+                    f'port "{self.name}": {what} is "{value}", allowed are {allowed}'
+                )
+        if not self.low < self.high:
+            raise CardMismatch(f'port "{self.name}": range {self.low}..{self.high} is empty')
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Everything a runtime must know to run a model, and a person to trust it.
+
+    Attributes:
+        name: short name, as typed after `--model`.
+        method: how it was made: "perceptual", "adain", "wct", "cyclegan", "pix2pix", "foreign".
+        inputs, outputs: ports, in graph order.
+        multiple_of: height and width must be multiples of this; the runtime pads and crops.
+        minimum: smallest height and width the graph accepts.
+        overlap: pixels of context a tile needs on each side (half the receptive field).
+        target: what the file is for: "onnx", "ort", "openvino", ...
+        precision: "fp32", "fp16", "int8".
+        network: name and configuration of the network, enough to rebuild it.
+        normalization: "instance" if the output depends on whole-picture statistics, else "none".
+        recipe: the resolved training recipe.
+        checkpoint_sha256: of the checkpoint it was exported from.
+        style: title, artist, license and source of the style picture.
+        license: license of the weights.
+        parity: result of the check against the source (`max_abs`, `psnr_db`, ...).
+        format: version of this card's layout.
+    """
+
+    name: str
+    method: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    multiple_of: int = 1
+    minimum: int = 1
+    overlap: int = 0
+    target: str = "onnx"
+    precision: str = "fp32"
+    network: dict[str, Any] = field(default_factory=dict)
+    normalization: Literal["instance", "none"] = "none"
+    recipe: dict[str, Any] = field(default_factory=dict)
+    checkpoint_sha256: str = ""
+    style: dict[str, str] = field(default_factory=dict)
+    license: str = ""
+    parity: dict[str, float] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """One line of JSON; `from_json` gives the same card back."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str, where: str = "the model") -> "ModelCard":
+        """Read a card.
+
+        Args:
+            text: what `to_json` wrote.
+            where: the file it came from, named in error messages.
+
+        Raises:
+            CardMismatch: not JSON, a newer format, or a field missing or unknown.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise CardMismatch(f"the card in {where} is not JSON ({error})") from None
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            found = data.get("format") if isinstance(data, dict) else type(data).__name__
+            raise CardMismatch(
+                f"the card in {where} has format {found}, this version reads {FORMAT}; "
+                "use the release that made the model, or export it again"
+            )
+        try:
+            for side in ("inputs", "outputs"):
+                data[side] = tuple(
+                    Port(**{**port, "shape": tuple(port["shape"])}) for port in data[side]
+                )
+            return ModelCard(**data)
+        except (TypeError, KeyError) as error:
+            raise CardMismatch(f"the card in {where} is damaged: {error}") from None
+
+    def port(self, role: Role) -> Port:
+        """The first input port of this role. Raises CardMismatch when there is none."""
+        for candidate in self.inputs:
+            if candidate.role == role:
+                return candidate
+        roles = ", ".join(p.role for p in self.inputs)
+        raise CardMismatch(f'model "{self.name}" has no "{role}" input (it has: {roles})')
+
+    def with_parity(self, **figures: float) -> "ModelCard":
+        """The same card with measured figures added."""
+        return replace(self, parity={**self.parity, **figures})
+
+
+def image_metadata(card: ModelCard) -> dict[str, str]:
+    """The standard ONNX `Image.*` metadata for the card's image input (ONNX MetadataProps.md)."""
+    port = card.port("image")
+    ranges = {
+        (0.0, 255.0): "NominalRange_0_255",
+        (0.0, 1.0): "Normalized_0_1",
+        (-1.0, 1.0): "Normalized_1_1",
+    }
+    return {
+        "Image.BitmapPixelFormat": "Rgb8" if port.colors == "RGB" else "Bgr8",
+        "Image.ColorSpaceGamma": "SRGB",
+        "Image.NominalPixelRange": ranges.get((port.low, port.high), "NominalRange_0_255"),
+    }
