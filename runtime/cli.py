@@ -1,0 +1,211 @@
+"""What all commands share: flags, exit codes, progress, and how a size or a model is written.
+
+A command is a module with `build_parser()`, `run(args) -> int` and
+`main(argv=None) -> int: return run_command(lambda: run(build_parser().parse_args(argv)))`.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from . import engines, plugins
+from .errors import FAILED, INTERRUPTED, OutputExists, StyleError, UsageError
+
+# A bar is repainted at most this often; more would only cost time.
+BAR_SECONDS = 0.1
+# Without a terminal one plain line this often: readable in a log, alive for a watcher.
+LINE_SECONDS = 5.0
+# Work shorter than this shows no progress at all.
+QUIET_SECONDS = 2.0
+
+
+def add_common_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of image, video and webcam: model, engine, device, and how to report."""
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="FILE[:WEIGHT]",
+        required=True,
+        help="model file or name; repeat with weights to mix (a.onnx:0.6 b.onnx:0.4)",
+    )
+    known = ["auto", *plugins.names(engines)]
+    parser.add_argument("--engine", choices=known, default="auto", help="default: auto")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto takes a GPU if one really works; cuda fails if it does not (default: auto)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
+    parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
+
+
+def run_command(main: Callable[[], int]) -> int:
+    """Run a command; turn errors made for people into one line and the right exit code."""
+    try:
+        return main()
+    except StyleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our stdout went away (`| head`): nothing left to say, and nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except MemoryError:
+        print("error: not enough memory; use --size or --tile auto", file=sys.stderr)
+        return FAILED
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """One JSON object, on one line of stdout."""
+    print(json.dumps(data), flush=True)
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """One line of human text on stderr."""
+    if not quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read "1280x720" as (width, height); usable as an argparse type."""
+    match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
+    if match is None or not all(int(part) for part in match.groups()):
+        raise argparse.ArgumentTypeError(f'size "{text}" is not WIDTHxHEIGHT, for example 1280x720')
+    return int(match[1]), int(match[2])
+
+
+def parse_fraction(text: str) -> float:
+    """A number in 0..1; usable as an argparse type."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number from 0 to 1')
+    return value
+
+
+def parse_models(text: str) -> tuple[str, float]:
+    """Read "a.onnx:0.6" as ("a.onnx", 0.6); without a weight 1.0. A drive letter is no weight."""
+    name, colon, tail = text.rpartition(":")
+    try:
+        weight = float(tail) if colon else 1.0
+    except ValueError:
+        return text, 1.0
+    if not colon:
+        return text, 1.0
+    if not name or not 0.0 < weight < float("inf"):
+        raise UsageError(f'model "{text}": the weight must be a number above 0, as in a.onnx:0.6')
+    return name, weight
+
+
+def check_output(path: Path, *, overwrite: bool) -> Path:
+    """Return `path` if a file may be written there; make its folder.
+
+    Raises:
+        OutputExists: it exists and `overwrite` is not set.
+        UsageError: it is a folder, or its folder cannot be made or written.
+    """
+    if path.is_dir():
+        raise UsageError(f'output "{path}" is a folder; give a file name')
+    if path.exists() and not overwrite:
+        raise OutputExists(f'output "{path}" exists; use another name or --overwrite')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f'cannot make the folder "{path.parent}": {error.strerror}') from None
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f'output folder "{path.parent}" is not writable')
+    return path
+
+
+class Progress:
+    """How far the work is, on stderr: a bar on a terminal, else a plain line every few seconds.
+
+    Nothing appears in the first two seconds, so short work stays silent.
+    """
+
+    def __init__(
+        self,
+        total: int | None,
+        unit: str = "frames",
+        *,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._total = total
+        self._unit = unit
+        self._quiet = quiet
+        self._stream = stream or sys.stderr
+        self._bar = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._start = time.monotonic()
+        self._shown = self._start
+        self._width = 0
+        self.count = 0
+
+    def update(self, step: int = 1, note: str = "") -> None:
+        """Count `step` more done; repaint if it is time."""
+        self.count += step
+        now = time.monotonic()
+        pause = BAR_SECONDS if self._bar else LINE_SECONDS
+        if self._quiet or now - self._start < QUIET_SECONDS or now - self._shown < pause:
+            return
+        self._shown = now
+        self._paint(self._text(now - self._start, note))
+
+    def close(self) -> None:
+        """Clear the bar; may be called twice."""
+        if self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
+            self._width = 0
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _text(self, seconds: float, note: str) -> str:
+        rate = self.count / seconds if seconds > 0 else 0.0
+        parts = [f"{self.count} {self._unit}"]
+        if self._total:
+            parts = [f"{self.count}/{self._total} {self._unit}"]
+            parts.append(f"{100 * self.count // self._total} %")
+        parts.append(f"{rate:.1f}/s")
+        if self._total and rate > 0:
+            parts.append(f"ETA {clock((self._total - self.count) / rate)}")
+        return "  ".join([*parts, note] if note else parts)
+
+    def _paint(self, text: str) -> None:
+        if not self._bar:
+            print(text, file=self._stream, flush=True)
+            return
+        if self._total:
+            filled = min(20, 20 * self.count // self._total)
+            text = f"[{'#' * filled}{'.' * (20 - filled)}] {text}"
+        self._stream.write("\r" + text.ljust(self._width))
+        self._stream.flush()
+        self._width = len(text)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, seconds_left = divmod(rest, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{seconds_left:02}"
+    return f"{minutes}:{seconds_left:02}"

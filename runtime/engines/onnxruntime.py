@@ -1,0 +1,172 @@
+"""ONNX Runtime: the default engine, on the CPU or an NVIDIA GPU.
+
+`get_available_providers()` lists CUDA whenever the GPU wheel is installed, with or without a GPU,
+and a session that cannot have it falls back to the CPU without an error. So what was asked for is
+compared with what the finished session says it runs on.
+"""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
+from . import TensorInfo
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+# ONNX type names of the element types our models use, and their numpy names.
+DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+# Only fatal messages: failures come back as exceptions, and everything else would be a banner
+# between a user's result and `--json`.
+SILENT = 4
+
+
+class OnnxRuntimeEngine:
+    """One `InferenceSession`; see `runtime.engines.Engine` for the contract."""
+
+    def __init__(self, session: Any, device: str) -> None:
+        self._session = session
+        self.device = device
+        self.inputs = tuple(_info(value) for value in session.get_inputs())
+        self.outputs = tuple(_info(value) for value in session.get_outputs())
+        self.metadata = dict(session.get_modelmeta().custom_metadata_map)
+
+    @staticmethod
+    def open(
+        model: Path | bytes, device: str = "auto", threads: int | None = None
+    ) -> "OnnxRuntimeEngine":
+        """Load a model; see `runtime.engines.EnginePlugin.open`."""
+        ort = _library()
+        providers = _providers(ort, device)
+        source = model if isinstance(model, bytes) else str(model)
+        session = _create(ort, source, providers, threads, _name(model))
+        active = session.get_providers()[0]
+        wanted = providers[0][0] if isinstance(providers[0], tuple) else providers[0]
+        if device.startswith("cuda") and active != CUDA:
+            raise EngineUnavailable(
+                f'--device {device}: ONNX Runtime fell back to "{active}"; its CUDA and cuDNN '
+                "libraries, or a GPU, are missing. Install impasto[gpu] with a current driver, "
+                "or use --device cpu"
+            )
+        gpu = active == CUDA and wanted == CUDA
+        number = device.partition(":")[2] or "0"
+        return OnnxRuntimeEngine(session, f"cuda:{number}" if gpu else "cpu")
+
+    def run(
+        self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """All outputs (or those named) for these inputs."""
+        if self._session is None:
+            raise ValueError("this engine was closed")
+        names = list(outputs) if outputs is not None else [value.name for value in self.outputs]
+        try:
+            results = self._session.run(names, feeds)
+        except Exception as error:  # ORT raises a dozen classes without a common base
+            raise _run_error(error, feeds) from None
+        return dict(zip(names, results, strict=True))
+
+    def close(self) -> None:
+        """Free the session; may be called twice."""
+        self._session = None
+
+
+PLUGIN = OnnxRuntimeEngine
+
+
+def _library() -> Any:
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        raise EngineUnavailable(
+            "ONNX Runtime is not installed: pip install onnxruntime (CPU) "
+            "or pip install onnxruntime-gpu (NVIDIA)"
+        ) from None
+    if not hasattr(ort, "InferenceSession"):
+        # What is left after one of the two wheels was uninstalled over the other.
+        raise EngineUnavailable(
+            "ONNX Runtime is damaged (two of its wheels overwrote each other): pip uninstall "
+            "onnxruntime onnxruntime-gpu, then install one of them"
+        )
+    ort.set_default_logger_severity(SILENT)  # pyright: ignore[reportAttributeAccessIssue]
+    return ort
+
+
+def _providers(ort: Any, device: str) -> list[Any]:
+    """The execution providers to ask for, best first."""
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (number and not number.isdigit()):
+        raise UsageError(f'device "{device}" is unknown, allowed are auto, cpu, cuda, cuda:1, ...')
+    has_cuda = CUDA in ort.get_available_providers()
+    if kind == "cuda" and not has_cuda:
+        raise EngineUnavailable(
+            f"--device {device}: this ONNX Runtime has no CUDA support (it has: "
+            f"{', '.join(ort.get_available_providers())}); pip uninstall onnxruntime, then "
+            "pip install onnxruntime-gpu, or use --device cpu"
+        )
+    if kind == "cpu" or not has_cuda:
+        return [CPU]
+    if hasattr(ort, "preload_dlls"):
+        # Finds cuBLAS and cuDNN in NVIDIA's pip wheels, which the dynamic linker does not search.
+        with _silence():
+            ort.preload_dlls()
+    return [(CUDA, {"device_id": int(number or 0)}), CPU]
+
+
+def _create(
+    ort: Any, source: str | bytes, providers: list[Any], threads: int | None, name: str
+) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = SILENT
+    if threads:
+        options.intra_op_num_threads = threads
+    try:
+        with _silence():
+            return ort.InferenceSession(source, options, providers=providers)
+    except Exception as error:  # ORT raises a dozen classes without a common base
+        reason = " ".join(str(error).split())
+        raise CardMismatch(
+            f"{name} is not a model ONNX Runtime can load (truncated, damaged, or another kind "
+            f"of file): {reason[:200]}"
+        ) from None
+
+
+def _name(model: Path | bytes) -> str:
+    return "the given data" if isinstance(model, bytes) else f'"{model}"'
+
+
+def _info(value: Any) -> TensorInfo:
+    shape = tuple(
+        axis if isinstance(axis, int) and axis > 0 else str(axis or "") for axis in value.shape
+    )
+    return TensorInfo(value.name, shape, DTYPES.get(value.type) or str(value.type))
+
+
+def _run_error(error: Exception, feeds: dict[str, np.ndarray]) -> StyleError:
+    text = " ".join(str(error).split())
+    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
+    if "allocate" in text or "bad_alloc" in text or "out of memory" in text.lower():
+        return StyleError(
+            f"not enough memory for {shapes}; pictures can be tiled (--tile auto), "
+            "or made smaller with --size"
+        )
+    return StyleError(f"the model failed on {shapes}: {text[:300]}")
+
+
+@contextlib.contextmanager
+def _silence():
+    """Swallow what ONNX Runtime prints on stdout ("EP Error" banners) while it makes a session."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
