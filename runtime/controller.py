@@ -1,0 +1,267 @@
+"""Holds a frame rate: picks the working size, the model variant and whether every second frame
+is carried by the stabilizer instead of the network.
+
+Pure arithmetic on what was measured during the last moments; no threads, no clock of its own.
+The ladder of choices is ordered from the best picture to the cheapest, and the controller takes the
+first one whose predicted cost fits. Going down is quick, going up is slow, and a step up that did
+not hold doubles the wait before the next try: so the size does not flicker.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+# Fractions of the frame's time budget. Above TOO_MUCH the rate is not held; a new choice must be
+# predicted below FITS, and a better one is tried only if predicted below ROOM: the gaps are the
+# hysteresis (predictions assume cost proportional to pixels, which is good to about 15 %).
+TOO_MUCH = 0.97
+FITS = 0.88
+ROOM = 0.78
+# Above twice the budget one measurement is enough to act, below that two windows in a row.
+URGENT = 2.0
+# Seconds of calm before a step up, and the longest that failed tries can make it.
+CALM_S = 3.0
+CALM_MAX_S = 60.0
+# Shorter side of the smallest working size while the network still runs on every frame, and when
+# it runs on every second one: below about 96 pixels no face is readable any more.
+FLOOR_PX = 240
+LAST_PX = 96
+# Linear steps between sizes: 2^(1/4) = 1.19 changes the cost by 1.41, wider than the hysteresis.
+STEP = 2 ** (1 / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One rung of the ladder.
+
+    Attributes:
+        width, height: working size in pixels, at which network and stabilizer run.
+        every: 1 = the network sees every frame, 2 = every second one.
+        variant: index into the variants of the current style, 0 = the best picture.
+    """
+
+    width: int
+    height: int
+    every: int = 1
+    variant: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Pixels per frame."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was seen during the last half second or so.
+
+    Attributes:
+        seconds: how long it was.
+        styled_ms: mean time of one run of the network (scaling and blending included).
+        per_frame_ms: mean time per frame of each other stage that grows with the working size.
+        fixed_ms: mean time per frame of stages that do not (capture, display).
+        arrived, shown: frames the source delivered, and frames that reached the screen.
+    """
+
+    seconds: float
+    styled_ms: float
+    per_frame_ms: dict[str, float] = field(default_factory=dict)
+    fixed_ms: dict[str, float] = field(default_factory=dict)
+    arrived: int = 0
+    shown: int = 0
+
+
+def ladder(
+    width: int, height: int, *, variants: int = 1, multiple_of: int = 1, every_second: bool = True
+) -> list[Choice]:
+    """All choices for a source of this size, best picture first.
+
+    Full size down to half size with the best variant, then the same with each faster variant, then
+    the smaller sizes with the fastest one, and at the end every second frame.
+
+    Args:
+        multiple_of: sides are rounded to this, so that the network needs no padding.
+        every_second: False where no stabilizer can carry the picture over a skipped frame.
+    """
+    scales = _scales(min(width, height), LAST_PX)
+    # The smallest size for the network on every frame; a source below FLOOR_PX is used whole.
+    floor = min([s for s in scales if s * min(width, height) >= FLOOR_PX] or [1.0])
+    single = [s for s in scales if s >= floor or not every_second]
+    fast = variants - 1
+    plan = [(s, 1, variant) for variant in range(variants) for s in single if s >= 0.5]
+    plan += [(s, 1, fast) for s in single if s < 0.5]
+    if every_second:
+        plan += [(s, 2, fast) for s in scales if s <= floor]
+    found = []
+    for scale, every, variant in plan:
+        size = (width, height)
+        if scale < 1.0:
+            size = (_rounded(width * scale, multiple_of), _rounded(height * scale, multiple_of))
+        found.append(Choice(*size, every, variant))
+    return list(dict.fromkeys(found))
+
+
+def _scales(short: int, last: int) -> list[float]:
+    steps = max(0, math.floor(math.log(short / last, STEP))) if short > last else 0
+    return [STEP**-k for k in range(steps + 1)]
+
+
+def _rounded(length: float, multiple_of: int) -> int:
+    # Even at least: half-size color planes and virtual cameras want even sides.
+    unit = math.lcm(multiple_of, 2)
+    return max(unit, round(length / unit) * unit)
+
+
+class Controller:
+    """Chooses a rung of `rungs` so that `target_fps` holds.
+
+    Attributes:
+        choice: the current rung.
+        load: share of the frame's time that the bottleneck needs, 1.0 = just held.
+        held: False if even the cheapest rung does not hold the rate.
+    """
+
+    def __init__(
+        self, target_fps: float, rungs: Sequence[Choice], costs: Sequence[float] = (1.0,)
+    ) -> None:
+        """Start at the best rung.
+
+        Args:
+            target_fps: frames per second to hold.
+            rungs: from `ladder`.
+            costs: time per pixel of each variant relative to variant 0 (see `set_costs`).
+        """
+        self.target_fps = target_fps
+        self._rungs = list(rungs)
+        self._costs = list(costs)
+        self._at = 0
+        self._over = 0
+        self._calm = 0.0
+        self._patience = CALM_S
+        self._climbed_from: int | None = None
+        self.load = 0.0
+        self.held = True
+
+    @property
+    def choice(self) -> Choice:
+        """The rung in use."""
+        return self._rungs[self._at]
+
+    def set_costs(self, costs: Sequence[float]) -> None:
+        """Measured time per pixel of each variant, relative to variant 0."""
+        self._costs = list(costs)
+
+    def set_rungs(self, rungs: Sequence[Choice]) -> None:
+        """Another ladder (new style, other stabilizer); stays as near as possible to the size."""
+        now = self.choice
+        self._rungs = list(rungs)
+        self._at = min(
+            range(len(self._rungs)),
+            key=lambda k: (
+                abs(self._rungs[k].pixels - now.pixels),
+                self._rungs[k].every != now.every,
+                self._rungs[k].variant,
+            ),
+        )
+        self._forget()
+
+    def update(self, window: Window) -> bool:
+        """Judge the last moments; True if `choice` is now another one."""
+        self.load = self._load(window)
+        if self.load > TOO_MUCH:
+            return self._too_much(window)
+        self._over = 0
+        self.held = True
+        if self._climbed_from is not None:
+            self._climbed_from = None  # the last step up holds
+            self._patience = max(CALM_S, self._patience / 2)
+        self._calm += window.seconds
+        if self._calm < self._patience:
+            return False
+        better = self._first_that_fits(window, ROOM, before=self._at)
+        if better is None:
+            return False
+        self._climbed_from = self._at
+        return self._go(better)
+
+    def _too_much(self, window: Window) -> bool:
+        self._over += 1
+        self._calm = 0.0
+        if self._over < 2 and self.load < URGENT:
+            return False
+        if self._climbed_from is not None:  # the step up was a mistake: take it back, wait longer
+            back, self._climbed_from = self._climbed_from, None
+            self._patience = min(CALM_MAX_S, self._patience * 2)
+            if self._predicted(window, self._rungs[back]) <= TOO_MUCH:
+                return self._go(back)
+        fits = self._first_that_fits(window, FITS, before=len(self._rungs))
+        if fits is None or fits == self._at:
+            # Nothing is predicted to fit, or the measured load disagrees with the prediction for
+            # this very rung (other programs took the processor): one step down, then look again.
+            cheapest = self._cheapest(window)
+            fits = cheapest if fits is None else self._next_cheaper(window)
+        self.held = fits != self._at
+        return self._go(fits)
+
+    def _go(self, index: int) -> bool:
+        changed = index != self._at
+        self._at = index
+        if changed:
+            self._over = 0
+            self._calm = 0.0
+        return changed
+
+    def _forget(self) -> None:
+        self._over, self._calm, self._climbed_from = 0, 0.0, None
+
+    def _load(self, window: Window) -> float:
+        """The worse of two views: the slowest stage against the budget, and what was delivered
+        against what should have been (stages that share a processor are slower together than the
+        slowest one tells)."""
+        worst = self._predicted(window, self.choice)
+        wanted = min(self.target_fps * window.seconds, window.arrived)
+        # Fewer than 8 frames: one frame at the edge of the window would count as 12 % or more.
+        if wanted >= 8 and window.shown:
+            missed = wanted / window.shown
+            if missed > 1.07:
+                worst = max(worst, missed)
+        return worst
+
+    def _predicted(self, window: Window, rung: Choice) -> float:
+        """Load of the bottleneck stage at `rung`, from times measured at the current one."""
+        now = self.choice
+        pixels = rung.pixels / now.pixels
+        speed = self._cost(rung.variant) / self._cost(now.variant)
+        stages = [window.styled_ms * pixels * speed / rung.every]
+        stages += [ms * pixels for ms in window.per_frame_ms.values()]
+        stages += list(window.fixed_ms.values())
+        return max(stages) * self.target_fps / 1000.0
+
+    def _cost(self, variant: int) -> float:
+        return self._costs[variant] if variant < len(self._costs) else 1.0
+
+    def _scaled(self, window: Window, rung: Choice) -> float:
+        """Predicted load at `rung`; where the delivered rate is worse than the stages explain, the
+        prediction is scaled up by the same factor."""
+        explained = self._predicted(window, self.choice)
+        factor = self.load / explained if explained > 0 else 1.0
+        return self._predicted(window, rung) * max(1.0, factor)
+
+    def _first_that_fits(self, window: Window, limit: float, before: int) -> int | None:
+        for index in range(before):
+            if self._scaled(window, self._rungs[index]) <= limit:
+                return index
+        return None
+
+    def _cheapest(self, window: Window) -> int:
+        return min(
+            range(len(self._rungs)),
+            key=lambda k: (round(self._scaled(window, self._rungs[k]), 3), k),
+        )
+
+    def _next_cheaper(self, window: Window) -> int:
+        now = self._scaled(window, self.choice)
+        for index in range(self._at + 1, len(self._rungs)):
+            if self._scaled(window, self._rungs[index]) < now:
+                return index
+        return self._at
