@@ -1,0 +1,64 @@
+"""Stabilizers: what keeps the paint still between two frames, whatever the model.
+
+A stabilizer never needs to know the model: it sees the raw frame and the stylized one. One file is
+one stabilizer (`runtime.plugins.names` / `load` list and load them), each with one user control,
+`--stability 0..1`.
+
+Streams (webcam; files too) use the frame protocol, one frame at a time, in this order::
+
+    stabilizer = plugins.load(stabilizers, "live")(strength)
+    for frame in source:
+        given = stabilizer.prepare(frame.image)      # once per frame, before the network
+        if stabilizer.cut:                           # scene cut or new size found by prepare()
+            session.reset()                          # (only matters to recurrent models)
+        styled = session.stylize(given)
+        shown = stabilizer.step(frame.image, styled)
+
+A network that cannot keep up: show `skip(image)` for the frames it did not see. A result that comes
+back late, after newer frames were skipped, is still welcome: `step(its_image, styled)` and then
+`skip(newest_image)`: frames are only pictures to a stabilizer, going back by one is a small motion.
+
+Files use whole shots when the stabilizer offers it (`best` does; test with `hasattr`)::
+
+    for frame in stabilizer.process(source, session.stylize, on_cut=session.reset):
+        sink.write(frame)
+
+`process(frames, stylize, *, on_cut=None)` takes any iterable of `Frame` (consumed once, in order,
+from the calling thread) and is a generator of exactly as many `Frame`s in the same order, each with
+the time and index of its input and the stabilized picture. It reads ahead one chunk of a shot (at
+most `best.MAX_CHUNK` frames and about `best.MEMORY_BYTES` of pictures), so output comes in bursts;
+memory is bounded however long the clip is. `stylize` is called once per frame, in order. `on_cut`
+is called before the first frame of each new shot but the first. Close the generator (or let `for`
+end) to free it; an error raised by `frames` or `stylize` passes through unchanged, and nothing runs
+in other threads.
+"""
+
+from typing import Protocol
+
+from ..frame import Image
+
+
+class Stabilizer(Protocol):
+    """What every stabilizer offers; images are (H, W, 3) uint8 RGB and are never written to."""
+
+    cut: bool  # True when the last prepare() (or step() without one) started from nothing
+
+    def __init__(self, strength: float = 1.0):
+        """Take the one user control: 0 shows the network's frames as they are, 1 is calmest."""
+        ...
+
+    def prepare(self, image: Image) -> Image:
+        """Return the frame to give to the network: `image` with its sensor noise reduced."""
+        ...
+
+    def step(self, image: Image, styled: Image) -> Image:
+        """Return the stabilized output for this frame; `image` is the raw input frame."""
+        ...
+
+    def skip(self, image: Image) -> Image | None:
+        """Return the last output carried along to `image`; None when there is none to carry."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the past (seek, style change); cuts and new sizes are found without it."""
+        ...

@@ -1,0 +1,112 @@
+"""Motion between small gray pictures, and how far it can be trusted.
+
+Convention: a flow F from picture a to picture b says that pixel p of a is found at p + F(p) in b,
+in pixels, x first; sampling b there (backward warping) redraws a.
+"""
+
+import cv2
+import numpy as np
+
+from ..frame import Image
+
+# Longest side of the picture on which motion is estimated: 320x180 for 16:9. At half the resolution
+# of a 640x360 frame DIS loses about 0.2 px of accuracy and is four times cheaper.
+FLOW_WIDTH, FLOW_HEIGHT = 320, 240
+# DIS works on 8x8 patches over a pyramid; below this side it has no room.
+MIN_SIDE = 32
+# Residual (0..1) at which the gate exp(-(e / GATE)^4) has fallen to 1/e. Chosen on photo pans with
+# sensor noise 3/255, which leaves a residual of about 0.007 at flow resolution.
+GATE = 0.06
+# Flow below this many pixels is taken as the estimator's own noise and shrunk, see `shrink`.
+FLOW_NOISE_PX = 0.1
+# Mean HSV difference (0..255) above which two frames do not belong to one shot; PySceneDetect's
+# ContentDetector uses 27 by default and is best near 31 on its own benchmark.
+CUT_HSV = 30.0
+
+
+def check_strength(strength: float) -> float:
+    """Return `strength`, or raise ValueError when it is not within 0..1."""
+    if not 0.0 <= strength <= 1.0:
+        raise ValueError(f"stability is {strength}, allowed is 0 (off) to 1 (calmest)")
+    return float(strength)
+
+
+def flow_size(height: int, width: int) -> tuple[int, int]:
+    """(height, width) at which motion of a (height, width) frame is estimated."""
+    factor = min(1.0, FLOW_WIDTH / max(height, width), FLOW_HEIGHT / min(height, width))
+    return max(MIN_SIDE, round(height * factor)), max(MIN_SIDE, round(width * factor))
+
+
+def shrink_image(image: Image, size: tuple[int, int]) -> Image:
+    """Area-average `image` to `size` (height, width): (h, w, 3) uint8."""
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def to_gray(image: Image) -> np.ndarray:
+    """Luma of an RGB picture: (h, w) uint8."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+def grid(height: int, width: int) -> np.ndarray:
+    """(height, width, 2) float32: every pixel's own (x, y)."""
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return np.dstack([x, y])
+
+
+def open_dis(preset: str = "fast") -> cv2.DISOpticalFlow:
+    """OpenCV's dense inverse search; `preset` is "ultrafast", "fast" or "medium"."""
+    presets = {
+        "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+        "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
+        "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+    }
+    return cv2.DISOpticalFlow_create(presets[preset])
+
+
+def shrink(flow: np.ndarray, noise_px: float = FLOW_NOISE_PX) -> np.ndarray:
+    """Take the estimator's jitter out of small motions: F * |F|^2 / (|F|^2 + noise_px^2).
+
+    Used in a closed loop (the reference is what memory shows, not the previous frame), so the part
+    that is held back is not lost: it is still there, larger, at the next frame.
+    """
+    square = (flow * flow).sum(axis=2, keepdims=True)
+    return flow * (square / (square + noise_px * noise_px))
+
+
+def residual(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """5x5 mean of |a - b| of two gray pictures: (h, w) uint8."""
+    return cv2.boxFilter(cv2.absdiff(a, b), -1, (5, 5))
+
+
+def gate_table(scale: float = GATE) -> np.ndarray:
+    """256 weights 0..255 for `cv2.LUT`: 255 exp(-(e / scale)^4), e the residual in 0..1."""
+    e = np.arange(256) / 255.0
+    return np.round(255.0 * np.exp(-((e / scale) ** 4))).astype(np.uint8)
+
+
+def is_cut(small_a: Image, small_b: Image, threshold: float = CUT_HSV) -> bool:
+    """Whether two small RGB pictures of one size belong to different shots.
+
+    Mean absolute difference of hue (0..179, circular), saturation and value, averaged over the
+    three.
+    """
+    a = cv2.cvtColor(small_a, cv2.COLOR_RGB2HSV)
+    b = cv2.cvtColor(small_b, cv2.COLOR_RGB2HSV)
+    h, s, v, _ = cv2.mean(cv2.absdiff(a, b))
+    return (h + s + v) / 3.0 > threshold
+
+
+def brightness_gain(reference: np.ndarray, current: np.ndarray) -> float:
+    """Factor by which the camera or the light brightened everything: median of current/reference.
+
+    Over cells of 8x8 pixels that are not near black (> 16); a median, so an object that covers less
+    than half of the picture does not move it. Limited to 1/2..2; 1 below 1 % (noise).
+    """
+    size = (max(1, reference.shape[1] // 8), max(1, reference.shape[0] // 8))
+    a = cv2.resize(reference, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    b = cv2.resize(current, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    lit = (a > 16) & (b > 4) & (a < 250) & (b < 250)
+    if lit.sum() < 16:
+        return 1.0
+    gain = float(np.clip(np.median(b[lit] / a[lit]), 0.5, 2.0))
+    return gain if abs(gain - 1.0) > 0.01 else 1.0
