@@ -63,8 +63,8 @@ class Anchor:
         return self.offset((height, width))
 
     def offset(self, shape: tuple[int, int]) -> np.ndarray | None:
-        """The difference at full size, (H, W, 3) int16 in 0..255 units; None when it rounds to
-        0.""" if self._difference is None or np.abs(self._difference).max() < 0.5:
+        """The difference at full size, (H, W, 3) int16, 0..255 units; None when it rounds to 0."""
+        if self._difference is None or np.abs(self._difference).max() < 0.5:
             return None
         coarse = np.rint(self._difference).astype(np.int16)
         return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
