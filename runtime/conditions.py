@@ -21,7 +21,7 @@ class Conditions:
     def __init__(self, card: ModelCard, path: Path, engine: str, device: str) -> None:
         self._card = card
         self._folder = path.parent
-        self._open_with = {"engine": engine, "device": device}
+        self._engine, self._device = engine, device
         ports = card.inputs
         self._scalars = {port.name: port for port in ports if port.role == "scalar"}
         self._codes = [port for port in ports if port.role == "code"]
@@ -35,7 +35,9 @@ class Conditions:
             )
         self._memory: dict[str, np.ndarray] = {}
         self._size: tuple[int, int] = (0, 0)
+        # The style itself is kept beside its key, so that no other array can get its identity.
         self._style_key: Any = None
+        self._style_kept: Any = None
         self._style_feeds: dict[str, np.ndarray] = {}
         self._companions: dict[str, Any] = {}
 
@@ -96,7 +98,7 @@ class Conditions:
                 **{port.name: self._code(port, style, code) for port in self._codes},
                 **{port.name: _picture(port, self._one(style)) for port in self._styles},
             }
-            self._style_key = key
+            self._style_key, self._style_kept = key, style if style is not None else code
         return self._style_feeds
 
     def _code(self, port: Port, style: Any, code: Any) -> np.ndarray:
@@ -115,7 +117,9 @@ class Conditions:
         """Run the companion graph on a style picture."""
         name = port.companion or ""
         if name not in self._companions:
-            self._companions[name] = _open_companion(self._folder / name, self._open_with)
+            self._companions[name] = _open_companion(
+                self._folder / name, self._engine, self._device
+            )
         engine, card = self._companions[name]
         image = next((p for p in card.inputs if p.role in ("style", "image")), None)
         if image is None:
@@ -125,7 +129,8 @@ class Conditions:
         if fixed is not None:
             pixels = arrays.resize(pixels, *fixed)
         else:
-            size = arrays.padded_size(*pixels.shape[:2], card.multiple_of, card.minimum)
+            height, width = pixels.shape[:2]
+            size = arrays.padded_size(height, width, card.multiple_of, card.minimum)
             pixels = arrays.resize(pixels, *size)
         results = engine.run({image.name: arrays.to_tensor(pixels, image)})
         if port.name in results:
@@ -166,13 +171,13 @@ def _key(style: Any) -> Any:
     return str(style)
 
 
-def _open_companion(path: Path, open_with: dict[str, str]) -> tuple[Any, ModelCard]:
+def _open_companion(path: Path, engine_name: str, device: str) -> tuple[Any, ModelCard]:
     from .card import KEY
     from .engines import open_model
 
     if not path.is_file():
         raise CardMismatch(f'the companion "{path.name}" is missing: it belongs beside the model')
-    engine = open_model(path, **open_with)
+    engine = open_model(path, engine_name, device)
     text = engine.metadata.get(KEY)
     if text is None:
         raise CardMismatch(f'the companion "{path.name}" has no card; export it again')
