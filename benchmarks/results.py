@@ -1,6 +1,6 @@
 """One layout for every result file: what was run, where, and rows of labels and numbers.
 
-    {"schema": "impasto.benchmark", "version": 1, "kind": "latency", "created": "2026-11-20T14:20:00Z",
+    {"schema": "impasto.benchmark", "version": 1, "kind": "latency", "created": "2026-11-20T...",
      "command": "python -m benchmarks.latency ...", "environment": {...}, "settings": {...},
      "thermometer": {...} or null, "rows": [{"id": "...", "labels": {...}, "metrics": {...}}]}
 
@@ -10,6 +10,7 @@ end in their unit (`_ms _fps _mib _px _percent _gops`). `benchmarks.report` read
 
 import json
 import os
+import re
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -183,13 +184,30 @@ def write(path: Path, data: dict[str, Any], overwrite: bool = False) -> Path:
         raise OutputExists(f"{path} exists; give another --output, or --overwrite to replace it")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    partial.write_text(dumps(data), encoding="utf-8")
     partial.replace(path)
     return path
 
 
+def dumps(data: dict[str, Any]) -> str:
+    """JSON with one line per row and per reading, so that a diff shows which numbers changed."""
+    lines: list[str] = []
+
+    def line(value: Any) -> str:
+        lines.append(json.dumps(value, ensure_ascii=False, allow_nan=False))
+        return f"\0{len(lines) - 1}\0"
+
+    shown = {**data, "rows": [line(item) for item in data["rows"]]}
+    if data.get("thermometer"):
+        heat = data["thermometer"]
+        shown["thermometer"] = {**heat, "readings": [line(item) for item in heat["readings"]]}
+    text = json.dumps(shown, indent=1, ensure_ascii=False, allow_nan=False)
+    # Two passes, because indented and compact parts cannot be mixed in one call of `json.dumps`.
+    return re.sub(r'"\\u0000(\d+)\\u0000"', lambda found: lines[int(found[1])], text) + "\n"
+
+
 def _repeated(data: dict[str, Any]) -> list[str]:
-    ids = [item.get("id") for item in data.get("rows", ()) if isinstance(item, dict)]
+    ids = [str(item.get("id")) for item in data.get("rows", ()) if isinstance(item, dict)]
     return [
         f'two rows are called "{name}"' for name in sorted({i for i in ids if ids.count(i) > 1})
     ]
@@ -198,7 +216,7 @@ def _repeated(data: dict[str, Any]) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """A validated result file. Raises UsageError naming the first thing that is wrong with it."""
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(
             f"no result file {path}; make one with python -m benchmarks.latency"

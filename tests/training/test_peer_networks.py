@@ -1,4 +1,4 @@
-"""The peers' networks have the published sizes: a benchmark against anything else would be empty."""
+"""The peers' networks have the published sizes, or a comparison would mean nothing."""
 
 import pytest
 import torch
