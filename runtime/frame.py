@@ -18,11 +18,14 @@ class Frame:
         time: seconds since the start of the stream, exact (`pts * time_base`); for live sources
             seconds of a monotonic clock since the source was opened.
         index: 0-based position in the stream (of the frames the source delivered).
+        duration: seconds this frame is shown, exact, if the source says so. The next frame's time
+            wins; this one decides how long the last frame stays.
     """
 
     image: Image
     time: Fraction
     index: int
+    duration: Fraction | None = None
 
 
 def check_image(image: Image) -> Image:

@@ -1,0 +1,274 @@
+"""Video files of every kind FFmpeg reads, frame by frame, with exact times.
+
+What is damaged is reported, never hidden: `damage` counts frames the decoder had to conceal, packets
+it could not use at all and times that had to be repaired; with `strict` the first one is an error.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..color import SDR, Colors, Converter, colors_of
+from ..errors import SourceError, UsageError
+from ..frame import Frame, Image
+from . import SourceInfo
+from . import _container as containers
+from ._times import UNORDERED, Clock
+
+PICTURES = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".exr"}
+)
+# A clip whose last frame ends this much before its container says is called cut short; shorter gaps
+# are normal, because the container's duration is that of its longest stream.
+EARLY = Fraction(1)
+OUTPUT_CORRUPT = 1 << 3  # AV_CODEC_FLAG_OUTPUT_CORRUPT: give damaged frames out, marked
+
+
+class FileSource:
+    """A clip as a source of frames.
+
+    Args:
+        spec: path of the file.
+        stream: index of the video stream; None lets the rule of ffmpeg choose.
+        strict: refuse damage instead of counting it.
+        hdr: "tonemap" brings HDR to ordinary range, "refuse" raises.
+        after: continue behind this frame (its index and time) instead of at the beginning.
+        seek: find that place by seeking; False decodes everything before it again, which damaged
+            clips need to come out the same.
+
+    Attributes:
+        info: size after rotation, nominal rate, number of frames.
+        clip: what an output must know to look like this clip.
+        damage: Counter of "concealed", "skipped", "missing", "repaired times", "resized".
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        stream: int | None = None,
+        strict: bool = False,
+        hdr: str = "tonemap",
+        after: tuple[int, Fraction] | None = None,
+        seek: bool = True,
+    ) -> None:
+        if hdr not in ("tonemap", "refuse"):
+            raise UsageError(f'hdr is "{hdr}", allowed are tonemap, refuse')
+        self.name = Path(spec).name
+        self.damage: Counter[str] = Counter()
+        self._spec, self._wanted, self._strict, self._hdr = spec, stream, strict, hdr
+        self._after, self._seek = after, seek
+        self._converter = Converter()
+        self._resolved: dict[Colors, Colors] = {}
+        self._closed = False
+        self._container = self._open()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        """True for existing files that are not pictures."""
+        path = Path(spec)
+        return path.is_file() and path.suffix.lower() not in PICTURES
+
+    def _open(self) -> Any:
+        return containers.open_container(Path(self._spec), self._spec)
+
+    def _path(self) -> Path | None:
+        return Path(self._spec)
+
+    def _begin(self) -> None:
+        """Choose the stream, decode its first frame, describe the clip."""
+        video = containers.choose_stream(self._container, self._wanted, self._spec)
+        self._stream = video
+        video.thread_type = "AUTO"
+        video.codec_context.flags |= OUTPUT_CORRUPT
+        if self._strict:
+            video.codec_context.options = {"err_detect": "explode"}
+        rate = containers.guess_rate(video)
+        self._clock = Clock(_fraction(video.time_base), rate, self._lookahead())
+        self._frames = self._clock.assign(self._decode())
+        self._first = next(self._frames, None)
+        if self._first is None:
+            raise SourceError(f'"{self._spec}" has no frame that can be decoded')
+        frame = self._first[0]
+        self.clip = containers.describe(self._container, video, frame, self._path())
+        if self.clip.colors.hdr:
+            self._plan_hdr()
+        height, width = frame.height, frame.width
+        if self.clip.orientation[0]:
+            height, width = width, height
+        number = video.frames or None
+        if number is None and rate and self.clip.end:
+            number = round((self.clip.end - self._time(self._first[1])) * rate)
+        self.info = SourceInfo(self.name, width, height, rate, number)
+
+    def _lookahead(self) -> int:
+        if self._container.format.name not in UNORDERED:
+            return 0
+        return int(self._stream.codec_context.reorder_depth) + 2
+
+    def _plan_hdr(self) -> None:
+        kind = "PQ (HDR10)" if self.clip.colors.transfer == 16 else "HLG"
+        if self._hdr == "refuse":
+            raise SourceError(
+                f'"{self._spec}" is {kind} high dynamic range; use --hdr tonemap, or convert it'
+            )
+        note = f"{kind} high dynamic range is tone-mapped to BT.709"
+        self.clip = replace(self.clip, tagged=SDR, notes=[*self.clip.notes, note])
+
+    def _decode(self) -> Iterator[Any]:
+        """Decoded frames in presentation order; damage is counted, or raised when strict."""
+        import av
+
+        packets = self._container.demux(self._stream)
+        while not self._closed:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError as error:
+                self._hurt("skipped", f"reading failed: {error.strerror}")
+                packet = None
+            try:
+                frames = self._stream.decode(packet)
+            except av.error.EOFError:
+                return
+            except (av.error.InvalidDataError, av.error.PatchWelcomeError) as error:
+                self._hurt("skipped", f"a part cannot be decoded: {error.strerror}")
+                continue
+            except av.FFmpegError as error:
+                raise SourceError(
+                    f'the decoder of "{self._spec}" failed: {error.strerror}'
+                ) from None
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._hurt("concealed", "a damaged frame")
+                yield frame
+            if packet is None or packet.size == 0 and packet.dts is None:
+                return
+
+    def _hurt(self, kind: str, what: str) -> None:
+        if self._strict:
+            raise SourceError(f'"{self._spec}" is damaged ({what}); without --strict it is counted')
+        self.damage[kind] += 1
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames from the beginning, or from behind `after`."""
+        index, frames = self._continue() if self._after else (0, self._all())
+        end = None
+        for frame, ticks in frames:
+            duration = Fraction(frame.duration) * self.clip.time_base if frame.duration else None
+            time = self._time(ticks)
+            end = time + (duration or 0)
+            yield Frame(self._picture(frame), time, index, duration)
+            index += 1
+        if not self._closed:
+            self._check_complete(index, end)
+
+    def _all(self) -> Iterator[tuple[Any, int]]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
+            del first
+        yield from self._frames
+
+    def _continue(self) -> tuple[int, Iterator[tuple[Any, int]]]:
+        """Frames behind `after`: by seeking, and if that does not find the place, by counting."""
+        assert self._after is not None
+        index, time = self._after
+        if self._seek and self._container.format.name not in UNORDERED:
+            ticks = round(time / self.clip.time_base)
+            self._restart(ticks)
+            for _, found in self._frames:
+                if found >= ticks:
+                    if found == ticks:
+                        return index + 1, self._frames
+                    break
+        self.damage.clear()
+        self._restart(None)
+        for number, _ in enumerate(self._frames):
+            if number == index:
+                return index + 1, self._frames
+        raise SourceError(
+            f'"{self._spec}" has fewer than {index + 1} frames now; it changed since the run began'
+        )
+
+    def _restart(self, ticks: int | None) -> None:
+        self._first = None
+        if ticks is None:
+            self._container.close()
+            self._container = self._open()
+            video = containers.choose_stream(self._container, self._wanted, self._spec)
+            video.thread_type = "AUTO"
+            video.codec_context.flags |= OUTPUT_CORRUPT
+            self._stream = video
+        else:
+            self._container.seek(ticks, stream=self._stream)
+        self._clock = Clock(self._clock.time_base, self.info.rate, self._lookahead())
+        self._frames = self._clock.assign(self._decode())
+
+    def _time(self, ticks: int) -> Fraction:
+        return ticks * self._clock.time_base
+
+    def _picture(self, frame: Any) -> Image:
+        tags = colors_of(frame)
+        if tags not in self._resolved:
+            self._resolved[tags] = tags.resolved(frame.width, frame.height)
+        colors = self._resolved[tags]
+        if colors.hdr:
+            from ..hdr import tone_map
+
+            image: np.ndarray = tone_map(self._converter.to_rgb(frame, colors, "rgb48le"), colors)
+        else:
+            image = self._converter.to_rgb(frame, colors)
+        image = containers.turn(image, self.clip.orientation)
+        if image.shape[:2] != (self.info.height, self.info.width):
+            self._hurt("resized", "the size of the picture changes mid-clip")
+            size = (self.info.width, self.info.height)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return image
+
+    def _check_complete(self, count: int, end: Fraction | None) -> None:
+        """Compare with what the container promised."""
+        if self._clock.repaired:
+            self.damage["repaired times"] = self._clock.repaired
+        promised = self._stream.frames
+        if promised and count < promised - self.damage["skipped"]:
+            self.damage["missing"] = promised - self.damage["skipped"] - count
+        if self.damage["missing"] and self._strict:
+            raise SourceError(f'"{self._spec}" ends early: {count} of {promised} frames')
+        if not promised and end is not None and self.clip.end and self.clip.end - end > EARLY:
+            self.damage["seconds missing"] = round(self.clip.end - end)
+            if self._strict:
+                raise SourceError(
+                    f'"{self._spec}" ends early: at {float(end):.2f} s of '
+                    f"{float(self.clip.end):.2f} s"
+                )
+
+    def close(self) -> None:
+        """Close the file; the iteration ends."""
+        self._closed = True
+        self._first = None
+        self._container.close()
+
+    def __enter__(self) -> "FileSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _fraction(value: Any) -> Fraction:
+    """PyAV's rationals as `Fraction` (newer versions have a type of their own)."""
+    return Fraction(value.numerator, value.denominator)
+
+
+PLUGIN = FileSource

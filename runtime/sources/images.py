@@ -1,0 +1,169 @@
+"""A folder of pictures, or a pattern such as `frames/*.png`, as a clip.
+
+Pictures are shown in the natural order of their names (2 before 10), at `rate` frames per second or
+at the times of a `timestamps.txt` beside them (Matroska's "timestamp format v2", milliseconds; the
+`images` sink writes it).
+"""
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..color import RGB, SDR, Colors
+from ..errors import SourceError
+from ..frame import Frame, Image
+from . import SourceInfo
+from ._container import ClipInfo
+from .file import PICTURES
+
+RATE = Fraction(25)  # FFmpeg's default for picture sequences
+TIMES = "timestamps.txt"
+
+
+class ImagesSource:
+    """Pictures as frames.
+
+    Args:
+        spec: a folder, a pattern with `*` or `?`, or one picture.
+        rate: frames per second where no `timestamps.txt` says more.
+        strict: refuse unreadable pictures and pictures of another size.
+        after: continue behind the frame of this index.
+
+    Attributes:
+        damage: Counter of "skipped" (unreadable) and "resized" pictures.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        rate: Fraction | int | None = None,
+        strict: bool = False,
+        after: tuple[int, Fraction] | None = None,
+    ) -> None:
+        self.damage: Counter[str] = Counter()
+        self._spec, self._strict, self._closed = spec, strict, False
+        self._paths = list_pictures(spec)
+        if not self._paths:
+            raise SourceError(f'no pictures in "{spec}"; known endings: {", ".join(KNOWN)}')
+        rate = Fraction(rate or RATE)
+        first = next((i for p in self._paths if (i := read_picture(p)) is not None), None)
+        if first is None:
+            raise SourceError(f'none of the {len(self._paths)} pictures in "{spec}" can be read')
+        self._times = read_times(self._paths[0].parent / TIMES, len(self._paths))
+        self._rate, self._start = rate, 0 if after is None else after[0] + 1
+        height, width = first.shape[:2]
+        base = Fraction(1, 1_000_000) if self._times else 1 / rate
+        self.info = SourceInfo(Path(spec).name or spec, width, height, rate, len(self._paths))
+        self.clip = ClipInfo(None, 0, "images", base, Colors(RGB, 2), replace(SDR, matrix=RGB))
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        """True for folders, patterns and single pictures."""
+        path = Path(spec)
+        if path.is_dir():
+            return True
+        if path.is_file():
+            return path.suffix.lower() in PICTURES
+        return any(c in spec for c in "*?[") and bool(list_pictures(spec))
+
+    def __iter__(self) -> Iterator[Frame]:
+        """One frame per readable picture."""
+        index = 0
+        for number, path in enumerate(self._paths):
+            if self._closed:
+                return
+            image = read_picture(path) if index >= self._start else None
+            if image is None:
+                if index < self._start and read_picture(path) is not None:
+                    index += 1
+                    continue
+                self._hurt("skipped", f'"{path.name}" cannot be read')
+                continue
+            if image.shape[:2] != (self.info.height, self.info.width):
+                self._hurt("resized", f'"{path.name}" has another size than the first')
+                size = (self.info.width, self.info.height)
+                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            time = self._times[number] if self._times else number / self._rate
+            yield Frame(image, Fraction(time), index, 1 / self._rate)
+            index += 1
+
+    def _hurt(self, kind: str, what: str) -> None:
+        if self._strict:
+            raise SourceError(f"{what}; without --strict it is counted")
+        self.damage[kind] += 1
+
+    def close(self) -> None:
+        """The iteration ends."""
+        self._closed = True
+
+    def __enter__(self) -> "ImagesSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+KNOWN = sorted(PICTURES)
+
+
+def natural(name: str) -> list[tuple[bool, int, str]]:
+    """Sort key in which numbers inside names count as numbers."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def list_pictures(spec: str) -> list[Path]:
+    """Picture files a folder, pattern or path stands for, in natural order."""
+    path = Path(spec)
+    if path.is_dir():
+        found = list(path.iterdir())
+    elif path.is_file():
+        found = [path]
+    else:
+        found = [Path(name) for name in glob.glob(spec)]
+    kept = [p for p in found if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
+    return sorted(kept, key=lambda p: natural(p.name))
+
+
+def read_picture(path: Path) -> Image | None:
+    """(H, W, 3) uint8 RGB, turned by its EXIF tag, 16 bits reduced to 8; None if unreadable."""
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_times(path: Path, number: int) -> list[Fraction] | None:
+    """Seconds of each picture from a "timestamp format v2" file; None if there is none.
+
+    Raises:
+        SourceError: not numbers, not increasing, or fewer than `number`.
+    """
+    if not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        values = [
+            Fraction(line.strip()) / 1000 for line in lines if line.strip()[:1] not in ("", "#")
+        ]
+    except ValueError:
+        raise SourceError(f'"{path}" holds something that is no number') from None
+    if len(values) < number or any(a >= b for a, b in zip(values, values[1:], strict=False)):
+        raise SourceError(
+            f'"{path}" must hold {number} increasing times in milliseconds, it has {len(values)}; '
+            "correct or remove it"
+        )
+    return values
+
+
+PLUGIN = ImagesSource

@@ -1,0 +1,138 @@
+"""Video from standard input: `-`.
+
+By default the stream says itself what it is (YUV4MPEG2, Matroska, MPEG-TS, ...). Bare frames have
+no header; their size, rate and pixel format are given as `raw="640x480@30:rgb24"`.
+"""
+
+import re
+import sys
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import SourceError, UsageError
+from . import _container as containers
+from .file import FileSource
+
+_RAW = re.compile(r"(?P<size>\d+x\d+)(@(?P<rate>\d+(/\d+|\.\d+)?))?(:(?P<format>\w+))?$")
+RATE = "25"  # frames per second of bare frames when none is given (FFmpeg's own default)
+# Read at most this much at once, so that a slow producer is not waited for longer than needed.
+CHUNK = 1 << 16
+
+
+class PipeSource(FileSource):
+    """A clip on standard input.
+
+    Args:
+        spec: "-".
+        raw: what bare frames look like; None lets the stream tell.
+        stream, strict, hdr: as for `FileSource`.
+        spool: folder for a copy of what was read, from which sound and subtitles are taken at the
+            end (a pipe cannot be read twice); None carries the pictures only.
+        file: read from this instead of standard input.
+    """
+
+    def __init__(
+        self,
+        spec: str = "-",
+        *,
+        raw: str | None = None,
+        stream: int | None = None,
+        strict: bool = False,
+        hdr: str = "tonemap",
+        spool: Path | None = None,
+        file: BinaryIO | None = None,
+    ) -> None:
+        self._tee = Tee(file or sys.stdin.buffer, None if raw else spool)
+        self._raw = parse_raw(raw) if raw else None
+        super().__init__(spec, stream=stream, strict=strict, hdr=hdr)
+        self.name = "standard input"
+        if len(self._container.streams) == 1:
+            self._tee.forget()
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        """True for "-"."""
+        return spec in ("-", "pipe:", "pipe:0")
+
+    def _open(self) -> Any:
+        options: dict[str, Any] = {}
+        if self._raw:
+            options = {"format": "rawvideo", "options": self._raw}
+        return containers.open_container(self._tee, "standard input", **options)
+
+    def _path(self) -> Path | None:
+        return self._tee.path
+
+    def _lookahead(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Close; the copy of the input stays until its folder goes."""
+        super().close()
+        self._tee.flush()
+
+
+class Tee:
+    """A readable that writes everything it reads into a file as well."""
+
+    def __init__(self, source: BinaryIO, folder: Path | None) -> None:
+        self._source = source
+        self._copy: Any = None
+        self.path: Path | None = None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = tempfile.NamedTemporaryFile(  # noqa: SIM115  lives as long as the tee
+                dir=folder, prefix="input_", suffix=".copy", delete=False
+            )
+            self._copy, self.path = handle, Path(handle.name)
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; empty at the end."""
+        read = getattr(self._source, "read1", self._source.read)
+        data = read(min(size, CHUNK))
+        if self._copy is not None and data:
+            self._copy.write(data)
+        return data
+
+    def forget(self) -> None:
+        """Stop copying and remove the copy."""
+        if self._copy is not None and self.path is not None:
+            self._copy.close()
+            self.path.unlink(missing_ok=True)
+        self._copy = self.path = None
+
+    def flush(self) -> None:
+        """Bring the copy to disk."""
+        if self._copy is not None:
+            self._copy.flush()
+
+
+def parse_raw(text: str) -> dict[str, str]:
+    """Options of FFmpeg's rawvideo reader from `640x480@30:rgb24` (rate and format optional).
+
+    Raises:
+        UsageError: not of this form, or an unknown pixel format.
+    """
+    import av
+
+    match = _RAW.match(text)
+    if match is None:
+        raise UsageError(f'"{text}" does not describe raw frames; write 640x480@30:rgb24')
+    pixel_format = match["format"] or "rgb24"
+    try:
+        av.VideoFormat(pixel_format)
+    except ValueError:
+        raise UsageError(f'unknown pixel format "{pixel_format}"; try rgb24 or yuv420p') from None
+    rate = Fraction(match["rate"] or RATE)
+    if rate <= 0:
+        raise SourceError(f'"{text}": the rate must be above 0')
+    return {
+        "video_size": match["size"],
+        "framerate": f"{rate.numerator}/{rate.denominator}",
+        "pixel_format": pixel_format,
+    }
+
+
+PLUGIN = PipeSource
