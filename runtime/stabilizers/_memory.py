@@ -16,6 +16,7 @@ import numpy as np
 
 from ..frame import Image
 from . import _flow
+from ._motion import Motion
 
 # Rows repeated above and below each slot, so that a cubic kernel (2 rows) at its edge never reads
 # the neighboring slot.
@@ -55,7 +56,7 @@ class Memory:
         self.grid, self.small_grid = _flow.grid(height, width), _flow.grid(h, w)
         self.scale = np.float32([width / w, height / h])
         self.state = np.zeros((h, w, 4), np.float32)
-        self.dis = _flow.open_dis(preset)
+        self.motion = Motion(h, w, preset)
         self.newest = -1
 
     def reference(self) -> np.ndarray:
@@ -76,7 +77,7 @@ class Memory:
         gain = _flow.brightness_gain(last, gray)
         if gain != 1.0:
             last = cv2.convertScaleAbs(last, alpha=gain)
-        flow = _flow.shrink(self.dis.calc(gray, last, None))
+        flow = self.motion.estimate(gray, last)
         self.state = cv2.remap(
             self.state,
             self.small_grid + flow,
