@@ -1,0 +1,39 @@
+"""Pretrained feature extractors with one interface.
+
+A backbone maps images (N, 3, H, W) RGB in [0, 1] to a dict of named features; each normalizes its
+input itself. `metric(layer)` is the matrix in which distances between the layer's Gram matrices are
+measured, or None for the plain Euclidean one (see `losses/gram.py`).
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from runtime.errors import UsageError
+from runtime.plugins import load
+
+
+class Backbone(nn.Module):
+    """Base of all feature extractors; frozen, in evaluation mode."""
+
+    layers: tuple[str, ...] = ()
+
+    def metric(self, layer: str) -> Tensor | None:
+        """(C, C) symmetric matrix M, or None."""
+        return None
+
+    def check_layers(self, wanted: Iterable[str]) -> None:
+        """Raise UsageError if a wanted layer does not exist in this backbone."""
+        for layer in wanted:
+            if layer not in self.layers:
+                allowed = ", ".join(self.layers)
+                raise UsageError(f'backbone has no layer "{layer}"; the layers are {allowed}')
+
+
+def open_backbone(name: str, weights: str | Path | None = None, **options: Any) -> Backbone:
+    """Build backbone `name` with weights from a file, or found by `weights.find`."""
+    backbone = load(sys.modules[__name__], name)(weights, **options)
+    return backbone.requires_grad_(False).eval()

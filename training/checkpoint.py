@@ -1,0 +1,123 @@
+"""Checkpoints: safetensors with a JSON header, never a pickle.
+
+Tensors are named "<group>.<key>": "generator.*" and "ema.*" are networks, "optimizer.*" the state
+that an exact resume needs. The header says which network they are and how they were made.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from runtime.errors import UsageError
+
+from . import networks
+
+FORMAT = 1
+
+
+@dataclass
+class Checkpoint:
+    """The only thing training writes.
+
+    Attributes:
+        network: {"name": ..., **config} of the generator; enough to rebuild it.
+        recipe: the resolved recipe.
+        step: optimizer steps done.
+        tensors: "<group>.<key>" -> tensor.
+        state: what else a resume needs (random generators), JSON.
+    """
+
+    network: dict[str, Any]
+    recipe: dict[str, Any]
+    step: int
+    tensors: dict[str, Tensor]
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def group(self, name: str) -> dict[str, Tensor]:
+        """The tensors of one group, without the prefix."""
+        prefix = name + "."
+        return {k[len(prefix) :]: t for k, t in self.tensors.items() if k.startswith(prefix)}
+
+    def build_generator(self) -> nn.Module:
+        """The trained generator in evaluation mode: averaged weights where there are any."""
+        settings = dict(self.network)
+        generator = networks.build(settings.pop("name"), **settings)
+        weights = self.group("ema") or self.group("generator")
+        try:
+            generator.load_state_dict(weights)
+        except RuntimeError as error:
+            raise UsageError(f"checkpoint does not fit its own network: {error}") from None
+        return generator.eval()
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write atomically: a temporary file in the same folder, then a rename."""
+    from safetensors.torch import save_file
+
+    header = {
+        "format": FORMAT,
+        "network": checkpoint.network,
+        "recipe": checkpoint.recipe,
+        "step": checkpoint.step,
+        "state": checkpoint.state,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    tensors = {k: t.detach().cpu().contiguous() for k, t in checkpoint.tensors.items()}
+    try:
+        save_file(tensors, temporary, {"impasto.checkpoint": json.dumps(header)})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        UsageError: missing, not safetensors (a pickle is refused), or not one of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f'no checkpoint "{path}"')
+    try:
+        with safe_open(str(path), "pt") as file:
+            header = (file.metadata() or {}).get("impasto.checkpoint")
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UsageError(
+            f"{path} is not a safetensors checkpoint ({error}); pickled .pth files are not read"
+        ) from None
+    if header is None:
+        raise UsageError(f"{path} holds tensors but no impasto header: not a checkpoint of ours")
+    data = json.loads(header)
+    if data.get("format") != FORMAT:
+        raise UsageError(f"{path} has format {data.get('format')}, this version reads {FORMAT}")
+    return Checkpoint(data["network"], data["recipe"], data["step"], tensors, data["state"])
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
+    """The optimizer's moments as named tensors; `restore_optimizer` is the way back."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{prefix}.{index}.{key}": torch.as_tensor(value)
+        for index, moments in state.items()
+        for key, value in moments.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` took out (`tensors` without their prefix)."""
+    whole = optimizer.state_dict()
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({**whole, "state": state})

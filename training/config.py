@@ -1,0 +1,202 @@
+"""Recipes: TOML in, frozen dataclasses out, with a suggestion for every misspelled key."""
+
+import dataclasses
+import os
+import tomllib
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import UsageError
+from runtime.plugins import suggest
+
+RECIPES = Path(__file__).parent / "recipes"
+DATA_VARIABLE = "IMPASTO_DATA"
+
+
+@dataclass(frozen=True)
+class StyleConfig:
+    """The painting."""
+
+    image: str = ""  # file; relative names are looked up in $IMPASTO_DATA/style as well
+    size: int = 384  # px, short side; larger means larger strokes on the photo
+    title: str = ""
+    artist: str = ""
+    license: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The photos."""
+
+    content: str = "content"  # folder; relative names are looked up in $IMPASTO_DATA as well
+    limit: int = 0  # photos to read; 0 reads all
+    short_side: int = 320  # px; photos are kept in memory at this size
+    crop: int = 192  # px; side of the training square
+    zoom: float = 1.6  # crops are cut from squares up to this much larger
+    seeds: float = 0.2  # largest deviation of the stroke seeds (half of the steps have none)
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """The loss network."""
+
+    name: str = "vgg19_16x"
+    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    content_layers: tuple[str, ...] = ("relu3_1",)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam with warm-up and cosine decay."""
+
+    lr: float = 1e-3  # Johnson et al. use 1e-3 as well
+    warmup: int = 20  # steps
+    end: float = 0.05  # the cosine ends at this share of lr
+    clip: float = 1.0  # largest gradient norm; 0 turns clipping off
+    beta1: float = 0.9
+    beta2: float = 0.99  # 0.999 reacts too slowly for runs of this length
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run; stored in every checkpoint."""
+
+    name: str = ""
+    method: str = "perceptual"
+    steps: int = 40_000
+    batch: int = 2
+    seed: int = 0
+    ema: float = 0.999  # decay of the averaged weights that are exported; 0 turns it off
+    precision: str = "bf16"  # "bf16" (autocast) or "fp32"
+    sheet_every: int = 2000  # steps between contact sheets
+    save_every: int = 500  # steps between checkpoints
+    network: dict[str, Any] = field(default_factory=lambda: {"name": "lean"})
+    objective: dict[str, float] = field(
+        default_factory=lambda: {"style": 15.0, "content": 1.0, "tv": 0.1, "range": 2.0}
+    )
+    options: dict[str, Any] = field(default_factory=dict)  # of the method
+    style: StyleConfig = StyleConfig()
+    data: DataConfig = DataConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts and lists, as TOML or JSON would have them."""
+        return dataclasses.asdict(self)
+
+
+def recipe_names() -> list[str]:
+    """The bundled recipes."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def load_recipe(name: str, settings: list[str] | None = None) -> Recipe:
+    """Read a bundled recipe by name, or a TOML file by path, and apply `key=value` settings.
+
+    Raises:
+        UsageError: no such recipe, broken TOML, unknown key (the near one is suggested), bad value.
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    if not path.is_file():
+        raise UsageError(f'no recipe "{name}".{suggest(name, recipe_names())}')
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"recipe {path} is not TOML: {error}") from None
+    table.setdefault("name", path.stem)
+    for setting in settings or []:
+        _apply(table, setting)
+    return recipe_from_dict(table)
+
+
+def recipe_from_dict(table: dict[str, Any]) -> Recipe:
+    """Build a recipe from plain dicts, refusing unknown keys."""
+    return _fill(Recipe, table, "")
+
+
+def _fill(cls: type, table: dict[str, Any], prefix: str) -> Any:
+    types = typing.get_type_hints(cls)
+    values = {}
+    for key, value in table.items():
+        if key not in types:
+            raise UsageError(f'recipe has no key "{prefix}{key}".{suggest(key, list(types))}')
+        values[key] = _convert(types[key], value, f"{prefix}{key}")
+    return cls(**values)
+
+
+def _convert(kind: Any, value: Any, key: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise UsageError(f'recipe key "{key}" is a table, not {value!r}')
+        return _fill(typing.cast(type, kind), value, key + ".")
+    origin = typing.get_origin(kind) or kind
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(value)
+    if origin is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, origin) or (origin is not bool and isinstance(value, bool)):
+        raise UsageError(f'recipe key "{key}" must be {origin.__name__}, not {value!r}')
+    return value
+
+
+def _apply(table: dict[str, Any], setting: str) -> None:
+    """`--set data.crop=128` or, where the name is unique, `--set crop=128`."""
+    key, separator, text = setting.partition("=")
+    if not separator:
+        raise UsageError(f'--set takes key=value, not "{setting}"')
+    path = key.strip().split(".")
+    if len(path) == 1:
+        path = _locate(path[0])
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f'--set {key}: "{part}" is not a table')
+    table[path[-1]] = _parse(text.strip())
+
+
+def _locate(key: str) -> list[str]:
+    """The full path of a bare key: a top-level one, or the only section that has it."""
+    types = typing.get_type_hints(Recipe)
+    if key in types:
+        return [key]
+    sections = {
+        s: typing.get_type_hints(t) for s, t in types.items() if dataclasses.is_dataclass(t)
+    }
+    homes = [section for section, keys in sections.items() if key in keys]
+    if len(homes) == 1:
+        return [homes[0], key]
+    if homes:
+        choices = " or ".join(f"{home}.{key}" for home in homes)
+        raise UsageError(f"--set {key} could mean {choices}: write it out")
+    every = [*types, *(f"{s}.{k}" for s, keys in sections.items() for k in keys)]
+    raise UsageError(f'recipe has no key "{key}".{suggest(key, every)}')
+
+
+def _parse(text: str) -> Any:
+    """A TOML value; what is not one is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def find_data(name: str, kind: str) -> Path:
+    """A file or folder by path, else below $IMPASTO_DATA (and its folder `kind`).
+
+    Raises:
+        UsageError: not found; says where it was looked for.
+    """
+    if not name:
+        raise UsageError(f"no {kind} given: pass --{kind}")
+    roots = [Path(".")]
+    if os.environ.get(DATA_VARIABLE):
+        data = Path(os.environ[DATA_VARIABLE])
+        roots += [data, data / kind]
+    for root in roots:
+        if (root / name).exists():
+            return root / name
+    looked = ", ".join(str(root) for root in roots)
+    raise UsageError(f'no {kind} "{name}" in {looked}; pass --{kind}, or set {DATA_VARIABLE}')

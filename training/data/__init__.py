@@ -1,0 +1,1 @@
+"""Pictures for training, held in memory."""

@@ -1,0 +1,130 @@
+"""Photos held in memory as bytes, cut into random squares."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torch.nn import functional as F
+
+from runtime.errors import UsageError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def load_image(path: str | Path, short_side: int = 0) -> Tensor:
+    """Read a picture as (1, 3, H, W) float32 RGB in [0, 1], EXIF orientation applied.
+
+    Args:
+        short_side: resize (Lanczos) so that the shorter side is this many px; 0 keeps the size.
+
+    Raises:
+        UsageError: not there, or not a picture.
+    """
+    return to_tensor(_read(Path(path), short_side))
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(image.transpose(2, 0, 1).copy()).float().div_(255)[None]
+
+
+def to_bytes(images: Tensor) -> np.ndarray:
+    """First image of (N, 3, H, W) in [0, 1], clamped and rounded -> (H, W, 3) uint8."""
+    scaled = images[0].detach().float().clamp(0, 1).mul(255).add(0.5)
+    return scaled.to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+def _read(path: Path, short_side: int) -> np.ndarray:
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file).convert("RGB")
+    except FileNotFoundError:
+        raise UsageError(f'no picture "{path}"') from None
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UsageError(f"{path} cannot be read as a picture: {error}") from None
+    if short_side:
+        factor = short_side / min(image.size)
+        size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+class Photos:
+    """All photos of a folder, resized to one short side; gives batches of random squares.
+
+    Attributes:
+        images: (H, W, 3) uint8 RGB each.
+        skipped: files that could not be read.
+
+    Raises:
+        UsageError: the folder is missing or holds no readable photo.
+    """
+
+    def __init__(self, folder: str | Path, short_side: int = 320, limit: int = 0) -> None:
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise UsageError(f'no folder of photos "{folder}"')
+        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        self.images: list[np.ndarray] = []
+        self.skipped: list[Path] = []
+        for path in paths[:limit] if limit else paths:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    self.images.append(_read(path, short_side))
+            except UsageError:
+                self.skipped.append(path)
+        if not self.images:
+            kinds = ", ".join(sorted(SUFFIXES))
+            raise UsageError(
+                f'no readable photo in "{folder}" ({len(self.skipped)} unreadable); '
+                f"photos are files ending in {kinds}"
+            )
+
+    def batch(self, count: int, crop: int, zoom: float, rng: np.random.Generator) -> Tensor:
+        """Random squares, of `crop` to `crop * zoom` px before resizing, flipped half of the time.
+
+        Returns:
+            (count, 3, crop, crop) float32 RGB in [0, 1].
+        """
+        squares = []
+        for _ in range(count):
+            image = self.images[rng.integers(len(self.images))]
+            height, width = image.shape[:2]
+            side = int(min(height, width, crop * rng.uniform(1, max(1.0, zoom))))
+            top = rng.integers(height - side + 1)
+            left = rng.integers(width - side + 1)
+            square = to_tensor(image[top : top + side, left : left + side])
+            if side != crop:
+                square = F.interpolate(
+                    square, (crop, crop), mode="bilinear", antialias=True, align_corners=False
+                )
+            squares.append(square.flip(3) if rng.random() < 0.5 else square)
+        return torch.cat(squares).clamp_(0, 1)
+
+
+def stroke_seeds(
+    shape: tuple[int, int, int], deviation: float, rng: np.random.Generator, cell: int = 16
+) -> Tensor:
+    """Band-limited noise that gives a network something to paint strokes from in flat areas.
+
+    Gaussian noise on a grid of `cell` px, enlarged bicubically. Noise as an input goes back to
+    texture networks (Ulyanov et al. 2016); seeding the photo of a Johnson-type network is our
+    variation. A cell of 16 px gives long strokes, white noise does little.
+
+    Args:
+        shape: (N, H, W).
+        deviation: standard deviation of the grid values, in image units.
+
+    Returns:
+        (N, 3, H, W) to be added to images in [0, 1].
+    """
+    n, height, width = shape
+    rows, columns = height // cell + 3, width // cell + 3
+    grid = torch.from_numpy(rng.standard_normal((n, 3, rows, columns), dtype=np.float32))
+    large = F.interpolate(grid, scale_factor=cell, mode="bicubic", align_corners=False)
+    half = cell // 2
+    return deviation * large[:, :, half : half + height, half : half + width]

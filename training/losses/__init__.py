@@ -1,0 +1,46 @@
+"""Losses: one file each, a pure function with its formula and source, and a thin `Term`.
+
+A term is built once from a `Target` (the painting's features) and called on `LossInputs`; it
+returns a scalar that is zero at its target and the mean over the batch. `training.objective`
+weighs and adds them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from ..backbones import Backbone
+
+
+@dataclass(frozen=True)
+class Target:
+    """What stays fixed: the backbone, the layers of style and content, the painting's features."""
+
+    backbone: Backbone
+    style_layers: dict[str, float]  # layer -> relative weight
+    content_layers: tuple[str, ...]
+    style_features: dict[str, Tensor]  # layer -> (1, C, h, w)
+
+
+@dataclass
+class LossInputs:
+    """One batch of a generator and what is known about it.
+
+    `moved` is (warp(G(x)), G(warp(x)), valid mask) for the motion term, or None.
+    """
+
+    output: Tensor  # (N, 3, H, W) RGB, about [0, 1], not clamped
+    features: dict[str, Tensor] = field(default_factory=dict)  # of the output
+    content_features: dict[str, Tensor] = field(default_factory=dict)  # of the photos
+    moved: tuple[Tensor, Tensor, Tensor] | None = None
+
+
+class Term(Protocol):
+    """One weighted part of the objective."""
+
+    needs: tuple[str, ...]  # of "features", "content_features", "moved"
+
+    def __call__(self, inputs: LossInputs) -> Tensor:
+        """The term's value, a scalar."""
+        ...

@@ -1,0 +1,42 @@
+"""Training methods: what one step does. Each file ends in `PLUGIN = <class>`.
+
+A method is built as `Method(recipe, assets)`, owns its networks and optimizers, and knows nothing
+of checkpoints, logs or time: those are `training.engine`'s.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..config import Recipe
+
+
+@dataclass(frozen=True)
+class Assets:
+    """Where the inputs of a run are: given on the command line, or found through the recipe."""
+
+    style: Path | None = None
+    content: Path | None = None
+    weights: Path | None = None
+    device: str = "cpu"
+
+
+class Method(Protocol):
+    """The obligations of a training method."""
+
+    recipe: Recipe
+    networks: dict[str, nn.Module]  # "generator" is the one that is exported
+    optimizers: dict[str, Optimizer]
+    rng: np.random.Generator  # the only source of randomness of a step
+
+    def step(self, step: int) -> dict[str, float]:
+        """One optimizer step, `step` counting from 0; named scalars for the log."""
+        ...
+
+    def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
+        """Rows of pictures (1, 3, H, W) that show how far `generator` is."""
+        ...

@@ -1,0 +1,159 @@
+"""Fast neural style transfer: one painting, one network (Johnson, Alahi, Fei-Fei, ECCV 2016).
+
+One step: cut photos, seed them with strokes (half of the steps), style them, compare features. The
+motion term styles a moved copy as well; it is computed on every `motion_every`-th step with its
+weight multiplied by that number (lazy regularization, Karras et al. 2020, StyleGAN2), because it
+doubles the generator's work.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from runtime.errors import UsageError
+from runtime.plugins import suggest
+
+from .. import networks
+from ..backbones import open_backbone
+from ..config import OptimizerConfig, Recipe, find_data
+from ..data.images import Photos, load_image, stroke_seeds
+from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
+from ..objective import Objective
+from . import Assets
+
+VALIDATION = 3  # photos shown on the contact sheet; kept out of training
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of the method, `[options]` in a recipe."""
+
+    motion_every: int = 2  # steps between motion terms
+    ramp_start: float = 0.03  # share of the run at which lock and motion set in
+    ramp_end: float = 0.13  # and at which they have their full weight
+
+
+def read_options(cls: type, table: dict, method: str):
+    """Build an options dataclass, suggesting the near key for an unknown one."""
+    for key in table:
+        if key not in cls.__dataclass_fields__:
+            hint = suggest(key, list(cls.__dataclass_fields__))
+            raise UsageError(f'method "{method}" has no option "{key}".{hint}')
+    return cls(**table)
+
+
+def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
+    """Linear warm-up times cosine from `lr` to `end * lr`."""
+    warm = min(1.0, (step + 1) / max(1, config.warmup))
+    cosine = 0.5 * (1 + math.cos(math.pi * step / max(1, steps)))
+    return config.lr * warm * (config.end + (1 - config.end) * cosine)
+
+
+def ramp(step: int, steps: int, start: float, end: float) -> float:
+    """0 before `start * steps`, 1 after `end * steps`, linear between."""
+    progress = step / max(1, steps)
+    return min(1.0, max(0.0, (progress - start) / max(1e-9, end - start)))
+
+
+class Perceptual:
+    """See the module's docstring; obligations in `training.methods.Method`."""
+
+    def __init__(self, recipe: Recipe, assets: Assets) -> None:
+        self.recipe = recipe
+        self.device = assets.device
+        self.options: Options = read_options(Options, recipe.options, "perceptual")
+        self.rng = np.random.default_rng(recipe.seed)
+        torch.manual_seed(recipe.seed)
+        photos = assets.content or find_data(recipe.data.content, "content")
+        self.photos = Photos(photos, recipe.data.short_side, recipe.data.limit)
+        self.shown = self.photos.images[-VALIDATION:]
+        if len(self.photos.images) > 10 * VALIDATION:
+            del self.photos.images[-VALIDATION:]
+        self.painting = load_image(
+            assets.style or find_data(recipe.style.image, "style"), recipe.style.size
+        )
+        backbone = open_backbone(recipe.backbone.name, assets.weights).to(
+            self.device, memory_format=torch.channels_last
+        )
+        self.objective = Objective(
+            backbone,
+            self.painting.to(self.device),
+            dict.fromkeys(recipe.backbone.style_layers, 1.0),
+            recipe.backbone.content_layers,
+            recipe.objective,
+        )
+        settings = dict(recipe.network)
+        generator = networks.build(settings.pop("name"), **settings)
+        generator.to(self.device, memory_format=torch.channels_last).train()
+        self.networks = {"generator": generator}
+        config = recipe.optimizer
+        self.optimizers = {
+            "generator": torch.optim.Adam(
+                generator.parameters(), config.lr, (config.beta1, config.beta2)
+            )
+        }
+
+    def step(self, step: int) -> dict[str, float]:
+        """One Adam step; returns the terms, unweighted, and their weighted total."""
+        recipe, generator = self.recipe, self.networks["generator"]
+        optimizer = self.optimizers["generator"]
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(recipe.optimizer, step, recipe.steps)
+        photos = self.photos.batch(recipe.batch, recipe.data.crop, recipe.data.zoom, self.rng)
+        seeded = photos
+        if recipe.data.seeds and self.rng.random() < 0.5:
+            deviation = recipe.data.seeds * self.rng.random()
+            shape = (photos.shape[0], *photos.shape[2:])
+            seeded = photos + stroke_seeds(shape, deviation, self.rng)
+        photos, seeded = self._place(photos), self._place(seeded)
+        strength = ramp(step, recipe.steps, self.options.ramp_start, self.options.ramp_end)
+        moving = bool(
+            strength and recipe.objective.get("motion") and step % self.options.motion_every == 0
+        )
+        with self.autocast():
+            output = generator(seeded)
+            moved = self._moved(seeded, output) if moving else None
+            scale = {"lock": strength, "motion": strength * self.options.motion_every}
+            values = self.objective(output, self.objective.content_features(photos), moved, scale)
+        optimizer.zero_grad(set_to_none=True)
+        values["total"].backward()
+        if recipe.optimizer.clip:
+            nn.utils.clip_grad_norm_(generator.parameters(), recipe.optimizer.clip)
+        optimizer.step()
+        if not moving:
+            values.pop("motion", None)
+        return {name: float(value.detach()) for name, value in values.items()}
+
+    def _moved(self, seeded: Tensor, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(warp(G(x)), G(warp(x) + noise), mask of the inner pixels)."""
+        n, _, height, width = seeded.shape
+        grid = random_similarity(n, (height, width), self.rng).to(self.device)
+        noise = torch.from_numpy(self.rng.standard_normal(seeded.shape, dtype=np.float32))
+        noise = noise.to(self.device) * (MAX_NOISE * self.rng.random())
+        other = self.networks["generator"](self._place(warp(seeded, grid) + noise))
+        mask = torch.zeros(1, 1, height, width, device=self.device)
+        mask[:, :, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] = 1
+        return warp(output, grid), other, mask.expand(n, 1, height, width)
+
+    def _place(self, images: Tensor) -> Tensor:
+        return images.to(self.device, memory_format=torch.channels_last)
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 where the recipe asks for it."""
+        return torch.autocast(self.device, torch.bfloat16, self.recipe.precision == "bf16")
+
+    def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
+        """Rows: photos of the validation set above their styled versions."""
+        from ..data.images import to_tensor
+
+        photos = [to_tensor(image)[:, :, :320, :320] for image in self.shown]
+        photos = [p[:, :, : p.shape[2] // 8 * 8, : p.shape[3] // 8 * 8] for p in photos]
+        with torch.no_grad():
+            styled = [generator(p.to(self.device)).cpu() for p in photos]
+        return [photos, styled]
+
+
+PLUGIN = Perceptual

@@ -1,0 +1,83 @@
+"""The network of Johnson, Alahi and Fei-Fei (ECCV 2016), the reference everyone knows.
+
+    conv 9x9 (w) -> conv 3x3 /2 (2w) -> conv 3x3 /2 (4w) -> 5 residual blocks (4w)
+    -> 2 x [nearest resize x2 -> conv 3x3] -> conv 9x9 -> scaled tanh
+
+Deviations from the paper, all customary since: instance instead of batch normalization (Ulyanov et
+al. 2016), resize-convolution instead of transposed convolution (Odena et al. 2016, no checkerboard)
+and reflection padding of 1 in every convolution instead of 40 px around the picture.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .layers import Residual, norm
+
+
+@dataclass(frozen=True)
+class Config:
+    """Shape of a Johnson generator; the paper's is width 32, 5 blocks."""
+
+    width: int = 32  # channels of the first layer; the trunk has four times as many
+    blocks: int = 5  # residual blocks at 1/4 resolution
+    normalization: str = "instance"  # "instance" or "none"
+    padding: str = "reflect"  # of every convolution
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.blocks < 0:
+            raise ValueError("width must be at least 1, blocks at least 0")
+
+
+class ConvNormRelu(nn.Module):
+    """relu(norm(conv(x))), with `upsample` times nearest-neighbor resizing in front."""
+
+    def __init__(
+        self, channels: tuple[int, int], kernel: int, config: Config, stride=1, upsample=1
+    ) -> None:
+        super().__init__()
+        self.upsample = upsample
+        self.conv = nn.Conv2d(*channels, kernel, stride, kernel // 2, padding_mode=config.padding)
+        self.norm = norm(config.normalization, channels[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', H * upsample / stride, W * upsample / stride)."""
+        if self.upsample > 1:
+            x = F.interpolate(x, scale_factor=self.upsample, mode="nearest")
+        return F.relu(self.norm(self.conv(x)))
+
+
+class Generator(nn.Module):
+    """images (N, 3, H, W) RGB in [0, 1] -> styled images in [0, 1], same shape."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.multiple_of = 4
+        self.normalization = config.normalization
+        # 4 + 1 + 2 px to reach 1/4 resolution, 8 px per block, 4 + 2 + 4 px back up.
+        self.overlap = 7 + 8 * config.blocks + 10
+        w = config.width
+        self.down = nn.Sequential(
+            ConvNormRelu((3, w), 9, config),
+            ConvNormRelu((w, 2 * w), 3, config, stride=2),
+            ConvNormRelu((2 * w, 4 * w), 3, config, stride=2),
+        )
+        self.trunk = nn.Sequential(
+            *(Residual(4 * w, config.normalization, config.padding) for _ in range(config.blocks))
+        )
+        self.up = nn.Sequential(
+            ConvNormRelu((4 * w, 2 * w), 3, config, upsample=2),
+            ConvNormRelu((2 * w, w), 3, config, upsample=2),
+        )
+        self.head = nn.Conv2d(w, 3, 9, padding=4, padding_mode=config.padding)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Style a batch; height and width must be multiples of 4 and at least 12."""
+        y = self.head(self.up(self.trunk(self.down(images - 0.5))))
+        # The paper scales tanh to [0, 255]; the extra 5 % keeps black and white reachable.
+        return 0.5 + 0.525 * torch.tanh(y.float())
+
+
+PLUGIN = (Config, Generator)

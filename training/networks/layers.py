@@ -1,0 +1,61 @@
+"""Layers the generators share."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalization with a learned scale and shift per channel.
+
+        y = weight * (x - mean_hw(x)) / sqrt(var_hw(x) + 1e-5) + bias     (biased variance)
+
+    Ulyanov, Vedaldi, Lempitsky 2016 (arXiv:1607.08022). The parameters are cast to the type of `x`
+    because CPU autocast leaves them in float32; statistics accumulate in float32 inside torch.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize (N, C, H, W) over H and W."""
+        return F.instance_norm(x, weight=self.weight.to(x.dtype), bias=self.bias.to(x.dtype))
+
+
+def norm(kind: str, channels: int) -> nn.Module:
+    """The normalization `kind` ("instance" or "none") for this many channels."""
+    return InstanceNorm(channels) if kind == "instance" else nn.Identity()
+
+
+class Residual(nn.Module):
+    """x + norm(conv(relu(norm(conv(x))))): two 3x3 convolutions, no ReLU after the sum.
+
+    The form of Johnson et al. 2016 (supplement, after Gross and Wilber), with instance
+    normalization in the place of batch normalization.
+    """
+
+    def __init__(self, channels: int, normalization: str, padding: str) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding)
+        self.norm1 = norm(normalization, channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding)
+        self.norm2 = norm(normalization, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        return x + self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+
+
+@torch.no_grad()
+def icnr_(conv: nn.Conv2d, scale: int) -> None:
+    """Start a convolution before `pixel_shuffle(scale)` with equal kernels inside every cell.
+
+    The shuffle then begins as nearest-neighbor upsampling, free of checkerboard (Aitken et al.
+    2017, arXiv:1707.02937). In place.
+    """
+    cell = scale * scale
+    conv.weight.copy_(conv.weight[::cell].repeat_interleave(cell, 0))
+    if conv.bias is not None:
+        conv.bias.copy_(conv.bias[::cell].repeat_interleave(cell, 0))

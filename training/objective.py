@@ -1,0 +1,84 @@
+"""The objective: a weighted sum of terms on one pass of the backbone.
+
+The same object judges a generator while it trains, the pixels of `training.optimize`, and the
+finished model in the receipt: their numbers can be compared.
+"""
+
+import torch
+from torch import Tensor
+
+from runtime.errors import UsageError
+from runtime.plugins import load, names, suggest
+
+from . import losses
+from .backbones import Backbone
+from .losses import LossInputs, Target, Term
+
+
+class Objective:
+    """Weighted terms of `training.losses`, by name.
+
+    Args:
+        backbone: feature extractor.
+        painting: (1, 3, H, W) RGB in [0, 1].
+        style_layers: layer -> weight among the layers.
+        content_layers: layers compared with the photo.
+        weights: term name -> weight; zero leaves a term out.
+
+    Raises:
+        UsageError: unknown term or layer.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        painting: Tensor,
+        style_layers: dict[str, float],
+        content_layers: tuple[str, ...],
+        weights: dict[str, float],
+    ) -> None:
+        known = names(losses)
+        for name in weights:
+            if name not in known:
+                raise UsageError(f'objective has no term "{name}".{suggest(name, known)}')
+        backbone.check_layers([*style_layers, *content_layers])
+        self.backbone = backbone
+        self.weights = {name: weight for name, weight in weights.items() if weight}
+        self.content_layers = set(content_layers)
+        self.layers = set(style_layers) | self.content_layers
+        with torch.no_grad():
+            features = backbone(painting, set(style_layers))
+        target = Target(backbone, dict(style_layers), tuple(content_layers), features)
+        self.terms: dict[str, Term] = {n: load(losses, n)(target) for n in self.weights}
+
+    def content_features(self, photos: Tensor) -> dict[str, Tensor]:
+        """Features of the photos that the content term compares with."""
+        with torch.no_grad():
+            return self.backbone(photos, self.content_layers)
+
+    def __call__(
+        self,
+        output: Tensor,
+        content_features: dict[str, Tensor],
+        moved: tuple[Tensor, Tensor, Tensor] | None = None,
+        scale: dict[str, float] | None = None,
+    ) -> dict[str, Tensor]:
+        """Every term's value and their weighted sum.
+
+        Args:
+            output: (N, 3, H, W) RGB, about [0, 1].
+            content_features: of the photos, from `content_features`.
+            moved: see `LossInputs`.
+            scale: term name -> factor on its weight in this call (ramps, lazy terms).
+
+        Returns:
+            term name -> unweighted scalar, and "total".
+        """
+        inputs = LossInputs(output, self.backbone(output, self.layers), content_features, moved)
+        with torch.autocast(output.device.type, enabled=False):
+            values = {name: term(inputs) for name, term in self.terms.items()}
+        scale = scale or {}
+        total = torch.zeros((), device=output.device)
+        for name, value in values.items():
+            total = total + self.weights[name] * scale.get(name, 1.0) * value
+        return {**values, "total": total}

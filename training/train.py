@@ -1,0 +1,90 @@
+"""python -m training.train --recipe starry --output runs/starry
+
+Trains a generator by a recipe. Needs photos (--content), a painting (--style) and the weights of the
+loss network (--weights); what is not given is looked up in the folders that IMPASTO_DATA and
+IMPASTO_WEIGHTS name. Stop it with Ctrl-C at any time: --resume goes on where it was, bit for bit.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from runtime.cli import run_command
+from runtime.errors import DONE, OutputExists
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--recipe", required=True, help="bundled recipe, or a TOML file")
+    parser.add_argument("--style", type=Path, help="the painting")
+    parser.add_argument("--content", type=Path, help="folder of photos")
+    parser.add_argument("--weights", type=Path, help="weights of the loss network: file or folder")
+    parser.add_argument("--output", type=Path, help="run folder (default: runs/<recipe name>)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe key"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue the run in --output")
+    parser.add_argument("--overwrite", action="store_true", help="start the run in --output anew")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    parser.add_argument("--dry-run", action="store_true", help="print the resolved recipe and stop")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; prints the run's checkpoint and the command that exports it."""
+    from .config import load_recipe
+
+    recipe = load_recipe(args.recipe, args.set)
+    if args.dry_run:
+        print(json.dumps(recipe.to_dict(), indent=2))
+        return DONE
+    import torch
+
+    from . import methods
+    from .device import pick_device
+    from .engine import Engine
+    from .methods import Assets
+    from runtime.plugins import load
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    output = args.output or Path("runs") / recipe.name
+    checkpoint = output / "last.safetensors"
+    if checkpoint.exists() and not (args.resume or args.overwrite):
+        raise OutputExists(f"{checkpoint} exists: pass --resume to continue or --overwrite")
+    assets = Assets(args.style, args.content, args.weights, pick_device(args.device))
+    method = load(methods, recipe.method)(recipe, assets)
+    skipped = getattr(getattr(method, "photos", None), "skipped", [])
+    if skipped and not args.quiet:
+        print(f"{len(skipped)} unreadable photos skipped, the first {skipped[0]}", file=sys.stderr)
+    engine = Engine(method, output, args.quiet)
+    if args.resume:
+        engine.resume()
+    elif args.overwrite:
+        (output / "log.jsonl").unlink(missing_ok=True)
+    engine.run()
+    print(engine.checkpoint_path)
+    if not args.quiet:
+        print(
+            f"next: python -m export --checkpoint {engine.checkpoint_path} "
+            f"--target onnx --output models/{recipe.name}.onnx",
+            file=sys.stderr,
+        )
+    return DONE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
