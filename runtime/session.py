@@ -34,7 +34,13 @@ class StyleSession:
     """
 
     def __init__(
-        self, engine: Engine, card: ModelCard, model_path: Path, engine_name: str, sha256: str
+        self,
+        engine: Engine,
+        card: ModelCard,
+        model_path: Path,
+        engine_name: str,
+        sha256: str,
+        threads: int | None = None,
     ) -> None:
         self.card = card
         self.engine = engine_name
@@ -43,6 +49,7 @@ class StyleSession:
         self.sha256 = sha256
         self.notes: list[str] = []
         self._engine = engine
+        self._threads = threads
         self._image = card.port("image")
         self._output = _image_output(card)
         self._conditions = Conditions(card, model_path, engine_name, engine.device)
@@ -128,6 +135,29 @@ class StyleSession:
     ) -> None:
         self.close()
 
+    def feeds(self, view: np.ndarray, conditions: dict[str, Any]) -> dict[str, np.ndarray]:
+        """All tensors for a float picture that already has a size the graph accepts."""
+        others = self._conditions.feeds(conditions, view.shape[0], view.shape[1])
+        return {self._image.name: arrays.float_to_tensor(view, self._image), **others}
+
+    def picture(self, result: np.ndarray) -> np.ndarray:
+        """The graph's answer as (H, W, 3) float32, 0..1."""
+        return arrays.tensor_to_float(result, self._output)
+
+    @property
+    def output_name(self) -> str:
+        """Name of the graph's picture output."""
+        return self._output.name
+
+    @property
+    def has_fixed_size(self) -> bool:
+        """Whether the graph accepts one size only (pictures are scaled to it and back)."""
+        return arrays.fixed_size(self._image) is not None
+
+    def open_part(self, model: bytes) -> Engine:
+        """Another graph (a part of this one) on the same engine, device and threads."""
+        return open_model(model, self.engine, self.device, self._threads)
+
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """The (height, width) the graph runs at for a picture of this size."""
         fixed = arrays.fixed_size(self._image)
@@ -201,7 +231,7 @@ def open_session(
     loaded = open_model(path, name, device, threads)
     try:
         card, notes = _card(loaded, path, overrides)
-        session = StyleSession(loaded, card, path, name, store.sha256(path))
+        session = StyleSession(loaded, card, path, name, store.sha256(path), threads)
     except BaseException:
         loaded.close()
         raise

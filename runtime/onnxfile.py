@@ -1,0 +1,257 @@
+"""Reading and cutting ONNX files without the onnx package: just enough protobuf for exact tiling.
+
+Only the lists of nodes, inputs and outputs are taken apart; weights and everything else are
+carried over as bytes. Field numbers are those of onnx.proto3 (ModelProto, GraphProto, NodeProto).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from .errors import CardMismatch
+
+# ModelProto
+GRAPH, OPSET = 7, 8
+# GraphProto
+NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 5, 11, 12, 13
+# NodeProto
+NODE_INPUT, NODE_OUTPUT, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7
+# TensorProto element types.
+ELEMENT = {"float32": 1, "float16": 10, "float64": 11}
+VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+
+Field = tuple[int, int, int | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation; `rest` holds its attributes and names as they were."""
+
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    domain: str = ""
+    rest: tuple[Field, ...] = field(default=(), repr=False)
+
+    def ints(self, name: str) -> tuple[int, ...] | None:
+        """An integer or integer-list attribute, None if it is not set."""
+        for number, _, value in self.rest:
+            if number != ATTRIBUTE or not isinstance(value, bytes):
+                continue
+            entries = list(fields(value))
+            if _text(entries, 1) != name:
+                continue
+            found: list[int] = []
+            for entry, _, item in entries:
+                if entry == 8 and isinstance(item, bytes):  # ints, packed
+                    found.extend(_varints(item))
+                elif entry in (3, 8) and isinstance(item, int):  # i, or ints one by one
+                    found.append(item)
+            return tuple(value - 2**64 if value >= 2**63 else value for value in found)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFile:
+    """A parsed model. Nodes are in topological order, as ONNX demands."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    opset: int
+    _model: tuple[Field, ...] = field(repr=False)
+    _graph: tuple[Field, ...] = field(repr=False)
+
+    @staticmethod
+    def parse(data: bytes) -> "OnnxFile":
+        """Take a model apart. Raises CardMismatch if it is not one."""
+        try:
+            model = tuple(fields(data))
+            graph = tuple(
+                entry
+                for number, _, value in model
+                if number == GRAPH and isinstance(value, bytes)
+                for entry in fields(value)
+            )
+            nodes = tuple(_node(value) for value in _messages(graph, NODE))
+            opset = max(
+                (
+                    _number(list(fields(value)), 2)
+                    for value in _messages(model, OPSET)
+                    if _text(list(fields(value)), 1) in ("", "ai.onnx")
+                ),
+                default=0,
+            )
+            inputs, outputs = (
+                tuple(_text(list(fields(value)), 1) for value in _messages(graph, number))
+                for number in (INPUT, OUTPUT)
+            )
+        except (IndexError, ValueError, TypeError) as error:
+            raise CardMismatch(f"this is not an ONNX file ({error})") from None
+        return OnnxFile(nodes, inputs, outputs, opset, model, graph)
+
+    def initializer_ints(self, name: str) -> tuple[int, ...] | None:
+        """A stored int64 tensor's numbers, None if there is none of this name."""
+        for value in _messages(self._graph, INITIALIZER):
+            entries = list(fields(value))
+            if _text(entries, 8) != name or _number(entries, 2) != 7:
+                continue
+            raw = next((item for number, _, item in entries if number == 9), None)
+            if isinstance(raw, bytes):
+                return tuple(
+                    int.from_bytes(raw[at : at + 8], "little", signed=True)
+                    for at in range(0, len(raw), 8)
+                )
+            return tuple(
+                number if number < 2**63 else number - 2**64
+                for entry, kind, item in entries
+                if entry == 7
+                for number in (_varints(item) if isinstance(item, bytes) else [item])
+            )
+        return None
+
+    def needed(self, outputs: Collection[str]) -> tuple[Node, ...]:
+        """The nodes that these values depend on, in order."""
+        wanted, kept = set(outputs), []
+        for node in reversed(self.nodes):
+            if wanted.intersection(node.outputs):
+                kept.append(node)
+                wanted.update(node.inputs)
+        return tuple(reversed(kept))
+
+    def serialize(
+        self,
+        outputs: Sequence[str],
+        extra_inputs: Sequence[tuple[str, str, tuple[int, ...]]] = (),
+    ) -> bytes:
+        """A model of the nodes these outputs need.
+
+        Args:
+            outputs: names of values to give; types are left to the engine's inference.
+            extra_inputs: (name, numpy dtype, shape) of values fed instead of computed.
+        """
+        stored = {
+            name: (number, kind, value)
+            for number, kind, value in self._graph
+            if number == OUTPUT and isinstance(value, bytes)
+            for name in [_text(list(fields(value)), 1)]
+        }
+        graph: list[Field] = [(NODE, LENGTH, _packed(node)) for node in self.needed(outputs)]
+        graph += [entry for entry in self._graph if entry[0] not in (NODE, OUTPUT, VALUE_INFO)]
+        graph += [(INPUT, LENGTH, _value_info(*extra)) for extra in extra_inputs]
+        graph += [
+            stored.get(name) or (OUTPUT, LENGTH, encode([(1, LENGTH, name.encode())]))
+            for name in outputs
+        ]
+        body = encode(graph)
+        return encode(
+            [entry if entry[0] != GRAPH else (GRAPH, LENGTH, body) for entry in self._model]
+        )
+
+    def replaced(self, nodes: Sequence[Node]) -> "OnnxFile":
+        """The same model with other nodes."""
+        return replace(self, nodes=tuple(nodes))
+
+
+def fields(data: bytes) -> Iterator[Field]:
+    """The fields of a protobuf message: (number, wire type, value)."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, kind = key >> 3, key & 7
+        if kind == VARINT:
+            value, at = _varint(data, at)
+            yield number, kind, value
+            continue
+        if kind == LENGTH:
+            length, at = _varint(data, at)
+        elif kind in (FIXED64, FIXED32):
+            length = 8 if kind == FIXED64 else 4
+        else:
+            raise ValueError(f"wire type {kind}")
+        if number == 0 or at + length > len(data):
+            raise ValueError("a field is cut off")
+        yield number, kind, data[at : at + length]
+        at += length
+
+
+def encode(entries: Sequence[Field]) -> bytes:
+    """The message with these fields."""
+    parts: list[bytes] = []
+    for number, kind, value in entries:
+        parts.append(_encoded(number << 3 | kind))
+        if isinstance(value, int):
+            parts.append(_encoded(value))
+        else:
+            if kind == LENGTH:
+                parts.append(_encoded(len(value)))
+            parts.append(value)
+    return b"".join(parts)
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+
+
+def _varints(data: bytes) -> list[int]:
+    found, at = [], 0
+    while at < len(data):
+        value, at = _varint(data, at)
+        found.append(value)
+    return found
+
+
+def _encoded(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _messages(entries: Sequence[Field], number: int) -> list[bytes]:
+    return [value for entry, _, value in entries if entry == number and isinstance(value, bytes)]
+
+
+def _text(entries: Sequence[Field], number: int) -> str:
+    return next((value.decode() for value in _messages(entries, number)), "")
+
+
+def _number(entries: Sequence[Field], number: int) -> int:
+    for entry, _, value in entries:
+        if entry == number and isinstance(value, int):
+            return value
+    return 0
+
+
+def _node(data: bytes) -> Node:
+    entries = list(fields(data))
+    inputs, outputs = (
+        tuple(value.decode() for value in _messages(entries, number))
+        for number in (NODE_INPUT, NODE_OUTPUT)
+    )
+    taken = (NODE_INPUT, NODE_OUTPUT, OP_TYPE, DOMAIN)
+    rest = tuple(entry for entry in entries if entry[0] not in taken)
+    return Node(_text(entries, OP_TYPE), inputs, outputs, _text(entries, DOMAIN), rest)
+
+
+def _packed(node: Node) -> bytes:
+    entries: list[Field] = [(NODE_INPUT, LENGTH, name.encode()) for name in node.inputs]
+    entries += [(NODE_OUTPUT, LENGTH, name.encode()) for name in node.outputs]
+    entries.append((OP_TYPE, LENGTH, node.op.encode()))
+    if node.domain:
+        entries.append((DOMAIN, LENGTH, node.domain.encode()))
+    return encode([*entries, *node.rest])
+
+
+def _value_info(name: str, dtype: str, shape: tuple[int, ...]) -> bytes:
+    """ValueInfoProto: name, and a tensor type with element type and dimensions."""
+    dims = [(1, LENGTH, encode([(1, VARINT, size)])) for size in shape]
+    tensor = encode([(1, VARINT, ELEMENT[dtype]), (2, LENGTH, encode(dims))])
+    return encode([(1, LENGTH, name.encode()), (2, LENGTH, encode([(1, LENGTH, tensor)]))])
