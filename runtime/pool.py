@@ -10,7 +10,6 @@ import sys
 import numpy as np
 
 
-
 def _count(arrays: list[np.ndarray]) -> int:
     """References to the first of `arrays`, as the loop in `Pool.take` sees them."""
     for array in arrays:

@@ -12,7 +12,9 @@ from runtime.controller import FLOOR_PX, LAST_PX, Choice, Controller, Window, la
 class Machine:
     """Costs in milliseconds per megapixel; delivers what its slowest stage allows."""
 
-    def __init__(self, style, stabilize=8.0, fixed=3.0, camera_fps=30.0, noise=0.0, variants=(1.0,)):
+    def __init__(
+        self, style, stabilize=8.0, fixed=3.0, camera_fps=30.0, noise=0.0, variants=(1.0,)
+    ):
         self.style, self.stabilize, self.fixed = style, stabilize, fixed
         self.camera_fps, self.variants = camera_fps, variants
         self._noise, self._random = noise, random.Random(4)

@@ -1,0 +1,239 @@
+"""The live pipeline: capture | style | stabilize | show, a thread each, one frame between two.
+
+Between capture and style, and before the screen, stands a newest-frame slot: what comes too late is
+dropped there, and nothing ever queues. Between style and stabilize nothing is dropped: the network's
+work is the dear part, and every second frame may be one that the stabilizer carries along without
+the network. The style thread waits until its last result was taken *before* it fetches the next
+frame, so the frame it fetches is always the newest.
+
+Errors travel downstream through the slots and are raised in the thread that shows.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import cv2
+
+from .capture import Capture, Captured
+from .controller import Choice
+from .controls import Settings
+from .frame import Image
+from .meter import Meter
+from .pool import Pool
+from .slot import Closed, Slot
+from .stabilizers import Stabilizer
+from .styles import Active, Styles
+
+# How long `close` waits for a thread: a slow network may need seconds for its last frame.
+JOIN_S = 10.0
+
+
+@dataclass(slots=True)
+class LiveFrame:
+    """A frame on its way to the screen.
+
+    Attributes:
+        image: as captured, (H, W, 3) uint8 RGB.
+        time, index, taken: when it was captured: stream time, number, `time.perf_counter` seconds.
+        settings: the controls as they were when it was painted.
+        choice: working size and rhythm it was painted with.
+        active: the look it was painted with.
+        work: `image` at the working size.
+        styled: the network's answer at the working size; None if the network was spared.
+        painted: the stabilizer's answer at the working size; `show` scales it up.
+        stages_ms: how long each stage worked on it.
+    """
+
+    image: Image
+    time: Fraction
+    index: int
+    taken: float
+    settings: Settings
+    choice: Choice
+    active: Active
+    work: Image
+    stabilizer: Stabilizer
+    styled: Image | None = None
+    painted: Image | None = None
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+
+class LivePipeline:
+    """Paints what `capture` delivers.
+
+    Attributes:
+        choice: working size, rhythm and variant for the frames to come; set by the controller.
+        settings: the controls; set by the main thread, read once per frame.
+        output: slot from which finished frames are shown.
+        carried: frames for which the stabilizer replaced the network.
+        held: frames it could not carry (scene cut); the last picture simply stays.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        styles: Styles,
+        make_stabilizer: Callable[[bool], Stabilizer],
+        choice: Choice,
+        settings: Settings,
+        meter: Meter,
+    ) -> None:
+        """Make the threads; nothing runs before `start`.
+
+        Args:
+            make_stabilizer: a new one; the argument says whether it is switched on.
+        """
+        self.choice, self.settings = choice, settings
+        self.output: Slot[LiveFrame] = Slot()
+        self.carried = self.held = 0
+        self._capture, self._styles, self._meter = capture, styles, meter
+        self._make_stabilizer = make_stabilizer
+        self._styled: Slot[LiveFrame] = Slot()
+        self._painter = _Painter(self)
+        self._threads = [
+            threading.Thread(target=self._run, args=(body, out), name=name, daemon=True)
+            for name, body, out in (
+                ("style", self._style, self._styled),
+                ("stabilize", self._stabilize, self.output),
+            )
+        ]
+
+    def start(self) -> None:
+        """Start to paint."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop all threads; may be called twice. A blocked source does not hold it up."""
+        self._capture.close()
+        self._styled.close()
+        self.output.close()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(JOIN_S)
+        if not any(thread.is_alive() for thread in self._threads):
+            self._styles.close()
+
+    @property
+    def dropped(self) -> int:
+        """Frames that a newer one replaced before they were painted or shown."""
+        return self._capture.slot.dropped + self.output.dropped
+
+    def _run(self, body: Callable[[], None], out: Slot[LiveFrame]) -> None:
+        """Run a stage until its input ends; hand its end or its error to the next one."""
+        try:
+            while not out.closed:
+                body()
+        except Closed:
+            out.close()
+        except BaseException as error:
+            out.close(error)
+
+    def _style(self) -> None:
+        """One frame from the camera to the network."""
+        self._styled.wait_taken()
+        frame = self._painter.prepare(self._capture.slot.get())
+        if not self._painter.spare(frame):
+            self._painter.paint(frame)
+        self._styled.put(frame)
+
+    def _stabilize(self) -> None:
+        """One frame from the network to the screen."""
+        frame = self._styled.get()
+        start = time.perf_counter()
+        if frame.styled is None:
+            frame.painted = frame.stabilizer.skip(frame.work)
+        else:
+            frame.painted = frame.stabilizer.step(frame.work, frame.styled)
+        self._measure(frame, "stabilize", start)
+        if frame.painted is None:
+            self.held += 1
+            return
+        self.carried += frame.styled is None
+        self.output.put(frame)
+
+    def _measure(self, frame: LiveFrame, stage: str, start: float) -> None:
+        frame.stages_ms[stage] = (time.perf_counter() - start) * 1000.0
+        self._meter.add(stage, frame.stages_ms[stage])
+
+
+class _Painter:
+    """What the style thread remembers from frame to frame."""
+
+    def __init__(self, pipeline: LivePipeline) -> None:
+        self._pipeline = pipeline
+        self._pool = Pool()
+        self._frozen: Captured | None = None
+        self._stabilizer: Stabilizer | None = None
+        self._key: tuple[object, ...] = ()
+        self._spared = True
+
+    def prepare(self, captured: Captured) -> LiveFrame:
+        """Scale the frame to the working size and gather what it will be painted with."""
+        pipeline = self._pipeline
+        settings, choice = pipeline.settings, pipeline.choice
+        pipeline._styles.select(settings.style, choice.variant)
+        active = pipeline._styles.take()
+        self._frozen = (self._frozen or captured) if settings.frozen else None
+        image = (self._frozen or captured).frame.image
+        stabilizer = self._stabilizer_for(settings, active)
+        frame = captured.frame
+        return LiveFrame(
+            image,
+            frame.time,
+            frame.index,
+            captured.taken,
+            settings,
+            choice,
+            active,
+            self._scaled(image, choice),
+            stabilizer,
+        )
+
+    def spare(self, frame: LiveFrame) -> bool:
+        """Whether this frame goes to the stabilizer without the network."""
+        self._spared = frame.choice.every == 2 and not self._spared
+        return self._spared
+
+    def paint(self, frame: LiveFrame) -> None:
+        """Run the network."""
+        start = time.perf_counter()
+        look = frame.active.look
+        # The strength is blended in after the stabilizer, which would otherwise carry pieces of the
+        # camera's picture along; only a model with a knob of its own gets it here.
+        strength = frame.settings.strength if has_strength(look) else 1.0
+        frame.styled = look.stylize(frame.work, strength=strength)
+        self._pipeline._measure(frame, "style", start)
+
+    def _stabilizer_for(self, settings: Settings, active: Active) -> Stabilizer:
+        """A fresh one for each style and each switch: strokes of another style are no use, and the
+        old one may still be busy in the other thread."""
+        key = (settings.stabilizer, active.style, active.variant)
+        if self._stabilizer is None or key != self._key:
+            if self._stabilizer is not None:
+                active.look.reset()
+            self._key = key
+            self._stabilizer = self._pipeline._make_stabilizer(settings.stabilizer)
+        return self._stabilizer
+
+    def _scaled(self, image: Image, choice: Choice) -> Image:
+        if image.shape[:2] == (choice.height, choice.width):
+            return image
+        # Area averaging: anything cheaper makes edges shimmer, and the strokes with them.
+        return cv2.resize(
+            image,
+            (choice.width, choice.height),
+            dst=self._pool.take(choice.height, choice.width, 3),
+            interpolation=cv2.INTER_AREA,
+        )
+
+
+def has_strength(look: object) -> bool:
+    """Whether the model has a strength knob of its own."""
+    card = getattr(look, "card", None)
+    return card is not None and any(
+        p.role == "scalar" and p.name == "strength" for p in card.inputs
+    )

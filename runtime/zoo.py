@@ -1,0 +1,115 @@
+"""What lies in a folder of models, found out without loading any: cards are read straight from the
+file, a millisecond each, where opening a session takes a hundred.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from . import store
+from .card import KEY, ModelCard
+from .errors import CardMismatch
+
+# Field numbers of ONNX's ModelProto and StringStringEntryProto (onnx.proto) and the wire types of
+# protocol buffers (encoding.md): varint, 8 bytes, length-delimited, 4 bytes.
+METADATA_PROPS, ENTRY_KEY, ENTRY_VALUE = 14, 1, 2
+VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
+# A varint of 64 bits has at most 10 bytes.
+VARINT_BYTES = 10
+
+
+def read_card(path: Path) -> ModelCard | None:
+    """The card inside an ONNX file; None if it has none or is no ONNX file."""
+    try:
+        with path.open("rb") as stream:
+            size = path.stat().st_size
+            for entry in _fields(stream, 0, size, METADATA_PROPS):
+                pair = {number: value for number, value in _strings(stream, *entry)}
+                if pair.get(ENTRY_KEY) == KEY:
+                    return ModelCard.from_json(pair.get(ENTRY_VALUE, ""), f'"{path}"')
+    except (OSError, EOFError, UnicodeDecodeError, CardMismatch):
+        return None
+    return None
+
+
+def is_style(card: ModelCard | None) -> bool:
+    """Whether a model of this card can be switched to as it is: picture in, picture out."""
+    if card is None:
+        return False
+    pictures = any(port.role == "image" for port in card.outputs)
+    return pictures and all(port.role in ("image", "scalar", "state") for port in card.inputs)
+
+
+def variants_of(model: Path) -> list[Path]:
+    """Other files of the same style beside `model`: `starry-int8.onnx`, `starry-fast.onnx` for
+    `starry.onnx`. A file belongs to it if its name begins so and the cards agree on the style."""
+    mine = read_card(model)
+    if mine is None:
+        return []
+    found = []
+    for path in sorted(model.parent.iterdir()):
+        if path.suffix in store.SUFFIXES and path.stem.startswith(f"{model.stem}-"):
+            card = read_card(path)
+            if card is not None and is_style(card) and card.style == mine.style:
+                found.append(path)
+    return found
+
+
+def neighbors_of(model: Path) -> list[Path]:
+    """The other styles in the folder of `model`, by name; variants of any style are left out."""
+    cards = {
+        path: card
+        for path in sorted(model.parent.iterdir())
+        if path.suffix in store.SUFFIXES and is_style(card := read_card(path))
+    }
+    stems = {path.stem for path in cards} | {model.stem}
+    return [
+        path
+        for path in cards
+        if path.name != model.name
+        and not any(path.stem.startswith(f"{stem}-") for stem in stems)
+        and not model.stem.startswith(f"{path.stem}-")
+    ]
+
+
+def _fields(stream: BinaryIO, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of each length-delimited field `wanted`; all others are jumped over."""
+    at = start
+    while at < end:
+        stream.seek(at)
+        tag = _varint(stream)
+        number, kind = tag >> 3, tag & 7
+        if kind == VARINT:
+            _varint(stream)
+            length = 0
+        elif kind in (EIGHT, FOUR):
+            length = 8 if kind == EIGHT else 4
+        elif kind == BYTES:
+            length = _varint(stream)
+        else:
+            raise EOFError(f"wire type {kind} is not one of ONNX")
+        body = stream.tell()
+        at = body + length
+        if at > end:
+            raise EOFError("the file is truncated")
+        if number == wanted and kind == BYTES:
+            yield body, at
+
+
+def _strings(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[int, str]]:
+    for wanted in (ENTRY_KEY, ENTRY_VALUE):
+        for body, stop in _fields(stream, start, end, wanted):
+            stream.seek(body)
+            yield wanted, stream.read(stop - body).decode("utf-8")
+
+
+def _varint(stream: BinaryIO) -> int:
+    value = 0
+    for shift in range(0, 7 * VARINT_BYTES, 7):
+        byte = stream.read(1)
+        if not byte:
+            raise EOFError("the file is truncated")
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    raise EOFError("a number is too long")
