@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -161,10 +162,19 @@ def document(
     }
 
 
-def row(labels: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
-    """One line of a result; its id is its label values joined by "/" (None is left out)."""
+def row(
+    labels: dict[str, Any], metrics: dict[str, Any], name_by: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """One line of a result; its id is its label values joined by "/" (None is left out).
+
+    Args:
+        labels: what tells this row from others, and what a reader should know about it.
+        metrics: numbers, by names that end in their unit.
+        name_by: the labels that make up the id; all of them if not given.
+    """
+    keys = list(labels) if name_by is None else name_by
     return {
-        "id": "/".join(str(value) for value in labels.values() if value is not None),
+        "id": "/".join(str(labels[key]) for key in keys if labels[key] is not None),
         "labels": labels,
         "metrics": metrics,
     }

@@ -1,0 +1,92 @@
+"""Fresh processes: how long until the first styled frame, and how much memory it takes.
+
+The disk cache is warm (the file was read moments before), the process is cold: what a user waits
+for after typing a command, not what a machine needs after booting.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import StyleError
+
+from .environment import HOME
+from .statistics import median
+
+# Nothing is imported before the clock is read, not even our own package.
+CODE = (
+    "import time; booted = time.monotonic_ns(); "
+    "from benchmarks._first_frame import main; main(booted)"
+)
+# Stages of a start, in order; they add up to the whole.
+STAGES = ("python", "imports", "open", "frame")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of one process.
+
+    Attributes:
+        stages_ms: milliseconds of each of `STAGES`.
+        peak_memory_mib: largest resident set over all frames.
+        model_memory_mib: of this, what came after the imports: the model and its work space.
+    """
+
+    stages_ms: dict[str, float]
+    peak_memory_mib: float | None
+    model_memory_mib: float | None
+
+    @property
+    def total_ms(self) -> float:
+        """From asking the system for a process to the first styled frame."""
+        return sum(self.stages_ms.values())
+
+
+def start(
+    model: Path,
+    width: int,
+    height: int,
+    *,
+    engine: str = "onnxruntime",
+    device: str = "cpu",
+    threads: int | None = 1,
+    frames: int = 3,
+) -> Start:
+    """Start a process, style `frames` frames in it and take its times.
+
+    Raises:
+        StyleError: the process failed; its last words are in the message.
+    """
+    code = [sys.executable, "-c", CODE, str(Path(model).resolve())]
+    numbers = [str(width), str(height), engine, device, str(threads or 0), str(frames)]
+    begun = time.monotonic_ns()
+    done = subprocess.run([*code, *numbers], capture_output=True, text=True, cwd=HOME)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise StyleError(f"a fresh process could not style a frame with {model}: {last}")
+    said = json.loads(done.stdout)
+    marks = [begun, *(said[key] for key in ("booted", "imported", "opened", "styled"))]
+    stages = {
+        name: (after - before) / 1e6
+        for name, before, after in zip(STAGES, marks, marks[1:], strict=False)
+    }
+    peak, empty = said["peak_memory_mib"], said["memory_before_mib"]
+    return Start(stages, peak, None if peak is None else round(peak - empty, 1))
+
+
+def metrics(starts: list[Start]) -> dict[str, float | None]:
+    """Medians over several starts, named for a result row."""
+    peaks = [s.peak_memory_mib for s in starts if s.peak_memory_mib is not None]
+    models = [s.model_memory_mib for s in starts if s.model_memory_mib is not None]
+    return {
+        "cold_start_ms": round(median([s.total_ms for s in starts]), 1),
+        **{
+            f"cold_{name}_ms": round(median([s.stages_ms[name] for s in starts]), 1)
+            for name in STAGES
+        },
+        "peak_memory_mib": median(peaks) if peaks else None,
+        "model_memory_mib": median(models) if models else None,
+    }

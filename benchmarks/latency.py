@@ -1,0 +1,255 @@
+"""python -m benchmarks.latency --models starry --sizes 640x480,1280x720 --threads 1,2
+
+Time a model per frame: the graph alone, what surrounds it, and both together; all combinations
+interleaved round by round, so that a busy moment slows all alike and ratios stay true. Each row
+also says cold start, memory, multiply-adds and how much of the core's own measured peak is used.
+Add --peers build/peers to run the networks everyone knows in the same rounds. Needs the runtime
+install only.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runtime.cli import Progress, check_output, parse_size, print_json, run_command, say
+from runtime.errors import DONE, UsageError
+
+ROW_ID = ("model", "size", "engine", "device", "threads")
+
+
+def listed(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """An argparse type for "a,b,c"."""
+
+    def parse(text: str) -> list[Any]:
+        try:
+            return [kind(part) for part in text.split(",") if part]
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f'"{text}" in the list: {error}') from None
+
+    return parse
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.latency",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--models", type=listed(str), required=True, metavar="A,B", help="files or names")
+    add("--peers", type=listed(str), default=[], metavar="A,B", help="files or folders of others")
+    sizes = listed(parse_size)
+    add("--sizes", type=sizes, default=[(640, 480), (1280, 720)], metavar="WxH,WxH")
+    add("--peer-sizes", type=sizes, metavar="WxH,WxH", help="default: those of --sizes")
+    add("--engines", type=listed(str), default=["onnxruntime"], metavar="A,B")
+    add("--devices", type=listed(str), default=["cpu"], metavar="cpu,cuda")
+    add("--threads", type=listed(int), default=[1], metavar="1,2", help="of the engine, on a CPU")
+    add("--precisions", type=listed(str), default=[], metavar="A,B", help="only such models")
+    add("--baseline", metavar="MODEL", help="whom the others are compared with (default: a peer)")
+    add("--fit", action="store_true", help="fit time and memory over pixels, time over threads")
+    add_plan_flags(parser)
+    add("--cold-starts", type=int, default=3, metavar="N", help="fresh processes per row; 0: none")
+    add_result_flags(parser)
+    return parser
+
+
+def add_plan_flags(parser: argparse.ArgumentParser) -> None:
+    """How long to measure, in trtexec's words."""
+    add = parser.add_argument
+    add("--duration", type=float, default=60.0, metavar="S", help="budget for all rounds")
+    add("--iterations", type=int, default=6, metavar="N", help="rounds at least, if they fit")
+    add("--warm-up", type=int, default=1, metavar="N", help="untimed calls of each case")
+
+
+def add_result_flags(parser: argparse.ArgumentParser) -> None:
+    """Where the result goes."""
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write the result file; without FILE print it on stdout",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
+
+
+def check_result_file(args: argparse.Namespace) -> Path | None:
+    """The file asked for, checked before minutes are spent; None for stdout."""
+    if args.json in (None, "-"):
+        return None
+    return check_output(Path(args.json), overwrite=args.overwrite)
+
+
+def deliver(args: argparse.Namespace, path: Path | None, data: dict[str, Any]) -> None:
+    """Write the result file, or print JSON or a table on stdout."""
+    from . import report, results
+
+    if path is not None:
+        results.write(path, data, overwrite=args.overwrite)
+        say(f"wrote {path}", quiet=args.quiet)
+    if args.json == "-":
+        print_json(data)
+    else:
+        print(report.table(data))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure all combinations."""
+    from . import measure, results, scaling, subjects
+    from .thermometer import Thermometer
+
+    path = check_result_file(args)
+    _check(args)
+    skipped: list[str] = []
+    axes = subjects.Axes(
+        *(args.models, subjects.find_peers(args.peers), args.sizes),
+        *(args.peer_sizes or args.sizes, args.engines, args.devices, args.threads),
+        args.precisions,
+    )
+    chosen = subjects.open_subjects(axes, skipped)
+    for sentence in dict.fromkeys(skipped):
+        say(f"skipped: {sentence}", quiet=args.quiet)
+    cold = _cold_starts(chosen, args.cold_starts)
+    plan = measure.Plan(args.warm_up, args.iterations, args.duration)
+    wide = {threads: Thermometer(threads) for threads in sorted({1, *args.threads})}
+    before = {threads: heat() for threads, heat in wide.items()}
+    with Progress(None, "rounds", quiet=args.quiet) as progress:
+        rounds = measure.interleave(
+            [subject.case for subject in chosen],
+            plan,
+            thermometer=wide[1],
+            progress=lambda _: progress.update(),
+        )
+    heat = _heat(rounds, wide, before)
+    rows = [_row(s, rounds, heat["peak"], cold.get(s.case.name, {})) for s in chosen]
+    baseline = args.baseline or next((s.model for s in chosen if s.role == "peer"), None)
+    _speedups(chosen, rows, rounds, baseline)
+    if args.fit:
+        rows += scaling.fit_rows(rows)
+    settings = {
+        "rounds": len(rounds.order),
+        "converged": rounds.converged,
+        "duration_s": args.duration,
+        "baseline": baseline,
+        "skipped": list(dict.fromkeys(skipped)),
+    }
+    subjects.close(chosen)
+    deliver(args, path, results.document("latency", rows, settings, heat))
+    return DONE
+
+
+def _check(args: argparse.Namespace) -> None:
+    if min(args.threads) < 1 or args.duration <= 0 or args.iterations < 1 or args.cold_starts < 0:
+        raise UsageError(
+            "--threads and --iterations must be at least 1, --duration above 0, --cold-starts at "
+            "least 0"
+        )
+
+
+def _cold_starts(chosen: list[Any], count: int) -> dict[str, dict[str, float | None]]:
+    """Fresh processes per subject, by its name."""
+    from . import cold
+
+    found = {}
+    for subject in chosen if count else []:
+        width, height = subject.size
+        session = subject.session
+        starts = [
+            cold.start(
+                *(subject.path, width, height),
+                engine=session.engine,
+                device=session.device,
+                threads=subject.threads,
+            )
+            for _ in range(count)
+        ]
+        found[subject.case.name] = cold.metrics(starts)
+    return found
+
+
+def _heat(rounds: Any, wide: dict[int, Any], before: dict[int, Any]) -> dict[str, Any]:
+    """The result's thermometer block; peaks by thread count, because two cores have twice one's."""
+    from .thermometer import peaks
+
+    readings = {threads: [before[threads], heat()] for threads, heat in wide.items()}
+    readings[1] += rounds.readings
+    for heat in wide.values():
+        heat.close()
+    return {
+        "peak": {f"t{threads}": peaks(values) for threads, values in readings.items()},
+        "readings": rounds.readings,
+        "marked_rounds": sorted(rounds.marked()),
+    }
+
+
+def _row(
+    subject: Any, rounds: Any, peaks: dict[str, dict[str, float]], cold: dict[str, float | None]
+) -> dict[str, Any]:
+    """Times, rates and sizes of one subject."""
+    from . import graph, results, statistics
+
+    name, card = subject.case.name, subject.session.card
+    times = {part: rounds.times(name, part) for part in rounds.parts(name)}
+    metrics: dict[str, Any] = {}
+    for part, values in times.items():
+        metrics |= statistics.summary(values, part)
+    height, width = subject.session.padded_size(subject.size[1], subject.size[0])
+    macs = graph.counter(subject.path, card.to_json()).at(height, width)
+    rate = None if macs is None else 2 * macs / metrics["model_p50_ms"] / 1e6
+    peak = peaks.get(f"t{subject.threads}", {}).get(
+        "conv_gops" if card.precision == "int8" else "gemm_gflops"
+    )
+    pixels = subject.size[0] * subject.size[1]
+    metrics |= {
+        "fps": round(1e3 / metrics["total_p50_ms"], 2),
+        "pixels": pixels,
+        "parameters": graph.count_parameters(subject.path),
+        "file_mib": round(subject.path.stat().st_size / 2**20, 3),
+        "gmacs": None if macs is None else round(macs / 1e9, 4),
+        "kmacs_per_pixel": None if macs is None else round(macs / pixels / 1e3, 3),
+        "rate_gops": None if rate is None else round(rate, 1),
+        "peak_share_percent": round(100 * rate / peak, 1) if rate and peak else None,
+        **cold,
+        "samples": len(times["total"]),
+        "total_times_ms": [round(value, 3) for value in times["total"]],
+        "model_times_ms": [round(value, 3) for value in times["model"]],
+    }
+    return results.row(subject.labels, metrics, ROW_ID)
+
+
+def _speedups(
+    chosen: list[Any], rows: list[dict[str, Any]], rounds: Any, baseline: str | None
+) -> None:
+    """Add `speedup`, with its interval, against the baseline at the same size, device and threads.
+
+    Both complete, pictures in and out, paired round by round.
+    """
+    from .statistics import paired_ratio
+
+    def place(subject: Any) -> tuple[Any, ...]:
+        return subject.size, subject.session.device, subject.threads
+
+    theirs = {place(s): rounds.by_round(s.case.name) for s in chosen if s.model == baseline}
+    for subject, row in zip(chosen, rows, strict=True):
+        if place(subject) not in theirs:
+            continue
+        ours = rounds.by_round(subject.case.name)
+        ratio = paired_ratio(ours, theirs[place(subject)])
+        keys = ("speedup", "speedup_low", "speedup_high")
+        row["metrics"] |= {
+            key: None if value is None else round(value, 3)
+            for key, value in zip(keys, ratio, strict=True)
+        }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

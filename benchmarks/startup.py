@@ -1,0 +1,94 @@
+"""python -m benchmarks.startup --models starry --sizes 1280x720
+
+Time from asking the system for a process to its first styled frame, in fresh processes: Python,
+imports, opening the model, the frame. The disk cache is warm. Models and sizes take turns. Needs
+the runtime install only.
+"""
+
+import argparse
+import sys
+from itertools import product
+from typing import Any
+
+from runtime.cli import Progress, parse_size, run_command
+from runtime.errors import DONE, UsageError
+
+from .latency import add_result_flags, check_result_file, deliver, listed
+
+# The aim for this class of core (AVX-512 VNNI, about 4 GHz): research goal 7.
+AIM_MS = 150.0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.startup",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--models", type=listed(str), required=True, metavar="A,B", help="files or names")
+    add("--sizes", type=listed(parse_size), default=[(1280, 720)], metavar="WxH,WxH")
+    add("--engines", type=listed(str), default=["onnxruntime"], metavar="A,B")
+    add("--threads", type=int, default=0, metavar="N", help="of the engine; 0: its own choice")
+    add("--starts", type=int, default=11, metavar="N", help="processes per row")
+    add_result_flags(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start processes in turns and take medians."""
+    from runtime import store
+
+    from . import cold, results
+    from .thermometer import Thermometer, peaks
+
+    path = check_result_file(args)
+    if args.starts < 1 or args.threads < 0:
+        raise UsageError("--starts must be at least 1 and --threads at least 0")
+    paths = {name: store.resolve(name) for name in args.models}
+    places = list(product(paths, args.sizes, args.engines))
+    starts: dict[tuple[Any, ...], list[cold.Start]] = {place: [] for place in places}
+    heat = Thermometer()
+    readings = [heat()]
+    for model, size, engine in places:  # the first one only fills the disk cache
+        cold.start(paths[model], *size, engine=engine, threads=args.threads, frames=1)
+    with Progress(args.starts, "rounds", quiet=args.quiet) as progress:
+        for _ in range(args.starts):
+            for place in places:
+                model, size, engine = place
+                begun = cold.start(paths[model], *size, engine=engine, threads=args.threads)
+                starts[place].append(begun)
+            readings.append(heat())
+            progress.update()
+    heat.close()
+    rows = [_row(paths[place[0]].stem, place, starts[place], args.threads) for place in places]
+    block = {"peak": {"t1": peaks(readings)}, "readings": readings, "marked_rounds": []}
+    deliver(args, path, results.document("startup", rows, {"starts": args.starts}, block))
+    return DONE
+
+
+def _row(model: str, place: tuple[Any, ...], starts: list[Any], threads: int) -> dict[str, Any]:
+    from . import cold, results, statistics
+
+    _, (width, height), engine = place
+    labels = {"model": model, "size": f"{width}x{height}", "engine": engine, "device": "cpu"}
+    labels["threads"] = threads or None
+    totals = [start.total_ms for start in starts]
+    metrics = {
+        **cold.metrics(starts),
+        **statistics.summary(totals, "total"),
+        "total_times_ms": [round(value, 1) for value in totals],
+        "samples": len(starts),
+        "aim_ms": AIM_MS,
+    }
+    return results.row(labels, metrics)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""What a latency run times: every model at every size on every engine, opened and ready."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime import store
+from runtime.engines import Engine
+from runtime.errors import EngineUnavailable, UsageError
+from runtime.frame import Image
+from runtime.session import StyleSession, open_session
+from runtime.sources.synthetic import SyntheticSource
+
+from .measure import Case, Parts
+
+Size = tuple[int, int]  # (width, height)
+
+
+class Stopwatch:
+    """An engine in front of another that notes when the graph begins and ends.
+
+    So one call of `StyleSession.stylize` gives three times: what is before the graph (padding,
+    layout, range), the graph, and what is after it (rounding, cropping).
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.inputs, self.outputs = engine.inputs, engine.outputs
+        self.metadata, self.device = engine.metadata, engine.device
+        self.began = self.ended = 0.0
+
+    def run(
+        self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """As the engine's; results are numpy arrays, so a GPU has finished when it returns."""
+        self.began = time.perf_counter()
+        results = self._engine.run(feeds, outputs)
+        self.ended = time.perf_counter()
+        return results
+
+    def close(self) -> None:
+        """Close the engine behind."""
+        self._engine.close()
+
+
+@dataclass(slots=True)
+class Subject:
+    """One combination, with the session it shares with its other sizes.
+
+    Attributes:
+        model: name for people: the file's, with its folder if two files are called the same.
+        path: the file.
+        size: of the pictures; a model of one fixed size is timed at that.
+        role: "ours" or "peer".
+        session: open on `engine`, `device`, `threads`.
+        threads: None where the engine decides (GPU).
+        watch: the stopwatch inside the session.
+    """
+
+    model: str
+    path: Path
+    size: Size
+    role: str
+    session: StyleSession
+    threads: int | None
+    watch: Stopwatch
+    images: list[Image]
+    conditions: dict[str, Any] = field(default_factory=dict)
+    calls: int = 0
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """Labels of its result row."""
+        card = self.session.card
+        return {
+            "model": self.model,
+            "size": f"{self.size[0]}x{self.size[1]}",
+            "engine": self.session.engine,
+            "device": self.session.device,
+            "threads": self.threads,
+            "precision": card.precision,
+            "role": self.role,
+            "weights": card.recipe.get("weights", "trained" if card.recipe else "unknown"),
+            "normalization": card.normalization,
+            "sha256": self.session.sha256,
+        }
+
+    @property
+    def case(self) -> Case:
+        """The case to be timed: parts "total", "pre", "model", "post" in milliseconds."""
+        labels = self.labels
+        keys = ("model", "size", "engine", "device", "threads")
+        return Case("/".join(str(labels[key]) for key in keys), self._call)
+
+    def _call(self) -> Parts:
+        image = self.images[self.calls % len(self.images)]
+        self.calls += 1
+        begun = time.perf_counter()
+        self.session.stylize(image, **self.conditions)
+        done = time.perf_counter()
+        return {
+            "total": (done - begun) * 1e3,
+            "pre": (self.watch.began - begun) * 1e3,
+            "model": (self.watch.ended - self.watch.began) * 1e3,
+            "post": (done - self.watch.ended) * 1e3,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What to combine; `peer_sizes` for the peers, which are slow."""
+
+    models: list[str]
+    peers: list[Path]
+    sizes: list[Size]
+    peer_sizes: list[Size]
+    engines: list[str]
+    devices: list[str]
+    threads: list[int]
+    precisions: list[str]
+
+
+def find_peers(where: list[str]) -> list[Path]:
+    """Model files named, or lying in the folders named.
+
+    Raises:
+        UsageError: a folder without models.
+    """
+    found: list[Path] = []
+    for name in where:
+        folder = Path(name)
+        if not folder.is_dir():
+            found.append(store.resolve(name))
+            continue
+        inside = sorted(p for p in folder.iterdir() if p.suffix in store.SUFFIXES)
+        if not inside:
+            raise UsageError(
+                f'no models in "{folder}"; python -m benchmarks.peers --output {folder} makes them'
+            )
+        found += inside
+    return found
+
+
+def open_subjects(axes: Axes, skipped: list[str]) -> list[Subject]:
+    """Open every combination; one session per model, engine, device and thread count.
+
+    Args:
+        axes: what to combine.
+        skipped: filled with a sentence for each combination this machine cannot run.
+
+    Raises:
+        EngineUnavailable: nothing at all can run here.
+        ModelNotFound, CardMismatch: a file is missing or is no model.
+    """
+    paths = [(store.resolve(name), "ours") for name in axes.models]
+    paths += [(path, "peer") for path in axes.peers]
+    stems = [path.stem for path, _ in paths]
+    pictures = {size: frames(size) for size in {*axes.sizes, *axes.peer_sizes}}
+    subjects: list[Subject] = []
+    for (path, role), engine, device in product(paths, axes.engines, axes.devices):
+        name = path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}-{path.stem}"
+        for threads in axes.threads if device == "cpu" else [None]:
+            try:
+                session = open_session(path, engine=engine, device=device, threads=threads)
+            except EngineUnavailable as error:
+                skipped.append(f"{name} on {engine}/{device}: {error}")
+                break
+            if axes.precisions and session.card.precision not in axes.precisions:
+                skipped.append(f"{name}: its precision is {session.card.precision}")
+                session.close()
+                break
+            sizes = axes.sizes if role == "ours" else axes.peer_sizes
+            subjects += _sizes(session, name, path, role, threads, sizes, pictures)
+    if not subjects:
+        raise EngineUnavailable("nothing to measure here: " + "; ".join(dict.fromkeys(skipped)))
+    return subjects
+
+
+def _sizes(
+    session: StyleSession,
+    name: str,
+    path: Path,
+    role: str,
+    threads: int | None,
+    sizes: list[Size],
+    pictures: dict[Size, list[Image]],
+) -> list[Subject]:
+    # The one place outside the runtime that reaches inside a session: to time the graph alone.
+    watch = Stopwatch(session._engine)
+    session._engine = watch
+    height, width = session.padded_size(1, 1)
+    if (height, width) == session.padded_size(4096, 4096):
+        sizes = [(width, height)]
+        pictures = {sizes[0]: frames(sizes[0])}
+    needs_style = any(port.role in ("style", "code") for port in session.card.inputs)
+    subjects = []
+    for size in sizes:
+        conditions = {"style": pictures[size][0]} if needs_style else {}
+        subject = Subject(
+            *(name, path, size, role, session, threads, watch, pictures[size]), conditions
+        )
+        subjects.append(subject)
+    return subjects
+
+
+def frames(size: Size, count: int = 4) -> list[Image]:
+    """The first frames of the runtime's synthetic picture: the same everywhere."""
+    source = SyntheticSource(size=size, num_frames=count)
+    return [frame.image for frame in source]
+
+
+def close(subjects: list[Subject]) -> None:
+    """Close all sessions."""
+    for subject in subjects:
+        subject.session.close()

@@ -1,0 +1,256 @@
+"""Result files as Markdown tables. Nothing is computed here: every number shown is a number of the
+file, rounded by `number`, which is what lets a test compare README with its JSON."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Document = dict[str, Any]
+Row = dict[str, Any]
+ABSENT = "–"
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Three significant digits or all before the point; `–` for what could not be measured."""
+    if value is None:
+        return ABSENT
+    size = abs(value)
+    if isinstance(value, int) or size >= 100:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.{1 if size >= 10 else 2 if size >= 0.1 or not size else 3}f}"
+    return text + unit
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the columns after the first text columns are aligned right."""
+    texts = sum(1 for name in header if name in TEXTS)
+    rule = ["---"] * texts + ["---:"] * (len(header) - texts)
+    lines = [header, rule, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+# Columns of words; all others hold numbers.
+TEXTS = ("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision")
+
+
+def _metric(row: Row, name: str, unit: str = "") -> str:
+    return number(row["metrics"].get(name), unit)
+
+
+def _text(row: Row, name: str) -> str:
+    value = row["labels"].get(name)
+    return ABSENT if value is None else str(value)
+
+
+def _runs(row: Row) -> str:
+    """Engine, device and threads in a word or two."""
+    labels = row["labels"]
+    threads = labels.get("threads")
+    plural = "" if threads == 1 else "s"
+    where = labels["device"].upper() if threads is None else f"{threads} thread{plural}"
+    return where if labels["engine"] == "onnxruntime" else f"{labels['engine']}, {where}"
+
+
+def machine(data: Document) -> str:
+    """One sentence about the machine, its peaks and the software."""
+    block, heat = data["environment"], data.get("thermometer")
+    chip = block["cpu"]
+    telling = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
+    sets = ", ".join(name for name in telling if name in chip["isa"]) or "instruction sets unknown"
+    numbers = chip.get("family_model_stepping")
+    family = f" (family/model/stepping {numbers})" if numbers else ""
+    parts = [
+        f"{chip['model']}{family}, {chip['cores']} cores, {sets}",
+        *(f"{gpu['name']}, driver {gpu['driver']}" for gpu in block["gpus"]),
+        f"{block['system']['name']} {block['system']['machine']}, Python {block['python']}",
+        ", ".join(
+            f"{name} {version}"
+            for name, version in block["packages"].items()
+            if name.startswith(("onnxruntime", "opencv", "openvino", "numpy"))
+        ),
+    ]
+    if heat:
+        peak = heat["peak"]["t1"]
+        parts.append(
+            f"one core's measured peaks: {number(peak['gemm_gflops'])} GFLOP/s fp32, "
+            f"{number(peak['conv_gops'])} GOP/s int8, copy {number(peak['copy_gbs'])} GB/s"
+        )
+    commit = (block["git"]["commit"] or "no commit")[:8]
+    changed = " with local changes" if block["git"]["dirty"] else ""
+    parts.append(f"measured {data['created'][:10]} at {commit}{changed}")
+    return "; ".join(parts) + "."
+
+
+def latency(data: Document) -> str:
+    """Our models: the graph, what is around it, and both."""
+    header = ["model", "size", "runs on", "graph ms", "before + after ms", "complete ms"]
+    header += ["p95 ms", "fps", "% of peak", "memory MiB", "first frame ms"]
+    rows = [
+        [
+            f"{_text(row, 'model')} ({_text(row, 'precision')})",
+            *(_text(row, "size"), _runs(row), _metric(row, "model_p50_ms")),
+            f"{_metric(row, 'pre_p50_ms')} + {_metric(row, 'post_p50_ms')}",
+            *(_metric(row, "total_p50_ms"), _metric(row, "total_p95_ms"), _metric(row, "fps")),
+            *(_metric(row, "peak_share_percent"), _metric(row, "peak_memory_mib")),
+            _metric(row, "cold_start_ms"),
+        ]
+        for row in data["rows"]
+        if row["labels"].get("role") == "ours"
+    ]
+    return markdown(header, rows)
+
+
+def peers(data: Document, quality: Document | None = None) -> str:
+    """Everyone at every size: how heavy, how long, how many times slower or faster."""
+    objective = objectives(quality)
+    baseline = data["settings"].get("baseline") or "the baseline"
+    header = ["network", "size", "runs on", "kMAC/px", "parameters", "complete ms"]
+    header += [f"x faster than {baseline}", "95 % interval", "% of the objective"]
+    rows = []
+    for row in data["rows"]:
+        if "fit" in row["labels"]:
+            continue
+        labels = row["labels"]
+        low, high = _metric(row, "speedup_low"), _metric(row, "speedup_high")
+        reached = objective.get(labels["model"])
+        random = labels.get("weights") == "random"
+        rows.append(
+            [
+                f"{labels['model']} ({labels['precision']})",
+                *(labels["size"], _runs(row), _metric(row, "kmacs_per_pixel")),
+                *(_metric(row, "parameters"), _metric(row, "total_p50_ms")),
+                _metric(row, "speedup"),
+                f"{low}..{high}" if low != ABSENT else ABSENT,
+                "random weights" if random and reached is None else number(reached),
+            ]
+        )
+    return markdown(header, rows)
+
+
+def objectives(quality: Document | None) -> dict[str, float]:
+    """Model to percent of the reference's objective, from a quality file that has it."""
+    found: dict[str, float] = {}
+    for row in quality["rows"] if quality else []:
+        value = row["metrics"].get("objective_percent")
+        if value is not None:
+            found[str(row["labels"].get("model"))] = value
+    return found
+
+
+def scaling(data: Document) -> str:
+    """Sizes measured, and the laws fitted to them."""
+    measured = [row for row in data["rows"] if "fit" not in row["labels"]]
+    header = ["model", "size", "runs on", "complete ms", "fps", "model memory MiB"]
+    body = [
+        [
+            *(_text(row, "model"), _text(row, "size"), _runs(row), _metric(row, "total_p50_ms")),
+            *(_metric(row, "fps"), _metric(row, "model_memory_mib")),
+        ]
+        for row in measured
+    ]
+    return "\n\n".join([markdown(header, body), *laws(data)])
+
+
+def laws(data: Document) -> list[str]:
+    """A sentence for each fit."""
+    sentences = []
+    for row in data["rows"]:
+        labels = row["labels"]
+        if labels.get("fit") == "pixels":
+            memory = ""
+            if "per_megapixel_mib" in row["metrics"]:
+                memory = (
+                    f"; memory {_metric(row, 'fixed_mib')} MiB + "
+                    f"{_metric(row, 'per_megapixel_mib')} MiB per megapixel"
+                )
+            sentences.append(
+                f"{labels['model']}, {_runs(row)}: {_metric(row, 'fixed_ms')} ms + "
+                f"{_metric(row, 'per_megapixel_ms')} ms per megapixel (worst error "
+                f"{_metric(row, 'worst_percent')} %), exponent {_metric(row, 'exponent')}{memory}."
+            )
+        elif labels.get("fit") == "threads":
+            sentences.append(
+                f"{labels['model']} at {labels['size']}: {_metric(row, 'speedup')} x faster "
+                f"with all threads measured, serial share {_metric(row, 'serial_percent')} %."
+            )
+    return ["\n".join(f"- {sentence}" for sentence in sentences)] if sentences else []
+
+
+def end_to_end(data: Document) -> str:
+    """Whole clips: stages and frames per second, with the aim beside it."""
+    stages = ("decode", "style", "stabilize", "encode")
+    header = ["model", "size", "stabilizer", "output", "cores"]
+    header += [f"{stage} ms" for stage in stages] + ["fps", "lowest", "aim"]
+    rows = [
+        [
+            *(_text(row, name) for name in ("model", "size", "stabilizer", "output", "cores")),
+            *(_metric(row, f"{stage}_p50_ms") for stage in stages),
+            *(_metric(row, "fps"), _metric(row, "fps_low"), _metric(row, "aim_fps")),
+        ]
+        for row in data["rows"]
+    ]
+    return markdown(header, rows)
+
+
+def startup(data: Document) -> str:
+    """From process start to the first styled frame."""
+    header = ["model", "size", "python ms", "imports ms", "open ms", "first frame ms", "all ms"]
+    header += ["aim ms", "memory MiB"]
+    names = ("cold_python_ms", "cold_imports_ms", "cold_open_ms", "cold_frame_ms", "cold_start_ms")
+    rows = [
+        [
+            *(_text(row, "model"), _text(row, "size"), *(_metric(row, name) for name in names)),
+            *(_metric(row, "aim_ms"), _metric(row, "peak_memory_mib")),
+        ]
+        for row in data["rows"]
+    ]
+    return markdown(header, rows)
+
+
+def budget(data: Document) -> str:
+    """Everything but the network: one line per step, one column per size."""
+    sizes = list(dict.fromkeys(row["labels"]["size"] for row in data["rows"]))
+    steps = list(dict.fromkeys(row["labels"]["step"] for row in data["rows"]))
+    cells = {
+        (row["labels"]["step"], row["labels"]["size"]): _metric(row, "total_p50_ms")
+        for row in data["rows"]
+    }
+    rows = [[step, *(cells.get((step, size), ABSENT) for size in sizes)] for step in steps]
+    return markdown(["step", *(f"{size} ms" for size in sizes)], rows)
+
+
+def anything(data: Document) -> str:
+    """Labels that differ between rows, then every number: for kinds without their own table."""
+    rows = data["rows"]
+    if not rows:
+        return "(no rows)"
+    names = list(dict.fromkeys(name for row in rows for name in row["labels"]))
+    differ = [n for n in names if len({str(row["labels"].get(n)) for row in rows}) > 1] or names[:1]
+    metrics = list(
+        dict.fromkeys(
+            name
+            for row in rows
+            for name, value in row["metrics"].items()
+            if not isinstance(value, list)
+        )
+    )
+    body = [
+        [*(_text(row, name) for name in differ), *(_metric(row, name) for name in metrics)]
+        for row in rows
+    ]
+    return markdown([*differ, *metrics], body)
+
+
+TABLES: dict[str, Callable[[Document], str]] = {
+    "end_to_end": end_to_end,
+    "startup": startup,
+    "budget": budget,
+}
+
+
+def table(data: Document) -> str:
+    """The usual table of a result file."""
+    if data["kind"] == "latency":
+        fitted = any("fit" in row["labels"] for row in data["rows"])
+        return scaling(data) if fitted else f"{latency(data)}\n\n{peers(data)}"
+    return TABLES.get(data["kind"], anything)(data)
