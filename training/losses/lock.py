@@ -24,40 +24,44 @@ def high_pass(images: Tensor, cell: int = CELL) -> Tensor:
     return images - low
 
 
-def mean_cells(images: Tensor, cell: int, window: int) -> Tensor:
-    """Average all cells of each window of the high-passed picture.
+def mean_cells(detail: Tensor, cell: int, window: int) -> Tensor:
+    """Average all cells of each window of a high-passed picture.
 
     Args:
-        images: (N, C, H, W); what does not fill a window at the right and bottom is left out.
+        detail: (N, C, H, W); what does not fill a window at the right and bottom is left out.
+        cell: side of a cell in px.
+        window: side of a window in px, a multiple of `cell`.
 
     Returns:
         (N, C, H / window, cell, W / window, cell).
     """
-    n, c = images.shape[:2]
-    rows, columns = images.shape[2] // window, images.shape[3] // window
-    whole = high_pass(images, cell)[:, :, : rows * window, : columns * window]
+    n, c = detail.shape[:2]
+    rows, columns = detail.shape[2] // window, detail.shape[3] // window
+    whole = detail[:, :, : rows * window, : columns * window]
     per = window // cell
     return whole.reshape(n, c, rows, per, cell, columns, per, cell).mean((3, 6))
 
 
-def lock_energy(images: Tensor, cell: int = CELL, window: int = 64) -> Tensor:
-    """Energy of what every cell of a window has in common.
+def lock_energy(images: Tensor, cell: int = CELL, windows: tuple[int, ...] = WINDOWS) -> Tensor:
+    """Energy of what every cell of a window has in common, summed over window sizes.
 
-        L = mean over windows of (mean over cells of highpass(y))^2
+        L = sum over sizes, mean over windows of (mean over cells of highpass(y))^2
 
     Args:
-        images: (N, C, H, W), H and W at least `window`.
+        images: (N, C, H, W).
+        cell: period that is looked for, in px (and its divisors).
+        windows: sides of the windows in px; those that do not fit are left out.
 
     Returns:
         scalar in squared image units; 0 without a common pattern (white noise of variance v
-        leaves v * (cell / window)^2).
-
-    Raises:
-        ValueError: a side is shorter than the window.
+        leaves v * (cell / window)^2 per window size).
     """
-    if min(images.shape[2:]) < window:
-        raise ValueError(f"lock needs at least {window} px, images are {tuple(images.shape[2:])}")
-    return mean_cells(images, cell, window).square().mean()
+    detail = high_pass(images, cell)
+    total = torch.zeros((), device=images.device)
+    for window in windows:
+        if min(images.shape[2:]) >= window:
+            total = total + mean_cells(detail, cell, window).square().mean()
+    return total
 
 
 class LockTerm:

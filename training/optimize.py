@@ -1,0 +1,264 @@
+"""python -m training.optimize --content photo.jpg --style painting.jpg --output out.png
+
+Style transfer by optimizing pixels (Gatys, Ecker, Bethge, CVPR 2016): slow, and the reference that
+every fast network is judged by, because both minimize the same objective. Coarse to fine with
+--scales; on a GPU with --device cuda.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtime.cli import check_output, run_command
+from runtime.errors import DONE, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .objective import Objective
+
+# Objective of the reference when no recipe is given: as the bundled recipes, without the terms
+# that speak about networks and not about pictures (motion, lock).
+WEIGHTS = {"style": 20.0, "content": 1.0, "tv": 0.1, "range": 2.0}
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """The picture, and the objective's total at every evaluation (the first is the start's)."""
+
+    image: "Tensor"  # (1, 3, H, W) in [0, 1]
+    history: list[float]
+
+
+def optimize_image(
+    photo: "Tensor",
+    objective: "Objective",
+    evaluations: int,
+    *,
+    init: str = "content",
+    optimizer: str = "lbfgs",
+    seed: int = 0,
+    start: "Tensor | None" = None,
+    watch: Callable[[int, float], None] | None = None,
+) -> Optimized:
+    """Minimize the objective over the pixels of one picture.
+
+    An evaluation is one forward and backward pass of the objective; a line search may take several
+    per iteration, so evaluations, not iterations, are what this counts.
+
+    Args:
+        photo: (1, 3, H, W) RGB in [0, 1].
+        objective: what is minimized; its device must be the photo's.
+        evaluations: how many to spend.
+        init: "content" starts at the photo, "noise" at Gaussian noise around gray (as Gatys et al.
+            and Johnson et al. do).
+        optimizer: "lbfgs" (memory 20, step 1 after the first) or "adam" (step 0.02).
+        seed: of the noise.
+        start: the picture to start from, instead of `init`.
+        watch: called after every evaluation with its number, from 1, and the total.
+
+    Returns:
+        the best picture that was seen, clamped to [0, 1], and the history.
+
+    Raises:
+        UsageError: unknown `init` or `optimizer`.
+
+    Reference:
+        Gatys, Ecker, Bethge, CVPR 2016; L-BFGS as in section 2.3 of Gatys et al. 2015. Deviation:
+        out-of-range pixels are discouraged by a term instead of being clipped at every step.
+    """
+    import torch
+
+    if start is None:
+        start = _start(photo, init, seed)
+    pixels = start.clone().requires_grad_(True)
+    content = objective.content_features(photo)
+    history: list[float] = []
+    best = (float("inf"), start)
+
+    def evaluate() -> "Tensor":
+        nonlocal best
+        pixels.grad = None
+        total = objective(pixels, content)["total"]
+        total.backward()
+        history.append(total.item())
+        if history[-1] < best[0]:
+            best = (history[-1], pixels.detach().clone())
+        if watch is not None:
+            watch(len(history), history[-1])
+        return total
+
+    if optimizer == "lbfgs":
+        lbfgs = torch.optim.LBFGS(
+            [pixels],
+            max_iter=evaluations,
+            max_eval=evaluations,
+            history_size=20,
+            tolerance_grad=0,
+            tolerance_change=0,
+        )
+        while len(history) < evaluations:
+            lbfgs.step(evaluate)
+    elif optimizer == "adam":
+        adam = torch.optim.Adam([pixels], 0.02)
+        while len(history) < evaluations:
+            adam.step(evaluate)
+    else:
+        raise UsageError(f'--optimizer is "{optimizer}", allowed are lbfgs, adam')
+    return Optimized(best[1].clamp(0, 1), history)
+
+
+def _start(photo: "Tensor", init: str, seed: int) -> "Tensor":
+    import torch
+
+    if init == "content":
+        return photo
+    if init == "noise":
+        noise = np.random.default_rng(seed).standard_normal(tuple(photo.shape), dtype=np.float32)
+        return (0.5 + 0.1 * torch.from_numpy(noise)).to(photo.device)
+    raise UsageError(f'--init is "{init}", allowed are content, noise')
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.optimize",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--content", type=Path, required=True, help="the photo")
+    parser.add_argument("--style", type=Path, required=True, help="the painting")
+    parser.add_argument("--output", type=Path, required=True, help="picture to write")
+    parser.add_argument("--size", type=int, default=512, help="short side in px (default 512)")
+    parser.add_argument(
+        "--style-size", type=int, default=384, help="painting's short side: larger, larger strokes"
+    )
+    parser.add_argument("--evaluations", type=int, default=200, help="per scale (default 200)")
+    parser.add_argument(
+        "--scales", type=int, default=1, help="coarse to fine: sizes, each twice the last"
+    )
+    parser.add_argument("--optimizer", default="lbfgs", choices=("lbfgs", "adam"))
+    parser.add_argument("--init", default="content", choices=("content", "noise"))
+    parser.add_argument("--backbone", default="vgg19_16x", help="loss network")
+    parser.add_argument("--weights", type=Path, help="weights of the loss network: file or folder")
+    parser.add_argument(
+        "--weight", action="append", default=[], metavar="TERM=X", help="weight of a term"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--json", action="store_true", help="print one object on stdout")
+    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--quiet", action="store_true")
+    return parser
+
+
+def _weights(settings: list[str]) -> dict[str, float]:
+    weights = dict(WEIGHTS)
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            raise UsageError(f'--weight takes TERM=NUMBER, not "{setting}"') from None
+    return weights
+
+
+def run(args: argparse.Namespace) -> int:
+    """Optimize one picture and write it."""
+    check_output(args.output, overwrite=args.overwrite)
+    if args.evaluations < 1 or args.scales < 1:
+        raise UsageError("--evaluations and --scales must be at least 1")
+    import torch
+    from PIL import Image
+
+    from .backbones import open_backbone
+    from .config import BackboneConfig
+    from .data.images import load_image, to_bytes
+    from .device import pick_device
+    from .objective import Objective
+
+    device = pick_device(args.device)
+    backbone = open_backbone(args.backbone, args.weights).to(device)
+    painting = load_image(args.style, args.style_size).to(device)
+    layers = BackboneConfig()
+    style_layers = [layer for layer in layers.style_layers if layer in backbone.layers]
+    objective = Objective(
+        backbone,
+        painting,
+        dict.fromkeys(style_layers or backbone.layers[:4], 1.0),
+        layers.content_layers if style_layers else (backbone.layers[4],),
+        _weights(args.weight),
+    )
+    started = time.perf_counter()
+    image, history = None, []
+    for scale in reversed(range(args.scales)):
+        photo = load_image(args.content, max(64, args.size >> scale)).to(device)
+        if image is not None:
+            image = torch.nn.functional.interpolate(
+                image, photo.shape[2:], mode="bicubic", align_corners=False
+            )
+        result = optimize_image(
+            photo,
+            objective,
+            args.evaluations,
+            init=args.init,
+            optimizer=args.optimizer,
+            seed=args.seed,
+            start=image,
+            watch=None if args.quiet else _Watch(args.evaluations, tuple(photo.shape[2:])),
+        )
+        image, history = result.image, history + result.history
+    seconds = time.perf_counter() - started
+    temporary = args.output.with_name(f".{args.output.name}.partial{args.output.suffix}")
+    Image.fromarray(to_bytes(image)).save(temporary, quality=95)
+    temporary.replace(args.output)
+    if args.json:
+        report = {
+            "output": str(args.output),
+            "evaluations": len(history),
+            "total_first": history[0],
+            "total": min(history),
+            "seconds": round(seconds, 2),
+            "device": device,
+        }
+        print(json.dumps(report))
+    elif not args.quiet:
+        print(args.output)
+    return DONE
+
+
+class _Watch:
+    """Progress on stderr, every two seconds."""
+
+    def __init__(self, evaluations: int, size: tuple[int, int]) -> None:
+        self.evaluations, self.size = evaluations, size
+        self.started = self.shown = time.perf_counter()
+
+    def __call__(self, number: int, total: float) -> None:
+        now = time.perf_counter()
+        if now - self.shown < 2:
+            return
+        self.shown = now
+        left = (now - self.started) / number * (self.evaluations - number)
+        height, width = self.size
+        print(
+            f"{width}x{height}  {number}/{self.evaluations}  total {total:.4f}  {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
