@@ -64,15 +64,23 @@ def match_colors(image: np.ndarray, target: np.ndarray) -> np.ndarray:
     Returns:
         as `image`, clipped to its range.
     """
-    top = 255.0 if image.dtype == np.uint8 else 1.0
+    return recolor(image, color_transfer(image, target))
+
+
+def color_transfer(image: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The (3, 4) affine map of `match_colors`, for pictures that are recolored in parts."""
     source_mean, source_cov = _color_statistics(image)
     target_mean, target_cov = _color_statistics(target)
     matrix = _root(target_cov, 0.5) @ _root(source_cov, -0.5)
     shift = target_mean - matrix @ source_mean
-    affine = np.hstack([matrix, shift[:, None]])
+    return np.hstack([matrix, shift[:, None]])
+
+
+def recolor(image: np.ndarray, transfer: np.ndarray) -> np.ndarray:
+    """Apply a map of `color_transfer` (for the same type of picture), clipped."""
     # cv2.transform saturates bytes itself; floats are clipped by hand.
-    moved = cv2.transform(image, affine)
-    return moved if image.dtype == np.uint8 else np.clip(moved, 0.0, top).astype(image.dtype)
+    moved = cv2.transform(image, transfer)
+    return moved if image.dtype == np.uint8 else np.clip(moved, 0.0, 1.0).astype(image.dtype)
 
 
 def _color_statistics(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

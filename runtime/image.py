@@ -1,7 +1,8 @@
 """python -m runtime.image --model starry.onnx --input photo.jpg --output painted.png
 
-Paint pictures: files, folders and patterns ("photos/*.jpg"). Orientation is applied, alpha,
-16 bits, color profiles, metadata and animations are kept.
+Paint pictures: files, folders and patterns ("photos/*.jpg"). Orientation is applied; alpha,
+16 bits, color profiles, metadata and animations are kept. Pictures of any size are painted, in
+tiles if memory demands it, with the same result.
 """
 
 import argparse
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import cli
-from .errors import DONE
+from .errors import DONE, FAILED, StyleError
 from .meter import Meter
 
 
@@ -24,43 +25,164 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     cli.add_common_flags(parser)
-    parser.add_argument("--input", required=True, metavar="FILE", help="picture")
-    parser.add_argument("--output", required=True, metavar="FILE", help="result")
+    parser.add_argument(
+        "--input",
+        "-i",
+        required=True,
+        nargs="+",
+        metavar="FILE",
+        help='pictures, folders, or patterns such as "photos/*.jpg"',
+    )
+    parser.add_argument(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="file for one picture, folder for several (default: beside the input, as "
+        "photo-starry.jpg)",
+    )
+    parser.add_argument(
+        "--skip-existing", action="store_true", help="leave out pictures whose output is there"
+    )
+    parser.add_argument(
+        "--size", type=cli.parse_size, metavar="WxH", help="fit into this box first"
+    )
+    parser.add_argument(
+        "--quality", type=int, default=95, metavar="1..100", help="of JPEG and WebP (default: 95)"
+    )
+    parser.add_argument(
+        "--strip", action="store_true", help="leave out EXIF, place, texts; keep the color profile"
+    )
+    parser.add_argument(
+        "--tile",
+        default="auto",
+        metavar="auto|off|PIXELS",
+        help="paint in tiles, exactly as in one piece: when memory demands it, never, or with "
+        "this side (default: auto)",
+    )
+    parser.add_argument(
+        "--memory",
+        type=float,
+        metavar="GB",
+        help="what painting may take (default: 60 %% of the free memory)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=cli.parse_fraction,
+        default=0.0,
+        metavar="0..1",
+        help="soft noise from which strokes grow in empty skies; 0.5 is good (default: 0)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
     add_look_flags(parser)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Paint one file."""
-    from . import picture_files
+    """Paint all inputs; a picture that fails in a batch is reported and the rest goes on."""
+    from .batch import plan
     from .look import open_look
-    from .pictures import Album
-    from .stills import paint
 
-    output = cli.check_output(Path(args.output), overwrite=args.overwrite)
-    picture_files.format_of(output)
+    jobs, skipped = plan(
+        args.input,
+        args.output,
+        "-".join(Path(cli.parse_models(text)[0]).stem for text in args.model),
+        overwrite=args.overwrite,
+        skip_existing=args.skip_existing,
+    )
     meter, start = Meter(), time.perf_counter()
-    with open_look(args) as look, Album(Path(args.input)) as album:
-        painted = [paint(picture, look, meter) for picture in album]
-        picture_files.write(output, painted, loop=album.loop, animated=album.num_frames > 1)
+    totals: dict[str, Any] = {"in": 0, "out": 0, "size": (0, 0), "outputs": [], "failed": 0}
+    with open_look(args) as look:
+        painter = _painter(args, look)
+        with cli.Progress(len(jobs), "pictures", quiet=args.quiet or len(jobs) == 1) as progress:
+            for source, target in jobs:
+                try:
+                    _paint_file(source, target, painter, args, meter, totals)
+                except StyleError as error:
+                    if len(jobs) == 1:
+                        raise
+                    totals["failed"] += 1
+                    cli.say(f"error: {error}")
+                progress.update()
         seconds = time.perf_counter() - start
-        height, width = painted[0].size
-        result: dict[str, Any] = {
-            "frames_in": album.num_frames,
-            "frames_out": len(painted),
+        height, width = totals["size"]
+        result = {
+            "frames_in": totals["in"],
+            "frames_out": totals["out"],
             "width": width,
             "height": height,
-            "fps": round(len(painted) / seconds, 3),
+            "fps": round(totals["out"] / seconds, 3),
             "stages_ms": meter.summary()["stages_ms"],
             "engine": look.engine,
             "device": look.device,
             "model": look.label,
             "model_sha256": look.digest,
+            "outputs": totals["outputs"],
+            "failed": totals["failed"],
+            "skipped": skipped,
         }
     if args.json:
         cli.print_json(result)
-    cli.say(f"{output}  {width}x{height}  {seconds:.2f} s", quiet=args.quiet)
-    return DONE
+    _report(result, seconds, args.quiet)
+    return FAILED if totals["failed"] else DONE
+
+
+def _painter(args: argparse.Namespace, look: Any) -> Any:
+    from .memory import GIGABYTE
+    from .stills import Options, StillPainter, parse_tile
+
+    options = Options(
+        tile=parse_tile(args.tile),
+        memory_bytes=int(args.memory * GIGABYTE) if args.memory else None,
+        size=args.size,
+        seeds=args.seeds,
+        seed=args.seed,
+        quiet=args.quiet,
+    )
+    return StillPainter(look, options, lambda text: cli.say(text, quiet=args.quiet))
+
+
+def _paint_file(
+    source: Path,
+    target: Path,
+    painter: Any,
+    args: argparse.Namespace,
+    meter: Meter,
+    totals: dict[str, Any],
+) -> None:
+    """One file: every frame of it is decoded, painted and written in turn."""
+    from . import picture_files
+    from .pictures import Album
+
+    with Album(source) as album:
+        painter.look.reset()
+        notes = list(album.notes)
+        animated = album.num_frames > 1 and picture_files.holds_animation(target)
+        wanted = album.num_frames if animated else 1
+        frames = painter.paint_album(album, wanted, meter, strip=args.strip)
+        with meter("encode"):
+            notes += picture_files.write(
+                target, frames, quality=args.quality, loop=album.loop, animated=animated
+            )
+        if album.num_frames > 1 and not animated:
+            notes.append(f"{target.name}: this format holds no animation, only the first frame")
+    totals["in"] += wanted
+    totals["out"] += len(frames)
+    totals["size"] = frames[0].size
+    totals["outputs"].append(str(target))
+    for note in notes:
+        cli.say(note, quiet=args.quiet)
+
+
+def _report(result: dict[str, Any], seconds: float, quiet: bool) -> None:
+    outputs = result["outputs"]
+    if len(outputs) == 1:
+        text = f"{outputs[0]}  {result['width']}x{result['height']}  {seconds:.2f} s"
+    else:
+        text = f"{len(outputs)} pictures  {seconds:.2f} s"
+    for key in ("failed", "skipped"):
+        if result[key]:
+            text += f"  {result[key]} {key}"
+    cli.say(text, quiet=quiet)
 
 
 def main(argv: list[str] | None = None) -> int:

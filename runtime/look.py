@@ -115,12 +115,30 @@ class Look:
             styled: the networks' answer, of the same shape and type.
             strength: 0..1.
         """
+        transfer = self.transfer(image, styled)
+        mask = self.mask_for(image.shape[0], image.shape[1])
+        return self.finish_part(image, styled, strength, transfer, mask)
+
+    def transfer(self, image: np.ndarray, styled: np.ndarray) -> np.ndarray | None:
+        """What `finish_part` must know of the whole picture to move its colors."""
+        if self.effects.keep_color != "histogram":
+            return None
+        return effects.color_transfer(styled, image)
+
+    def finish_part(
+        self,
+        image: np.ndarray,
+        styled: np.ndarray,
+        strength: float,
+        transfer: np.ndarray | None,
+        mask: np.ndarray | None,
+    ) -> np.ndarray:
+        """`finish` for any part of a picture, with the same part of its mask."""
         if self.effects.keep_color == "luminance":
             styled = effects.keep_luminance(image, styled)
-        elif self.effects.keep_color == "histogram":
-            styled = effects.match_colors(styled, image)
+        if transfer is not None:
+            styled = effects.recolor(styled, transfer)
         styled = effects.blend(image, styled, strength)
-        mask = self.mask_for(*image.shape[:2])
         return styled if mask is None else effects.apply_mask(image, styled, mask)
 
     def mask_for(self, height: int, width: int) -> np.ndarray | None:

@@ -56,6 +56,11 @@ def format_of(path: Path) -> str:
     return found
 
 
+def holds_animation(path: Path) -> bool:
+    """Whether the format of this file name can hold several frames."""
+    return format_of(path) in ANIMATED
+
+
 def write(
     path: Path,
     pictures: Iterable[Picture],
@@ -71,7 +76,7 @@ def write(
         pictures: one for a still; an iterator is consumed frame by frame.
         quality: 1..100 for JPEG, WebP and AVIF.
         loop: repetitions of an animation, 0 for ever.
-        animated: keep all pictures, as frames; else only the first is written.
+        animated: keep all pictures, as frames (`holds_animation`); else only the first.
 
     Returns:
         what was lost on the way, one line each.
@@ -90,9 +95,6 @@ def write(
             f"{width}x{height}; use .png or .tif"
         )
     notes: list[str] = []
-    if animated and kind not in ANIMATED:
-        notes.append(f"{path.name}: {kind} holds no animation, only the first frame is written")
-        animated = False
     if kind not in DEEP and first.pixels.dtype == np.uint16:
         notes.append(f"{path.name}: {kind} holds 8 bits, 16 are rounded")
     if kind not in WITH_ALPHA and first.alpha is not None:

@@ -86,11 +86,8 @@ class Album:
 
     def __iter__(self) -> Iterator[Picture]:
         for index in range(self.num_frames):
-            with _decoding(self.path):
-                if self.num_frames > 1:
-                    self._image.seek(index)
-                picture = self._read()
-            yield picture
+            # Nothing is kept here: a large picture must be gone when its reader lets go of it.
+            yield self._frame(index)
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -101,6 +98,15 @@ class Album:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _frame(self, index: int) -> Picture:
+        with _decoding(self.path):
+            if self.num_frames > 1:
+                self._image.seek(index)
+            picture = self._read()
+            if self.num_frames == 1:
+                self._image.close()
+            return picture
 
     def _read(self) -> Picture:
         image, duration = self._image, 0.0

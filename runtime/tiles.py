@@ -135,18 +135,34 @@ def _span(
     return slice(first, last)
 
 
-def windows(height: int, width: int, tile: int, halo: int) -> Iterator[tuple[Window, Window]]:
-    """Inner windows that cover the picture once, each with the outer window around it."""
+def inner_windows(height: int, width: int, tile: int) -> Iterator[Window]:
+    """Windows that cover a picture once."""
     for top in range(0, height, tile):
         for left in range(0, width, tile):
-            bottom, right = min(height, top + tile), min(width, left + tile)
-            outer = (
-                max(0, top - halo),
-                max(0, left - halo),
-                min(height, bottom + halo),
-                min(width, right + halo),
-            )
-            yield (top, left, bottom, right), outer
+            yield top, left, min(height, top + tile), min(width, left + tile)
+
+
+def outer_window(
+    inner: Window, size: tuple[int, int], padded: tuple[int, int], halo: int
+) -> Window:
+    """The window with its context; at the picture's end it includes all padding.
+
+    Args:
+        inner: a window of a picture of `size`, starting at multiples of the grid.
+        size: (height, width) of the picture.
+        padded: its size with padding.
+        halo: pixels of context.
+    """
+    bottom = padded[0] if inner[2] == size[0] else min(padded[0], inner[2] + halo)
+    right = padded[1] if inner[3] == size[1] else min(padded[1], inner[3] + halo)
+    return max(0, inner[0] - halo), max(0, inner[1] - halo), bottom, right
+
+
+def windows(height: int, width: int, tile: int, halo: int) -> Iterator[tuple[Window, Window]]:
+    """Inner windows that cover the (padded) picture once, each with its outer window."""
+    size = (height, width)
+    for inner in inner_windows(height, width, tile):
+        yield inner, outer_window(inner, size, size, halo)
 
 
 def count_windows(height: int, width: int, tile: int) -> int:
