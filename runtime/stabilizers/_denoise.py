@@ -1,7 +1,8 @@
 """Temporal denoising of the input: style networks amplify sensor noise into flickering strokes.
 
-Still areas are averaged with the past; moving ones are averaged along the flow rounded to whole
-pixels (no interpolation, so nothing is blurred) and only where that still predicts the frame.
+The past is moved along the camera's motion by whole pixels (no interpolation, so nothing is blurred)
+and averaged in where it still predicts the frame: everywhere on a still camera, in the calm areas of
+a moving one, where noise is what the network sees.
 """
 
 import cv2
@@ -13,49 +14,67 @@ from . import _flow
 # Weight of the past: noise falls to sqrt((1 - a) / (1 + a)) = 1/3.
 PAST = 0.8
 # Residual (0..255, 5x5 mean at flow resolution) up to which the past may be averaged in: noise of
-# 3/255 leaves about 2 here.
+# 3/255 leaves about 3 here, the largest of three colors.
 LIMIT = 5
 
 
 class Denoiser:
-    """Keeps the last denoised frame."""
+    """Keeps the last denoised frame, full size and at flow resolution."""
 
     def __init__(self):
         self._last: Image | None = None
+        self._last_small: Image | None = None
 
-    def start(self, image: Image, gray: np.ndarray) -> Image:
+    def start(self, image: Image, small: Image) -> Image:
         """Take the first frame of a shot as it is."""
-        self._last, self._gray = image, gray
+        self._last, self._last_small = image, small
         return image
 
-    def step(self, image: Image, flow: np.ndarray, gray: np.ndarray, scale: np.ndarray) -> Image:
+    def step(self, image: Image, small: Image, flow: np.ndarray, scale: np.ndarray) -> Image:
         """Average `image` with the past where the past predicts it.
 
         Args:
-            image: (H, W, 3) uint8.
+            image: (H, W, 3) uint8; small: the same at flow resolution, (h, w, 3).
             flow: (h, w, 2) float32 from this frame to the last, in flow pixels.
-            gray: (h, w) uint8, this frame at flow resolution.
             scale: frame pixels per flow pixel, (x, y).
         """
-        assert self._last is not None
-        height, width = image.shape[:2]
-        whole = np.rint(flow * scale)
-        past = self._last
-        predicted = self._gray
+        if self._last is None or self._last_small is None:
+            return self.start(image, small)
+        whole = np.rint(np.median(flow[::8, ::8].reshape(-1, 2), axis=0) * scale)
+        past = _shifted(self._last, int(whole[0]), int(whole[1]))
+        away = np.float32([[1, 0, whole[0] / scale[0]], [0, 1, whole[1] / scale[1]]])
+        predicted = self._last_small
         if whole.any():
-            h, w = gray.shape
-            predicted = cv2.remap(
-                self._gray,
-                _flow.grid(h, w) + whole / scale,
-                None,
-                cv2.INTER_LINEAR,
+            predicted = cv2.warpAffine(
+                predicted,
+                away,
+                small.shape[1::-1],
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
-            jump = cv2.resize(whole, (width, height), interpolation=cv2.INTER_NEAREST)
-            jump += _flow.grid(height, width)
-            past = cv2.remap(past, jump, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-        known = (_flow.residual(gray, predicted) <= LIMIT).astype(np.uint8)
-        known = cv2.resize(known, (width, height), interpolation=cv2.INTER_NEAREST)
-        clean = cv2.copyTo(cv2.addWeighted(image, 1 - PAST, past, PAST, 0), known, image.copy())
-        self._last, self._gray = clean, gray
+        known = cv2.compare(_flow.residual(small, predicted), LIMIT, cv2.CMP_LE)
+        known = cv2.resize(known, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        mixed = cv2.addWeighted(image, 1 - PAST, past, PAST, 0)
+        clean = cv2.copyTo(mixed, known, image.copy())
+        self._last, self._last_small = clean, small
         return clean
+
+
+def _shifted(picture: Image, dx: int, dy: int) -> Image:
+    """`picture` read at p + (dx, dy), its own border pixels outside."""
+    if dx == 0 and dy == 0:
+        return picture
+    height, width = picture.shape[:2]
+    rows, columns = min(abs(dy), height - 1), min(abs(dx), width - 1)
+    body = picture[
+        rows if dy > 0 else 0 : height - (rows if dy < 0 else 0),
+        columns if dx > 0 else 0 : width - (columns if dx < 0 else 0),
+    ]
+    return cv2.copyMakeBorder(
+        body,
+        rows if dy < 0 else 0,
+        rows if dy > 0 else 0,
+        columns if dx < 0 else 0,
+        columns if dx > 0 else 0,
+        cv2.BORDER_REPLICATE,
+    )

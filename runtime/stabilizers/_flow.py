@@ -17,8 +17,7 @@ MIN_SIDE = 32
 # Residual (0..1) at which the gate exp(-(e / GATE)^4) has fallen to 1/e. Chosen on photo pans with
 # sensor noise 3/255, which leaves a residual of about 0.007 at flow resolution.
 GATE = 0.06
-# Flow below this many pixels is taken as the estimator's own noise and shrunk, see `shrink`.
-FLOW_NOISE_PX = 0.1
+HALF=1.0
 # Mean HSV difference (0..255) above which two frames do not belong to one shot; PySceneDetect's
 # ContentDetector uses 27 by default and is best near 31 on its own benchmark.
 CUT_HSV = 30.0
@@ -63,25 +62,24 @@ def open_dis(preset: str = "fast") -> cv2.DISOpticalFlow:
     return cv2.DISOpticalFlow_create(presets[preset])
 
 
-def shrink(flow: np.ndarray, noise_px: float = FLOW_NOISE_PX) -> np.ndarray:
-    """Take the estimator's jitter out of small motions: F * |F|^2 / (|F|^2 + noise_px^2).
-
-    Used in a closed loop (the reference is what memory shows, not the previous frame), so the part
-    that is held back is not lost: it is still there, larger, at the next frame.
-    """
-    square = (flow * flow).sum(axis=2, keepdims=True)
-    return flow * (square / (square + noise_px * noise_px))
-
-
 def residual(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """5x5 mean of |a - b| of two gray pictures: (h, w) uint8."""
-    return cv2.boxFilter(cv2.absdiff(a, b), -1, (5, 5))
+    """5x5 mean of |a - b|, the largest of the colors if there are several: (h, w) uint8."""
+    error = cv2.blur(cv2.absdiff(a, b), (5, 5))
+    if error.ndim == 2:
+        return error
+    red, green, blue = cv2.split(error)
+    return cv2.max(cv2.max(red, green), blue)
 
 
-def gate_table(scale: float = GATE) -> np.ndarray:
-    """256 weights 0..255 for `cv2.LUT`: 255 exp(-(e / scale)^4), e the residual in 0..1."""
+def gate_table(closed: float = GATE) -> np.ndarray:
+    """256 weights 0..255 of new paint for `cv2.LUT`, by the residual e in 0..1.
+
+    1 - exp(-(e / closed)^4), made exactly 0 below half weight and steeper above it: a pixel that is
+    blended only a little loses its sharpness and gains nothing.
+    """
     e = np.arange(256) / 255.0
-    return np.round(255.0 * np.exp(-((e / scale) ** 4))).astype(np.uint8)
+    soft = 1 - np.exp(-((e / closed) ** 4))
+    return np.round(255.0 * np.clip(2 * soft - HALF, 0, 1)).astype(np.uint8)
 
 
 def is_cut(small_a: Image, small_b: Image, threshold: float = CUT_HSV) -> bool:

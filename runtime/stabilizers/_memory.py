@@ -2,13 +2,13 @@
 
 Warping the last output again and again blurs it (every resampling low-passes) and blending it with
 new frames blurs it more (textures of neighboring frames do not match). Here every pixel of the
-current frame instead holds a pointer: a slot (one of the last `slots` outputs) and a displacement
-into it. The pointers move with the scene, and the picture is drawn by sampling the slots once. Only
-when a slot is about to be overwritten are the pixels that still live in it re-based on the newest
-output: one resampling per `slots` frames in place of one per frame.
+current frame instead holds a pointer: a slot (one of the last outputs) and a displacement into it.
+The pointers move with the scene, and the picture is drawn by sampling the slots once. Only when a
+slot is about to be overwritten are the pixels that still live in it re-based on the newest output:
+one resampling per `num_slots` frames in place of one per frame.
 
-Motion is measured against the picture that the pointers draw from the remembered *input* frames,
-not against the previous input frame: errors are seen again and corrected instead of adding up.
+Motion is measured against the picture that the pointers draw from the remembered *input* frames, not
+against the previous input frame: errors are seen again and corrected instead of adding up.
 """
 
 import cv2
@@ -25,10 +25,11 @@ PAD = 3
 MAX_SLOTS, MEMORY_BYTES = 16, 96 * 2**20
 # cv2.remap addresses at most 32767 rows.
 MAX_ROWS = 32767
-# Pixels this old (in frames) at most are distinguished; more is "old".
-MAX_AGE = 255.0
-
-DX, DY, SLOT, AGE = range(4)
+# Ages are counted up to this many frames.
+MAX_AGE = 255
+# A surface stretched to more than 1 / MIN_STRETCH of its painted size is a smear: what an object
+# uncovers looks at first like the object's edge, drawn out.
+MIN_STRETCH = 0.7
 
 
 def num_slots(height: int, width: int) -> int:
@@ -41,98 +42,132 @@ class Memory:
     """Slots of painted and input pictures of one size, and a pointer per flow-resolution pixel.
 
     Attributes:
-        state: (h, w, 4) float32: displacement x, y into the slot in flow pixels, slot, age in
-        frames.
+        size: (height, width) of the frames; small: of the motion estimate.
+        scale: frame pixels per flow pixel, (x, y).
+        age: (h, w) uint8, frames since the pixel was painted.
     """
 
     def __init__(self, height: int, width: int, preset: str = "fast"):
-        self.size = (height, width)
-        self.small = _flow.flow_size(height, width)
+        self.size, self.small = (height, width), _flow.flow_size(height, width)
         h, w = self.small
         self.slots = num_slots(height, width)
-        self.rows, self.small_rows = height + 2 * PAD, h + 2 * PAD
-        self.paint = np.zeros((self.slots * self.rows, width, 3), np.uint8)
-        self.seen = np.zeros((self.slots * self.small_rows, w), np.uint8)
-        self.grid, self.small_grid = _flow.grid(height, width), _flow.grid(h, w)
         self.scale = np.float32([width / w, height / h])
-        self.state = np.zeros((h, w, 4), np.float32)
-        self.motion = Motion(h, w, preset)
-        self.newest = -1
+        self.age = np.zeros((h, w), np.uint8)
+        self._rows, self._small_rows = height + 2 * PAD, h + 2 * PAD
+        self._painted = np.zeros((self.slots * self._rows, width, 3), np.uint8)
+        self._seen = np.zeros((self.slots * self._small_rows, w, 3), np.uint8)
+        self._shift = np.zeros((h, w, 2), np.float32)
+        self._slot = np.zeros((h, w), np.uint8)
+        self._motion = Motion(h, w, preset)
+        self._grid = _flow.grid(height, width)
+        self._reference: Image | None = None
+        self._newest = -1
 
-    def reference(self) -> np.ndarray:
-        """What the pointers draw from the remembered input: (h, w) uint8, in the last frame."""
-        return cv2.remap(self.seen, self._small_map(), None, cv2.INTER_LINEAR)
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was stored yet."""
+        return self._newest < 0
 
-    def follow(self, gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def follow(self, small: Image) -> tuple[np.ndarray, np.ndarray]:
         """Move the pointers to a new frame.
 
         Args:
-            gray: (h, w) uint8, the new frame at flow resolution.
+            small: (h, w, 3) uint8, the new frame at flow resolution.
 
         Returns:
-            flow (h, w, 2) from the new frame to the last, and the residual (h, w) uint8 between the
-            new frame and what the moved pointers draw; 255 where they point outside their slot.
+            Flow (h, w, 2) from the new frame to the last; and the residual (h, w) uint8 between the
+            new frame and what the moved pointers draw of the remembered input, the largest of the
+            three colors; 255 where a pointer leaves its slot or the surface is smeared.
         """
-        last = self.reference()
-        gain = _flow.brightness_gain(last, gray)
+        last, gray = self._reference, _flow.to_gray(small)
+        if last is None:
+            raise ValueError("nothing to follow: store() a frame first")
+        last_gray = _flow.to_gray(last)
+        gain = _flow.brightness_gain(last_gray, gray)
         if gain != 1.0:
-            last = cv2.convertScaleAbs(last, alpha=gain)
-        flow = self.motion.estimate(gray, last)
-        self.state = cv2.remap(
-            self.state,
-            self.small_grid + flow,
-            None,
-            cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=(1e6, 1e6, 0, MAX_AGE),
-        )
-        self.state[..., :2] += flow
-        drawn = self.reference()
+            last_gray = cv2.convertScaleAbs(last_gray, alpha=gain)
+        flow = self._motion.estimate(gray, last_gray)
+        where = self._motion.grid + flow
+        self._shift = flow + cv2.remap(self._shift, where, None, cv2.INTER_NEAREST)
+        tags = cv2.merge([self._slot, self.age])
+        tags = cv2.remap(tags, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        self._slot, age = cv2.split(tags)
+        self.age = cv2.add(age, 1)
+        drawn = self._reference = self._draw_seen()
         if gain != 1.0:
             drawn = cv2.convertScaleAbs(drawn, alpha=gain)
-        error = _flow.residual(gray, drawn)
-        error[~self._inside()] = 255
-        self.state[..., AGE] = np.minimum(self.state[..., AGE] + 1, MAX_AGE)
+        error = _flow.residual(small, drawn)
+        error[self._lost(where)] = 255
         return flow, error
 
     def draw(self) -> Image:
         """Sample the painted slots where the pointers point: (H, W, 3) uint8."""
-        jump = np.empty((*self.small, 2), np.float32)
-        jump[..., 0] = self.state[..., DX] * self.scale[0]
-        jump[..., 1] = self.state[..., DY] * self.scale[1] + self.state[..., SLOT] * self.rows + PAD
-        full = cv2.resize(jump, self.size[::-1], interpolation=cv2.INTER_NEAREST)
+        full = cv2.resize(
+            self._pointers(self.scale, self._rows), self.size[::-1], interpolation=cv2.INTER_NEAREST
+        )
+        where = cv2.add(full, self._grid, dst=full)
         return cv2.remap(
-            self.paint,
-            cv2.add(full, self.grid),
-            None,
-            cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
+            self._painted, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
 
-    def store(self, painted: Image, gray: np.ndarray, rebase: np.ndarray | None) -> None:
-        """Keep this frame in the oldest slot and let pixels in `rebase` (h, w bool; None = all)
-        point to it; pixels whose slot is overwritten next are re-based as well."""
-        self.newest = (self.newest + 1) % self.slots
-        for book, picture, rows in (
-            (self.paint, painted, self.rows),
-            (self.seen, gray, self.small_rows),
-        ):
-            padded = cv2.copyMakeBorder(picture, PAD, PAD, 0, 0, cv2.BORDER_REPLICATE)
-            book[self.newest * rows : (self.newest + 1) * rows] = padded
+    def store(self, painted: Image, small: Image, rebase: np.ndarray | None) -> None:
+        """Keep this frame in the oldest slot and let pixels point to it.
+
+        Args:
+            painted: (H, W, 3) uint8, what is remembered of the output.
+            small: (h, w, 3) uint8, the input at flow resolution.
+            rebase: (h, w) uint8, not 0 where pixels shall point to this frame; None: everywhere.
+                Pixels whose slot is overwritten next are re-based as well.
+        """
+        self._newest = (self._newest + 1) % self.slots
+        _put(self._painted, painted, self._newest, self._rows)
+        _put(self._seen, small, self._newest, self._small_rows)
         if rebase is None:
-            self.state[..., :3] = (0, 0, self.newest)
+            self._shift[:], self._slot[:] = 0, self._newest
+            self._reference = small
             return
-        doomed = (self.newest + 1) % self.slots
-        rebase = rebase | (self.state[..., SLOT] == doomed)
-        self.state[..., :3][rebase] = (0, 0, self.newest)
+        doomed = cv2.compare(self._slot, (self._newest + 1) % self.slots, cv2.CMP_EQ)
+        moved = cv2.bitwise_or(doomed, cv2.compare(rebase, 0, cv2.CMP_NE))
+        cv2.copyTo(np.zeros_like(self._shift), moved, self._shift)
+        cv2.copyTo(np.full_like(self._slot, self._newest), moved, self._slot)
+        cv2.copyTo(small, moved, self._reference)
 
-    def _small_map(self) -> np.ndarray:
-        where = self.small_grid + self.state[..., :2]
-        where[..., 1] += self.state[..., SLOT] * self.small_rows + PAD
-        return where
+    def _pointers(self, scale: np.ndarray, rows: int) -> np.ndarray:
+        """Where pixels point, relative to themselves, in the stacked slots: (h, w, 2) float32."""
+        offsets = (np.arange(self.slots) * rows + PAD).astype(np.float32)
+        jump = self._shift * scale
+        jump[..., 1] += offsets[self._slot]
+        return jump
 
-    def _inside(self) -> np.ndarray:
+    def _draw_seen(self) -> Image:
+        where = self._pointers(np.float32([1, 1]), self._small_rows)
+        where += self._motion.grid
+        return cv2.remap(self._seen, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    def _lost(self, where: np.ndarray) -> np.ndarray:
+        """Pixels that were out of the last frame, point out of their slot, or are smeared."""
         h, w = self.small
-        x = self.small_grid[..., 0] + self.state[..., DX]
-        y = self.small_grid[..., 1] + self.state[..., DY]
-        return (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+        low, high = (0.0, 0.0), (w - 1.0, h - 1.0)
+        inside = cv2.inRange(where, low, high) & cv2.inRange(
+            self._shift + self._motion.grid, low, high
+        )
+        lost = inside == 0
+        # Neighbors in one slot: source pixels per pixel, along x and along y.
+        shift, slot = self._shift, self._slot
+        across = (shift[:, 2:, 0] - shift[:, :-2, 0] < 2 * (MIN_STRETCH - 1)) & (
+            slot[:, 2:] == slot[:, :-2]
+        )
+        along = (shift[2:, :, 1] - shift[:-2, :, 1] < 2 * (MIN_STRETCH - 1)) & (
+            slot[2:] == slot[:-2]
+        )
+        lost[:, 1:-1] |= across
+        lost[1:-1] |= along
+        return lost
+
+
+def _put(book: np.ndarray, picture: Image, slot: int, rows: int) -> None:
+    """Write a picture and its repeated border rows into its place."""
+    top, height = slot * rows, picture.shape[0]
+    book[top + PAD : top + PAD + height] = picture
+    book[top : top + PAD] = picture[0]
+    book[top + PAD + height : top + rows] = picture[-1]

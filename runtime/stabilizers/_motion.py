@@ -1,7 +1,7 @@
 """Camera motion plus local motion: dense flow that does not boil where there is nothing to see.
 
 Dense inverse search (DIS) follows moving objects, but in flat or dark areas it follows the sensor
-noise. One affine motion fitted to the whole picture is accurate to about a hundredth of a pixel and
+noise. One affine motion fitted to the whole picture is accurate to a few hundredths of a pixel and
 silent; it is used wherever it explains the frame as well as the dense flow does.
 """
 
@@ -10,44 +10,54 @@ import numpy as np
 
 from . import _flow
 
-# Points of the affine fit: every FIT_STEP-th pixel in x and y (3600 of 320x180).
-FIT_STEP = 4
+# Points of the affine fit: every FIT_STEP-th pixel in x and y (920 of 320x180).
+FIT_STEP = 8
 # Robust scales: flow further than this from the fit (pixels), gray further than this from the
 # reference (0..255), count little: Geman-McClure weights 1 / (1 + (r / scale)^2)^2.
 FLOW_SCALE, GRAY_SCALE = 0.5, 8.0
+SUB = 2
 FIT_ROUNDS, REFINE_ROUNDS = 3, 2
-# The camera is taken as fixed when the fitted motion is below this many pixels everywhere.
+# Noise biases a linear sampler toward half pixels: a blur of the half-size pictures, in pixels.
+BLUR = 1.0
+# The camera is taken as fixed when the fitted motion is below this many pixels in all corners.
 STILL_PX = 0.04
-SG=1.0
-SB=0.8
-MB=7
-MW=15
-# Dense flow is believed where its 5x5 residual is better by MARGIN levels and by MARGIN_SHARE of the
-# affine one: choosing the best of many patches, DIS explains pure noise 10-20 % better than truth.
-MARGIN, MARGIN_SHARE = 0.4, 0.1
+# Dense flow is believed where its residual is lower by MARGIN gray levels and by MARGIN_SHARE of the
+# affine one: the best of many patches explains pure noise better than the truth does. Mean over a
+# window (half-size pixels), so that an object's flat inside is decided by its contours.
+MARGIN, MARGIN_SHARE, CHOICE_WINDOW, CHOICE_BLUR = 0.3, 0.1, (11, 11), (3, 3)
 
 
 class Motion:
-    """Estimates the flow from a frame to a reference, both (h, w) uint8 gray."""
+    """Estimates the flow from a frame to a reference, both (h, w) uint8 gray.
+
+    Attributes:
+        grid: (h, w, 2) float32, every pixel's own (x, y).
+    """
 
     def __init__(self, height: int, width: int, preset: str = "fast"):
         self.grid = _flow.grid(height, width)
         self._dis = _flow.open_dis(preset)
+        self._points = _design(self.grid[::FIT_STEP, ::FIT_STEP], width, height)
+        self._corners = _design(self.grid[:: height - 1, :: width - 1], width, height)
+        self._plane = _design(self.grid, width, height)
         self._half = (max(8, width // 2), max(8, height // 2))
-        self._points = _design(self.grid[::FIT_STEP, ::FIT_STEP].reshape(-1, 2), width, height)
-        self._plane = _design(self.grid.reshape(-1, 2), width, height)
-        half_grid = _flow.grid(self._half[1], self._half[0])
-        self._half_grid = half_grid
-        self._half_points = _design(half_grid.reshape(-1, 2), *self._half)
+        self._half_grid = _flow.grid(self._half[1], self._half[0])
+        self._half_points = _design(self._half_grid, *self._half)
+        self._half_scale = np.float32([self._half[0] / width, self._half[1] / height])
 
     def estimate(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Flow F, (h, w, 2) float32: pixel p of `gray` is at p + F(p) in `reference`."""
         dense = self._dis.calc(gray, reference, None)
-        affine = self._refine(self._fit(dense), gray, reference)
+        now, then = self._smooth_half(gray), self._smooth_half(reference)
+        affine = self._refine(self._fit(dense), now, then)
+        if np.abs(self._corners @ affine).max() < STILL_PX:
+            affine[:] = 0
         camera = (self._plane @ affine).reshape(dense.shape)
-        if np.abs(camera[:: dense.shape[0] - 1, :: dense.shape[1] - 1]).max() < STILL_PX:
-            camera = np.zeros_like(dense)
-        return self._choose(gray, reference, camera, dense)
+        trust = self._trust(now, then, camera, dense)
+        if trust is None:
+            return camera
+        trust = cv2.resize(trust, gray.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return camera + trust[..., None] * (dense - camera)
 
     def _fit(self, dense: np.ndarray) -> np.ndarray:
         """Robust affine fit of a dense flow: (3, 2) coefficients of (1, x, y)."""
@@ -55,66 +65,60 @@ class Motion:
         affine = np.zeros((3, 2), np.float32)
         affine[0] = np.median(target, axis=0)
         for _ in range(FIT_ROUNDS):
-            distance = ((target - self._points @ affine) ** 2).sum(axis=1)
-            weight = 1 / (1 + distance / FLOW_SCALE**2) ** 2
-            affine = _solve(self._points, weight, target, affine)
+            distance = np.square(target - self._points @ affine).sum(axis=1)
+            weighted = self._points / np.square(1 + distance / FLOW_SCALE**2)[:, None]
+            # The ridge keeps the last answer where the weights leave nothing to fit.
+            normal = weighted.T @ self._points + 1e-3 * np.eye(3, dtype=np.float32)
+            right = weighted.T @ target + 1e-3 * affine
+            affine = np.linalg.solve(normal, right)
         return affine
 
-    def _refine(self, affine: np.ndarray, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """Gauss-Newton on the pictures themselves, at half size: hundredths of a pixel."""
-        now, then = (
-            cv2.GaussianBlur(cv2.resize(p, self._half, interpolation=cv2.INTER_AREA).astype(np.float32), (0, 0), SG)
-            for p in (gray, reference)
-        )
-        scale = np.float32([self._half[0] / gray.shape[1], self._half[1] / gray.shape[0]])
-        points, shape = self._half_points, (self._half[1], self._half[0])
+    def _refine(self, affine: np.ndarray, now: np.ndarray, then: np.ndarray) -> np.ndarray:
+        """Gauss-Newton on the half-size pictures themselves: hundredths of a pixel."""
+        width, height = self._half
+        scale = self._half_scale
         for _ in range(REFINE_ROUNDS):
-            flow = (points @ (affine * scale)).reshape(*shape, 2)
+            flow = (self._half_points @ (affine * scale)).reshape(height, width, 2)
             moved = cv2.remap(
                 then, self._half_grid + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
             )
             error = now - moved
-            slope = (now + moved) * 0.5
+            slope = cv2.addWeighted(now, 0.5, moved, 0.5, 0)
             dx = cv2.Sobel(slope, cv2.CV_32F, 1, 0, scale=0.125)
             dy = cv2.Sobel(slope, cv2.CV_32F, 0, 1, scale=0.125)
-            weight = 1 / (1 + (error / GRAY_SCALE) ** 2) ** 2
+            weight = 1 / np.square(1 + np.square(error / GRAY_SCALE))
             weight[moved == 0] = 0
-            jacobian = np.hstack([dx.reshape(-1, 1) * points, dy.reshape(-1, 1) * points])
-            weighted = jacobian * weight.reshape(-1, 1)
+            # Every fourth pixel is enough for six numbers.
+            gx, gy, e, m = (p[::SUB, ::SUB].reshape(-1, 1) for p in (dx, dy, error, weight))
+            points = self._half_points.reshape(height, width, 3)[::SUB, ::SUB].reshape(-1, 3)
+            jacobian = np.hstack([gx * points, gy * points])
+            weighted = jacobian * m
             normal = weighted.T @ jacobian
             normal[np.diag_indices(6)] += 1e-3 * np.trace(normal) / 6 + 1e-6
-            step = np.linalg.solve(normal, weighted.T @ error.reshape(-1))
-            affine = affine + step.reshape(2, 3).T.astype(np.float32) / scale
+            step = np.linalg.solve(normal, weighted.T @ e[:, 0])
+            affine = affine + step.reshape(2, 3).T / scale
         return affine
 
-    def _choose(
-        self, gray: np.ndarray, reference: np.ndarray, camera: np.ndarray, dense: np.ndarray
-    ) -> np.ndarray:
-        """The camera's motion, and the dense flow where that explains the frame clearly better."""
+    def _smooth_half(self, picture: np.ndarray) -> np.ndarray:
+        half = cv2.resize(picture, self._half, interpolation=cv2.INTER_AREA).astype(np.float32)
+        return cv2.GaussianBlur(half, (5, 5), BLUR)
+
+    def _trust(
+        self, now: np.ndarray, then: np.ndarray, camera: np.ndarray, dense: np.ndarray
+    ) -> np.ndarray | None:
+        """Weight 0..1 of the dense flow at half size, or None where it is 0 everywhere."""
         errors = []
-        if SB: gray,reference=cv2.GaussianBlur(gray,(0,0),SB),cv2.GaussianBlur(reference,(0,0),SB)
         for flow in (camera, dense):
-            moved = cv2.remap(
-                reference, self.grid + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-            errors.append(cv2.boxFilter(cv2.absdiff(gray, moved), cv2.CV_32F, (MW, MW)))
-        better = (errors[0] * (1 - MARGIN_SHARE) - errors[1]) / MARGIN - 1
-        trust = cv2.blur(np.clip(better, 0, 1), (MB, MB))
-        return camera + trust[..., None] * (dense - camera)
+            half = cv2.resize(flow, self._half, interpolation=cv2.INTER_LINEAR)
+            where = cv2.add(half * self._half_scale, self._half_grid)
+            moved = cv2.remap(then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            errors.append(cv2.blur(cv2.absdiff(now, moved), CHOICE_WINDOW))
+        gain = cv2.addWeighted(errors[0], (1 - MARGIN_SHARE) / MARGIN, errors[1], -1 / MARGIN, -1)
+        trust = np.clip(gain, 0, 1)
+        return cv2.blur(trust, CHOICE_BLUR) if trust.any() else None
 
 
 def _design(points: np.ndarray, width: int, height: int) -> np.ndarray:
     """(N, 3) float32 rows (1, x, y), x and y scaled to -1..1."""
-    unit = points / np.float32([width - 1, height - 1]) * 2 - 1
-    return np.hstack([np.ones((len(points), 1), np.float32), unit]).astype(np.float32)
-
-
-def _solve(
-    points: np.ndarray, weight: np.ndarray, target: np.ndarray, fallback: np.ndarray
-) -> np.ndarray:
-    weighted = points * weight[:, None]
-    normal = weighted.T @ points
-    try:
-        return np.linalg.solve(normal, weighted.T @ target).astype(np.float32)
-    except np.linalg.LinAlgError:
-        return fallback
+    unit = points.reshape(-1, 2) / np.float32([width - 1, height - 1]) * 2 - 1
+    return np.hstack([np.ones((len(unit), 1), np.float32), unit]).astype(np.float32)

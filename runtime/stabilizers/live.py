@@ -15,7 +15,7 @@ from ..frame import Image
 from . import _flow
 from ._anchor import Anchor
 from ._denoise import Denoiser
-from ._memory import AGE, Memory
+from ._memory import MAX_AGE, Memory
 
 # Frames a stroke lives at strength 1; three seconds at 30 frames/s.
 LIFE = 90
@@ -31,8 +31,8 @@ class Live:
     """See the module's text; `cut` is True when the last frame started from nothing."""
 
     def __init__(self, strength: float = 1.0):
-        self.strength = check = _flow.check_strength(strength)
-        self.life = float(LIFE**check)
+        self.strength = _flow.check_strength(strength)
+        self.life = float(LIFE**self.strength)
         self.fade = int(min(FADE, max(1, self.life / 2)))
         self._gate = _flow.gate_table()
         self._aging = _aging_table(self.life, self.fade)
@@ -46,6 +46,7 @@ class Live:
         self._anchor = Anchor()
         self._tiny: Image | None = None
         self._pending: Image | None = None
+        self._small = np.empty((0, 0, 3), np.uint8)
         self._fresh: np.ndarray | None = None
 
     def prepare(self, image: Image) -> Image:
@@ -55,68 +56,55 @@ class Live:
         memory = self._memory_for(image)
         small = _flow.shrink_image(image, memory.small)
         tiny = cv2.resize(small, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-        self.cut = memory.newest < 0 or (self._tiny is not None and _flow.is_cut(self._tiny, tiny))
-        self._tiny, self._pending = tiny, image
-        gray = _flow.to_gray(small)
-        self._fresh = None
+        self.cut = memory.empty or self._tiny is None or _flow.is_cut(self._tiny, tiny)
+        self._tiny, self._small, self._pending = tiny, small, image
         if not self.cut:
-            flow, error = memory.follow(gray)
-            kept = cv2.LUT(error, self._gate)
-            if cv2.mean(kept)[0] < 255 * MIN_KEPT:
-                self.cut = True
-            else:
-                self._fresh = np.maximum(255 - kept, self._worn(memory))
-                self._anchor.follow(flow)
-                image = self._denoiser.step(image, flow, gray, memory.scale)
+            flow, error = memory.follow(small)
+            lost = cv2.LUT(error, self._gate)
+            self.cut = cv2.mean(lost)[0] > 255 * (1 - MIN_KEPT)
         if self.cut:
+            self._fresh = None
             self._anchor.reset()
-            image = self._denoiser.start(image, gray)
-        self._gray = gray
-        return image
+            return self._denoiser.start(image, small)
+        self._fresh = cv2.max(lost, cv2.LUT(memory.age, self._aging))
+        self._anchor.follow(flow)
+        return self._denoiser.step(image, small, flow, memory.scale)
 
     def step(self, image: Image, styled: Image) -> Image:
         """Return the stabilized output for this frame."""
+        if styled.shape != image.shape:
+            raise ValueError(f"the styled frame is {styled.shape}, its image {image.shape}")
         if self.strength == 0:
             return styled
-        if self._pending is not image or styled.shape != image.shape:
-            if styled.shape != image.shape:
-                raise ValueError(f"styled is {styled.shape}, its image is {image.shape}")
+        if self._pending is not image:
             self.prepare(image)
-        memory, self._pending = self._memory, None
-        assert memory is not None
-        if self._fresh is None:
-            memory.store(styled, self._gray, None)
-            memory.state[..., AGE] = _first_ages(memory.small, self.life)
+        memory, fresh, self._pending = self._memory_for(image), self._fresh, None
+        if fresh is None:
+            memory.age = _first_ages(memory.small, self.life)
+            memory.store(styled, self._small, None)
             return styled
         carried = memory.draw()
-        weight = self._fresh
-        offset = self._anchor.step(styled, carried, weight)
-        shown = paint = carried
-        if offset is not None:
-            shown = cv2.add(carried, offset, dtype=cv2.CV_8U)
-        touched = weight > 0
-        if touched.any():
-            up = cv2.resize(weight, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-            w = up.astype(np.float32) * np.float32(1 / 255)
-            paint = cv2.blendLinear(styled, carried, w, 1 - w)
-            shown = paint if offset is None else cv2.blendLinear(styled, shown, w, 1 - w)
-            memory.state[..., AGE][weight == 255] = 0
-            touched = cv2.dilate(touched.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        memory.store(paint, self._gray, touched)
-        return shown
+        offset = self._anchor.step(styled, carried, fresh)
+        touched = cv2.dilate(fresh, np.ones((3, 3), np.uint8))
+        memory.age[fresh == 255] = 0
+        painted = _blend(styled, carried, fresh)
+        memory.store(painted, self._small, touched)
+        return painted if offset is None else cv2.add(painted, offset, dtype=cv2.CV_8U)
 
     def skip(self, image: Image) -> Image | None:
         """Carry the last output along to `image`, without the network."""
-        if self.strength == 0:
+        if self.strength == 0 or self._memory is None or self._memory.empty:
             return None
         self.prepare(image)
-        if self._fresh is None or self._memory is None:
+        self._pending = None
+        if self._fresh is None:
+            self.reset()
             return None
-        memory, self._pending = self._memory, None
+        memory = self._memory
         carried = memory.draw()
-        # What is not recognizable any more must be painted as soon as the network is back.
-        memory.state[..., AGE][self._fresh == 255] = 255
-        memory.store(carried, self._gray, np.zeros(memory.small, bool))
+        # What is not recognizable any more is painted as soon as the network is back.
+        memory.age[self._fresh == 255] = MAX_AGE
+        memory.store(carried, self._small, np.zeros(memory.small, np.uint8))
         offset = self._anchor.offset(image.shape[:2])
         return carried if offset is None else cv2.add(carried, offset, dtype=cv2.CV_8U)
 
@@ -126,8 +114,14 @@ class Live:
             self._memory = Memory(*image.shape[:2])
         return self._memory
 
-    def _worn(self, memory: Memory) -> np.ndarray:
-        return cv2.LUT(memory.state[..., AGE].astype(np.uint8), self._aging)
+
+def _blend(styled: Image, carried: Image, fresh: np.ndarray) -> Image:
+    """`styled` where `fresh` (h, w) is 255, `carried` where it is 0, mixed between."""
+    if cv2.countNonZero(fresh) == 0:
+        return carried
+    weight = cv2.resize(fresh, styled.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    weight = weight.astype(np.float32) * np.float32(1 / 255)
+    return cv2.blendLinear(styled, carried, weight, 1 - weight)
 
 
 def _aging_table(life: float, fade: int) -> np.ndarray:
@@ -137,10 +131,11 @@ def _aging_table(life: float, fade: int) -> np.ndarray:
 
 
 def _first_ages(small: tuple[int, int], life: float) -> np.ndarray:
-    """Random ages 0..life per tile, so that tiles do not wear out together: (h, w) float32."""
+    """Random ages 0..life per tile, so that tiles do not wear out together: (h, w) uint8."""
     rows, columns = (-(-side // TILE) for side in small)
-    ages = np.random.default_rng(0).uniform(0, life, (rows, columns)).astype(np.float32)
-    return np.kron(ages, np.ones((TILE, TILE), np.float32))[: small[0], : small[1]]
+    ages = np.random.default_rng(0).uniform(0, life, (rows, columns)).astype(np.uint8)
+    tiles = np.kron(ages, np.ones((TILE, TILE), np.uint8))
+    return np.ascontiguousarray(tiles[: small[0], : small[1]])
 
 
 PLUGIN = Live
