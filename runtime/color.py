@@ -1,9 +1,9 @@
 """Between a decoder's or encoder's pictures and RGB, with the color tags of the clip respected.
 
-Which RGB a YUV triple means depends on four tags (ITU-T H.273): the matrix, the range (video levels
-16..235 or full 0..255), the primaries and the transfer function. Reading with one matrix and writing
-with another is the usual cause of clips that come back with shifted colors, so the same `Colors`
-serve both legs and are written into the output.
+Which RGB a YUV triple means depends on four tags (ITU-T H.273): the matrix, the range (video
+levels 16..235 or full 0..255), the primaries and the transfer function. Reading with one matrix and
+writing with another is the usual cause of clips that come back with shifted colors, so the same
+`Colors` serve both legs and are written into the output.
 """
 
 from dataclasses import dataclass, replace
@@ -18,8 +18,8 @@ from .frame import Image
 RGB, BT709, UNSPECIFIED, BT601, BT2020 = 0, 1, 2, 6, 9
 LIMITED, FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
 PQ, HLG = 16, 18  # SMPTE ST 2084, ARIB STD-B67
-# Matrices that can be converted, and swscale's number for them: BT.709, FCC, BT.470BG and SMPTE 170M
-# (both BT.601), SMPTE 240M, BT.2020.
+# Matrices that can be converted, and swscale's number for them: BT.709, FCC, BT.470BG and SMPTE
+# 170M (both BT.601), SMPTE 240M, BT.2020.
 SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 # Untagged clips: players take BT.709 from this size on and BT.601 below (mpv's rule).
 HD_WIDTH, HD_HEIGHT = 1280, 576
@@ -68,7 +68,7 @@ SDR = Colors(matrix=BT709, range=LIMITED, primaries=BT709, transfer=BT709)
 
 
 def colors_of(frame: Any) -> Colors:
-    """Read the tags of a decoded `av.VideoFrame`; RGB pixel formats have matrix 0 and full range."""
+    """Read the tags of a decoded `av.VideoFrame`; RGB formats have matrix 0 and full range."""
     if is_rgb(frame.format):
         return Colors(RGB, FULL, int(frame.color_primaries), int(frame.color_trc))
     span = int(frame.color_range)
@@ -85,10 +85,10 @@ def is_rgb(pixel_format: Any) -> bool:
 class Converter:
     """Converts between `av.VideoFrame` and `Image`; one per thread, it keeps swscale's tables.
 
-    Both legs are chosen to undo each other: chroma is replicated on the way to RGB and averaged over
-    the same pixels on the way back. Measured on the synthetic picture, YUV 4:2:0 -> RGB -> YUV:
-    luma 64-67 dB, chroma 51-77 dB for BT.601/709, limited/full. swscale's default (truncating
-    tables, bicubic chroma) gives 46-48 dB of luma, and its smooth chroma 43-49 dB of chroma.
+    Both legs are chosen to undo each other: chroma is replicated on the way to RGB and averaged
+    over the same pixels on the way back. Measured on the synthetic picture, YUV 4:2:0 -> RGB ->
+    YUV: luma 64-67 dB, chroma 51-77 dB for BT.601/709, limited/full. swscale's default (truncating
+    tables, bicubic chroma) gives 46-48 dB of luma, its smooth chroma 43-49 dB of chroma.
     """
 
     def __init__(self) -> None:

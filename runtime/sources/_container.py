@@ -13,7 +13,8 @@ from ..errors import SourceError
 
 # One part of 16.16 fixed point: display matrices hold multiples of it.
 UNIT = 65536
-# ffmpeg's own choice (fftools, map_auto_video): size, plus this for the default track; cover art last.
+# ffmpeg's own choice (fftools, map_auto_video): size, plus this for the default track; cover art
+# last.
 DEFAULT_BONUS = 5_000_000
 ATTACHED_PIC, DEFAULT = 1 << 10, 1 << 0  # AV_DISPOSITION_*
 
@@ -78,8 +79,10 @@ def choose_stream(container: Any, wanted: int | None, name: str) -> Any:
     """The video stream to work on.
 
     Args:
+        container: open for reading.
         wanted: its index in the container (as ffprobe lists it), or None for ffmpeg's choice: the
             largest picture, the default track before others, cover art last.
+        name: of the file, for messages.
 
     Raises:
         SourceError: no video stream, or `wanted` is none.

@@ -1,7 +1,8 @@
 """Video files of every kind FFmpeg reads, frame by frame, with exact times.
 
-What is damaged is reported, never hidden: `damage` counts frames the decoder had to conceal, packets
-it could not use at all and times that had to be repaired; with `strict` the first one is an error.
+What is damaged is reported, never hidden: `damage` counts frames the decoder had to conceal,
+packets it could not use at all and times that had to be repaired; with `strict` the first one is an
+error.
 """
 
 from collections import Counter
@@ -152,7 +153,7 @@ class FileSource:
                 if frame.is_corrupt:
                     self._hurt("concealed", "a damaged frame")
                 yield frame
-            if packet is None or packet.size == 0 and packet.dts is None:
+            if packet is None or (packet.size == 0 and packet.dts is None):
                 return
 
     def _hurt(self, kind: str, what: str) -> None:

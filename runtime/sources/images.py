@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -158,7 +159,7 @@ def read_times(path: Path, number: int) -> list[Fraction] | None:
         ]
     except ValueError:
         raise SourceError(f'"{path}" holds something that is no number') from None
-    if len(values) < number or any(a >= b for a, b in zip(values, values[1:], strict=False)):
+    if len(values) < number or any(a >= b for a, b in pairwise(values)):
         raise SourceError(
             f'"{path}" must hold {number} increasing times in milliseconds, it has {len(values)}; '
             "correct or remove it"

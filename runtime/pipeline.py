@@ -1,0 +1,409 @@
+"""Files from source to sink: decode | paint and stabilize | encode, overlapping, losing nothing.
+
+Three threads, joined by short queues: a source that is faster than the model waits, so memory stays
+constant. Only reading and writing have threads of their own; session and stabilizer live in the
+caller's. Errors cross the queues as values and are raised in the caller's thread; every wait ends
+when the run ends, so nothing can hang.
+"""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from .errors import SinkError, StyleError
+from .frame import Frame, Image
+from .meter import Meter
+
+# Frames that may wait between two stages. A few smooth out uneven stages; more only cost memory
+# (a 4K frame is 25 MB).
+QUEUE_FRAMES = 4
+# Seconds after which a waiting thread looks whether the run has ended.
+POLL = 0.1
+# Frames a stabilizer may read ahead of the frame it paints.
+AHEAD = 4096
+
+Paint = Callable[[Image, Image], Image]
+
+
+@dataclass
+class Report:
+    """What a run did.
+
+    Attributes:
+        frames_in: frames the source delivered for painting (repainted ones not counted twice).
+        frames_out: frames every sink has taken, those of an earlier run included.
+        seconds: wall time of this run.
+        painted: frames painted in this run.
+        interrupted: True if `stop` was set before the source ended.
+    """
+
+    frames_in: int = 0
+    frames_out: int = 0
+    seconds: float = 0.0
+    painted: int = 0
+    interrupted: bool = False
+
+    @property
+    def fps(self) -> float:
+        """Frames painted per second of this run."""
+        return self.painted / self.seconds if self.seconds else 0.0
+
+
+def run(
+    source: Any,
+    session: Any,
+    stabilizer: Any,
+    sinks: Sequence[Any],
+    meter: Meter,
+    *,
+    finish: Paint | None = None,
+    stop: threading.Event | None = None,
+    progress: Callable[[], None] | None = None,
+    first: int = 0,
+    prepare: Callable[[Image], Image] | None = None,
+) -> Report:
+    """Paint all frames of a source into all sinks, in order.
+
+    Args:
+        source: iterable of `Frame` (`runtime.sources.Source`).
+        session: has `stylize(image) -> image` and `reset()`.
+        stabilizer: `runtime.stabilizers.Stabilizer`, or None for none; one that has `process` is
+            given whole shots.
+        sinks: each gets every frame. They are closed here: `close` when all went well, `abort`
+            when the run was stopped or failed.
+        meter: gets the stages decode, style, stabilize, encode.
+        finish: last touch: (frame as read, painted frame) to the frame that is written.
+        stop: set it (from a signal handler) to end after the frame being painted.
+        progress: called in the caller's thread after each frame that goes to the sinks.
+        first: index of the first frame the sinks want: earlier ones are painted, so that the
+            stabilizer knows the past, and thrown away (resumed runs).
+        prepare: first touch, in the decoding thread: the frame as read to the frame to paint, for
+            another size.
+
+    Raises:
+        Whatever source, session, stabilizer or a sink raises; SinkError if a sink ends up with
+        another number of frames than the source delivered.
+    """
+    stop = stop or threading.Event()
+    ended = threading.Event()
+    report = Report()
+    started = time.perf_counter()
+    decoded = _Reader(source, meter, stop, ended, prepare)
+    writer = _Writer(sinks, meter, ended)
+    shots = _Shots()
+    try:
+        decoded.start()
+        writer.start()
+        painted = _paint_all(decoded, session, stabilizer, meter, shots, finish)
+        for frame in painted:
+            if frame.index >= first:
+                writer.put(frame, shots.restart_for(frame.index), dict(_damage(source)))
+                if progress is not None:
+                    progress()
+            report.painted += 1
+            report.frames_in = frame.index + 1
+            if stop.is_set():
+                break
+        writer.finish()
+    except BaseException as error:
+        ended.set()
+        decoded.join()
+        writer.join()
+        try:
+            _abort(sinks)
+        except StyleError as second:
+            # The first error is the cause; the second is kept for whoever reads the traceback.
+            error.add_note(str(second))
+        raise
+    ended.set()
+    decoded.join()
+    writer.join()
+    report.frames_in = max(report.frames_in, first)
+    report.interrupted = not (decoded.exhausted and report.frames_in == max(first, decoded.next))
+    _end(sinks, report)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _end(sinks: Sequence[Any], report: Report) -> None:
+    """Close the sinks and check that every frame arrived."""
+    if report.interrupted:
+        _abort(sinks)
+        report.frames_out = min((sink.frames for sink in sinks), default=0)
+        return
+    for sink in sinks:
+        sink.close()
+        if sink.frames != report.frames_in:
+            raise SinkError(
+                f"{report.frames_in} frames were read, {sink.frames} written: this is a bug, the "
+                "output is not complete"
+            )
+    report.frames_out = report.frames_in
+
+
+def _abort(sinks: Sequence[Any]) -> None:
+    """Abort all sinks; the first error is raised when all have been asked."""
+    errors = []
+    for sink in sinks:
+        try:
+            sink.abort()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _damage(source: Any) -> dict[str, int]:
+    return getattr(source, "damage", {})
+
+
+def _paint_all(
+    frames: Iterable[Frame],
+    session: Any,
+    stabilizer: Any,
+    meter: Meter,
+    shots: "_Shots",
+    finish: Paint | None,
+) -> Iterator[Frame]:
+    """Painted frames, in order, each with the time and index of its input."""
+    session.reset()
+    if stabilizer is not None and hasattr(stabilizer, "process"):
+        yield from _paint_shots(frames, session, stabilizer, meter, shots, finish)
+        return
+    shots.matter = stabilizer is not None or _recurrent(session)
+    for frame in frames:
+        image = frame.image
+        if stabilizer is None:
+            with meter("style"):
+                shown = session.stylize(image)
+        else:
+            with meter("stabilize"):
+                given = stabilizer.prepare(image)
+            if getattr(stabilizer, "cut", False):
+                shots.begin(frame.index)
+                session.reset()
+            with meter("style"):
+                styled = session.stylize(given)
+            with meter("stabilize"):
+                shown = stabilizer.step(image, styled)
+        if finish is not None:
+            shown = finish(image, shown)
+        shots.passed(frame)
+        yield replace(frame, image=shown)
+
+
+def _paint_shots(
+    frames: Iterable[Frame],
+    session: Any,
+    stabilizer: Any,
+    meter: Meter,
+    shots: "_Shots",
+    finish: Paint | None,
+) -> Iterator[Frame]:
+    """As `_paint_all` for stabilizers that work on whole shots."""
+    shots.matter = True
+    inputs: dict[int, Image] = {}
+    # Index of the next frame to be styled, and seconds spent in `stylize` and waiting for frames.
+    upcoming: int | None = None
+    elsewhere = 0.0
+
+    def feed() -> Iterator[Frame]:
+        nonlocal upcoming, elsewhere
+        iterator = iter(frames)
+        while True:
+            start = time.perf_counter()
+            frame = next(iterator, None)
+            elsewhere += time.perf_counter() - start
+            if frame is None:
+                return
+            upcoming = frame.index if upcoming is None else upcoming
+            shots.passed(frame)
+            if finish is not None:
+                inputs[frame.index] = frame.image
+            yield frame
+
+    def stylize(image: Image) -> Image:
+        nonlocal upcoming, elsewhere
+        start = time.perf_counter()
+        result = session.stylize(image)
+        spent = time.perf_counter() - start
+        meter.add("style", spent * 1000)
+        elsewhere += spent
+        upcoming = (upcoming or 0) + 1
+        return result
+
+    def on_cut() -> None:
+        # Called before the first frame of a shot is painted: the next one to be styled opens it.
+        shots.begin(upcoming or 0)
+        session.reset()
+
+    results = stabilizer.process(feed(), stylize, on_cut=on_cut)
+    while True:
+        elsewhere, start = 0.0, time.perf_counter()
+        frame = next(results, None)
+        if frame is None:
+            return
+        meter.add("stabilize", max(0.0, time.perf_counter() - start - elsewhere) * 1000)
+        if finish is not None:
+            frame = replace(frame, image=finish(inputs.pop(frame.index), frame.image))
+        yield frame
+
+
+def _recurrent(session: Any) -> bool:
+    card = getattr(session, "card", None)
+    return card is not None and any(port.role == "state" for port in card.inputs)
+
+
+class _Shots:
+    """Where each shot begins, so that a resumed run can begin painting there.
+
+    Attributes:
+        matter: False when every frame is painted for itself.
+    """
+
+    def __init__(self) -> None:
+        self.matter = False
+        # Frames behind which shots begin, oldest first; the first shot begins behind frame -1.
+        self._behind = [(-1, Fraction(0))]
+        self._recent: deque[tuple[int, Fraction]] = deque(maxlen=AHEAD)
+
+    def passed(self, frame: Frame) -> None:
+        """A frame was read."""
+        self._recent.append((frame.index, frame.time))
+
+    def begin(self, index: int) -> None:
+        """A shot begins with this frame."""
+        for behind, time in reversed(self._recent):
+            if behind == index - 1:
+                self._behind.append((behind, time))
+                return
+
+    def restart_for(self, index: int) -> tuple[int, Fraction] | None:
+        """The frame behind which the shot of frame `index` begins; index -1: from the beginning."""
+        if not self.matter:
+            return None
+        while len(self._behind) > 1 and self._behind[1][0] < index:
+            del self._behind[0]
+        return self._behind[0]
+
+
+class _Reader(threading.Thread):
+    """Iterates a source in a thread of its own; iterate it for the frames.
+
+    Attributes:
+        next: index behind the last frame that was read.
+        exhausted: True once the source has ended by itself.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        meter: Meter,
+        stop: threading.Event,
+        ended: threading.Event,
+        prepare: Callable[[Image], Image] | None,
+    ) -> None:
+        super().__init__(name="decode", daemon=True)
+        self.next, self.exhausted = 0, False
+        self._source, self._meter, self._prepare = source, meter, prepare
+        self._stop_event, self._ended = stop, ended
+        self._queue: queue.Queue[Any] = queue.Queue(QUEUE_FRAMES)
+
+    def run(self) -> None:
+        last: Any = None
+        try:
+            frames = iter(self._source)
+            while not self._ended.is_set() and not self._stop_event.is_set():
+                start = time.perf_counter()
+                frame = next(frames, None)
+                if frame is None:
+                    self.exhausted = True
+                    break
+                self.next = frame.index + 1
+                if self._prepare is not None:
+                    frame = replace(frame, image=self._prepare(frame.image))
+                self._meter.add("decode", (time.perf_counter() - start) * 1000)
+                _put(self._queue, frame, self._ended)
+        except BaseException as error:
+            last = error
+        _put(self._queue, _End(last), self._ended)
+
+    def __iter__(self) -> Iterator[Frame]:
+        while True:
+            item = _get(self._queue, self._ended)
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            yield item
+
+
+class _Writer(threading.Thread):
+    """Feeds the sinks in a thread of its own."""
+
+    def __init__(self, sinks: Sequence[Any], meter: Meter, ended: threading.Event) -> None:
+        super().__init__(name="encode", daemon=True)
+        self._sinks, self._meter, self._ended = sinks, meter, ended
+        self._queue: queue.Queue[Any] = queue.Queue(QUEUE_FRAMES)
+        self._error: BaseException | None = None
+
+    def put(
+        self, frame: Frame, restart: tuple[int, Fraction] | None, damage: dict[str, int]
+    ) -> None:
+        """Hand over a frame; raises what a sink has raised meanwhile."""
+        self._raise()
+        _put(self._queue, (frame, restart, damage), self._ended)
+
+    def finish(self) -> None:
+        """Wait until everything is written; raises what a sink raised."""
+        _put(self._queue, _End(None), self._ended)
+        self.join()
+        self._raise()
+
+    def run(self) -> None:
+        try:
+            while not isinstance(item := _get(self._queue, self._ended), _End):
+                frame, restart, damage = item
+                start = time.perf_counter()
+                for sink in self._sinks:
+                    if hasattr(sink, "remember"):
+                        sink.remember(restart, damage)
+                    sink.write(frame)
+                self._meter.add("encode", (time.perf_counter() - start) * 1000)
+        except BaseException as error:
+            self._error = error
+            self._ended.set()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+@dataclass(frozen=True)
+class _End:
+    """The last thing in a queue: nothing more comes, or an error did."""
+
+    error: BaseException | None
+
+
+def _put(target: "queue.Queue[Any]", item: Any, ended: threading.Event) -> None:
+    while not ended.is_set():
+        try:
+            target.put(item, timeout=POLL)
+            return
+        except queue.Full:
+            continue
+
+
+def _get(target: "queue.Queue[Any]", ended: threading.Event) -> Any:
+    while True:
+        try:
+            return target.get(timeout=POLL)
+        except queue.Empty:
+            if ended.is_set():
+                return _End(None)

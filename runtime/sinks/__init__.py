@@ -1,0 +1,88 @@
+"""Where painted frames go. Every file of this folder is one kind of sink:
+
+a class with `accepts(spec)`, `write(frame)`, `close()` and `abort()`, offered as `PLUGIN`.
+
+    sink = open_sink("out.mp4", info)
+    sink.write(frame)
+    sink.close()
+
+`close` finishes the output; `abort` is for runs that end early: what is whole is kept, playable if
+the kind of output allows it. A spec may be forced to one kind by its name: `images:folder`.
+"""
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import UsageError
+from ..frame import Frame
+from ..plugins import load, names
+from ..sources import SourceInfo
+
+
+class Sink(Protocol):
+    """What every plugin in this folder offers.
+
+    Attributes:
+        frames: how many frames were written.
+    """
+
+    frames: int
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        """True if `spec` names a sink of this kind; opens nothing."""
+        ...
+
+    def write(self, frame: Frame) -> None:
+        """Take the next frame; all frames have the same size and increasing times.
+
+        Raises:
+            SinkError: the output cannot take it (disk full, encoder failed).
+            ValueError: the frame has another size than the sink was opened for.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish the output under its final name; a second call does nothing."""
+        ...
+
+    def abort(self) -> None:
+        """Keep what is whole and playable, else leave nothing behind; safe after `close`."""
+        ...
+
+
+def open_sink(spec: str | Path, info: SourceInfo, **options: Any) -> Sink:
+    """Open the sink that `spec` names.
+
+    Args:
+        spec: a path, `-`, `null`, or any of these after `<kind>:`.
+        info: size and rate of the frames to come.
+        options: wishes such as `codec`, `quality`, `overwrite`; a sink takes the ones its
+            constructor names and leaves the rest.
+
+    Raises:
+        UsageError: nothing here writes `spec`.
+        OutputExists: it is there already.
+    """
+    text = str(spec)
+    folder = sys.modules[__name__]
+    known = names(folder)
+    prefix, colon, rest = text.partition(":")
+    if colon and prefix in ("file", "images", "pipe", "null"):
+        return _build(load(folder, prefix), rest, info, options)
+    for name in known:
+        plugin = load(folder, name)
+        # Windows and virtual cameras have no path; the webcam command opens them itself.
+        if hasattr(plugin, "accepts") and plugin.accepts(text):
+            return _build(plugin, text, info, options)
+    raise UsageError(
+        f'no sink writes "{text}"; give a file name with one of these endings: .mp4 .mkv .mov '
+        f".webm .gif .png, a folder for pictures (frames/), or one of: {', '.join(known)}"
+    )
+
+
+def _build(plugin: Any, spec: str, info: SourceInfo, options: dict[str, Any]) -> Sink:
+    known = inspect.signature(plugin.__init__).parameters
+    return plugin(spec, info, **{name: value for name, value in options.items() if name in known})

@@ -1,0 +1,377 @@
+"""Video files: mp4, mov, mkv, webm and gif, written so that no work is ever lost.
+
+Frames are encoded in segments that are closed every few seconds (`runtime.journal`); the file
+itself is put together when the last frame has come, or, for an interrupted run, from the frames
+there are.
+"""
+
+import os
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import encoders, joining, streams
+from ..cli import check_output
+from ..color import RGB, SDR, Converter
+from ..errors import OutputExists, SinkError, UsageError
+from ..frame import Frame, Image, check_image
+from ..journal import Journal, Packet, identity_of
+from ..sources import SourceInfo
+
+# A segment is closed after this many frames: what a crash may cost. Longer segments compress a
+# little better (each begins with a whole picture); 120 frames cost 1-3 % of size.
+SEGMENT_FRAMES = 120
+# Frame rates that encoders take; a clip that says more has no constant rate and states its clock.
+LARGEST_RATE = 240
+# Clock for frames that come when they come (cameras): that of MPEG systems.
+LIVE_TICK = Fraction(1, 90_000)
+
+
+# Index and time (seconds) of a frame.
+Restart = tuple[int, Fraction]
+
+
+class FileSink:
+    """A video file.
+
+    Args:
+        spec: its path.
+        info: size and rate of the frames to come.
+        clip: the input's `ClipInfo`, whose colors, shape of pixels, times and other streams the
+            output takes over; None for frames that come from no clip.
+        codec, quality, preset, encoder: see `runtime.encoders`; None takes the default.
+        overwrite: replace an existing output and an unfinished one.
+        resume: continue the unfinished output if there is one; see `resumed`.
+        settings: what else decides the result (model, strength, ...): JSON values, compared when
+            a run is resumed.
+        segment: frames per segment.
+
+    Attributes:
+        frames: written so far, those of an earlier run included.
+        notes: what a user should know, one line each.
+        result: what `runtime.joining.join` says, once closed.
+    """
+
+    def __init__(
+        self,
+        spec: str | Path,
+        info: SourceInfo,
+        *,
+        clip: Any = None,
+        codec: str | None = None,
+        quality: int | None = None,
+        preset: str = "veryfast",
+        encoder: str = "software",
+        overwrite: bool = False,
+        resume: bool = False,
+        settings: dict[str, Any] | None = None,
+        segment: int = SEGMENT_FRAMES,
+    ) -> None:
+        self.path = Path(spec)
+        self.info, self.clip = info, clip
+        self.notes: list[str] = []
+        self.result: joining.Joined | None = None
+        self._segment = segment
+        chosen = encoders.check_codec(codec, self.path.suffix.lower())
+        quality = encoders.check_quality(chosen, quality)
+        name, remarks = encoders.choose_encoder(chosen, encoder)
+        self.notes += remarks
+        shape = clip.sample_aspect_ratio if clip is not None else 1
+        if shape != 1 and chosen not in ("h264", "hevc") and not is_mp4(self.path):
+            self.notes.append(
+                f"{chosen} in a {self.path.suffix} file has no place for pixels of shape "
+                f"{shape.numerator}:{shape.denominator}: players will show square ones (.mp4 or "
+                "h264 keep the shape)"
+            )
+        self.encoding = plan_encoding(info, clip, self.path, chosen, name, quality, preset)
+        self.fates = self._plan_streams()
+        self._journal = self._open_journal(overwrite, resume, settings or {})
+        if self.journal.header["threads"]:
+            self.encoding = replace(self.encoding, threads=self.journal.header["threads"])
+        self.frames = self.journal.frames
+        self._converter = Converter()
+        self._context: Any = None
+        self._packets: list[Packet] = []
+        self._durations: dict[int, int] = {}
+        self._in_segment = 0
+        self._pending: Frame | None = None
+        self._last_tick: int | None = None
+        self._restart: Restart | None = None
+        self._coming: Restart | None = None
+        self._damage: dict[str, int] = {}
+        self._done = False
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        """True for names with the ending of a video file."""
+        return Path(spec).suffix.lower() in joining.MUXERS
+
+    @property
+    def journal(self) -> Journal:
+        """The unfinished state on disk."""
+        return self._journal
+
+    @property
+    def resumed(self) -> tuple[int, Fraction] | None:
+        """Index and time of the last frame that is already there."""
+        if not self.journal.segments:
+            return None
+        last = self.journal.segments[-1]
+        return last.first + last.frames - 1, Fraction(last.last_time)
+
+    @property
+    def damage(self) -> dict[str, int]:
+        """What the source had counted when the last closed segment was stored."""
+        return dict(self.journal.segments[-1].damage) if self.journal.segments else {}
+
+    @property
+    def repaint_behind(self) -> Restart | None:
+        """The frame behind which a resumed run must paint again to continue as if it had never been
+        interrupted (index -1: from the beginning); None if the next frame is soon enough."""
+        if not self.journal.segments or self.journal.segments[-1].restart is None:
+            return None
+        index, time = self.journal.segments[-1].restart
+        return index, Fraction(time)
+
+    def remember(self, restart: Restart | None, damage: dict[str, int]) -> None:
+        """Facts about the next frame that a resumed run will need.
+
+        Args:
+            restart: the frame behind which painting must begin again to go on behind the next frame
+                with the same result (index -1: from the beginning); None if nothing before it
+                matters.
+            damage: what the source has counted.
+        """
+        self._coming = restart
+        self._damage = dict(damage)
+
+    def write(self, frame: Frame) -> None:
+        """Encode the next frame; see `runtime.sinks.Sink`."""
+        check_image(frame.image)
+        if frame.image.shape[:2] != (self.info.height, self.info.width):
+            raise ValueError(
+                f"frame is {frame.image.shape[1]}x{frame.image.shape[0]}, the sink was opened for "
+                f"{self.info.width}x{self.info.height}"
+            )
+        pending, self._pending = self._pending, frame
+        if pending is not None:
+            self._encode(pending, frame.time)
+            if self._in_segment >= self._segment:
+                self._close_segment()
+        self._restart = self._coming
+
+    def close(self) -> None:
+        """Encode what is left, put the file together, remove the unfinished state."""
+        if self._done:
+            return
+        self._finish_segment(short=False)
+        if not self.journal.segments:
+            self.abort()
+            raise SinkError(f'no frame came, "{self.path}" is not written')
+        self.result = self._join(whole=True)
+        self._done = True
+        self.journal.remove()
+
+    def abort(self) -> None:
+        """Close the segment, put together what there is; the journal stays for `--resume`."""
+        if self._done:
+            return
+        self._done = True
+        try:
+            self._finish_segment(short=True)
+            if self.journal.segments:
+                self.result = self._join(whole=False)
+        finally:
+            empty = not self.journal.segments
+            self.journal.close()
+            if empty:
+                self.journal.remove()
+
+    def _plan_streams(self) -> list[streams.Fate]:
+        from ..sources._container import open_container
+
+        source = self._source_path()
+        if source is None:
+            return []
+        muxer = joining.MUXERS[self.path.suffix.lower()]
+        with open_container(source, str(source)) as container:
+            fates = streams.plan(container, self.clip.stream_index, muxer)
+        self.notes += [fate.note for fate in fates if fate.note]
+        return fates
+
+    def _source_path(self) -> Path | None:
+        return self.clip.path if self.clip is not None else None
+
+    def _open_journal(self, overwrite: bool, resume: bool, settings: dict[str, Any]) -> Journal:
+        folder = Journal.folder_for(self.path)
+        encoding = self.encoding
+        own = {
+            "codec": encoding.codec,
+            "encoder": encoding.encoder,
+            "quality": encoding.quality,
+            "preset": encoding.preset,
+            "size": [self.info.width, self.info.height],
+            "segment": self._segment,
+        }
+        settings = {**own, **identity_of(self._source_path()), **settings}
+        if resume:
+            journal = Journal.reopen(self.path)
+            if journal is not None:
+                journal.require(**settings)
+                return journal
+        elif folder.exists() and not overwrite:
+            raise OutputExists(
+                f'an unfinished "{self.path.name}" is there; continue it with --resume or begin '
+                "anew with --overwrite"
+            )
+        check_output(self.path, overwrite=overwrite)
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        return Journal.create(
+            self.path, {"threads": threads or os.cpu_count() or 1, "settings": settings}
+        )
+
+    def _ticks(self, time: Fraction) -> int:
+        return round(time / self.encoding.time_base)
+
+    def _encode(self, frame: Frame, until: Fraction | None) -> None:
+        """Encode one frame, shown until `until` (seconds; None: for its own duration)."""
+        tick = self._ticks(frame.time)
+        if self._last_tick is None and self.journal.segments:
+            self._last_tick = self._ticks(Fraction(self.journal.segments[-1].last_time))
+        if self._last_tick is not None and tick <= self._last_tick:
+            # Two frames closer than the container's clock can tell: keep both, one tick apart.
+            tick = self._last_tick + 1
+        self._last_tick = tick
+        end = until if until is not None else frame.time + self._last_duration(frame)
+        self._durations[tick] = max(1, self._ticks(end) - tick)
+        if self._context is None:
+            self._context = encoders.open_encoder(self.encoding)
+        picture = self._converter.from_rgb(
+            pad_even(frame.image, self.encoding.width, self.encoding.height),
+            self.encoding.colors,
+            self.encoding.pixel_format,
+        )
+        picture.pts, picture.time_base = tick, self.encoding.time_base
+        picture.duration = self._durations[tick]
+        self._keep(picture)
+        self.frames += 1
+        self._in_segment += 1
+        self._last_frame = frame
+
+    def _last_duration(self, frame: Frame) -> Fraction:
+        if frame.duration:
+            return frame.duration
+        return 1 / (self.info.rate or Fraction(25))
+
+    def _keep(self, picture: Any) -> None:
+        import av
+
+        try:
+            made = self._context.encode(picture)
+        except av.FFmpegError as error:
+            raise SinkError(f"{self.encoding.encoder} failed: {error.strerror}") from None
+        for packet in made:
+            data = bytes(packet)
+            time = packet.pts
+            self._packets.append(
+                Packet(time, self._durations.pop(time, 1), bool(packet.is_keyframe), data)
+            )
+
+    def _finish_segment(self, short: bool) -> None:
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            self._encode(pending, None)
+        if self._in_segment:
+            self._close_segment(short and self._in_segment < self._segment)
+
+    def _close_segment(self, short: bool = False) -> None:
+        """Flush the encoder and store the segment."""
+        self._keep(None)
+        packets, self._packets = self._packets, []
+        frames, self._in_segment = self._in_segment, 0
+        self._context = None
+        self._durations.clear()
+        if len(packets) != frames:
+            raise SinkError(
+                f"{frames} frames went into {self.encoding.encoder}, {len(packets)} came out"
+            )
+        last = self._last_frame.time
+        restart = None
+        if self._restart is not None:
+            index, time = self._restart
+            restart = (index, f"{time.numerator}/{time.denominator}")
+        self.journal.write_segment(
+            packets,
+            last_time=f"{last.numerator}/{last.denominator}",
+            restart=restart,
+            short=short,
+            damage=self._damage,
+        )
+
+    def _join(self, whole: bool) -> joining.Joined:
+        if self.path.suffix.lower() == ".gif":
+            from ..gif import join_gif
+
+            return join_gif(self.journal, self.encoding, self.path)
+        return joining.join(
+            self.journal, self.encoding, self.path, self._source_path(), self.fates, whole
+        )
+
+
+def plan_encoding(
+    info: SourceInfo,
+    clip: Any,
+    path: Path,
+    codec: str,
+    encoder: str,
+    quality: int | None,
+    preset: str,
+) -> encoders.Encoding:
+    """Everything about the output's video that follows from the input and the user's wishes."""
+    if preset not in encoders.SPEEDS:
+        raise UsageError(f'preset "{preset}" is unknown; write one of {", ".join(encoders.SPEEDS)}')
+    entry = encoders.CODECS[codec]
+    rate = info.rate or Fraction(25)
+    base = clip.time_base if clip is not None else 1 / rate
+    if clip is None and (info.live or info.rate is None):
+        base = LIVE_TICK
+    muxer = joining.MUXERS[path.suffix.lower()]
+    colors, tags = SDR, SDR
+    if clip is not None and clip.colors.matrix != RGB and not clip.colors.hdr:
+        colors, tags = clip.colors, clip.tagged
+    width, height = info.width, info.height
+    if entry.even:
+        width, height = width + width % 2, height + height % 2
+    return encoders.Encoding(
+        codec=codec,
+        encoder=encoder,
+        width=width,
+        height=height,
+        pixel_format=entry.pixel_format,
+        rate=min(rate, Fraction(LARGEST_RATE)),
+        time_base=joining.tick_for(muxer, base),
+        colors=colors,
+        tags=tags,
+        sample_aspect_ratio=clip.sample_aspect_ratio if clip is not None else Fraction(1),
+        quality=quality,
+        preset=preset,
+    )
+
+
+def is_mp4(path: Path) -> bool:
+    """True for mp4 and its relatives."""
+    return joining.MUXERS[path.suffix.lower()] in joining.MP4
+
+
+def pad_even(image: Image, width: int, height: int) -> Image:
+    """Repeat the last column and row up to this size; the picture itself is not scaled."""
+    bottom, right = height - image.shape[0], width - image.shape[1]
+    if not bottom and not right:
+        return np.ascontiguousarray(image)
+    return np.pad(image, ((0, bottom), (0, right), (0, 0)), mode="edge")
+
+
+PLUGIN = FileSink

@@ -1,0 +1,104 @@
+"""Bare frames on standard output: `-`.
+
+By default packed RGB, one frame after the other; `y4m` is YUV4MPEG2, which carries size and rate
+and which every video tool reads from a pipe.
+"""
+
+import os
+import sys
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+from ..color import BT601, LIMITED, Colors, Converter
+from ..errors import SinkError, UsageError
+from ..frame import Frame, check_image
+from ..sources import SourceInfo
+from .file import pad_even
+
+# YUV4MPEG2 has no field for the matrix; readers take BT.601 limited, so that is what is written.
+Y4M = Colors(matrix=BT601, range=LIMITED, primaries=BT601, transfer=BT601)
+FORMATS = ("rgb24", "bgr24", "yuv420p", "y4m")
+
+
+class PipeSink:
+    """Frames on standard output.
+
+    Args:
+        spec: "-".
+        info: size and rate of the frames to come.
+        pipe_format: one of FORMATS.
+        file: write to this instead of standard output.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        info: SourceInfo,
+        *,
+        pipe_format: str = "rgb24",
+        file: BinaryIO | None = None,
+    ) -> None:
+        if pipe_format not in FORMATS:
+            raise UsageError(
+                f'pipe format "{pipe_format}" is unknown; write one of {", ".join(FORMATS)}'
+            )
+        self.frames = 0
+        self._info, self._format = info, pipe_format
+        self._file = file or sys.stdout.buffer
+        self._converter = Converter()
+        if pipe_format == "y4m":
+            rate = info.rate or Fraction(25)
+            self._put(
+                f"YUV4MPEG2 W{info.width + info.width % 2} H{info.height + info.height % 2} "
+                f"F{rate.numerator}:{rate.denominator} Ip A1:1 C420jpeg\n".encode()
+            )
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        """True for "-"."""
+        return spec in ("-", "pipe:", "pipe:1")
+
+    def write(self, frame: Frame) -> None:
+        """Send one frame."""
+        image = check_image(frame.image)
+        if image.shape[:2] != (self._info.height, self._info.width):
+            raise ValueError(f"frame is {image.shape[1]}x{image.shape[0]}")
+        if self._format == "rgb24":
+            self._put(image.tobytes())
+        elif self._format == "bgr24":
+            self._put(image[..., ::-1].tobytes())
+        else:
+            height, width = image.shape[:2]
+            even = pad_even(image, width + width % 2, height + height % 2)
+            planes: Any = self._converter.from_rgb(even, Y4M, "yuv420p").to_ndarray()
+            self._put((b"FRAME\n" if self._format == "y4m" else b"") + planes.tobytes())
+        self.frames += 1
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except BrokenPipeError:
+            raise SinkError(
+                f"the reader of the pipe went away after {self.frames} frames"
+            ) from None
+        except OSError as error:
+            raise SinkError(f"cannot write to the pipe: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Bring everything to the reader; the pipe itself is left open."""
+        try:
+            self._file.flush()
+        except BrokenPipeError:
+            # Python flushes standard output again at exit; give that one a place to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SinkError(
+                f"the reader of the pipe went away after {self.frames} frames"
+            ) from None
+        except ValueError:  # closed already
+            return
+
+    def abort(self) -> None:
+        """What was sent cannot be taken back."""
+
+
+PLUGIN = PipeSink

@@ -1,0 +1,277 @@
+"""Sound, subtitles, data, cover pictures: everything in a clip that is not the painted video.
+
+`plan` decides before the work starts what becomes of each stream (copied bit for bit where the
+output container can hold it, sound transcoded where it cannot, else left out) and says so.
+`Carrier` then brings the packets over.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+# Sound for containers that cannot hold the original: what plays everywhere in each.
+AUDIO = {"mp4": "aac", "mov": "aac", "ipod": "aac", "webm": "libopus", "matroska": "flac"}
+AUDIO_RATE = 192_000  # bits per second for two channels: transparent for AAC and Opus
+# Text subtitles are one line of text under a time in all of these; the packaging differs.
+TEXT = {"mp4": "mov_text", "mov": "mov_text", "ipod": "mov_text", "webm": "webvtt"}
+TEXT_SOURCES = ("subrip", "srt", "text", "webvtt", "mov_text")
+# Facts that are true of the old file only.
+STALE = frozenset(
+    {
+        "encoder",
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "duration",
+        "rotate",
+        "bps",
+        "number_of_frames",
+        "number_of_bytes",
+        "vendor_id",
+    }
+)
+ATTACHED_PIC = 1 << 10  # AV_DISPOSITION_ATTACHED_PIC
+
+
+class CarryError(Exception):
+    """A stream turned out to be one that the output does not take; `index` is the input's."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of one stream.
+
+    Attributes:
+        index: in the input container.
+        kind: "audio", "subtitle", "data", "attachment", "picture".
+        action: "copy", "transcode", "drop".
+        codec: what it is in the output.
+        note: one line for the user; "" when the stream is simply copied.
+    """
+
+    index: int
+    kind: str
+    action: str
+    codec: str
+    note: str = ""
+
+
+def plan(container: Any, video_index: int, muxer: str) -> list[Fate]:
+    """Decide the fate of every stream but the painted one.
+
+    Args:
+        container: the input, open for reading.
+        video_index: of the painted stream.
+        muxer: FFmpeg's name of the output format ("mp4", "matroska", ...).
+    """
+    fates = []
+    for stream in container.streams:
+        if stream.index == video_index:
+            continue
+        kind = stream.type
+        if kind == "video":
+            if not int(stream.disposition) & ATTACHED_PIC:
+                note = f"video stream {stream.index} is left out (choose it with --stream)"
+                fates.append(Fate(stream.index, "video", "drop", "", note))
+                continue
+            kind = "picture"
+        fates.append(_fate(stream, kind, muxer))
+    return fates
+
+
+def _fate(stream: Any, kind: str, muxer: str) -> Fate:
+    context = stream.codec_context
+    codec = context.name if context is not None else (stream.name or "unknown")
+    codec = {"mp3float": "mp3"}.get(codec, codec)
+    if kind == "attachment":
+        if muxer == "matroska":
+            return Fate(stream.index, kind, "copy", codec)
+        return Fate(stream.index, kind, "drop", "", f"attachment {stream.index} is left out")
+    if can_carry(stream, muxer):
+        return Fate(stream.index, kind, "copy", codec)
+    where = f"a {muxer} file cannot hold"
+    if kind == "audio" and context is not None and muxer in AUDIO:
+        new = AUDIO[muxer]
+        note = f"sound stream {stream.index} is transcoded to {new} ({where} {codec})"
+        return Fate(stream.index, kind, "transcode", new, note)
+    note = f"{kind} stream {stream.index} is left out ({where} {codec})"
+    return Fate(stream.index, kind, "drop", "", note)
+
+
+def can_carry(stream: Any, muxer: str) -> bool:
+    """Whether a container of this format takes the stream as it is: tried, not looked up."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(), "w", format=muxer) as trial:
+            # Some muxers refuse files without a picture, or with a cover picture only.
+            video: Any = trial.add_stream("libvpx-vp9" if muxer == "webm" else "libx264", rate=25)
+            video.width = video.height = 64
+            add_copy(trial, stream)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError, NotImplementedError):
+        return False
+    return True
+
+
+def add_copy(output: Any, stream: Any) -> Any:
+    """A stream of `output` that takes the packets of `stream` unchanged."""
+    if stream.type == "attachment":
+        name = stream.metadata.get("filename", stream.name or f"attachment_{stream.index}")
+        mime = stream.mimetype or "application/octet-stream"
+        return output.add_attachment(name, mime, bytes(stream.data))
+    copy = output.add_stream_from_template(stream, opaque=True)
+    copy.time_base = stream.time_base
+    copy.disposition = stream.disposition
+    copy.metadata.update(clean(stream.metadata))
+    return copy
+
+
+def clean(metadata: dict[str, str]) -> dict[str, str]:
+    """Metadata without what only the old file's writer meant (Matroska's statistics tags too)."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key.lower().split("-")[0] not in STALE and not key.upper().startswith("_STATISTICS")
+    }
+
+
+class Carrier:
+    """Brings the planned streams of an input into an output.
+
+    Args:
+        source: the input container, freshly opened: its packets are read from here.
+        output: the output container; streams are added to it, nothing is written yet.
+        fates: from `plan`.
+        until: leave out what begins at or after this time (seconds), for unfinished clips.
+
+    Attributes:
+        copied: packets per input stream index; `lost`, packets that could not be carried.
+    """
+
+    def __init__(
+        self, source: Any, output: Any, fates: list[Fate], until: Fraction | None = None
+    ) -> None:
+        self.copied: Counter[int] = Counter()
+        self.lost: Counter[int] = Counter()
+        self._source, self._output, self._until = source, output, until
+        self._outlets: dict[int, Any] = {}
+        for fate in fates:
+            if fate.action == "drop":
+                continue
+            stream = source.streams[fate.index]
+            if fate.action == "transcode":
+                self._outlets[fate.index] = _Transcoder(stream, output, fate.codec)
+            elif fate.kind == "attachment":
+                add_copy(output, stream)
+                self.copied[fate.index] += 1
+            else:
+                self._outlets[fate.index] = add_copy(output, stream)
+
+    def packets(self) -> Iterator[tuple[Fraction, Any, int]]:
+        """(time in seconds, packet ready for muxing, input stream), about in order of time."""
+        import av
+
+        wanted = [self._source.streams[index] for index in self._outlets]
+        if not wanted:
+            return
+        demuxed = self._source.demux(*wanted)
+        last: dict[int, int] = {}
+        while True:
+            try:
+                packet = next(demuxed, None)
+            except av.FFmpegError:
+                # The end of a damaged file; what was read before it is kept.
+                packet = None
+            if packet is None:
+                break
+            if packet.dts is None and packet.size == 0:
+                continue
+            index = packet.stream.index
+            outlet = self._outlets[index]
+            if isinstance(outlet, _Transcoder):
+                for time, made in self._transcode(outlet, index, packet):
+                    yield time, made, index
+                continue
+            time = self._adopt(packet, outlet, last)
+            if time is not None:
+                yield time, packet, index
+        for index, outlet in self._outlets.items():
+            if isinstance(outlet, _Transcoder):
+                for time, made in self._transcode(outlet, index, None):
+                    yield time, made, index
+
+    def _transcode(
+        self, outlet: "_Transcoder", index: int, packet: Any
+    ) -> Iterator[tuple[Fraction, Any]]:
+        import av
+
+        try:
+            yield from outlet.feed(packet, self._until)
+        except av.FFmpegError as error:
+            raise CarryError(index, f"its encoder failed: {error.strerror}") from None
+        self.lost[index] = outlet.lost
+
+    def _adopt(self, packet: Any, outlet: Any, last: dict[int, int]) -> Fraction | None:
+        """Hand the packet to its output stream; its time, or None if it is to be left out."""
+        index = packet.stream.index
+        moment = packet.dts if packet.dts is not None else packet.pts
+        if moment is None:
+            self.lost[index] += 1
+            return None
+        time = moment * Fraction(packet.time_base.numerator, packet.time_base.denominator)
+        if self._until is not None and time >= self._until:
+            return None
+        if index in last and moment < last[index]:
+            self.lost[index] += 1  # muxers refuse decoding times that run backwards
+            return None
+        last[index] = moment
+        packet.stream = outlet
+        self.copied[index] += 1
+        return time
+
+
+class _Transcoder:
+    """One sound stream, decoded and encoded anew; packets that cannot be decoded are counted."""
+
+    def __init__(self, stream: Any, output: Any, codec: str) -> None:
+        context = stream.codec_context
+        # Opus knows 48 kHz and its fractions only.
+        rate = 48_000 if codec == "libopus" else context.sample_rate
+        self._out = output.add_stream(codec, rate=rate)
+        self._out.codec_context.layout = context.layout
+        if codec != "flac":
+            channels = max(1, len(context.layout.channels))
+            self._out.codec_context.bit_rate = AUDIO_RATE * channels // 2
+        self._out.metadata.update(clean(stream.metadata))
+        self._out.disposition = stream.disposition
+        self.lost = 0
+
+    def feed(self, packet: Any, until: Fraction | None) -> Iterator[tuple[Fraction, Any]]:
+        """Packets made of one packet; None ends the stream."""
+        import av
+
+        if packet is None:
+            yield from self._timed(self._out.encode(None))
+            return
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            self.lost += 1
+            return
+        for frame in frames:
+            start = frame.pts * Fraction(frame.time_base.numerator, frame.time_base.denominator)
+            if until is None or start < until:
+                yield from self._timed(self._out.encode(frame))
+
+    def _timed(self, packets: list[Any]) -> Iterator[tuple[Fraction, Any]]:
+        for packet in packets:
+            base = packet.time_base
+            yield (packet.dts or 0) * Fraction(base.numerator, base.denominator), packet
