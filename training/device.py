@@ -6,7 +6,7 @@ from runtime.errors import EngineUnavailable, UsageError
 
 
 def pick_device(wanted: str) -> str:
-    """ "cuda" or "cpu"; "auto" takes a GPU when there is one.
+    """Answer with "cuda" or "cpu"; "auto" takes a GPU when there is one.
 
     Raises:
         EngineUnavailable: "cuda" was asked for and this torch sees no GPU.

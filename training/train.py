@@ -1,7 +1,7 @@
 """python -m training.train --recipe starry --output runs/starry
 
-Trains a generator by a recipe. Needs photos (--content), a painting (--style) and the weights of the
-loss network (--weights); what is not given is looked up in the folders that IMPASTO_DATA and
+Trains a generator by a recipe. Needs photos (--content), a painting (--style) and the weights of
+the loss network (--weights); what is not given is looked up in the folders that IMPASTO_DATA and
 IMPASTO_WEIGHTS name. Stop it with Ctrl-C at any time: --resume goes on where it was, bit for bit.
 """
 
@@ -48,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
         return DONE
     import torch
 
+    from runtime.plugins import load
+
     from . import methods
     from .device import pick_device
     from .engine import Engine
     from .methods import Assets
-    from runtime.plugins import load
 
     if args.threads:
         torch.set_num_threads(args.threads)

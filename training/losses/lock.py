@@ -2,7 +2,7 @@
 
 A network that works at 1/4 resolution can satisfy a Gram loss most cheaply with a pattern that is
 the same in every 4x4 cell: the woven lattice of undertrained style networks. Such a pattern also
-sticks to the screen when the camera moves. Strokes of any other period pass untouched.
+sticks to the screen when the camera moves. Strokes of any other period pass untouched. Ours, 2026.
 """
 
 import torch

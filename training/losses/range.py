@@ -10,7 +10,7 @@ def out_of_range(images: Tensor) -> Tensor:
     """Mean distance to [0, 1]: mean(max(0, y - 1) + max(0, -y)).
 
     Our generators end in a convolution and are clamped at export; without this term the clamp
-    would hide saturated texture from the loss that could still correct it.
+    would hide saturated texture from the loss that could still correct it. Ours, 2026.
 
     Args:
         images: (N, C, H, W).
