@@ -1,0 +1,232 @@
+"""Models without a card, made on the spot in every convention, run and give the right picture."""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from runtime import open_session
+from runtime.errors import CardMismatch, UsageError
+
+KINDS = {
+    "float32": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
+    "uint8": TensorProto.UINT8,
+}
+RANGES = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)}
+
+
+def photo(height: int = 60, width: int = 84) -> np.ndarray:
+    from skimage import data
+
+    return np.ascontiguousarray(data.astronaut()[100 : 100 + height, 180 : 180 + width])
+
+
+def negative(
+    path: Path,
+    build_model,
+    *,
+    dtype: str = "float32",
+    layout: str = "NCHW",
+    range_: str = "0..1",
+    size: tuple[int | str, int | str] = ("H", "W"),
+    opset: int = 17,
+    swapped: bool = False,
+    metadata: dict[str, str] | None = None,
+    stride: int = 1,
+    name: str = "input",
+) -> Path:
+    """A network that gives the negative of its picture, clipped to its range."""
+    low, high = (0.0, 255.0) if dtype == "uint8" else RANGES[range_]
+    kind = KINDS[dtype]
+    work = KINDS["float16"] if dtype == "float16" else TensorProto.FLOAT
+    shape = ["N", 3, *size] if layout == "NCHW" else ["N", *size, 3]
+    value = np.float16 if dtype == "float16" else np.float32
+    kernel = np.zeros((3, 3, 1, 1), value)
+    for channel in range(3):
+        kernel[channel, 2 - channel if swapped else channel] = -1.0
+    weights = {"kernel": kernel, "bias": np.full(3, low + high, value)}
+    nodes, at = [], name
+    if dtype == "uint8":
+        nodes.append(helper.make_node("Cast", [at], ["f"], to=work))
+        at = "f"
+    if layout == "NHWC":
+        nodes.append(helper.make_node("Transpose", [at], ["t"], perm=[0, 3, 1, 2]))
+        at = "t"
+    if stride > 1:
+        nodes.append(helper.make_node("SpaceToDepth", [at], ["s2d"], blocksize=stride))
+        nodes.append(helper.make_node("DepthToSpace", ["s2d"], ["d2s"], blocksize=stride))
+        at = "d2s"
+    nodes.append(helper.make_node("Conv", [at, "kernel", "bias"], ["c"]))
+    if opset >= 11:
+        weights["low"], weights["high"] = np.array(low, value), np.array(high, value)
+        nodes.append(helper.make_node("Clip", ["c", "low", "high"], ["p"]))
+    else:
+        nodes.append(helper.make_node("Clip", ["c"], ["p"], min=low, max=high))
+    at = "p"
+    if layout == "NHWC":
+        nodes.append(helper.make_node("Transpose", [at], ["u"], perm=[0, 2, 3, 1]))
+        at = "u"
+    last = helper.make_node("Cast", [at], ["result"], to=kind)
+    nodes.append(last if dtype == "uint8" else helper.make_node("Identity", [at], ["result"]))
+    make = helper.make_tensor_value_info
+    build_model(
+        path, nodes, [make(name, kind, shape)], [make("result", kind, shape)], weights, opset=opset
+    )
+    if metadata:
+        model = onnx.load(path)
+        helper.set_model_props(model, metadata)
+        onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dtype", "layout", "range_", "size"),
+    [
+        *product(["float32"], ["NCHW", "NHWC"], RANGES, [("H", "W"), (64, 96)]),
+        ("float16", "NCHW", "0..1", ("H", "W")),
+        ("float16", "NHWC", "-1..1", ("H", "W")),
+        ("uint8", "NHWC", "0..255", ("H", "W")),
+        ("uint8", "NCHW", "0..255", (48, 48)),
+    ],
+)
+def test_every_convention(tmp_path, build_model, dtype, layout, range_, size):
+    path = negative(
+        tmp_path / "foreign.onnx", build_model, dtype=dtype, layout=layout, range_=range_, size=size
+    )
+    image = photo(64, 96) if size == (64, 96) else photo()
+    with open_session(path) as session:
+        styled = session.stylize(image)
+        port = session.card.port("image")
+        (note,) = session.notes
+    assert (port.layout, port.dtype, (port.low, port.high)) == (layout, dtype, RANGES[range_])
+    assert range_ in note and layout in note and "\n" not in note
+    if size != (48, 48):  # scaled to that size and back
+        tolerance = 1 if dtype == "float16" else 0
+        assert np.abs(styled.astype(int) - (255 - image.astype(int))).max() <= tolerance
+    assert styled.shape == image.shape
+
+
+@pytest.mark.parametrize("opset", [7, 9, 11, 13])
+def test_old_opsets(tmp_path, build_model, opset):
+    path = negative(tmp_path / "old.onnx", build_model, range_="0..255", opset=opset)
+    image = photo()
+    with open_session(path) as session:
+        assert np.array_equal(session.stylize(image), 255 - image)
+
+
+def test_multiple_of_is_found(tmp_path, build_model):
+    path = negative(tmp_path / "stride.onnx", build_model, stride=8, opset=13)
+    image = photo(61, 83)
+    with open_session(path) as session:
+        assert session.card.multiple_of == 8
+        assert np.array_equal(session.stylize(image), 255 - image)
+
+
+def test_exchanged_channels_are_seen(tmp_path, build_model):
+    path = negative(tmp_path / "rgb2bgr.onnx", build_model, swapped=True)
+    image = photo()
+    with open_session(path) as session:
+        assert np.array_equal(session.stylize(image), 255 - image)
+
+
+def test_stated_metadata_wins(tmp_path, build_model):
+    stated = {
+        "Image.NominalPixelRange": "NominalRange_0_255",
+        "Image.BitmapPixelFormat": "Bgr8",
+    }
+    path = negative(tmp_path / "stated.onnx", build_model, range_="0..255", metadata=stated)
+    with open_session(path) as session:
+        port = session.card.port("image")
+        assert port.colors == "BGR" and port.high == 255.0
+        assert "stated" in session.notes[0]
+
+
+def test_flags_override(tmp_path, build_model):
+    path = negative(tmp_path / "over.onnx", build_model, range_="-1..1")
+    with open_session(path, range="-1..1", colors="BGR", multiple_of=16) as session:
+        port = session.card.port("image")
+        assert (port.low, port.colors, session.card.multiple_of) == (-1.0, "BGR", 16)
+        assert np.array_equal(session.stylize(photo()), 255 - photo())
+
+
+def test_unknown_override_is_refused(tmp_path, build_model):
+    path = negative(tmp_path / "typo.onnx", build_model)
+    with pytest.raises(UsageError, match='Did you mean "colors"'):
+        open_session(path, color="BGR")
+
+
+def test_undecidable_range_is_asked_for(tmp_path, build_model):
+    """A gray that does not depend on the picture fits no range better than another."""
+    make = helper.make_tensor_value_info
+    shape = ["N", 3, "H", "W"]
+    nodes = [
+        helper.make_node("Abs", ["x"], ["a"]),
+        helper.make_node("Sigmoid", ["a"], ["s"]),
+        helper.make_node("Mul", ["s", "zero"], ["z"]),
+        helper.make_node("Add", ["z", "half"], ["y"]),
+    ]
+    weights = {"zero": np.array(0, np.float32), "half": np.array(0.5, np.float32)}
+    path = build_model(
+        tmp_path / "flat.onnx", nodes, [make("x", 1, shape)], [make("y", 1, shape)], weights
+    )
+    with pytest.raises(UsageError, match="--range"):
+        open_session(path)
+    with open_session(path, range="0..1") as session:
+        assert np.array_equal(session.stylize(photo()), np.full_like(photo(), 128))
+
+
+def test_two_pictures_need_a_style(tmp_path, build_model):
+    """content + style mean: the second picture input becomes --style."""
+    make = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("ReduceMean", ["style"], ["m"], axes=[2, 3], keepdims=1),
+        helper.make_node("Mul", ["content", "half"], ["c"]),
+        helper.make_node("Mul", ["m", "half"], ["h"]),
+        helper.make_node("Add", ["c", "h"], ["y"]),
+    ]
+    path = build_model(
+        tmp_path / "two.onnx",
+        nodes,
+        [make("style", 1, [1, 3, "h", "w"]), make("content", 1, [1, 3, "H", "W"])],
+        [make("y", 1, [1, 3, "H", "W"])],
+        {"half": np.array(0.5, np.float32)},
+    )
+    image = photo()
+    style = np.full((20, 30, 3), 200, np.uint8)
+    with open_session(path, range="0..1") as session:
+        assert [port.role for port in session.card.inputs] == ["image", "style"]
+        with pytest.raises(UsageError, match="--style"):
+            session.stylize(image)
+        expected = np.rint(image * 0.5 + 100).astype(int)
+        assert np.abs(session.stylize(image, style=style).astype(int) - expected).max() <= 1
+
+
+def test_not_image_to_image(tmp_path, build_model):
+    make = helper.make_tensor_value_info
+    path = build_model(
+        tmp_path / "classifier.onnx",
+        [helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)],
+        [make("x", 1, ["N", 3, "H", "W"])],
+        [make("y", 1, ["N", 3])],
+    )
+    with pytest.raises(CardMismatch, match="no image-to-image model"):
+        open_session(path)
+
+
+def test_fixed_batch(tmp_path, build_model):
+    make = helper.make_tensor_value_info
+    shape = [4, 3, 64, 64]
+    path = build_model(
+        tmp_path / "batch.onnx",
+        [helper.make_node("Sub", ["one", "x"], ["y"])],
+        [make("x", 1, shape)],
+        [make("y", 1, shape)],
+        {"one": np.array(1.0, np.float32)},
+    )
+    image = photo(64, 64)
+    with open_session(path) as session:
+        assert np.array_equal(session.stylize(image), 255 - image)
