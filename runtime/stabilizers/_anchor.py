@@ -15,6 +15,8 @@ CELL = 8
 # Share of the difference taken over per frame: half of it within 7 frames. Averages the network's
 # own brightness flicker down to about a quarter.
 RATE = 0.1
+# The same for the mean of the whole picture, where flicker has averaged out already.
+RATE_ALL = 0.3
 
 
 class Anchor:
@@ -57,7 +59,9 @@ class Anchor:
         gap = cv2.GaussianBlur(gap, (3, 3), 0)
         if self._difference is None:
             self._difference = np.zeros_like(gap)
-        self._difference += RATE * (gap - self._difference)
+        change = gap - self._difference
+        self._difference += RATE * change
+        self._difference += (RATE_ALL - RATE) * np.float32(cv2.mean(change)[:3])
         painted = cv2.resize(weight, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         self._difference *= (1 - painted)[..., None]
         return self.offset((height, width))

@@ -17,7 +17,7 @@ MIN_SIDE = 32
 # Residual (0..1) at which the gate exp(-(e / GATE)^4) has fallen to 1/e. Chosen on photo pans with
 # sensor noise 3/255, which leaves a residual of about 0.007 at flow resolution.
 GATE = 0.06
-HALF=1.0
+HALF = 1.0
 # Mean HSV difference (0..255) above which two frames do not belong to one shot; PySceneDetect's
 # ContentDetector uses 27 by default and is best near 31 on its own benchmark.
 CUT_HSV = 30.0

@@ -23,10 +23,13 @@ from ._motion import Motion
 PAD = 3
 # Pictures remembered at most, and the memory they may take.
 MAX_SLOTS, MEMORY_BYTES = 16, 96 * 2**20
+# Quality of the dense flow; the camera's motion hides most of the difference to "fast".
+PRESET = "fast"
 # cv2.remap addresses at most 32767 rows.
 MAX_ROWS = 32767
 # Ages are counted up to this many frames.
 MAX_AGE = 255
+OLDEST = (float("inf"), float("inf"), float("inf"), float(MAX_AGE))
 # A surface stretched to more than 1 / MIN_STRETCH of its painted size is a smear: what an object
 # uncovers looks at first like the object's edge, drawn out.
 MIN_STRETCH = 0.7
@@ -44,29 +47,41 @@ class Memory:
     Attributes:
         size: (height, width) of the frames; small: of the motion estimate.
         scale: frame pixels per flow pixel, (x, y).
-        age: (h, w) uint8, frames since the pixel was painted.
     """
 
-    def __init__(self, height: int, width: int, preset: str = "fast"):
+    def __init__(self, height: int, width: int, preset: str | None = None):
         self.size, self.small = (height, width), _flow.flow_size(height, width)
         h, w = self.small
-        self.slots = num_slots(height, width)
         self.scale = np.float32([width / w, height / h])
-        self.age = np.zeros((h, w), np.uint8)
+        self._slots = num_slots(height, width)
         self._rows, self._small_rows = height + 2 * PAD, h + 2 * PAD
-        self._painted = np.zeros((self.slots * self._rows, width, 3), np.uint8)
-        self._seen = np.zeros((self.slots * self._small_rows, w, 3), np.uint8)
-        self._shift = np.zeros((h, w, 2), np.float32)
-        self._slot = np.zeros((h, w), np.uint8)
-        self._motion = Motion(h, w, preset)
+        self._painted = np.zeros((self._slots * self._rows, width, 3), np.uint8)
+        self._seen = np.zeros((self._slots * self._small_rows, w, 3), np.uint8)
+        # Per pixel: displacement x, y into the slot in flow pixels, slot, age in frames.
+        self._state = np.zeros((h, w, 4), np.float32)
+        self._motion = Motion(h, w, preset or PRESET)
         self._grid = _flow.grid(height, width)
         self._reference: Image | None = None
+        self._last: Image | None = None
+        self._moved = (0, 0, w, h)
         self._newest = -1
 
     @property
     def empty(self) -> bool:
         """Whether nothing was stored yet."""
         return self._newest < 0
+
+    @property
+    def age(self) -> np.ndarray:
+        """Frames since the stroke at each pixel was painted, at most 255: (h, w) uint8."""
+        return cv2.extractChannel(self._state, 3).astype(np.uint8)
+
+    def set_age(self, age: float | np.ndarray, mask: np.ndarray | None = None) -> None:
+        """Set the age where `mask` (h, w) uint8 is 255, or everywhere."""
+        if mask is None:
+            self._state[..., 3] = age
+        else:
+            self._state[..., 3][mask == 255] = age
 
     def follow(self, small: Image) -> tuple[np.ndarray, np.ndarray]:
         """Move the pointers to a new frame.
@@ -79,36 +94,56 @@ class Memory:
             new frame and what the moved pointers draw of the remembered input, the largest of the
             three colors; 255 where a pointer leaves its slot or the surface is smeared.
         """
-        last, gray = self._reference, _flow.to_gray(small)
-        if last is None:
-            raise ValueError("nothing to follow: store() a frame first")
-        last_gray = _flow.to_gray(last)
-        gain = _flow.brightness_gain(last_gray, gray)
+        if self._reference is None:
+            raise ValueError("there is nothing to follow: store() a frame first")
+        gray, last = _flow.to_gray(small), _flow.to_gray(self._reference)
+        gain = _flow.brightness_gain(last, gray)
         if gain != 1.0:
-            last_gray = cv2.convertScaleAbs(last_gray, alpha=gain)
-        flow = self._motion.estimate(gray, last_gray)
-        where = self._motion.grid + flow
-        self._shift = flow + cv2.remap(self._shift, where, None, cv2.INTER_NEAREST)
-        tags = cv2.merge([self._slot, self.age])
-        tags = cv2.remap(tags, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-        self._slot, age = cv2.split(tags)
-        self.age = cv2.add(age, 1)
-        drawn = self._reference = self._draw_seen()
+            last = cv2.convertScaleAbs(last, alpha=gain)
+        flow = self._motion.estimate(gray, last)
+        h, w = self.small
+        drawn = self._reference
+        self._moved = (0, 0, 0, 0)
+        if flow.any():
+            self._moved = cv2.boundingRect((flow != 0).any(axis=2).astype(np.uint8))
+            where = cv2.add(flow, self._motion.grid)
+            self._state = cv2.remap(self._state, where, None, cv2.INTER_NEAREST)
+            self._state[..., :2] += flow
+            drawn = self._reference = self._draw_seen()
+        self._state = cv2.min(cv2.add(self._state, (0, 0, 0, 1)), OLDEST)
         if gain != 1.0:
             drawn = cv2.convertScaleAbs(drawn, alpha=gain)
         error = _flow.residual(small, drawn)
-        error[self._lost(where)] = 255
+        if self._moved[2]:
+            error[~_inside(where, w, h)] = 255
+            error[self._lost()] = 255
         return flow, error
 
     def draw(self) -> Image:
-        """Sample the painted slots where the pointers point: (H, W, 3) uint8."""
-        full = cv2.resize(
-            self._pointers(self.scale, self._rows), self.size[::-1], interpolation=cv2.INTER_NEAREST
-        )
-        where = cv2.add(full, self._grid, dst=full)
-        return cv2.remap(
-            self._painted, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
+        """Sample the painted slots where the pointers point: (H, W, 3) uint8.
+
+        What did not move since the last frame is taken from there: a still camera costs a copy.
+        """
+        if self._last is None:
+            raise ValueError("there is nothing to draw: store() a frame first")
+        picture = self._last.copy()
+        x, y, w, h = self._moved
+        if w:
+            # One flow pixel more on each side: the frame's pixels are not a multiple of them.
+            left, top = (int(max(0, k - 1) * f) for k, f in zip((x, y), self.scale, strict=True))
+            right = min(self.size[1], int(np.ceil((x + w + 1) * self.scale[0])))
+            bottom = min(self.size[0], int(np.ceil((y + h + 1) * self.scale[1])))
+            jump = self._pointers(self.scale, self._rows)
+            full = cv2.resize(jump, self.size[::-1], interpolation=cv2.INTER_NEAREST)
+            area = (slice(top, bottom), slice(left, right))
+            picture[area] = cv2.remap(
+                self._painted,
+                cv2.add(full[area], self._grid[area]),
+                None,
+                cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        return picture
 
     def store(self, painted: Image, small: Image, rebase: np.ndarray | None) -> None:
         """Keep this frame in the oldest slot and let pixels point to it.
@@ -119,50 +154,46 @@ class Memory:
             rebase: (h, w) uint8, not 0 where pixels shall point to this frame; None: everywhere.
                 Pixels whose slot is overwritten next are re-based as well.
         """
-        self._newest = (self._newest + 1) % self.slots
+        self._newest = (self._newest + 1) % self._slots
         _put(self._painted, painted, self._newest, self._rows)
         _put(self._seen, small, self._newest, self._small_rows)
-        if rebase is None:
-            self._shift[:], self._slot[:] = 0, self._newest
+        self._last = painted
+        if rebase is None or self._reference is None:
+            self._state[..., :3] = (0, 0, self._newest)
             self._reference = small
             return
-        doomed = cv2.compare(self._slot, (self._newest + 1) % self.slots, cv2.CMP_EQ)
+        slot = cv2.extractChannel(self._state, 2)
+        doomed = cv2.compare(slot, float((self._newest + 1) % self._slots), cv2.CMP_EQ)
         moved = cv2.bitwise_or(doomed, cv2.compare(rebase, 0, cv2.CMP_NE))
-        cv2.copyTo(np.zeros_like(self._shift), moved, self._shift)
-        cv2.copyTo(np.full_like(self._slot, self._newest), moved, self._slot)
-        cv2.copyTo(small, moved, self._reference)
+        if cv2.countNonZero(moved):
+            self._state[..., :3][moved > 0] = (0, 0, self._newest)
+            self._reference = cv2.copyTo(small, moved, self._reference.copy())
 
     def _pointers(self, scale: np.ndarray, rows: int) -> np.ndarray:
         """Where pixels point, relative to themselves, in the stacked slots: (h, w, 2) float32."""
-        offsets = (np.arange(self.slots) * rows + PAD).astype(np.float32)
-        jump = self._shift * scale
-        jump[..., 1] += offsets[self._slot]
-        return jump
+        matrix = np.float32([[scale[0], 0, 0, 0, 0], [0, scale[1], rows, 0, PAD]])
+        return cv2.transform(self._state, matrix)
 
     def _draw_seen(self) -> Image:
         where = self._pointers(np.float32([1, 1]), self._small_rows)
-        where += self._motion.grid
+        where = cv2.add(where, self._motion.grid, dst=where)
         return cv2.remap(self._seen, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
-    def _lost(self, where: np.ndarray) -> np.ndarray:
-        """Pixels that were out of the last frame, point out of their slot, or are smeared."""
+    def _lost(self) -> np.ndarray:
+        """Pixels that point out of their slot, or are smeared: (h, w) bool."""
         h, w = self.small
-        low, high = (0.0, 0.0), (w - 1.0, h - 1.0)
-        inside = cv2.inRange(where, low, high) & cv2.inRange(
-            self._shift + self._motion.grid, low, high
-        )
-        lost = inside == 0
-        # Neighbors in one slot: source pixels per pixel, along x and along y.
-        shift, slot = self._shift, self._slot
-        across = (shift[:, 2:, 0] - shift[:, :-2, 0] < 2 * (MIN_STRETCH - 1)) & (
-            slot[:, 2:] == slot[:, :-2]
-        )
-        along = (shift[2:, :, 1] - shift[:-2, :, 1] < 2 * (MIN_STRETCH - 1)) & (
-            slot[2:] == slot[:-2]
-        )
-        lost[:, 1:-1] |= across
-        lost[1:-1] |= along
+        x, y, slot, _ = cv2.split(self._state)
+        lost = ~_inside(cv2.add(cv2.merge([x, y]), self._motion.grid), w, h)
+        # Between neighbors in one slot: source pixels per pixel, less one, twice.
+        limit = 2 * (MIN_STRETCH - 1)
+        lost[:, 1:-1] |= (x[:, 2:] - x[:, :-2] < limit) & (slot[:, 2:] == slot[:, :-2])
+        lost[1:-1] |= (y[2:] - y[:-2] < limit) & (slot[2:] == slot[:-2])
         return lost
+
+
+def _inside(points: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Whether points (h, w, 2) lie on a picture of this size: (h, w) bool."""
+    return cv2.inRange(points, (0.0, 0.0), (width - 1.0, height - 1.0)) > 0
 
 
 def _put(book: np.ndarray, picture: Image, slot: int, rows: int) -> None:

@@ -20,7 +20,7 @@ FIT_ROUNDS, REFINE_ROUNDS = 3, 2
 # Noise biases a linear sampler toward half pixels: a blur of the half-size pictures, in pixels.
 BLUR = 1.0
 # The camera is taken as fixed when the fitted motion is below this many pixels in all corners.
-STILL_PX = 0.04
+STILL_PX = 0.06
 # Dense flow is believed where its residual is lower by MARGIN gray levels and by MARGIN_SHARE of the
 # affine one: the best of many patches explains pure noise better than the truth does. Mean over a
 # window (half-size pixels), so that an object's flat inside is decided by its contours.

@@ -80,13 +80,13 @@ class Live:
             self.prepare(image)
         memory, fresh, self._pending = self._memory_for(image), self._fresh, None
         if fresh is None:
-            memory.age = _first_ages(memory.small, self.life)
             memory.store(styled, self._small, None)
+            memory.set_age(_first_ages(memory.small, self.life))
             return styled
         carried = memory.draw()
         offset = self._anchor.step(styled, carried, fresh)
         touched = cv2.dilate(fresh, np.ones((3, 3), np.uint8))
-        memory.age[fresh == 255] = 0
+        memory.set_age(0, fresh)
         painted = _blend(styled, carried, fresh)
         memory.store(painted, self._small, touched)
         return painted if offset is None else cv2.add(painted, offset, dtype=cv2.CV_8U)
@@ -103,7 +103,7 @@ class Live:
         memory = self._memory
         carried = memory.draw()
         # What is not recognizable any more is painted as soon as the network is back.
-        memory.age[self._fresh == 255] = MAX_AGE
+        memory.set_age(MAX_AGE, self._fresh)
         memory.store(carried, self._small, np.zeros(memory.small, np.uint8))
         offset = self._anchor.offset(image.shape[:2])
         return carried if offset is None else cv2.add(carried, offset, dtype=cv2.CV_8U)
