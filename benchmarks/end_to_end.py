@@ -1,0 +1,261 @@
+"""python -m benchmarks.end_to_end --models starry --sizes 1280x720 --cores 1,2
+
+Frames per second of the whole path on a clip: decode, style, stabilize, encode, as the command
+`runtime.video` does it, pinned to one core, two cores, ... Combinations take turns, round by round.
+The clip is the runtime's synthetic picture as H.264, made anew at each size, or --input. Needs the
+runtime install only.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from runtime.cli import Progress, parse_size, run_command
+from runtime.errors import DONE, StyleError, UsageError
+
+from .environment import HOME
+from .latency import add_result_flags, check_result_file, deliver, listed
+
+STAGES = ("decode", "style", "stabilize", "encode")
+# What a run writes to: a finished file, or nothing (frames are dropped after the last stage).
+OUTPUTS = {"encode": "out.mp4", "none": "null"}
+RATE = 30
+
+
+@dataclass(slots=True)
+class Combination:
+    """One row: a model on a clip with a stabilizer, an output and so many cores."""
+
+    path: Path
+    size: str
+    clip: Path
+    stabilizer: str
+    output: str
+    cores: int
+    aim_fps: float | None
+    runs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def parse_aim(text: str) -> tuple[str, str, int, float]:
+    """Read "starry@1280x720/2=45" as (model, size, cores, frames per second)."""
+    try:
+        rest, rate = text.rsplit("=", 1)
+        rest, cores = rest.rsplit("/", 1)
+        model, size = rest.rsplit("@", 1)
+        width, height = parse_size(size)
+        return model, f"{width}x{height}", int(cores), float(rate)
+    except (ValueError, argparse.ArgumentTypeError):
+        raise ValueError(f'aim "{text}" is not MODEL@WIDTHxHEIGHT/CORES=FPS') from None
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.end_to_end",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--models", type=listed(str), required=True, metavar="A,B", help="files or names")
+    add("--sizes", type=listed(parse_size), default=[(1280, 720)], metavar="WxH,WxH")
+    add("--input", metavar="CLIP", help="use this clip, at its own size")
+    add("--frames", type=int, default=150, metavar="N", help="length of the made clip")
+    add("--stabilizers", type=listed(str), default=["live"], metavar="A,B", help="off, live, best")
+    add("--outputs", type=listed(str), default=["encode"], metavar="A,B", help="encode, none")
+    add("--cores", type=listed(int), default=[1, 2], metavar="1,2", help="cores it is pinned to")
+    add("--engine", default="auto", metavar="NAME")
+    add("--device", default="auto", metavar="NAME")
+    add("--rounds", type=int, default=3, metavar="N", help="runs per combination")
+    add("--aims", type=listed(parse_aim), default=[], metavar="MODEL@WxH/CORES=FPS,...")
+    add_result_flags(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run all combinations in turns."""
+    from . import results
+    from .thermometer import Thermometer, peaks
+
+    path = check_result_file(args)
+    _check(args)
+    heat = Thermometer()
+    readings = [heat()]
+    with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
+        chosen = _combinations(args, Path(folder))
+        total = args.rounds * len(chosen)
+        with Progress(total, "runs", quiet=args.quiet) as progress:
+            for _ in range(args.rounds):
+                for combination in chosen:
+                    combination.runs.append(_once(combination, args, Path(folder)))
+                    progress.update()
+                readings.append(heat())
+    heat.close()
+    rows = [_row(combination) for combination in chosen]
+    settings = {
+        "frames": rows[0]["metrics"]["frames"],
+        "rounds": args.rounds,
+        "clip": "synthetic" if args.input is None else Path(args.input).name,
+    }
+    block = {"peak": {"t1": peaks(readings)}, "readings": readings, "marked_rounds": []}
+    deliver(args, path, results.document("end_to_end", rows, settings, block))
+    return DONE
+
+
+def _check(args: argparse.Namespace) -> None:
+    from runtime import plugins, stabilizers
+
+    for name in args.outputs:
+        if name not in OUTPUTS:
+            raise UsageError(f'output "{name}" is unknown, allowed are {", ".join(OUTPUTS)}')
+    for name in args.stabilizers:
+        if name not in plugins.names(stabilizers):
+            known = ", ".join(plugins.names(stabilizers))
+            raise UsageError(f'no stabilizer "{name}", allowed are {known}')
+    if args.frames < 2 or args.rounds < 1 or min(args.cores) < 1:
+        raise UsageError("--frames must be at least 2, --rounds and --cores at least 1")
+    allowed = len(usable_cores())
+    if max(args.cores) > allowed:
+        raise UsageError(f"--cores {max(args.cores)}: this process may use {allowed}")
+
+
+def usable_cores() -> list[int]:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _combinations(args: argparse.Namespace, folder: Path) -> list[Combination]:
+    from runtime import store
+
+    if args.input is not None:
+        from runtime.sources import open_source
+
+        with open_source(args.input) as source:
+            size = f"{source.info.width}x{source.info.height}"
+        clips = {size: Path(args.input)}
+    else:
+        clips = {f"{w}x{h}": make_clip((w, h), args.frames, folder) for w, h in args.sizes}
+    aims = {(model, size, cores): rate for model, size, cores, rate in args.aims}
+    found = []
+    for name, size in product(args.models, clips):
+        path = store.resolve(name)
+        for stabilizer, output, cores in product(args.stabilizers, args.outputs, args.cores):
+            # An aim is for the complete path: stabilized and encoded.
+            complete = output == "encode" and stabilizer != "off"
+            aim = aims.get((path.stem, size, cores)) if complete else None
+            found.append(Combination(path, size, clips[size], stabilizer, output, cores, aim))
+    return found
+
+
+def make_clip(size: tuple[int, int], num_frames: int, folder: Path) -> Path:
+    """The synthetic picture as H.264 (veryfast, crf 23), 30 frames per second."""
+    from .budget import Encoder
+    from .subjects import frames
+
+    pictures = frames(size, num_frames)
+    encoder = Encoder(pictures, "veryfast")
+    for _ in pictures:
+        encoder()
+    path = folder / f"clip-{size[0]}x{size[1]}.mp4"
+    path.write_bytes(encoder.finish().getvalue())
+    return path
+
+
+def _once(combination: Combination, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """One run of `runtime.video` in a process of its own, pinned; what its --json says."""
+    output = OUTPUTS[combination.output]
+    target = output if output == "null" else str(folder / output)
+    command = [sys.executable, "-m", "runtime.video", "--model", str(combination.path.resolve())]
+    command += ["--input", str(combination.clip.resolve()), "--output", target]
+    command += ["--stabilizer", combination.stabilizer, "--engine", args.engine]
+    command += ["--device", args.device, "--json", "--quiet", "--overwrite"]
+    before = _cpu_seconds()
+    with pinned(combination.cores):
+        done = subprocess.run(command, capture_output=True, text=True, cwd=HOME)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise StyleError(f"runtime.video failed on {combination.path.name}: {last}")
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    after = _cpu_seconds()
+    said["cpu_s"] = None if before is None or after is None else after - before
+    return said
+
+
+@contextmanager
+def pinned(cores: int) -> Iterator[None]:
+    """Keep this thread, and the processes it starts, on its first `cores` cores.
+
+    Where the system knows no such thing (macOS, Windows) nothing is pinned, so the caller must not
+    claim it: `_row` says "all".
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, usable_cores()[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _cpu_seconds() -> float | None:
+    """Processor time of all finished child processes."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _row(combination: Combination) -> dict[str, Any]:
+    from . import results
+    from .statistics import median
+
+    runs = combination.runs
+    labels = {
+        "model": combination.path.stem,
+        "size": combination.size,
+        "stabilizer": combination.stabilizer,
+        "output": combination.output,
+        "cores": combination.cores if hasattr(os, "sched_setaffinity") else "all",
+        "engine": runs[0]["engine"],
+        "device": runs[0]["device"],
+    }
+    rates = [run["fps"] for run in runs]
+    metrics: dict[str, Any] = {"fps": round(median(rates), 2), "fps_low": round(min(rates), 2)}
+    metrics["aim_fps"] = combination.aim_fps
+    for stage, key in product(STAGES, ("p50", "p95")):
+        values = [run["stages_ms"].get(stage, {}).get(key) for run in runs]
+        known = [value for value in values if value is not None]
+        metrics[f"{stage}_{key}_ms"] = round(median(known), 3) if known else None
+    # The processor time includes starting the process: half a second over the whole clip.
+    spent = [run["cpu_s"] / run["frames_out"] for run in runs if run["cpu_s"] is not None]
+    metrics |= {
+        "cpu_ms": round(1e3 * median(spent), 2) if spent else None,
+        "frame_p50_ms": round(1e3 / median(rates), 3),
+        "frame_times_ms": [round(1e3 / rate, 3) for rate in rates],
+        "frames": runs[0]["frames_out"],
+        "samples": len(runs),
+    }
+    return results.row(labels, metrics, ("model", "size", "stabilizer", "output", "cores"))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
