@@ -278,9 +278,9 @@ class _Shots:
 
     def begin(self, index: int) -> None:
         """A shot begins with this frame."""
-        for behind, time in reversed(self._recent):
+        for behind, moment in reversed(self._recent):
             if behind == index - 1:
-                self._behind.append((behind, time))
+                self._behind.append((behind, moment))
                 return
 
     def restart_for(self, index: int) -> tuple[int, Fraction] | None:

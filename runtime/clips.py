@@ -1,0 +1,379 @@
+"""One clip from file to file: source, stabilizer, sink, resume; and which clips a command means."""
+
+import glob
+import hashlib
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from . import arrays, joining, pipeline, plugins, sinks, sources, stabilizers
+from .color import UNSPECIFIED
+from .errors import OutputExists, SourceError, UsageError
+from .frame import Frame, Image
+from .look import Effects, Look
+from .meter import Meter
+from .sources import SourceInfo
+from .sources.images import list_pictures
+
+# What counts as a clip in a folder.
+VIDEOS = frozenset(  # one string: as a list it would be thirty lines
+    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts "
+    ".mxf .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()  # noqa: SIM905
+)
+FALLBACK = ".mp4"  # written instead of formats that are only read
+PIPE = ("-", "pipe:")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and its output, as the sources and sinks understand them."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run does with every clip.
+
+    Attributes:
+        source: options for `open_source` (stream, strict, hdr, raw, rate).
+        sink: options for `open_sink` (codec, quality, preset, encoder, pipe_format).
+        stabilizer: name of a stabilizer, and its `stability` 0..1.
+        box: (width, height) the pictures are scaled into first; None keeps their size.
+        overwrite, resume: as for `open_sink`.
+        fingerprint: what must not change between a run and its continuation.
+    """
+
+    source: dict[str, Any] = field(default_factory=dict)
+    sink: dict[str, Any] = field(default_factory=dict)
+    stabilizer: str = "off"
+    stability: float = 1.0
+    box: tuple[int, int] | None = None
+    overwrite: bool = False
+    resume: bool = False
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What became of one clip; `facts` are for `--json`, `notes` for people."""
+
+    job: Job
+    interrupted: bool
+    facts: dict[str, Any]
+    notes: list[str]
+    failed: bool = False
+
+
+def plan(inputs: list[str], output: str | None, style: str) -> list[Job]:
+    """Pair inputs with outputs before any work is done.
+
+    Args:
+        inputs: clips, folders of clips, folders of pictures (one clip each), patterns, "-".
+        output: file, folder or "-"; None writes beside each input, as "clip-starry.mp4".
+        style: the model's name, for those names.
+
+    Raises:
+        SourceError: an input does not exist or holds no clip.
+        UsageError: two clips would be written to one output.
+    """
+    found = list(dict.fromkeys(spec for text in inputs for spec in expand(text)))
+    several = len(found) > 1 or (Path(inputs[0]).is_dir() and found[0] != inputs[0])
+    jobs = [Job(spec, _target(spec, output, style, several)) for spec in found]
+    seen: dict[str, str] = {}
+    for job in jobs:
+        if job.output in seen:
+            raise UsageError(
+                f'"{seen[job.output]}" and "{job.input}" would both be written to '
+                f'"{job.output}"; paint them in two runs'
+            )
+        seen[job.output] = job.input
+        source, target = Path(job.input), Path(job.output)
+        if source.is_file() and target.exists() and source.samefile(target):
+            raise UsageError(f'"{job.input}" is input and output; give the output another name')
+    return jobs
+
+
+def expand(text: str) -> list[str]:
+    """The clips one input stands for."""
+    path = Path(text)
+    if path.is_dir():
+        clips = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEOS and p.is_file())
+        if clips:
+            return [str(clip) for clip in clips]
+        if list_pictures(text):
+            return [text]
+        raise SourceError(f'the folder "{text}" holds no clips and no pictures')
+    if glob.has_magic(text) and not path.exists():
+        found = sorted(glob.glob(text))
+        clips = [name for name in found if Path(name).suffix.lower() in VIDEOS]
+        if clips:
+            return clips
+        if found and list_pictures(text):
+            return [text]
+        raise SourceError(f'no clip matches "{text}"')
+    return [text]
+
+
+def _target(spec: str, output: str | None, style: str, several: bool) -> str:
+    source = Path(spec)
+    suffix = source.suffix.lower()
+    suffix = suffix if suffix in joining.MUXERS else FALLBACK
+    if output is None:
+        if spec.startswith(PIPE):
+            raise UsageError("standard input needs --output")
+        return str(source.with_name(f"{source.stem}-{style}{suffix}"))
+    if output in ("-", "null") or not (several or Path(output).is_dir()):
+        if several and output == "-":
+            raise UsageError("several clips cannot share one pipe; give a folder")
+        return output
+    if Path(output).suffix.lower() in joining.MUXERS and not Path(output).is_dir():
+        raise UsageError(f'several clips need a folder as output, "{output}" is a file name')
+    # A folder of its own kind: clips go into it, and so does a single clip if it is there already.
+    if not several and sinks_pictures(output):
+        return output
+    return str(Path(output) / f"{source.stem}{suffix}")
+
+
+def sinks_pictures(output: str) -> bool:
+    """True for outputs that mean a picture sequence: `frames/` (a folder) or `%04d.png`."""
+    return output.endswith(("/", "\\")) or "%" in Path(output).name
+
+
+def paint_clip(
+    job: Job,
+    look: Any,
+    settings: Settings,
+    meter: Meter,
+    *,
+    stop: threading.Event | None = None,
+    begin: Callable[[int | None], Callable[[], None]] | None = None,
+) -> Outcome:
+    """Paint one clip.
+
+    Args:
+        job: where from and where to.
+        look: the open model with its effects.
+        settings: see `Settings`.
+        meter: gets the stage times.
+        stop: set it to end early with a playable output.
+        begin: called with the number of frames to come (None if unknown); returns what is called
+            after each frame.
+
+    Raises:
+        StyleError: see `open_source`, `open_sink` and `pipeline.run`.
+    """
+    if settings.resume and job.input.startswith(PIPE):
+        raise UsageError("a run on standard input cannot be resumed: a pipe is read once")
+    options = dict(settings.source)
+    if job.input.startswith(PIPE) and not job.output.startswith(PIPE):
+        options["spool"] = Path(job.output).absolute().parent
+    source = sources.open_source(job.input, **options)
+    sink = None
+    try:
+        info, clip, scale = _scaled(source, settings.box)
+        sink = sinks.open_sink(
+            job.output,
+            info,
+            clip=clip,
+            overwrite=settings.overwrite,
+            resume=settings.resume,
+            settings=settings.fingerprint,
+            **settings.sink,
+        )
+        notes = [*getattr(clip, "notes", []), *getattr(sink, "notes", [])]
+        first = sink.frames
+        if first:
+            source = _continue(source, sink, job, options)
+            notes.append(f"continuing behind frame {first}")
+        session, finish = _around(look, settings)
+        total = None if info.num_frames is None else max(0, info.num_frames - first)
+        report = pipeline.run(
+            source,
+            session,
+            open_stabilizer(settings),
+            [sink],
+            meter,
+            finish=finish,
+            stop=stop,
+            progress=begin(total) if begin else None,
+            first=first,
+            prepare=scale,
+        )
+    except BaseException:
+        if sink is not None:
+            sink.abort()
+        raise
+    finally:
+        source.close()
+        _forget_spool(source)
+    return _outcome(job, look, source, sink, info, report, first, notes)
+
+
+def _scaled(
+    source: Any, box: tuple[int, int] | None
+) -> tuple[SourceInfo, Any, Callable[[Image], Image] | None]:
+    """Size of the output, the clip's description at that size, and what brings frames to it."""
+    info, clip = source.info, getattr(source, "clip", None)
+    if box is None:
+        return info, clip, None
+    from .stills import fitted_size
+
+    width, height = fitted_size(info.width, info.height, box)
+    if (width, height) == (info.width, info.height):
+        return info, clip, None
+    if clip is not None and clip.tagged.matrix == UNSPECIFIED:
+        # Players guess the matrix of untagged clips from their size; that guess must not change.
+        clip = replace(clip, tagged=replace(clip.tagged, matrix=clip.colors.matrix))
+    info = replace(info, width=width, height=height)
+    return info, clip, lambda image: arrays.resize(image, height, width)
+
+
+def _continue(source: Any, sink: Any, job: Job, options: dict[str, Any]) -> Any:
+    """The source again, from the frame behind which painting must go on."""
+    behind = getattr(sink, "repaint_behind", None) or sink.resumed
+    if behind is None or behind[0] < 0:
+        return source
+    if "after" not in inspect.signature(type(source).__init__).parameters:
+        return _Skipping(source, behind[0])
+    source.close()
+    seek = not getattr(sink, "damage", None)
+    return sources.open_source(job.input, **options, after=behind, seek=seek)
+
+
+class _Skipping:
+    """A source without its first frames, for sources that cannot seek."""
+
+    def __init__(self, source: Any, behind: int) -> None:
+        self.info, self._source, self._behind = source.info, source, behind
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (frame for frame in self._source if frame.index > self._behind)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _forget_spool(source: Any) -> None:
+    """Remove the copy of standard input once its sound has been taken over."""
+    clip = getattr(source, "clip", None)
+    if clip is not None and clip.path is not None and clip.path.suffix == ".copy":
+        clip.path.unlink(missing_ok=True)
+
+
+def open_stabilizer(settings: Settings) -> Any:
+    """A fresh stabilizer for one clip, or None for none."""
+    if settings.stabilizer == "off" or settings.stability <= 0:
+        return None
+    return plugins.load(stabilizers, settings.stabilizer)(settings.stability)
+
+
+def _around(look: Look, settings: Settings) -> tuple[Any, pipeline.Paint | None]:
+    """What paints, and what is done after the stabilizer.
+
+    Effects come after the stabilizer: it should carry brush strokes along, not the parts of the
+    photo that strength, mask and kept colors let through.
+    """
+    effects = look.effects
+    plain = effects.strength >= 1 and not effects.keep_color and effects.mask is None
+    knob = any(port.role == "scalar" and port.name == "strength" for port in look.card.inputs)
+    if plain or knob or open_stabilizer(settings) is None:
+        return look, None
+    bare = Look(look.sessions, Effects(conditions=effects.conditions))
+    return bare, lambda image, styled: look.finish(image, styled, effects.strength)
+
+
+def _outcome(
+    job: Job,
+    look: Look,
+    source: Any,
+    sink: Any,
+    info: SourceInfo,
+    report: pipeline.Report,
+    first: int,
+    notes: list[str],
+) -> Outcome:
+    result = getattr(sink, "result", None)
+    notes = [*notes, *(result.notes if result else [])]
+    damage = {kind: number for kind, number in getattr(source, "damage", {}).items() if number}
+    if damage:
+        words = ", ".join(f"{number} {kind}" for kind, number in damage.items())
+        notes.append(f"the input is damaged: {words}")
+    facts = {
+        "input": job.input,
+        "output": job.output,
+        "frames_in": report.frames_in,
+        "frames_out": report.frames_out,
+        "width": info.width,
+        "height": info.height,
+        "fps": round(report.fps, 3),
+        "seconds": round(report.seconds, 3),
+        "resumed_frames": first,
+        "interrupted": report.interrupted,
+        "audio": result.audio if result else [],
+        "damage": damage,
+        "notes": notes,
+    }
+    encoding = getattr(sink, "encoding", None)
+    if encoding is not None:
+        facts["codec"], facts["encoder"] = encoding.codec, encoding.encoder
+    failed = bool(result and result.failed)
+    return Outcome(job, report.interrupted, facts, notes, failed)
+
+
+def fingerprint(look: Look, settings: Settings) -> dict[str, Any]:
+    """What decides the pixels of the result; a run can only be resumed with the same."""
+    effects = look.effects
+    return {
+        "model": look.label,
+        "model_sha256": look.digest,
+        "engine": look.engine,
+        "device": look.device,
+        "strength": effects.strength,
+        "keep_color": effects.keep_color,
+        "mask": _digest(effects.mask),
+        "conditions": {name: _digest(value) for name, value in sorted(effects.conditions.items())},
+        "stabilizer": settings.stabilizer,
+        "stability": settings.stability,
+        "box": settings.box,
+        "source": {name: str(value) for name, value in settings.source.items() if value},
+    }
+
+
+def _digest(value: Any) -> Any:
+    """Something small and comparable for numbers, pictures and lists of them."""
+    if value is None or isinstance(value, (bool, int, float, str, Fraction)):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_digest(part) for part in value]
+    return hashlib.sha256(memoryview(value).tobytes()).hexdigest()[:16]
+
+
+def left_to_do(jobs: list[Job], skip_existing: bool, overwrite: bool) -> tuple[list[Job], int]:
+    """Jobs without those whose output is finished; and how many were left out.
+
+    Raises:
+        OutputExists: several outputs are there, and nothing says what to do about it.
+    """
+    done = [job for job in jobs if _is_finished(job)]
+    if skip_existing:
+        return [job for job in jobs if job not in done], len(done)
+    if len(done) > 1 and not overwrite:
+        raise OutputExists(
+            f'{len(done)} outputs exist, the first is "{done[0].output}"; use another folder, '
+            "--overwrite, or --skip-existing"
+        )
+    return jobs, 0
+
+
+def _is_finished(job: Job) -> bool:
+    """The output is there and no unfinished state lies beside it."""
+    from .journal import Journal
+
+    path = Path(job.output)
+    return path.is_file() and not Journal.folder_for(path).exists()
