@@ -92,6 +92,7 @@ class Conditions:
     def _style(self, given: dict[str, Any]) -> dict[str, np.ndarray]:
         """Tensors of the code and style ports; the companion runs once per style, not per frame."""
         style, code = given.get("style"), given.get("code")
+        code = np.asarray(code) if isinstance(code, list) else code
         key = _key(style if style is not None else code)
         if key != self._style_key or not self._style_feeds:
             self._style_feeds = {
