@@ -1,0 +1,107 @@
+"""The float graph: PyTorch's exporter, then tidied, checked for its operations, card embedded."""
+
+import contextlib
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from runtime.card import ModelCard
+from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
+from training.networks.layers import InstanceNorm
+
+from . import onnx_tools
+from .source import Clamped, ExportSource, with_size
+from .targets import Options, Written
+
+# What the exporter was verified with. 21 is the newest that the oldest ONNX Runtime we claim
+# (1.20) reads; the exporter itself begins at 18.
+OPSETS = (18, 19, 20, 21)
+# Sides of the example traced for free sizes: unequal, so that no axis is mistaken for the other.
+EXAMPLE_CELLS = (16, 24)
+# Operations that belong to training; one of them in a graph means a wrong mode.
+TRAINING_OPS = {"Dropout", "BatchNormalization", "RandomUniform", "RandomNormal", "Loop", "If"}
+
+
+def write(source: ExportSource, path: Path, options: Options) -> Written:
+    """Write the float32 graph of a generator.
+
+    Raises:
+        UsageError: an opset or size that does not fit.
+        EngineUnavailable: onnx or onnxscript is missing.
+        ParityError: the graph lost its normalizations, or holds operations of training.
+    """
+    card = with_size(source.card, options.size)
+    steps = [f"torch.onnx.export (dynamo), opset {options.opset}"]
+    model = trace(source.generator, card, options.opset)
+    onnx_tools.tidy(model)
+    check_operations(model, source.generator)
+    steps.append("tool traces removed, operations checked, card embedded")
+    onnx_tools.save(model, card, path)
+    return Written(card, steps)
+
+
+def trace(generator: nn.Module, card: ModelCard, opset: int) -> Any:
+    """The generator, clamped to [0, 1], as an `onnx.ModelProto`."""
+    if opset not in OPSETS:
+        allowed = ", ".join(map(str, OPSETS))
+        raise UsageError(f"--opset {opset}: allowed are {allowed}")
+    (image,), (styled,) = card.inputs, card.outputs
+    height, width = image.shape[2:]
+    free = not isinstance(height, int)
+    sides = [cells * card.multiple_of for cells in EXAMPLE_CELLS] if free else [height, width]
+    sides = [max(int(side), card.minimum) for side in sides]
+    shapes = ({2: "height", 3: "width"},) if free else None
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                Clamped(generator).eval(),
+                (torch.rand(1, 3, *sides),),
+                dynamo=True,
+                opset_version=opset,
+                input_names=[image.name],
+                output_names=[styled.name],
+                dynamic_shapes=shapes,
+                external_data=False,
+                verbose=False,
+            )
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"the exporter needs {error.name}: pip install 'impasto[export]'"
+        ) from None
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise StyleError(f"PyTorch cannot export this network: {reason}") from None
+    assert program is not None  # dynamo=True always returns a program
+    return program.model_proto
+
+
+def check_operations(model: Any, generator: nn.Module) -> None:
+    """Compare the graph's operations with the network they came from.
+
+    Raises:
+        ParityError: normalizations are missing, or operations of training are present.
+    """
+    found = Counter(node.op_type for node in model.graph.node)
+    wanted = sum(isinstance(module, InstanceNorm) for module in generator.modules())
+    if found["InstanceNormalization"] != wanted:
+        raise ParityError(
+            f"the network has {wanted} instance normalizations, "
+            f"its graph {found['InstanceNormalization']}"
+        )
+    strangers = TRAINING_OPS & set(found)
+    if strangers:
+        raise ParityError(f"the graph holds operations of training: {', '.join(sorted(strangers))}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes off stdout, and its warnings about itself out of sight."""
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,75 @@
+"""What every ONNX file of ours gets: no traces of the tool, a card, and a check by onnx itself."""
+
+from pathlib import Path
+from typing import Any
+
+from runtime.card import KEY, ModelCard, image_metadata
+from runtime.errors import EngineUnavailable, StyleError
+
+PRODUCER = "impasto"
+
+
+def library() -> Any:
+    """The onnx package. Raises EngineUnavailable if it is not installed."""
+    try:
+        import onnx
+    except ImportError:
+        raise EngineUnavailable("onnx is not installed: pip install 'impasto[export]'") from None
+    return onnx
+
+
+def tidy(model: Any) -> None:
+    """Remove what the exporter noted on nodes and values: stack traces with paths of this machine,
+    and value shapes that the engine infers again. In place."""
+    graph = model.graph
+    del graph.value_info[:]
+    graph.doc_string = ""
+    for item in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        item.doc_string = ""
+        del item.metadata_props[:]
+    del graph.metadata_props[:]
+    del model.metadata_props[:]
+
+
+def save(model: Any, card: ModelCard, path: Path, extra: dict[str, str] | None = None) -> None:
+    """Embed the card, name the axes as it does, let onnx check the model, and write it.
+
+    Args:
+        model: `onnx.ModelProto`, changed in place.
+        card: stored as JSON, with the standard `Image.*` keys beside it.
+        path: where to.
+        extra: further metadata.
+
+    Raises:
+        StyleError: onnx finds the model invalid (a bug of ours, or of the exporter).
+    """
+    onnx = library()
+    _name_axes(model.graph.input, card.inputs)
+    _name_axes(model.graph.output, card.outputs)
+    model.producer_name = PRODUCER
+    model.producer_version = _version()
+    model.graph.name = card.name
+    onnx.helper.set_model_props(
+        model, {KEY: card.to_json(), **image_metadata(card), **(extra or {})}
+    )
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise StyleError(f"onnx refuses the graph: {' '.join(str(error).split())[:300]}") from None
+    path.write_bytes(model.SerializeToString())
+
+
+def _name_axes(values: Any, ports: Any) -> None:
+    for value, port in zip(values, ports, strict=True):
+        for axis, size in zip(value.type.tensor_type.shape.dim, port.shape, strict=True):
+            if isinstance(size, str):
+                axis.dim_param = size
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version(PRODUCER)
+    except metadata.PackageNotFoundError:
+        return "source"
