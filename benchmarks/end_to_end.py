@@ -26,8 +26,13 @@ from .environment import HOME
 from .latency import add_result_flags, check_result_file, deliver, listed
 
 STAGES = ("decode", "style", "stabilize", "encode")
-# What a run writes to: a finished file, or nothing (frames are dropped after the last stage).
-OUTPUTS = {"encode": "out.mp4", "none": "null"}
+# What a run writes to, and with which flags: a file as the command makes it, one with the fastest
+# encoder, or nothing (frames are dropped after the last stage, as in a preview without display).
+OUTPUTS: dict[str, tuple[str, list[str]]] = {
+    "encode": ("out.mp4", []),
+    "fast-encode": ("out.mp4", ["--preset", "ultrafast"]),
+    "none": ("null", []),
+}
 RATE = 30
 
 
@@ -70,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--input", metavar="CLIP", help="use this clip, at its own size")
     add("--frames", type=int, default=150, metavar="N", help="length of the made clip")
     add("--stabilizers", type=listed(str), default=["live"], metavar="A,B", help="off, live, best")
-    add("--outputs", type=listed(str), default=["encode"], metavar="A,B", help="encode, none")
+    add("--outputs", type=listed(str), default=["encode"], metavar="A,B", help=", ".join(OUTPUTS))
     add("--cores", type=listed(int), default=[1, 2], metavar="1,2", help="cores it is pinned to")
     add("--engine", default="auto", metavar="NAME")
     add("--device", default="auto", metavar="NAME")
@@ -151,7 +156,7 @@ def _combinations(args: argparse.Namespace, folder: Path) -> list[Combination]:
         path = store.resolve(name)
         for stabilizer, output, cores in product(args.stabilizers, args.outputs, args.cores):
             # An aim is for the complete path: stabilized and encoded.
-            complete = output == "encode" and stabilizer != "off"
+            complete = output != "none" and stabilizer != "off"
             aim = aims.get((path.stem, size, cores)) if complete else None
             found.append(Combination(path, size, clips[size], stabilizer, output, cores, aim))
     return found
@@ -173,12 +178,12 @@ def make_clip(size: tuple[int, int], num_frames: int, folder: Path) -> Path:
 
 def _once(combination: Combination, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """One run of `runtime.video` in a process of its own, pinned; what its --json says."""
-    output = OUTPUTS[combination.output]
+    output, flags = OUTPUTS[combination.output]
     target = output if output == "null" else str(folder / output)
     command = [sys.executable, "-m", "runtime.video", "--model", str(combination.path.resolve())]
     command += ["--input", str(combination.clip.resolve()), "--output", target]
     command += ["--stabilizer", combination.stabilizer, "--engine", args.engine]
-    command += ["--device", args.device, "--json", "--quiet", "--overwrite"]
+    command += ["--device", args.device, "--json", "--quiet", "--overwrite", *flags]
     before = _cpu_seconds()
     with pinned(combination.cores):
         done = subprocess.run(command, capture_output=True, text=True, cwd=HOME)

@@ -16,6 +16,8 @@ from runtime.frame import Image
 from runtime.session import StyleSession, open_session
 from runtime.sources.synthetic import SyntheticSource
 
+from . import graph
+from .cuda import DeviceGraph
 from .measure import Case, Parts
 
 Size = tuple[int, int]  # (width, height)
@@ -60,6 +62,10 @@ class Subject:
         session: open on `engine`, `device`, `threads`.
         threads: None where the engine decides (GPU).
         watch: the stopwatch inside the session.
+        images: what it paints, in turn.
+        conditions: a style, for models that need one.
+        device: the same graph timed by CUDA events, on a GPU.
+        calls: how often it has painted.
     """
 
     model: str
@@ -71,6 +77,7 @@ class Subject:
     watch: Stopwatch
     images: list[Image]
     conditions: dict[str, Any] = field(default_factory=dict)
+    device: DeviceGraph | None = None
     calls: int = 0
 
     @property
@@ -92,7 +99,8 @@ class Subject:
 
     @property
     def case(self) -> Case:
-        """The case to be timed: parts "total", "pre", "model", "post" in milliseconds."""
+        """The case to be timed: parts "total", "pre", "model", "post" in milliseconds, and on a GPU
+        "device": the graph without copies, which "model" includes."""
         labels = self.labels
         keys = ("model", "size", "engine", "device", "threads")
         return Case("/".join(str(labels[key]) for key in keys), self._call)
@@ -103,12 +111,13 @@ class Subject:
         begun = time.perf_counter()
         self.session.stylize(image, **self.conditions)
         done = time.perf_counter()
-        return {
+        parts = {
             "total": (done - begun) * 1e3,
             "pre": (self.watch.began - begun) * 1e3,
             "model": (self.watch.ended - self.watch.began) * 1e3,
             "post": (done - self.watch.ended) * 1e3,
         }
+        return parts if self.device is None else {**parts, "device": self.device.run_ms()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +213,11 @@ def _sizes(
         subject = Subject(
             *(name, path, size, role, session, threads, watch, pictures[size]), conditions
         )
+        if session.engine == "onnxruntime" and session.device.startswith("cuda"):
+            padded = session.padded_size(size[1], size[0])
+            number = int(session.device.partition(":")[2] or 0)
+            inputs = graph.feeds(path, session.card, *padded)
+            subject.device = DeviceGraph(str(path), inputs, number)
         subjects.append(subject)
     return subjects
 
@@ -217,4 +231,6 @@ def frames(size: Size, count: int = 4) -> list[Image]:
 def close(subjects: list[Subject]) -> None:
     """Close all sessions."""
     for subject in subjects:
+        if subject.device is not None:
+            subject.device.close()
         subject.session.close()
