@@ -1,0 +1,110 @@
+"""python -m benchmarks.sheet --model starry.onnx --style painting.jpg --output models/starry.jpg
+
+A contact sheet for people: the painting, photographs, and what the model makes of them, without
+and with stroke seeds. Without --photos it takes photographs that scikit-image bundles.
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from runtime.cli import check_output, parse_fraction, run_command
+from runtime.errors import DONE, EngineUnavailable
+from runtime.frame import Image
+
+HEIGHT = 300  # px of every picture on the sheet
+GAP = 8
+BUNDLED = ("coffee", "astronaut", "chelsea")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.sheet",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--style", type=Path, help="the painting, shown first")
+    parser.add_argument("--photos", type=Path, nargs="+", help="default: bundled photographs")
+    parser.add_argument("--output", type=Path, required=True, help="picture to write")
+    parser.add_argument("--seeds", type=parse_fraction, default=0.5, help="default 0.5")
+    parser.add_argument("--overwrite", action="store_true")
+    return parser
+
+
+def load_photos(paths: list[Path] | None) -> list[Image]:
+    """The given photographs, or scikit-image's, as (H, W, 3) uint8 RGB."""
+    if paths:
+        from runtime.pictures import read_rgb
+
+        return [read_rgb(path) for path in paths]
+    try:
+        from skimage import data
+    except ImportError:
+        raise EngineUnavailable(
+            "the bundled photographs come with scikit-image: pip install scikit-image, "
+            "or pass --photos"
+        ) from None
+    return [np.ascontiguousarray(getattr(data, name)()[..., :3]) for name in BUNDLED]
+
+
+def fit_height(image: Image, height: int = HEIGHT) -> Image:
+    """Resize to `height`, keeping the shape."""
+    width = max(1, round(image.shape[1] * height / image.shape[0]))
+    shrinks = height < image.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=method)
+
+
+def lay_out(rows: list[list[Image]], gap: int = GAP) -> Image:
+    """Rows of pictures of one height, centered, on white."""
+    widths = [sum(image.shape[1] + gap for image in row) + gap for row in rows]
+    lines = []
+    for row, width in zip(rows, widths, strict=True):
+        line = np.full((row[0].shape[0] + gap, max(widths), 3), 255, np.uint8)
+        left = gap + (max(widths) - width) // 2
+        for image in row:
+            line[:-gap, left : left + image.shape[1]] = image
+            left += image.shape[1] + gap
+        lines.append(line)
+    top = np.full((gap, max(widths), 3), 255, np.uint8)
+    return np.concatenate([top, *lines])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Style the photographs and write the sheet."""
+    check_output(args.output, overwrite=args.overwrite)
+    from runtime.effects import StrokeSeeds
+    from runtime.pictures import read_rgb
+    from runtime.session import open_session
+
+    photos = load_photos(args.photos)
+    with open_session(args.model) as session:
+        plain = [session.stylize(photo) for photo in photos]
+        seeded = []
+        for photo in photos:
+            seeds = StrokeSeeds(photo.shape[0], photo.shape[1], args.seeds).whole()
+            seeded.append(session.stylize(photo, offset=seeds))
+    first = [fit_height(image) for image in photos]
+    if args.style:
+        first.insert(0, fit_height(read_rgb(args.style)))
+    rows = [first, [fit_height(i) for i in plain], [fit_height(i) for i in seeded]]
+    from PIL import Image as Pillow
+
+    temporary = args.output.with_name(f".{args.output.stem}.partial{args.output.suffix}")
+    Pillow.fromarray(lay_out(rows)).save(temporary, quality=88)
+    temporary.replace(args.output)
+    print(args.output)
+    return DONE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
