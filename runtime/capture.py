@@ -34,10 +34,12 @@ WATCH_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A frame and the moment (`time.perf_counter`, seconds) at which it was there."""
+    """A frame, the moment (`time.perf_counter`, seconds) at which it was there, and how long it
+    took to decode."""
 
     frame: Frame
     taken: float
+    decode_ms: float = 0.0
 
 
 class Capture:
@@ -143,7 +145,8 @@ class Capture:
         self.slot.close(error)
         self._opened.set()
 
-    def _deliver(self, frame: Frame, taken: float, again: bool) -> None:
+    def _deliver(self, frame: Frame, taken: float, decode_ms: float, again: bool) -> None:
+        self._meter.add("decode", decode_ms)
         now = time.monotonic()
         if again:  # the new source counts from 0: go on where the old one stopped, plus the gap
             self.reconnects += 1
@@ -152,7 +155,8 @@ class Capture:
         self._seen = now
         self.status = ""
         self._time = frame.time + self._offset
-        self.slot.put(Captured(replace(frame, time=self._time, index=self.arrived), taken))
+        placed = replace(frame, time=self._time, index=self.arrived)
+        self.slot.put(Captured(placed, taken, decode_ms))
         self.arrived += 1
 
 
@@ -196,8 +200,9 @@ class _Reader:
                     if self._left or self._owner._stop.is_set():
                         break
                     self.latest = time.monotonic()
-                    self._owner._meter.add("decode", getattr(source, "decode_ms", 0.0))
-                    self._owner._deliver(frame, taken, self._again and self.num_frames == 0)
+                    decode_ms = getattr(source, "decode_ms", 0.0)
+                    first_again = self._again and self.num_frames == 0
+                    self._owner._deliver(frame, taken, decode_ms, first_again)
                     self.num_frames += 1
         except Exception as error:  # carried to the main thread, which raises it
             self.error = error

@@ -11,14 +11,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from .costs import CostCurve
+
 # Fractions of the frame's time budget. Above TOO_MUCH the rate is not held; a new choice must be
 # predicted below FITS, and a better one is tried only if predicted below ROOM: the gaps are the
-# hysteresis (predictions assume cost proportional to pixels, which is good to about 15 %).
+# hysteresis (predictions are good to about 15 %, see `costs`).
 TOO_MUCH = 0.97
 FITS = 0.88
 ROOM = 0.78
 # Above twice the budget one measurement is enough to act, below that two windows in a row.
 URGENT = 2.0
+# Delivered frames may fall this much short of the wish before it counts: one frame in 15 is the
+# edge of a window.
+SHORT = 1.07
+# Steps down because of what was delivered, without any improvement by them, before they end: then
+# something else takes the time (another program), and a smaller picture would not help.
+FUTILE = 2
 # Seconds of calm before a step up, and the longest that failed tries can make it.
 CALM_S = 3.0
 CALM_MAX_S = 60.0
@@ -57,9 +65,9 @@ class Window:
 
     Attributes:
         seconds: how long it was.
-        styled_ms: mean time of one run of the network (scaling and blending included).
-        per_frame_ms: mean time per frame of each other stage that grows with the working size.
-        fixed_ms: mean time per frame of stages that do not (capture, display).
+        styled_ms: median time of one run of the network.
+        per_frame_ms: median time per frame of each other stage that grows with the working size.
+        fixed_ms: median time per frame of stages that do not (capture, display).
         arrived, shown: frames the source delivered, and frames that reached the screen.
     """
 
@@ -139,6 +147,8 @@ class Controller:
         self._calm = 0.0
         self._patience = CALM_S
         self._climbed_from: int | None = None
+        self._short_before, self._futile = 0.0, 0
+        self._curves: dict[str, CostCurve] = {}
         self.load = 0.0
         self.held = True
 
@@ -150,6 +160,7 @@ class Controller:
     def set_costs(self, costs: Sequence[float]) -> None:
         """Measured time per pixel of each variant, relative to variant 0."""
         self._costs = list(costs)
+        self._curves.pop("style", None)  # another style, another curve
 
     def set_rungs(self, rungs: Sequence[Choice]) -> None:
         """Another ladder (new style, other stabilizer); stays as near as possible to the size."""
@@ -167,10 +178,14 @@ class Controller:
 
     def update(self, window: Window) -> bool:
         """Judge the last moments; True if `choice` is now another one."""
-        self.load = self._load(window)
+        self._learn(window)
+        explained = self._predicted(window, self.choice)
+        short = self._short(window)
+        self.load = max(explained, short if short > SHORT else 0.0)
         if self.load > TOO_MUCH:
-            return self._too_much(window)
-        self._over = 0
+            return self._too_much(window, explained, short)
+        self._over = self._futile = 0
+        self._short_before = 0.0
         self.held = True
         if self._climbed_from is not None:
             self._climbed_from = None  # the last step up holds
@@ -184,24 +199,31 @@ class Controller:
         self._climbed_from = self._at
         return self._go(better)
 
-    def _too_much(self, window: Window) -> bool:
+    def _too_much(self, window: Window, explained: float, short: float) -> bool:
         self._over += 1
         self._calm = 0.0
-        if self._over < 2 and self.load < URGENT:
+        if self._over < 2 and explained < URGENT:
             return False
         if self._climbed_from is not None:  # the step up was a mistake: take it back, wait longer
             back, self._climbed_from = self._climbed_from, None
             self._patience = min(CALM_MAX_S, self._patience * 2)
             if self._predicted(window, self._rungs[back]) <= TOO_MUCH:
                 return self._go(back)
-        fits = self._first_that_fits(window, FITS, before=len(self._rungs))
-        if fits is None or fits == self._at:
-            # Nothing is predicted to fit, or the measured load disagrees with the prediction for
-            # this very rung (other programs took the processor): one step down, then look again.
-            cheapest = self._cheapest(window)
-            fits = cheapest if fits is None else self._next_cheaper(window)
+        if explained > TOO_MUCH:
+            fits = self._first_that_fits(window, FITS, before=len(self._rungs))
+            fits = self._cheapest(window) if fits is None else fits
+        else:
+            fits = self._step_for_delivery(window, short)
         self.held = fits != self._at
         return self._go(fits)
+
+    def _step_for_delivery(self, window: Window, short: float) -> int:
+        """Each stage alone is fast enough, yet too little arrives: stages share a processor. One
+        step at a time, as long as it helps."""
+        if self._short_before and short > 0.97 * self._short_before:
+            self._futile += 1
+        self._short_before = short
+        return self._at if self._futile >= FUTILE else self._next_cheaper(window)
 
     def _go(self, index: int) -> bool:
         changed = index != self._at
@@ -213,55 +235,54 @@ class Controller:
 
     def _forget(self) -> None:
         self._over, self._calm, self._climbed_from = 0, 0.0, None
+        self._short_before, self._futile = 0.0, 0
 
-    def _load(self, window: Window) -> float:
-        """The worse of two views: the slowest stage against the budget, and what was delivered
-        against what should have been (stages that share a processor are slower together than the
-        slowest one tells)."""
-        worst = self._predicted(window, self.choice)
+    def _short(self, window: Window) -> float:
+        """What should have been shown divided by what was."""
         wanted = min(self.target_fps * window.seconds, window.arrived)
-        # Fewer than 8 frames: one frame at the edge of the window would count as 12 % or more.
-        if wanted >= 8 and window.shown:
-            missed = wanted / window.shown
-            if missed > 1.07:
-                worst = max(worst, missed)
-        return worst
+        # Fewer than 8 frames: one at the edge of the window would count as 12 % or more.
+        return wanted / window.shown if wanted >= 8 and window.shown else 0.0
 
     def _predicted(self, window: Window, rung: Choice) -> float:
         """Load of the bottleneck stage at `rung`, from times measured at the current one."""
-        now = self.choice
-        pixels = rung.pixels / now.pixels
-        speed = self._cost(rung.variant) / self._cost(now.variant)
-        stages = [window.styled_ms * pixels * speed / rung.every]
-        stages += [ms * pixels for ms in window.per_frame_ms.values()]
+        now, then = self.choice.pixels, rung.pixels
+        speed = self._cost(rung.variant) / self._cost(self.choice.variant)
+        grown = self._curve("style").ratio(now, then)
+        stages = [window.styled_ms * grown * speed / rung.every]
+        stages += [
+            ms * self._curve(name).ratio(now, then) for name, ms in window.per_frame_ms.items()
+        ]
         stages += list(window.fixed_ms.values())
         return max(stages) * self.target_fps / 1000.0
+
+    def _learn(self, window: Window) -> None:
+        """Remember how long this size took; variants share one curve, in units of the first."""
+        pixels = self.choice.pixels
+        self._curve("style").learn(pixels, window.styled_ms / self._cost(self.choice.variant))
+        for name, ms in window.per_frame_ms.items():
+            self._curve(name).learn(pixels, ms)
+
+    def _curve(self, stage: str) -> CostCurve:
+        return self._curves.setdefault(stage, CostCurve())
 
     def _cost(self, variant: int) -> float:
         return self._costs[variant] if variant < len(self._costs) else 1.0
 
-    def _scaled(self, window: Window, rung: Choice) -> float:
-        """Predicted load at `rung`; where the delivered rate is worse than the stages explain, the
-        prediction is scaled up by the same factor."""
-        explained = self._predicted(window, self.choice)
-        factor = self.load / explained if explained > 0 else 1.0
-        return self._predicted(window, rung) * max(1.0, factor)
-
     def _first_that_fits(self, window: Window, limit: float, before: int) -> int | None:
         for index in range(before):
-            if self._scaled(window, self._rungs[index]) <= limit:
+            if self._predicted(window, self._rungs[index]) <= limit:
                 return index
         return None
 
     def _cheapest(self, window: Window) -> int:
         return min(
             range(len(self._rungs)),
-            key=lambda k: (round(self._scaled(window, self._rungs[k]), 3), k),
+            key=lambda k: (round(self._predicted(window, self._rungs[k]), 3), k),
         )
 
     def _next_cheaper(self, window: Window) -> int:
-        now = self._scaled(window, self.choice)
+        now = self._predicted(window, self.choice)
         for index in range(self._at + 1, len(self._rungs)):
-            if self._scaled(window, self._rungs[index]) < now:
+            if self._predicted(window, self._rungs[index]) < now:
                 return index
         return self._at

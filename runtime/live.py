@@ -1,8 +1,8 @@
 """The live pipeline: capture | style | stabilize | show, a thread each, one frame between two.
 
 Between capture and style, and before the screen, stands a newest-frame slot: what comes too late is
-dropped there, and nothing ever queues. Between style and stabilize nothing is dropped: the network's
-work is the dear part, and every second frame may be one that the stabilizer carries along without
+dropped there, and nothing ever queues. Between style and stabilize nothing is dropped: what the
+network has made was dear, and every second frame may be one that the stabilizer carries without
 the network. The style thread waits until its last result was taken *before* it fetches the next
 frame, so the frame it fetches is always the newest.
 
@@ -191,6 +191,7 @@ class _Painter:
             active,
             self._scaled(image, choice),
             stabilizer,
+            stages_ms={"decode": captured.decode_ms},
         )
 
     def spare(self, frame: LiveFrame) -> bool:

@@ -5,16 +5,16 @@ virtual camera, Linux the kernel module v4l2loopback; both are set up once.
 """
 
 import sys
-from fractions import Fraction
 from typing import Any
 
-import cv2
+import numpy as np
 
 from ..errors import EngineUnavailable, SinkError
 from ..frame import Frame, Image
-from ..pool import Pool
+from ..sources import SourceInfo
 
 INSTALL = 'pip install "impasto[virtualcam]" (or: pip install pyvirtualcam)'
+RATE = 30  # announced when the source does not know its own
 SETUP = {
     "linux": (
         "set it up once: sudo apt-get install v4l2loopback-dkms && sudo modprobe v4l2loopback "
@@ -29,32 +29,36 @@ SETUP = {
 
 
 class VirtualCameraSink:
-    """Sends each frame to the driver; see `runtime.sinks` for the contract."""
+    """Sends each frame to the driver; see `runtime.sinks` for the contract.
 
-    def __init__(
-        self, spec: str = "virtualcam", *, width: int, height: int, rate: Fraction | float = 30
-    ) -> None:
-        """Open the camera.
+    Args:
+        spec: "virtualcam" or "virtualcam:DEVICE".
+        info: size of the frames (an odd row or column is lost: the drivers' color planes are of
+            half size) and the rate announced to the programs that watch.
 
-        Args:
-            spec: "virtualcam" or "virtualcam:DEVICE".
-            width, height: of all frames, in pixels (odd ones lose a row or column: the drivers'
-                color planes are half size).
-            rate: frames per second announced to the programs that watch.
+    Attributes:
+        frames: how many were sent.
+        device: the camera's name as other programs list it.
 
-        Raises:
-            EngineUnavailable: the package or the driver is missing; the message says how to get it.
-        """
+    Raises:
+        EngineUnavailable: the package or the driver is missing; the message says how to get it.
+    """
+
+    def __init__(self, spec: str, info: SourceInfo) -> None:
         try:
             import pyvirtualcam
         except ImportError:
             raise EngineUnavailable(
                 f"--virtual-camera needs pyvirtualcam, which is missing: {INSTALL}"
             ) from None
-        self._size = (width - width % 2, height - height % 2)
+        self.frames = 0
+        self._shape = (info.height, info.width, 3)
+        self._size = (info.width - info.width % 2, info.height - info.height % 2)
         device = spec.partition(":")[2] or None
         try:
-            self._camera: Any = pyvirtualcam.Camera(*self._size, float(rate), device=device)
+            self._camera: Any = pyvirtualcam.Camera(
+                *self._size, float(info.rate or RATE), device=device
+            )
         except RuntimeError as error:
             platform = "linux" if sys.platform.startswith("linux") else sys.platform
             reason = " ".join(str(error).split())
@@ -62,7 +66,6 @@ class VirtualCameraSink:
                 f"no virtual camera can be opened ({reason}); {SETUP.get(platform, SETUP['linux'])}"
             ) from None
         self.device: str = self._camera.device
-        self._pool = Pool(limit=2)
 
     @staticmethod
     def accepts(spec: str) -> bool:
@@ -73,10 +76,13 @@ class VirtualCameraSink:
         """Send the picture; the driver repeats it until the next one."""
         if self._camera is None:
             return
+        if frame.image.shape != self._shape:
+            raise ValueError(f"frame is {frame.image.shape}, the camera sends {self._shape}")
         try:
-            self._camera.send(self._fitted(frame.image))
+            self._camera.send(self._even(frame.image))
         except (RuntimeError, ValueError, OSError) as error:
             raise SinkError(f"the virtual camera {self.device} refused a frame: {error}") from None
+        self.frames += 1
 
     def close(self) -> None:
         """Give the camera back; may be called twice."""
@@ -88,13 +94,9 @@ class VirtualCameraSink:
         """As `close`: a camera keeps nothing."""
         self.close()
 
-    def _fitted(self, image: Image) -> Image:
+    def _even(self, image: Image) -> Image:
         width, height = self._size
-        if image.shape[:2] == (height, width) and image.flags.c_contiguous:
-            return image
-        return cv2.resize(
-            image, self._size, dst=self._pool.take(height, width, 3), interpolation=cv2.INTER_AREA
-        )
+        return np.ascontiguousarray(image[:height, :width])
 
     def __enter__(self) -> "VirtualCameraSink":
         return self

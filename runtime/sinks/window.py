@@ -15,7 +15,9 @@ import cv2
 from ..errors import EngineUnavailable
 from ..frame import Frame
 from ..pool import Pool
+from ..sources import SourceInfo
 
+TITLE = "Impasto"
 # Larger pictures open in a window of at most this size; it can be resized.
 MAX_WIDTH, MAX_HEIGHT = 1600, 900
 INSTALL = (
@@ -28,23 +30,35 @@ OTHERWISE = "or use --headless, --serve 127.0.0.1:8080, --record FILE"
 class WindowSink:
     """Shows each frame; see `runtime.sinks` for the contract.
 
+    Args:
+        spec: "window", or "window:TITLE".
+        info: of the frames to come; the window takes any size.
+        fullscreen: cover the screen from the start.
+
     Attributes:
+        frames: how many were shown.
         key: code of the last key pressed since the last `write` or `poll`, -1 for none.
+
+    Raises:
+        EngineUnavailable: this OpenCV has no windows, or there is no display.
     """
 
-    def __init__(self, title: str = "Impasto", *, fullscreen: bool = False) -> None:
-        """Find out whether a window is possible; it opens with the first frame.
-
-        Raises:
-            EngineUnavailable: this OpenCV has no windows, or there is no display.
-        """
+    def __init__(
+        self, spec: str = "window", info: SourceInfo | None = None, *, fullscreen: bool = False
+    ) -> None:
         check_windows()
-        self._title = title
+        self.frames = 0
+        self._title = spec.partition(":")[2] or TITLE
         self._fullscreen = fullscreen
         self._open = False
         self._closed = False
         self._pool = Pool(limit=2)
         self.key = -1
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        """True for "window" and "window:TITLE"."""
+        return spec.partition(":")[0] == "window"
 
     def write(self, frame: Frame) -> None:
         """Show the picture now."""
@@ -55,6 +69,7 @@ class WindowSink:
             self._create(width, height)
         buffer = self._pool.take(height, width, 3)
         cv2.imshow(self._title, cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR, dst=buffer))
+        self.frames += 1
         self.poll()
 
     def poll(self) -> int:
@@ -129,7 +144,7 @@ def check_windows() -> None:
 
 
 def window_toolkit() -> str:
-    """What OpenCV opens windows with ("QT5", "GTK3", "COCOA", "WIN32UI", ...), "NONE" if nothing."""
+    """What OpenCV opens windows with: "QT5", "GTK3", "COCOA", "WIN32UI", ..., or "NONE"."""
     for text in cv2.getBuildInformation().splitlines():
         name, _, value = text.partition(":")
         if name.strip() == "GUI":

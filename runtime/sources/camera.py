@@ -144,7 +144,7 @@ def _open(index: int, wish: tuple[int, int, float]) -> tuple[Any, Image]:
     mode = choose_mode(mine.modes, *wish) if mine is not None else None
     fourcc = mode.fourcc if mode is not None else "MJPG"
     size = (mode.width, mode.height, mode.fps) if mode is not None else wish
-    # The second attempt leaves the format to the driver: some refuse pictures in one they announced.
+    # The second attempt leaves the format to the driver: some refuse one that they announced.
     for asked in (fourcc, None):
         capture = cv2.VideoCapture(index, _backend())
         if not capture.isOpened():

@@ -1,8 +1,8 @@
 """Video from the network, only where the address is written out: rtsp://, http://, https://.
 
 Read by FFmpeg without reordering delay; what it buffered while it looked at the stream is decoded
-faster than it is shown, so the newest-frame slot catches up with the present. A recording behind an address (its length is
-known) is played by the clock like a file; a broadcast is live.
+faster than it is shown, so the newest-frame slot catches up with the present. A recording behind
+an address (its length is known) is played by the clock like a file; a broadcast is live.
 """
 
 import time

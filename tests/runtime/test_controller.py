@@ -183,3 +183,29 @@ def test_never_flickers(style, stabilize, noise, target):
         made = drive(controller, machine, 60)
         within = [load(rung) < 1.13 for rung in made]
         assert sum(within) > 0.9 * len(within)
+
+
+def test_a_starved_machine_is_not_made_worse_than_useless():
+    """Another program takes the processor: only 20 of 30 frames arrive whatever the size."""
+    controller = Controller(30, ladder(1280, 720))
+    for _ in range(40):
+        share = controller.choice.pixels / (1280 * 720)
+        controller.update(Window(0.5, 10 * share, {"stabilize": 8 * share}, {}, 15, 10))
+    assert not controller.held
+    assert controller.choice.every == 1
+    assert controller.choice.height > 360
+
+
+def test_fixed_costs_do_not_keep_it_small():
+    """Half of the stabilizer's time does not depend on the size: after a busy minute it climbs."""
+    controller = Controller(30, ladder(640, 480))
+    heights = []
+    for second in range(120):
+        busy = 6.0 if second < 20 else 1.0
+        share = controller.choice.pixels / (640 * 480)
+        style, other = busy * 12 * share, busy * (6 + 6 * share)
+        shown = round(min(30, 1000 / max(style, other)))
+        controller.update(Window(1.0, style, {"stabilize": other}, {}, 30, max(1, shown)))
+        heights.append(controller.choice.height)
+    assert min(heights[:20]) < 300
+    assert heights[-1] == 480

@@ -1,0 +1,64 @@
+"""What a live run tells at its end."""
+
+from typing import Any
+
+from .live_setup import LiveRun
+
+
+def report(live: LiveRun) -> dict[str, Any]:
+    """What `--json` prints."""
+    show, meter, parts = live.show, live.meter, live.show.parts
+    last = show.last
+    look = last.active.look if last else live.look
+    stages = meter.summary()["stages_ms"]
+    stages.pop("latency", None)
+    result: dict[str, Any] = {
+        "frames_in": parts.capture.arrived,
+        "frames_out": parts.gauges.shown,
+        "width": live.size[0],
+        "height": live.size[1],
+        "fps": round(parts.gauges.mean_fps(), 3),
+        "stages_ms": stages,
+        "engine": look.engine,
+        "device": look.device,
+        "model": look.label,
+        "model_sha256": look.digest,
+        "source": parts.info.name,
+        "target_fps": round(parts.target_fps, 3),
+        "held": parts.controller.held if parts.controller else None,
+        "dropped": parts.pipeline.dropped,
+        "carried": parts.pipeline.carried,
+        "reconnects": parts.capture.reconnects,
+        "first_frame_s": round(parts.gauges.first_s or 0.0, 3),
+        "stabilizer": "on" if show.settings.stabilizer else "off",
+        **parts.gauges.report(),
+    }
+    if last is not None:
+        result["working_size"] = [last.choice.width, last.choice.height]
+        result["every"] = last.choice.every
+    if parts.recorder.files:
+        result["recorded"] = parts.recorder.files
+        result["recorded_frames"] = parts.recorder.written
+        result["record_dropped"] = parts.recorder.dropped
+    if parts.snapshots.files:
+        result["snapshots"] = parts.snapshots.files
+    if parts.outlets:
+        result["outputs"] = [
+            {"output": outlet.name, "written": outlet.written, "dropped": outlet.dropped}
+            for outlet in parts.outlets
+        ]
+    return result
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The same for a person, in one line."""
+    latency = result["latency_ms"]
+    size = "x".join(str(side) for side in result.get("working_size", (0, 0)))
+    text = (
+        f"{result['frames_out']} frames shown, {result['fps']:.1f} fps, latency "
+        f"{latency.get('p50', 0):.0f} ms (p95 {latency.get('p95', 0):.0f}), {size}, "
+        f"{result['dropped']} dropped"
+    )
+    if result["held"] is False:
+        text += f"; {result['target_fps']:g} fps cannot be held on this machine"
+    return text

@@ -1,0 +1,217 @@
+"""python -m runtime.webcam --model starry.onnx
+
+Paint a camera live, in a window; h shows the keys. Other sources: --source clip.mp4 (looped),
+--source photos/, --source synthetic, --source rtsp://address. Without a screen: --headless --frames
+300, --serve 127.0.0.1:8080 (in the browser), --record out.mp4, --virtual-camera, --output - (raw
+frames on stdout); several at once.
+"""
+
+import argparse
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import cli
+from .errors import DONE, INTERRUPTED, UsageError
+from .keys import help_lines, parse_script
+
+# Rates a user may ask for; the upper end is that of the fastest ordinary cameras.
+MIN_FPS, MAX_FPS = 1.0, 240.0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's flags."""
+    from .look import add_look_flags
+
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.webcam",
+        description=__doc__,
+        epilog="keys:\n  " + "\n  ".join(help_lines()).replace("%", "%%"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli.add_common_flags(parser)
+    parser.add_argument("--threads", type=_count, metavar="N", help="of the engine")
+    source = parser.add_argument_group("source")
+    source.add_argument(
+        "--source",
+        default="camera:0",
+        metavar="SPEC",
+        help="camera:N, a video, a folder of pictures, synthetic, rtsp:// or http:// "
+        "(default: camera:0)",
+    )
+    source.add_argument(
+        "--size", type=cli.parse_size, metavar="WxH", help="asked of the camera, and shown"
+    )
+    source.add_argument("--once", action="store_true", help="stop at the end of a clip")
+    _add_rate_flags(parser.add_argument_group("rate"))
+    _add_output_flags(parser.add_argument_group("outputs"))
+    _add_control_flags(parser.add_argument_group("controls at the start"))
+    add_look_flags(parser)
+    return parser
+
+
+def _add_rate_flags(group: Any) -> None:
+    group.add_argument(
+        "--target-fps",
+        type=_target,
+        metavar="N|off",
+        help="rate to hold by choosing the working size (default: the source's); off keeps the "
+        "source's size",
+    )
+    group.add_argument(
+        "--working-size", type=cli.parse_size, metavar="WxH", help="fix the network's size instead"
+    )
+    group.add_argument("--frames", type=_count, metavar="N", help="stop after N shown frames")
+    group.add_argument("--seconds", type=_seconds, metavar="S", help="stop after S seconds")
+
+
+def _add_output_flags(group: Any) -> None:
+    group.add_argument("--headless", action="store_true", help="no window")
+    group.add_argument(
+        "--record", metavar="FILE", help="video file; the r key stops and starts again"
+    )
+    group.add_argument(
+        "--virtual-camera",
+        nargs="?",
+        const="",
+        metavar="DEVICE",
+        help="a camera for Zoom, Teams, OBS, browsers",
+    )
+    group.add_argument(
+        "--output",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="further outputs: - (raw RGB on stdout), a video file, a folder for pictures",
+    )
+    group.add_argument("--pipe-format", default="rgb24", metavar="FORMAT", help="of --output -")
+    group.add_argument(
+        "--serve", metavar="HOST:PORT", help="a page with picture and controls: 127.0.0.1:8080"
+    )
+    group.add_argument(
+        "--token",
+        metavar="WORD",
+        help="password of the page (made up for addresses beyond this machine if not given)",
+    )
+    group.add_argument(
+        "--snapshots", default=".", metavar="DIR", help="where the c key saves (default: here)"
+    )
+
+
+def _add_control_flags(group: Any) -> None:
+    group.add_argument(
+        "--stabilizer",
+        choices=("live", "off"),
+        default="live",
+        help="carry the texture along the motion (default: live)",
+    )
+    group.add_argument(
+        "--stability", type=cli.parse_fraction, default=1.0, metavar="0..1", help="default: 1"
+    )
+    for name, text in (
+        ("split", "original left, styled right"),
+        ("mirror", "flip left and right"),
+        ("freeze", "hold the first picture"),
+        ("fullscreen", "cover the screen"),
+    ):
+        group.add_argument(f"--{name}", action="store_true", help=text)
+    group.add_argument("--no-stats", action="store_true", help="no figures over the picture")
+    group.add_argument(
+        "--keys",
+        default="",
+        metavar="SCRIPT",
+        help='keys pressed at given frames: "30:n 60:space 90:style-2 120:q"',
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show until the source ends or the user stops."""
+    began = time.perf_counter()
+    script = _check(args)
+    from .live_report import report, summary
+    from .live_setup import open_run
+
+    interrupted = False
+    # At the end of the block threads have stopped and files are finished.
+    with contextlib.ExitStack() as stack, _terminate_as_interrupt():
+        live = open_run(args, script, stack, began)
+        try:
+            live.show.run()
+        except KeyboardInterrupt:
+            interrupted = True
+    result = report(live)
+    if args.json:
+        cli.print_json(result)
+    cli.say(summary(result), quiet=args.quiet)
+    return INTERRUPTED if interrupted else DONE
+
+
+def _check(args: argparse.Namespace) -> list[tuple[int, str]]:
+    """Refuse what cannot work together, before anything is opened."""
+    if args.json and any(output in ("-", "pipe:", "pipe:1") for output in args.output):
+        raise UsageError("--json and --output - both want standard output; use one of them")
+    if args.working_size and args.target_fps:
+        raise UsageError("--working-size fixes what --target-fps would choose; use one of them")
+    if args.record:
+        cli.check_output(Path(args.record), overwrite=args.overwrite)
+    return parse_script(args.keys) if args.keys else []
+
+
+@contextlib.contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """A polite kill ends like Ctrl-C: outputs are closed and playable."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number above 0')
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of seconds above 0')
+    return value
+
+
+def _target(text: str) -> float:
+    if text == "off":
+        return 0.0
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not MIN_FPS <= value <= MAX_FPS:
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a rate from {MIN_FPS:g} to {MAX_FPS:g}, or off'
+        )
+    return value
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return cli.run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
