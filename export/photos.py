@@ -49,7 +49,7 @@ def cover(photo: Image, width: int, height: int) -> Image:
     """The largest centered part of this aspect ratio, resampled to width x height."""
     rows, columns = photo.shape[:2]
     scale = max(width / columns, height / rows)
-    inner_rows, inner_columns = round(height / scale), round(width / scale)
+    inner_rows, inner_columns = max(1, round(height / scale)), max(1, round(width / scale))
     top, left = (rows - inner_rows) // 2, (columns - inner_columns) // 2
     part = photo[top : top + inner_rows, left : left + inner_columns]
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
