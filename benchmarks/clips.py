@@ -91,12 +91,12 @@ class Clip:
         """The same clip without sensor noise."""
         return replace(self, noise=0.0)
 
-    def flow(self, t: int, u: int) -> tuple[np.ndarray, np.ndarray]:
+    def flow(self, t: int, u: int, margin: float = MARGIN) -> tuple[np.ndarray, np.ndarray]:
         """Exact motion from frame t to frame u.
 
         Returns:
             (H, W, 2) float32 F, pixel p of t is at p + F(p) in u; and (H, W) bool: the point is
-            visible in both frames, MARGIN away from borders and seams, and in one shot.
+            visible in both frames, `margin` pixels from borders and seams, and in one shot.
         """
         height, width = self.size
         grid = pixel_grid(height, width)
@@ -105,17 +105,21 @@ class Clip:
         for index, layer in enumerate(self.layers):
             here = _affine(layer.matrices[t], grid)
             there = _affine(_invert(layer.matrices[u]), here)
-            seen = self._owner(index, t, grid) & self._owner(index, u, there)
-            inside = (there >= MARGIN) & (there <= np.array([width, height]) - 1 - MARGIN)
-            mine = self._owner(index, t, grid, margin=0.0)
+            seen = self._owner(index, t, grid, margin) & self._owner(index, u, there, margin)
+            inside = (there >= margin) & (there <= np.array([width, height]) - 1 - margin)
+            mine = self._owner(index, t, grid, 0.0)
             flow[mine] = (there - grid)[mine]
             valid[mine] = (seen & inside.all(axis=2))[mine]
         if any(min(t, u) < cut <= max(t, u) for cut in self.shots):
             valid[:] = False
         return flow, valid
 
-    def _owner(self, index: int, t: int, points: np.ndarray, margin: float = MARGIN) -> np.ndarray:
-        """Whether layer `index` is what is seen at `points` (…, 2) of frame t, seams excluded."""
+    def uncovered(self, t: int) -> np.ndarray:
+        """Pixels of frame t whose point frame t-1 did not show: (H, W) bool."""
+        return ~self.flow(t, t - 1, margin=0.0)[1]
+
+    def _owner(self, index: int, t: int, points: np.ndarray, margin: float) -> np.ndarray:
+        """Whether layer `index` is what is seen at `points` (..., 2) of frame t, seams excluded."""
         own = self.layers[index]
         result = np.ones(points.shape[:2], bool)
         if own.mask is not None:

@@ -24,10 +24,13 @@ class Metric:
         better: which direction is good.
         takes: what `compute` wants: "clip" (outputs, motion), "clips" (outputs, reference, motion),
             "frames" (outputs of a still scene), "sequences" (outputs, reference), "pair" (a, b),
-            "picture" (one), "stylizer" (a function of a picture, and a picture).
+            "picture" (one), "stylizer" (a function of a picture, and a picture), "uncovered"
+            (outputs, reference, and a function of t that gives a mask).
     """
 
     compute: Callable[..., float]
     unit: str
     better: Literal["lower", "higher"]
-    takes: Literal["clip", "clips", "frames", "sequences", "pair", "picture", "stylizer"]
+    takes: Literal[
+        "clip", "clips", "frames", "sequences", "pair", "picture", "stylizer", "uncovered"
+    ]

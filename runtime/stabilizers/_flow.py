@@ -17,7 +17,6 @@ MIN_SIDE = 32
 # Residual (0..1) at which the gate exp(-(e / GATE)^4) has fallen to 1/e. Chosen on photo pans with
 # sensor noise 3/255, which leaves a residual of about 0.007 at flow resolution.
 GATE = 0.06
-HALF = 1.0
 # Mean HSV difference (0..255) above which two frames do not belong to one shot; PySceneDetect's
 # ContentDetector uses 27 by default and is best near 31 on its own benchmark.
 CUT_HSV = 30.0
@@ -74,12 +73,12 @@ def residual(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def gate_table(closed: float = GATE) -> np.ndarray:
     """256 weights 0..255 of new paint for `cv2.LUT`, by the residual e in 0..1.
 
-    1 - exp(-(e / closed)^4), made exactly 0 below half weight and steeper above it: a pixel that is
-    blended only a little loses its sharpness and gains nothing.
+    1 - exp(-(e / closed)^4), stretched to be exactly 0 below half weight: a pixel that is blended
+    only a little loses its sharpness and gains nothing.
     """
     e = np.arange(256) / 255.0
     soft = 1 - np.exp(-((e / closed) ** 4))
-    return np.round(255.0 * np.clip(2 * soft - HALF, 0, 1)).astype(np.uint8)
+    return np.round(255.0 * np.clip(2 * soft - 1, 0, 1)).astype(np.uint8)
 
 
 def is_cut(small_a: Image, small_b: Image, threshold: float = CUT_HSV) -> bool:

@@ -23,6 +23,9 @@ from ._motion import Motion
 PAD = 3
 # Pictures remembered at most, and the memory they may take.
 MAX_SLOTS, MEMORY_BYTES = 16, 96 * 2**20
+# Flow that differs by more than EDGE_PX between neighbors is the edge of a moving object. Around it
+# (EDGE_REACH flow pixels) things appear from behind it: there a residual counts so many times.
+EDGE_PX, EDGE_REACH, EDGE_STRICTNESS = 0.3, 9, 2.5
 # Quality of the dense flow; the camera's motion hides most of the difference to "fast".
 PRESET = "fast"
 # cv2.remap addresses at most 32767 rows.
@@ -117,6 +120,9 @@ class Memory:
         if self._moved[2]:
             error[~_inside(where, w, h)] = 255
             error[self._lost()] = 255
+            edges = _motion_edges(flow)
+            if edges is not None:
+                error = cv2.copyTo(cv2.convertScaleAbs(error, alpha=EDGE_STRICTNESS), edges, error)
         return flow, error
 
     def draw(self) -> Image:
@@ -189,6 +195,13 @@ class Memory:
         lost[:, 1:-1] |= (x[:, 2:] - x[:, :-2] < limit) & (slot[:, 2:] == slot[:, :-2])
         lost[1:-1] |= (y[2:] - y[:-2] < limit) & (slot[2:] == slot[:-2])
         return lost
+
+
+def _motion_edges(flow: np.ndarray) -> np.ndarray | None:
+    """Where one surface moves past another, grown by EDGE_REACH: (h, w) uint8 0 or 255."""
+    jump = cv2.morphologyEx(flow, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    edges = (jump > EDGE_PX).any(axis=2).astype(np.uint8) * 255
+    return cv2.dilate(edges, np.ones((EDGE_REACH, EDGE_REACH))) if edges.any() else None
 
 
 def _inside(points: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -15,7 +15,8 @@ FIT_STEP = 8
 # Robust scales: flow further than this from the fit (pixels), gray further than this from the
 # reference (0..255), count little: Geman-McClure weights 1 / (1 + (r / scale)^2)^2.
 FLOW_SCALE, GRAY_SCALE = 0.5, 8.0
-SUB = 2
+# Every REFINE_STEP-th half-size pixel takes part: enough for six numbers.
+REFINE_STEP = 2
 FIT_ROUNDS, REFINE_ROUNDS = 3, 2
 # Noise biases a linear sampler toward half pixels: a blur of the half-size pictures, in pixels.
 BLUR = 1.0
@@ -88,9 +89,12 @@ class Motion:
             dy = cv2.Sobel(slope, cv2.CV_32F, 0, 1, scale=0.125)
             weight = 1 / np.square(1 + np.square(error / GRAY_SCALE))
             weight[moved == 0] = 0
-            # Every fourth pixel is enough for six numbers.
-            gx, gy, e, m = (p[::SUB, ::SUB].reshape(-1, 1) for p in (dx, dy, error, weight))
-            points = self._half_points.reshape(height, width, 3)[::SUB, ::SUB].reshape(-1, 3)
+            gx, gy, e, m = (
+                p[::REFINE_STEP, ::REFINE_STEP].reshape(-1, 1) for p in (dx, dy, error, weight)
+            )
+            points = self._half_points.reshape(height, width, 3)[
+                ::REFINE_STEP, ::REFINE_STEP
+            ].reshape(-1, 3)
             jacobian = np.hstack([gx * points, gy * points])
             weighted = jacobian * m
             normal = weighted.T @ jacobian
