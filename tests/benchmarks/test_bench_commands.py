@@ -234,3 +234,16 @@ def test_peer_export_keeps_the_answer(tmp_path, monkeypatch):
 def test_unknown_peer(capsys):
     assert peers.main(["--network", "jonson"]) == 2
     assert 'Did you mean "johnson"?' in capsys.readouterr().err
+
+
+def test_a_whole_clip(tiny_model, capsys):
+    flags = ["--models", str(tiny_model), "--sizes", "64x48", "--frames", "10", "--rounds", "1"]
+    flags += ["--cores", "1", "--stabilizers", "off", "--outputs", "encode,none", "--json", "-q"]
+    assert end_to_end.main([*flags, "--aims", "tiny@64x48/1=30"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["labels"]["output"] for row in rows] == ["encode", "none"]
+    for row in rows:
+        assert row["metrics"]["frames"] == 10 and row["metrics"]["fps"] > 0
+        assert row["metrics"]["style_p50_ms"] > 0 and row["metrics"]["stabilize_p50_ms"] == 0
+    # An aim is for stabilized and encoded video only.
+    assert [row["metrics"]["aim_fps"] for row in rows] == [None, None]
