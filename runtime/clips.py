@@ -12,7 +12,7 @@ from typing import Any
 
 from . import arrays, joining, pipeline, plugins, sinks, sources, stabilizers
 from .color import UNSPECIFIED
-from .errors import OutputExists, SourceError, UsageError
+from .errors import OutputExists, SourceError, StyleError, UsageError
 from .frame import Frame, Image
 from .look import Effects, Look
 from .meter import Meter
@@ -20,10 +20,11 @@ from .sources import SourceInfo
 from .sources.images import list_pictures
 
 # What counts as a clip in a folder.
-VIDEOS = frozenset(  # one string: as a list it would be thirty lines
-    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts "
-    ".mxf .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()  # noqa: SIM905
+_ENDINGS = (
+    "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v m4v mkv mov mp4 mpeg mpg mts mxf ogm ogv rm rmvb "
+    "ts vob webm wmv y4m"
 )
+VIDEOS = frozenset(f".{ending}" for ending in _ENDINGS.split())
 FALLBACK = ".mp4"  # written instead of formats that are only read
 PIPE = ("-", "pipe:")
 
@@ -125,24 +126,25 @@ def _target(spec: str, output: str | None, style: str, several: bool) -> str:
     suffix = source.suffix.lower()
     suffix = suffix if suffix in joining.MUXERS else FALLBACK
     if output is None:
-        if spec.startswith(PIPE):
-            raise UsageError("standard input needs --output")
+        if not source.exists() and not glob.has_magic(spec):
+            raise UsageError(f'input "{spec}" is no file to write beside; give --output')
         return str(source.with_name(f"{source.stem}-{style}{suffix}"))
-    if output in ("-", "null") or not (several or Path(output).is_dir()):
+    into_folder = Path(output).is_dir() or output.endswith(("/", "\\"))
+    if output in ("-", "null") or not (several or into_folder):
         if several and output == "-":
             raise UsageError("several clips cannot share one pipe; give a folder")
         return output
     if Path(output).suffix.lower() in joining.MUXERS and not Path(output).is_dir():
         raise UsageError(f'several clips need a folder as output, "{output}" is a file name')
-    # A folder of its own kind: clips go into it, and so does a single clip if it is there already.
-    if not several and sinks_pictures(output):
-        return output
-    return str(Path(output) / f"{source.stem}{suffix}")
+    if Path(output).suffix.lower() == ".png":
+        raise UsageError(f'several clips cannot share the pictures "{output}"; give a folder')
+    return str(Path(output) / f"{_stem(spec)}{suffix}")
 
 
-def sinks_pictures(output: str) -> bool:
-    """True for outputs that mean a picture sequence: `frames/` (a folder) or `%04d.png`."""
-    return output.endswith(("/", "\\")) or "%" in Path(output).name
+def _stem(spec: str) -> str:
+    return (
+        "stdin" if spec.startswith(PIPE) else Path(spec.partition(":")[0]).stem or Path(spec).stem
+    )
 
 
 def paint_clip(
@@ -176,6 +178,8 @@ def paint_clip(
     source = sources.open_source(job.input, **options)
     sink = None
     try:
+        if source.info.live:
+            raise UsageError(f'"{job.input}" never ends; use python -m runtime.webcam')
         info, clip, scale = _scaled(source, settings.box)
         sink = sinks.open_sink(
             job.output,
@@ -205,14 +209,31 @@ def paint_clip(
             first=first,
             prepare=scale,
         )
-    except BaseException:
-        if sink is not None:
-            sink.abort()
-        raise
+    except StyleError as error:
+        raise _with_remains(error, sink, job) from error
     finally:
         source.close()
         _forget_spool(source)
     return _outcome(job, look, source, sink, info, report, first, notes)
+
+
+def _with_remains(error: StyleError, sink: Any, job: Job) -> StyleError:
+    """The error, with a word about what was saved if there is something."""
+    if sink is None:
+        return error
+    try:
+        sink.abort()
+    except StyleError as second:
+        return type(error)(
+            f"{error}; besides, {second}" if str(second) != str(error) else f"{error}"
+        )
+    journal = getattr(sink, "journal", None)
+    if journal is None or not journal.frames or "--resume" in str(error):
+        return error
+    return type(error)(
+        f'{error}; the {journal.frames} frames before it are in "{job.output}", which plays, and '
+        "--resume goes on behind them"
+    )
 
 
 def _scaled(
@@ -354,14 +375,19 @@ def _digest(value: Any) -> Any:
     return hashlib.sha256(memoryview(value).tobytes()).hexdigest()[:16]
 
 
-def left_to_do(jobs: list[Job], skip_existing: bool, overwrite: bool) -> tuple[list[Job], int]:
+def left_to_do(jobs: list[Job], skip_finished: bool, overwrite: bool) -> tuple[list[Job], int]:
     """Jobs without those whose output is finished; and how many were left out.
+
+    Args:
+        jobs: all of them.
+        skip_finished: leave finished outputs alone (otherwise they are in the way).
+        overwrite: replace them.
 
     Raises:
         OutputExists: several outputs are there, and nothing says what to do about it.
     """
     done = [job for job in jobs if _is_finished(job)]
-    if skip_existing:
+    if skip_finished:
         return [job for job in jobs if job not in done], len(done)
     if len(done) > 1 and not overwrite:
         raise OutputExists(

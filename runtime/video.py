@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--output",
         "-o",
         metavar="FILE",
-        help=".mp4 .mov .mkv .webm .gif, a folder for several clips, frames/ or f_%%04d.png for "
+        help=".mp4 .mov .mkv .webm .gif, a folder for several clips, frames/%%06d.png for "
         'pictures, "-" for standard output, "null" (default: beside the input)',
     )
     known = plugins.names(stabilizers)
@@ -129,7 +129,11 @@ def run(args: argparse.Namespace) -> int:
 
     style = "-".join(Path(cli.parse_models(text)[0]).stem for text in args.model)
     jobs = clips.plan(args.input, args.output, style)
-    jobs, skipped = clips.left_to_do(jobs, args.skip_existing, args.overwrite or args.resume)
+    # A run that was killed after its last step is complete: resuming it has nothing to do.
+    skip = args.skip_existing or (args.resume and not args.overwrite)
+    jobs, skipped = clips.left_to_do(jobs, skip, args.overwrite)
+    if skipped:
+        cli.say(f"{skipped} finished outputs left alone", quiet=args.quiet)
     with open_look(args) as look, _signals() as stop:
         settings = _settings(args)
         settings = replace(settings, fingerprint=clips.fingerprint(look, settings))
@@ -151,9 +155,7 @@ def run(args: argparse.Namespace) -> int:
             stream = sys.stderr if args.output == "-" else sys.stdout
             with _redirected(stream):
                 cli.print_json(batch.summary(look, seconds, skipped))
-    if skipped:
-        cli.say(f"{skipped} finished outputs left alone", quiet=args.quiet)
-    if stop.is_set():
+    if batch.interrupted:
         return INTERRUPTED
     return FAILED if batch.failed else DONE
 
@@ -165,6 +167,7 @@ class _Batch:
         self, args: argparse.Namespace, look: Any, settings: Any, stop: threading.Event, total: int
     ) -> None:
         self.failed = 0
+        self.interrupted = False
         self.outcomes: list[Any] = []
         self._args, self._settings, self._stop, self._total = args, settings, stop, total
         self._look = _Shared(look) if args.jobs > 1 and total > 1 else look
@@ -176,6 +179,7 @@ class _Batch:
         from . import clips
 
         if self._stop.is_set():
+            self.interrupted = True
             return
         progress: list[cli.Progress] = []
 
@@ -200,6 +204,7 @@ class _Batch:
         with self._lock:
             self.outcomes.append(outcome)
             self.failed += outcome.failed
+            self.interrupted |= outcome.interrupted
         self._tell(outcome)
 
     def _tell(self, outcome: Any) -> None:

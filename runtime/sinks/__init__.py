@@ -79,7 +79,7 @@ def open_sink(spec: str | Path, info: SourceInfo, **options: Any) -> Sink:
             return _build(plugin, text, info, options)
     raise UsageError(
         f'no sink writes "{text}"; give a file name with one of these endings: .mp4 .mkv .mov '
-        f".webm .gif .png, a folder for pictures (frames/), or one of: {', '.join(known)}"
+        f".webm .gif, frames/%06d.png for pictures, - for standard output, or null"
     )
 
 

@@ -102,7 +102,7 @@ class FileSink:
         self._restart: Restart | None = None
         self._coming: Restart | None = None
         self._damage: dict[str, int] = {}
-        self._done = False
+        self._done = self._broken = False
 
     @staticmethod
     def accepts(spec: str) -> bool:
@@ -157,10 +157,15 @@ class FileSink:
                 f"{self.info.width}x{self.info.height}"
             )
         pending, self._pending = self._pending, frame
-        if pending is not None:
-            self._encode(pending, frame.time)
-            if self._in_segment >= self._segment:
-                self._close_segment()
+        try:
+            if pending is not None:
+                self._encode(pending, frame.time)
+                if self._in_segment >= self._segment:
+                    self._close_segment()
+        except BaseException:
+            # What follows would lack these frames; the segments before them are whole.
+            self._broken = True
+            raise
         self._restart = self._coming
 
     def close(self) -> None:
@@ -171,8 +176,12 @@ class FileSink:
         if not self.journal.segments:
             self.abort()
             raise SinkError(f'no frame came, "{self.path}" is not written')
-        self.result = self._join(whole=True)
         self._done = True
+        try:
+            self.result = self._join(whole=True)
+        except BaseException:
+            self.journal.close()
+            raise
         self.journal.remove()
 
     def abort(self) -> None:
@@ -281,11 +290,17 @@ class FileSink:
             )
 
     def _finish_segment(self, short: bool) -> None:
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            self._encode(pending, None)
-        if self._in_segment:
-            self._close_segment(short and self._in_segment < self._segment)
+        if self._broken:
+            return
+        try:
+            if self._pending is not None:
+                pending, self._pending = self._pending, None
+                self._encode(pending, None)
+            if self._in_segment:
+                self._close_segment(short and self._in_segment < self._segment)
+        except BaseException:
+            self._broken = True
+            raise
 
     def _close_segment(self, short: bool = False) -> None:
         """Flush the encoder and store the segment."""

@@ -1,11 +1,10 @@
-"""A folder of numbered PNG files: `frames/`, or a pattern such as `frames/shot_%04d.png`.
+"""Numbered PNG files: `frames/%06d.png`, `frames/*.png`, or `images:frames`.
 
 Each file is whole or absent (written under a temporary name first), so a run can be resumed behind
 the last one. `timestamps.txt` beside them keeps the time of each frame in milliseconds (Matroska's
 "timestamp format v2"), which the `images` source reads back and mkvmerge understands.
 """
 
-import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +27,7 @@ class ImagesSink:
     """A picture sequence.
 
     Args:
-        spec: a folder (ending in "/" or existing), or a path with one `%d` or `%0Nd`.
+        spec: a path with one `%d`, `%0Nd` or `*`; or a folder, which then gets NAME.
         info: size of the frames to come.
         overwrite: replace a sequence that is there.
         resume: keep the pictures that are there and go on behind them.
@@ -64,8 +63,9 @@ class ImagesSink:
 
     @staticmethod
     def accepts(spec: str) -> bool:
-        """True for folders and for names with a number pattern."""
-        return spec.endswith(("/", os.sep)) or Path(spec).is_dir() or bool(_PATTERN.search(spec))
+        """True for names of PNG files with a number pattern."""
+        name = Path(spec).name
+        return name.lower().endswith(".png") and ("*" in name or bool(_PATTERN.search(name)))
 
     @property
     def resumed(self) -> tuple[int, Fraction] | None:
@@ -133,6 +133,7 @@ def split_pattern(spec: str) -> tuple[Path, str]:
         UsageError: a pattern with another ending than .png.
     """
     path = Path(spec)
+    path = path.with_name(path.name.replace("*", "%06d")) if "*" in path.name else path
     if not _PATTERN.search(path.name):
         return path, NAME
     if path.suffix.lower() != ".png" or len(_PATTERN.findall(path.name)) != 1:
