@@ -113,7 +113,8 @@ def pareto(data: Document, quality: Document | None) -> str | None:
         *span([row["metrics"]["total_p50_ms"] for row in rows], log=True),
         log=True,
     )
-    y = Axis("% of the reference's objective", *span([reached[r["labels"]["model"]] for r in rows]))
+    heights = span([reached[row["labels"]["model"]] for row in rows])
+    y = Axis("quality: L-BFGS iterations that reach it", *heights)
     chart = Chart("Speed and quality, one thread", x, y)
     for row in rows:
         color = COLORS[sizes.index(row["labels"]["size"]) % len(COLORS)]

@@ -42,7 +42,7 @@ BLOCKS: dict[str, tuple[str, Callable[..., str]]] = {
     "end_to_end": ("end_to_end", tables.end_to_end),
     "startup": ("startup", tables.startup),
     "budget": ("budget", tables.budget),
-    "quality": ("quality", tables.anything),
+    "quality": ("quality", tables.quality),
     "temporal": ("temporal", tables.anything),
 }
 

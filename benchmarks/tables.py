@@ -30,7 +30,10 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 # Columns of words; all others hold numbers.
-TEXTS = ("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision")
+TEXTS = (
+    *("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision"),
+    *("loss network", "start"),
+)
 
 
 def _metric(row: Row, name: str, unit: str = "") -> str:
@@ -100,12 +103,12 @@ def latency(data: Document) -> str:
     return markdown(header, rows)
 
 
-def peers(data: Document, quality: Document | None = None) -> str:
+def peers(data: Document, judged: Document | None = None) -> str:
     """Everyone at every size: how heavy, how long, how many times slower or faster."""
-    objective = objectives(quality)
+    objective = objectives(judged)
     baseline = data["settings"].get("baseline") or "the baseline"
     header = ["network", "size", "runs on", "kMAC/px", "parameters", "complete ms"]
-    header += [f"x faster than {baseline}", "95 % interval", "% of the objective"]
+    header += [f"x faster than {baseline}", "95 % interval", "quality: L-BFGS iterations"]
     rows = []
     for row in data["rows"]:
         if "fit" in row["labels"]:
@@ -128,13 +131,32 @@ def peers(data: Document, quality: Document | None = None) -> str:
 
 
 def objectives(quality: Document | None) -> dict[str, float]:
-    """Model to percent of the reference's objective, from a quality file that has it."""
+    """Model to the L-BFGS iterations that reach its objective (the loss network of its training,
+    started at the photo), from a file of `benchmarks.quality`."""
     found: dict[str, float] = {}
     for row in quality["rows"] if quality else []:
-        value = row["metrics"].get("objective_percent")
-        if value is not None:
-            found[str(row["labels"].get("model"))] = value
+        labels, value = row["labels"], row["metrics"].get("iterations_mean")
+        if value is not None and labels.get("init") in ("content", None):
+            # The first row of a model is the one of its own loss network.
+            found.setdefault(str(labels.get("model")), value)
     return found
+
+
+def quality(data: Document) -> str:
+    """Each model against L-BFGS, by the loss network of its training and by others."""
+    header = ["model", "loss network", "start", "picture px", "L-BFGS iterations", "95 % interval"]
+    header += ["photos", "beyond the curve"]
+    rows = [
+        [
+            *(_text(row, "model"), _text(row, "backbone"), _text(row, "init")),
+            *(_text(row, "size"), _metric(row, "iterations_mean")),
+            f"{_metric(row, 'iterations_low')}..{_metric(row, 'iterations_high')}",
+            *(_metric(row, "photos"), _metric(row, "beyond_curve")),
+        ]
+        for row in data["rows"]
+        if row["labels"].get("what") == "equivalents"
+    ]
+    return markdown(header, rows) if rows else anything(data)
 
 
 def scaling(data: Document) -> str:
@@ -245,6 +267,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "end_to_end": end_to_end,
     "startup": startup,
     "budget": budget,
+    "quality": quality,
 }
 
 
