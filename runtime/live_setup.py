@@ -12,6 +12,7 @@ from . import cli, stabilizers, store, zoo
 from .capture import Capture
 from .controller import Choice, Controller
 from .controls import Settings
+from .errors import StyleError
 from .gauges import Gauges
 from .live import LivePipeline
 from .look import Look, open_look
@@ -104,7 +105,7 @@ def open_run(
         quiet=args.quiet,
     )
     stack.callback(parts.snapshots.close)
-    stack.callback(parts.recorder.close)
+    _at_the_end(stack, parts.recorder.close)
     if args.record:
         parts.recorder.start()
     show = Show(parts, settings, size)
@@ -113,6 +114,20 @@ def open_run(
     pipeline.start()
     stack.callback(pipeline.close)
     return LiveRun(show, meter, look, size)
+
+
+def _at_the_end(stack: contextlib.ExitStack, close: Callable[[], None]) -> None:
+    """Close with the run; when it ends by an error, that one is told, not what followed from it."""
+
+    def leave(_: object, error: BaseException | None, __: object) -> bool:
+        try:
+            close()
+        except StyleError:
+            if error is None:
+                raise
+        return False
+
+    stack.push(leave)
 
 
 def _opener(args: argparse.Namespace) -> Callable[[], Source]:
@@ -222,7 +237,7 @@ def _add_outputs(
             lambda spec=spec: _open_sink(spec, args, size, parts.info, parts.target_fps),
             behind=1 if live else BEHIND,
         )
-        stack.callback(outlet.close)
+        _at_the_end(stack, outlet.close)
         outlets.append(outlet)
     for outlet in outlets:
         outlet.wait_open()
