@@ -102,10 +102,8 @@ def _build(plugin: Any, spec: str, options: dict[str, Any]) -> Source:
 
 def _not_found(text: str, known: list[str]) -> str:
     path = Path(text)
-    near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    kinds = ", ".join(known)
-    if near and not path.exists():
-        folder = path.parent
-        listed = sorted(near)[:20]
-        return f'no input "{text}" in {folder}.{suggest(path.name, listed)}'
-    return f'no source reads "{text}"; give a video, a picture, a folder, or one of: {kinds}'
+    if not path.exists() and path.parent.is_dir():
+        near = sorted(entry.name for entry in path.parent.iterdir())[:20]
+        hint = suggest(path.name, near) if near else ""
+        return f'no input "{text}"; "{path.parent}" has nothing of that name.{hint}'
+    return f'no source reads "{text}"; give a video, a picture, a folder, or: {", ".join(known)}'
