@@ -24,8 +24,12 @@ from .picture_metadata import ORIENTATION, Metadata, read_metadata
 MAX_PIXELS = 2**30
 # Rows decoded at a time, as a number of pixels: 4 M pixels are 16 MB in Pillow.
 BAND_PIXELS = 2**22
+# Rows handed to a compressor at a time, as bytes.
+BAND_BYTES = 2**22
 # Formats whose several frames are an animation and not pages or burst shots.
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+# Suffixes of files that belong to another command.
+CLIPS = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v")
 # What Pillow and its decoders raise on damaged files.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error)
 # Pillow's modes with more than 8 bits a channel.
@@ -153,6 +157,17 @@ def flatten(picture: Picture) -> Picture:
     return replace(picture, pixels=mixed.astype(picture.pixels.dtype), alpha=None)
 
 
+def bands(picture: Picture, dtype: str) -> Iterator[np.ndarray]:
+    """The picture in bands of rows: (rows, W, 3 or 4), contiguous, of this type."""
+    height, width = picture.size
+    step = max(1, BAND_BYTES // (width * 4 * picture.pixels.itemsize))
+    for top in range(0, height, step):
+        band = picture.pixels[top : top + step]
+        if picture.alpha is not None:
+            band = np.dstack([band, picture.alpha[top : top + step]])
+        yield np.ascontiguousarray(band, dtype=dtype)
+
+
 @contextmanager
 def _decoding(path: Path) -> Iterator[None]:
     """Turn what decoders raise into one line; lift Pillow's size limit (we have our own)."""
@@ -163,7 +178,11 @@ def _decoding(path: Path) -> Iterator[None]:
     try:
         yield
     except Image.UnidentifiedImageError:
-        raise SourceError(f'"{path}" is not a picture, or of a kind that cannot be read') from None
+        clip = path.suffix.lower() in CLIPS
+        hint = "; clips are painted by python -m runtime.video" if clip else ""
+        raise SourceError(
+            f'"{path}" is not a picture, or of a kind that cannot be read{hint}'
+        ) from None
     except DAMAGED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SourceError(f'"{path}" is truncated or damaged: {reason[:120]}') from None

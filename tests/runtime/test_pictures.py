@@ -68,7 +68,7 @@ def test_lossless_round_trip(tmp_path, height, width, deep, alpha, suffix, seed)
 
 
 def test_many_bands_make_one_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(picture_files, "BAND_BYTES", 4096)
+    monkeypatch.setattr(pictures, "BAND_BYTES", 4096)
     monkeypatch.setattr(pictures, "BAND_PIXELS", 500)
     image = photo(90, 70)
     for name in ("a.png", "a.tif"):
