@@ -50,21 +50,18 @@ class Anchor:
             carried: what memory draws, (H, W, 3) uint8.
             weight: (h, w) uint8, 255 where `styled` itself will be shown.
         """
-        height, width = styled.shape[:2]
-        size = (max(1, width // CELL), max(1, height // CELL))
-        now, then = (
-            cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (styled, carried)
-        )
-        gap = cv2.subtract(now, then, dtype=cv2.CV_32F)
-        gap = cv2.GaussianBlur(gap, (3, 3), 0)
+        gap = coarse_gap(styled, carried)
         if self._difference is None:
             self._difference = np.zeros_like(gap)
         change = gap - self._difference
         self._difference += RATE * change
         self._difference += (RATE_ALL - RATE) * np.float32(cv2.mean(change)[:3])
-        painted = cv2.resize(weight, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        painted = (
+            cv2.resize(weight, gap.shape[1::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+            / 255
+        )
         self._difference *= (1 - painted)[..., None]
-        return self.offset((height, width))
+        return self.offset(styled.shape[:2])
 
     def offset(self, shape: tuple[int, int]) -> np.ndarray | None:
         """The difference at full size, (H, W, 3) int16, 0..255 units; None when it rounds to 0."""
@@ -72,3 +69,11 @@ class Anchor:
             return None
         coarse = np.rint(self._difference).astype(np.int16)
         return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def coarse_gap(styled: Image, carried: Image) -> np.ndarray:
+    """Low frequencies of `styled` - `carried`: (H / CELL, W / CELL, 3) float32, 0..255 units."""
+    height, width = styled.shape[:2]
+    size = (max(1, width // CELL), max(1, height // CELL))
+    now, then = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (styled, carried))
+    return cv2.GaussianBlur(cv2.subtract(now, then, dtype=cv2.CV_32F), (3, 3), 0)

@@ -1,15 +1,18 @@
 """Temporal denoising of the input: style networks amplify sensor noise into flickering strokes.
 
-The past is moved along the camera's motion by whole pixels (no interpolation, so nothing is blurred)
-and averaged in where it still predicts the frame: everywhere on a still camera, in the calm areas of
-a moving one, where noise is what the network sees.
+The past is moved along the camera's motion by whole pixels (no interpolation, so nothing is
+blurred) and averaged in where it still predicts the frame: everywhere on a still camera, in the calm
+areas of a moving one, where noise is what the network sees.
 """
+
+from itertools import pairwise
 
 import cv2
 import numpy as np
 
 from ..frame import Image
 from . import _flow
+from ._motion import Motion
 
 # Weight of the past: noise falls to sqrt((1 - a) / (1 + a)) = 1/3.
 PAST = 0.8
@@ -34,13 +37,19 @@ class Denoiser:
         """Average `image` with the past where the past predicts it.
 
         Args:
-            image: (H, W, 3) uint8; small: the same at flow resolution, (h, w, 3).
+            image: (H, W, 3) uint8.
+            small: the same at flow resolution, (h, w, 3).
             flow: (h, w, 2) float32 from this frame to the last, in flow pixels.
             scale: frame pixels per flow pixel, (x, y).
         """
+        shift = np.median(flow[::8, ::8].reshape(-1, 2), axis=0)
+        return self.average(image, small, shift, scale)
+
+    def average(self, image: Image, small: Image, shift: np.ndarray, scale: np.ndarray) -> Image:
+        """As `step`, with the camera's motion itself: (2,) in flow pixels."""
         if self._last is None or self._last_small is None:
             return self.start(image, small)
-        whole = np.rint(np.median(flow[::8, ::8].reshape(-1, 2), axis=0) * scale)
+        whole = np.rint(shift * scale)
         past = _shifted(self._last, int(whole[0]), int(whole[1]))
         away = np.float32([[1, 0, whole[0] / scale[0]], [0, 1, whole[1] / scale[1]]])
         predicted = self._last_small
@@ -58,6 +67,26 @@ class Denoiser:
         clean = cv2.copyTo(mixed, known, image.copy())
         self._last, self._last_small = clean, small
         return clean
+
+
+def denoise_shot(images: list[Image], smalls: list[Image]) -> list[Image]:
+    """Every frame averaged with its past and its future, half and half."""
+    height, width = smalls[0].shape[:2]
+    scale = np.float32([images[0].shape[1] / width, images[0].shape[0] / height])
+    motion = Motion(height, width)
+    grays = [_flow.to_gray(small) for small in smalls]
+    shifts = [np.zeros(2, np.float32)]
+    shifts += [motion.estimate_shift(b, a) for a, b in pairwise(grays)]
+    past, future = Denoiser(), Denoiser()
+    result = [
+        past.average(*pair, shift, scale)
+        for *pair, shift in zip(images, smalls, shifts, strict=True)
+    ]
+    back = [*(-shift for shift in shifts[1:]), shifts[0]]
+    for t in range(len(images) - 1, -1, -1):
+        clean = future.average(images[t], smalls[t], back[t], scale)
+        result[t] = cv2.addWeighted(result[t], 0.5, clean, 0.5, 0)
+    return result
 
 
 def _shifted(picture: Image, dx: int, dy: int) -> Image:

@@ -81,16 +81,12 @@ def gate_table(closed: float = GATE) -> np.ndarray:
     return np.round(255.0 * np.clip(2 * soft - 1, 0, 1)).astype(np.uint8)
 
 
-def is_cut(small_a: Image, small_b: Image, threshold: float = CUT_HSV) -> bool:
-    """Whether two small RGB pictures of one size belong to different shots.
-
-    Mean absolute difference of hue (0..179, circular), saturation and value, averaged over the
-    three.
-    """
-    a = cv2.cvtColor(small_a, cv2.COLOR_RGB2HSV)
-    b = cv2.cvtColor(small_b, cv2.COLOR_RGB2HSV)
-    h, s, v, _ = cv2.mean(cv2.absdiff(a, b))
-    return (h + s + v) / 3.0 > threshold
+def hsv_difference(a: Image, b: Image) -> float:
+    """Mean absolute difference of hue (0..179), saturation and value of two small RGB pictures."""
+    h, s, v, _ = cv2.mean(
+        cv2.absdiff(cv2.cvtColor(a, cv2.COLOR_RGB2HSV), cv2.cvtColor(b, cv2.COLOR_RGB2HSV))
+    )
+    return (h + s + v) / 3.0
 
 
 def brightness_gain(reference: np.ndarray, current: np.ndarray) -> float:

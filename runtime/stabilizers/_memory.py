@@ -7,8 +7,8 @@ The pointers move with the scene, and the picture is drawn by sampling the slots
 slot is about to be overwritten are the pixels that still live in it re-based on the newest output:
 one resampling per `num_slots` frames in place of one per frame.
 
-Motion is measured against the picture that the pointers draw from the remembered *input* frames, not
-against the previous input frame: errors are seen again and corrected instead of adding up.
+Motion is measured against the picture that the pointers draw from the remembered *input* frames,
+not against the previous input frame: errors are seen again and corrected instead of adding up.
 """
 
 import cv2
@@ -17,6 +17,7 @@ import numpy as np
 from ..frame import Image
 from . import _flow
 from ._motion import Motion
+from ._visibility import edge_error, inside, smeared
 
 # Rows repeated above and below each slot, so that a cubic kernel (2 rows) at its edge never reads
 # the neighboring slot.
@@ -26,6 +27,13 @@ MAX_SLOTS, MEMORY_BYTES = 16, 96 * 2**20
 # Flow that differs by more than EDGE_PX between neighbors is the edge of a moving object. Around it
 # (EDGE_REACH flow pixels) things appear from behind it: there a residual counts so many times.
 EDGE_PX, EDGE_REACH, EDGE_STRICTNESS = 0.3, 9, 2.5
+# Quality of the dense flow; the camera's motion hides most of the difference to "fast".
+PRESET = "fast"
+# cv2.remap addresses at most 32767 rows.
+MAX_ROWS = 32767
+# Ages are counted up to this many frames.
+MAX_AGE = 255
+OLDEST = (float("inf"), float("inf"), float("inf"), float(MAX_AGE))
 # Quality of the dense flow; the camera's motion hides most of the difference to "fast".
 PRESET = "fast"
 # cv2.remap addresses at most 32767 rows.
@@ -118,11 +126,9 @@ class Memory:
             drawn = cv2.convertScaleAbs(drawn, alpha=gain)
         error = _flow.residual(small, drawn)
         if self._moved[2]:
-            error[~_inside(where, w, h)] = 255
+            error = edge_error(error, flow)
+            error[~inside(where, w, h)] = 255
             error[self._lost()] = 255
-            edges = _motion_edges(flow)
-            if edges is not None:
-                error = cv2.copyTo(cv2.convertScaleAbs(error, alpha=EDGE_STRICTNESS), edges, error)
         return flow, error
 
     def draw(self) -> Image:
@@ -189,24 +195,8 @@ class Memory:
         """Pixels that point out of their slot, or are smeared: (h, w) bool."""
         h, w = self.small
         x, y, slot, _ = cv2.split(self._state)
-        lost = ~_inside(cv2.add(cv2.merge([x, y]), self._motion.grid), w, h)
-        # Between neighbors in one slot: source pixels per pixel, less one, twice.
-        limit = 2 * (MIN_STRETCH - 1)
-        lost[:, 1:-1] |= (x[:, 2:] - x[:, :-2] < limit) & (slot[:, 2:] == slot[:, :-2])
-        lost[1:-1] |= (y[2:] - y[:-2] < limit) & (slot[2:] == slot[:-2])
-        return lost
-
-
-def _motion_edges(flow: np.ndarray) -> np.ndarray | None:
-    """Where one surface moves past another, grown by EDGE_REACH: (h, w) uint8 0 or 255."""
-    jump = cv2.morphologyEx(flow, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    edges = (jump > EDGE_PX).any(axis=2).astype(np.uint8) * 255
-    return cv2.dilate(edges, np.ones((EDGE_REACH, EDGE_REACH))) if edges.any() else None
-
-
-def _inside(points: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Whether points (h, w, 2) lie on a picture of this size: (h, w) bool."""
-    return cv2.inRange(points, (0.0, 0.0), (width - 1.0, height - 1.0)) > 0
+        points = cv2.add(cv2.merge([x, y]), self._motion.grid)
+        return ~inside(points, w, h) | smeared(x, y, slot)
 
 
 def _put(book: np.ndarray, picture: Image, slot: int, rows: int) -> None:

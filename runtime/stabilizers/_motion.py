@@ -22,9 +22,9 @@ FIT_ROUNDS, REFINE_ROUNDS = 3, 2
 BLUR = 1.0
 # The camera is taken as fixed when the fitted motion is below this many pixels in all corners.
 STILL_PX = 0.06
-# Dense flow is believed where its residual is lower by MARGIN gray levels and by MARGIN_SHARE of the
-# affine one: the best of many patches explains pure noise better than the truth does. Mean over a
-# window (half-size pixels), so that an object's flat inside is decided by its contours.
+# Dense flow is believed where its residual is lower by MARGIN gray levels and by MARGIN_SHARE of
+# the affine one: the best of many patches explains pure noise better than the truth does. Mean over
+# a window (half-size pixels), so that an object's flat inside is decided by its contours.
 MARGIN, MARGIN_SHARE, CHOICE_WINDOW, CHOICE_BLUR = 0.3, 0.1, (11, 11), (3, 3)
 
 
@@ -59,6 +59,12 @@ class Motion:
             return camera
         trust = cv2.resize(trust, gray.shape[::-1], interpolation=cv2.INTER_LINEAR)
         return camera + trust[..., None] * (dense - camera)
+
+    def estimate_shift(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """The camera's mean motion alone, (2,) float32 in pixels, as `estimate` defines it."""
+        dense = self._dis.calc(gray, reference, None)
+        now, then = self._smooth_half(gray), self._smooth_half(reference)
+        return self._refine(self._fit(dense), now, then)[0].astype(np.float32)
 
     def _fit(self, dense: np.ndarray) -> np.ndarray:
         """Robust affine fit of a dense flow: (3, 2) coefficients of (1, x, y)."""

@@ -56,7 +56,11 @@ class Live:
         memory = self._memory_for(image)
         small = _flow.shrink_image(image, memory.small)
         tiny = cv2.resize(small, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-        self.cut = memory.empty or self._tiny is None or _flow.is_cut(self._tiny, tiny)
+        self.cut = (
+            memory.empty
+            or self._tiny is None
+            or _flow.hsv_difference(self._tiny, tiny) > _flow.CUT_HSV
+        )
         self._tiny, self._small, self._pending = tiny, small, image
         if not self.cut:
             flow, error = memory.follow(small)
@@ -81,7 +85,7 @@ class Live:
         memory, fresh, self._pending = self._memory_for(image), self._fresh, None
         if fresh is None:
             memory.store(styled, self._small, None)
-            memory.set_age(_first_ages(memory.small, self.life))
+            memory.set_age(random_tiles(memory.small, 0, self.life))
             return styled
         carried = memory.draw()
         offset = self._anchor.step(styled, carried, fresh)
@@ -130,11 +134,12 @@ def _aging_table(life: float, fade: int) -> np.ndarray:
     return np.round(np.where(np.arange(256) < life, 0, 255 / left)).astype(np.uint8)
 
 
-def _first_ages(small: tuple[int, int], life: float) -> np.ndarray:
-    """Random ages 0..life per tile, so that tiles do not wear out together: (h, w) uint8."""
+def random_tiles(small: tuple[int, int], low: float, high: float) -> np.ndarray:
+    """A random number per tile, always the same ones, so that tiles do not change together: (h, w)
+    float32, low..high."""
     rows, columns = (-(-side // TILE) for side in small)
-    ages = np.random.default_rng(0).uniform(0, life, (rows, columns)).astype(np.uint8)
-    tiles = np.kron(ages, np.ones((TILE, TILE), np.uint8))
+    numbers = np.random.default_rng(0).uniform(low, high, (rows, columns)).astype(np.float32)
+    tiles = np.kron(numbers, np.ones((TILE, TILE), np.float32))
     return np.ascontiguousarray(tiles[: small[0], : small[1]])
 
 
