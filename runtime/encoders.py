@@ -192,18 +192,18 @@ def choose_encoder(codec: str, wish: str = "software") -> tuple[str, list[str]]:
 
 
 @cache
-def probe(name: str) -> str | None:
+def probe(name: str, pixel_format: str = "yuv420p") -> str | None:
     """None if this encoder really encodes frames here, else why not, in a few words."""
     import av
 
     try:
         context: Any = av.CodecContext.create(name, "w")
         context.width, context.height = PROBE_SIZE
-        context.pix_fmt = "yuv420p"
+        context.pix_fmt = pixel_format
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
         packets = 0
         for number in range(PROBE_FRAMES):
-            frame = av.VideoFrame(*PROBE_SIZE, "yuv420p")
+            frame = av.VideoFrame(*PROBE_SIZE, pixel_format)
             for plane in frame.planes:
                 plane.update(bytes([64 * number]) * plane.buffer_size)
             frame.pts, frame.time_base = number, Fraction(1, 25)

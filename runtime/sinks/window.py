@@ -134,7 +134,7 @@ def check_windows() -> None:
     """
     if window_toolkit() == "NONE":
         raise EngineUnavailable(
-            f"this OpenCV has no windows (headless build): {INSTALL}; {OTHERWISE}"
+            f"this OpenCV has no windows (headless build); {INSTALL}; {OTHERWISE}"
         )
     if sys.platform.startswith("linux") and not _display():
         raise EngineUnavailable(

@@ -4,6 +4,7 @@ import errno
 import struct
 import sys
 from fractions import Fraction
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ class Driver:
     """Stands in for cv2.VideoCapture; class attributes say how the camera behaves."""
 
     present, refuses, pictures, size, fps = True, "", 5, (64, 48), 30.0
-    made: list["Driver"] = []
+    made: ClassVar[list["Driver"]] = []
 
     def __init__(self, index, backend):
         self.index, self.settings, self.released, self.number = index, {}, False, 0
@@ -165,7 +166,7 @@ def test_choice_of_mode(wish, mode):
 class Kernel:
     """Answers ioctls as a UVC driver does; sizes and rates per format."""
 
-    FORMATS = {"YUYV": {(640, 480): [30, 15]}, "MJPG": {(1280, 720): [30]}}
+    FORMATS: ClassVar = {"YUYV": {(640, 480): [30, 15]}, "MJPG": {(1280, 720): [30]}}
 
     def __init__(self, capabilities=v4l2.CAP_VIDEO_CAPTURE, stepwise=False):
         self.capabilities, self.stepwise = capabilities, stepwise

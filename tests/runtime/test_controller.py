@@ -1,5 +1,6 @@
 """The controller on a simulated machine: converges, holds, does not flicker, recovers."""
 
+import itertools
 import random
 
 import pytest
@@ -46,7 +47,7 @@ def drive(controller, machine, seconds):
 
 
 def changes(made):
-    return sum(a != b for a, b in zip(made, made[1:], strict=False))
+    return sum(a != b for a, b in itertools.pairwise(made))
 
 
 def test_ladder_goes_from_the_best_picture_to_the_cheapest():

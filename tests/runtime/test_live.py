@@ -178,11 +178,9 @@ def test_frames_that_cannot_be_carried_leave_the_last_picture():
     pipeline = build(
         Numbers(6, ticks), None, Choice(WIDTH, HEIGHT, every=2), stabilizer=Carrier(able=False)
     )
-    shown = 0
-    for _ in range(3):
+    for shown in (1, 2, 3):
         ticks.release()
         pipeline.output.get(PATIENCE_S)
-        shown += 1
         ticks.release()
         wait_for(lambda shown=shown: pipeline.held == shown)
     pipeline.close()

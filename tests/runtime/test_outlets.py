@@ -1,4 +1,4 @@
-"""Outlets and recordings: nothing blocks, nothing is lost without being counted, errors come back."""
+"""Outlets and recordings: nothing blocks, what is lost is counted, errors come back."""
 
 import threading
 import time

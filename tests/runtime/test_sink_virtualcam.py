@@ -1,8 +1,9 @@
-"""The virtual camera against a fake driver: what arrives, what is said when something is missing."""
+"""The virtual camera against a fake driver: what arrives, and what is said when it is missing."""
 
 import sys
 import types
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from runtime.sources import SourceInfo
 class Camera:
     """pyvirtualcam's Camera: keeps what it is sent."""
 
-    made: list["Camera"] = []
+    made: ClassVar[list["Camera"]] = []
     problem = ""
 
     def __init__(self, width, height, fps, device=None):

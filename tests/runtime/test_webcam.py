@@ -1,4 +1,4 @@
-"""python -m runtime.webcam end to end, without camera and display: sources, keys, outputs, exits."""
+"""python -m runtime.webcam end to end, without camera and display."""
 
 import json
 import os
@@ -102,16 +102,12 @@ def test_keys_do_what_they_say(run, tmp_path, identity_model, invert_model):
         "shots",
     )
     assert found["frames_out"] == 64
-    plain, split, mirrored, later = (cv2.imread(path) for path in sorted_by_time(found))
+    plain, split, mirrored, later = (cv2.imread(path) for path in found["snapshots"])
     inverted = 255 - plain.astype(int)
     assert np.abs(split[:, :30] - inverted[:, :30]).max() <= 1  # the camera's half
     assert np.array_equal(split[:, 34:], plain[:, 34:])
     assert np.array_equal(mirrored, plain[:, ::-1])
     assert np.array_equal(later, plain)
-
-
-def sorted_by_time(found):
-    return found["snapshots"]
 
 
 def test_styles_are_switched_by_number_and_strength_by_steps(run, identity_model, invert_model):
@@ -189,8 +185,22 @@ def test_several_outputs_at_once(run, tmp_path, monkeypatch):
 
 def test_raw_frames_on_standard_output(invert_model):
     done = subprocess.run(
-        [sys.executable, "-m", "runtime.webcam", "--model", str(invert_model), "--headless"]
-        + ["--source", "synthetic:32x24@30", "--frames", "6", "--output", "-", "--threads", "1"],
+        [
+            sys.executable,
+            "-m",
+            "runtime.webcam",
+            "--model",
+            str(invert_model),
+            "--headless",
+            "--source",
+            "synthetic:32x24@30",
+            "--frames",
+            "6",
+            "--output",
+            "-",
+            "--threads",
+            "1",
+        ],
         cwd=ROOT,
         capture_output=True,
         timeout=120,
@@ -205,9 +215,24 @@ def test_interrupted_recordings_are_playable(invert_model, tmp_path, number):
     """Ctrl-C and a polite kill: exit 130, the file is whole."""
     take = tmp_path / "take.mp4"
     process = subprocess.Popen(
-        [sys.executable, "-m", "runtime.webcam", "--model", str(invert_model), "--headless"]
-        + ["--source", "synthetic:64x48@30", "--record", str(take), "--keys", "12:c"]
-        + ["--snapshots", str(tmp_path), "--threads", "1"],
+        [
+            sys.executable,
+            "-m",
+            "runtime.webcam",
+            "--model",
+            str(invert_model),
+            "--headless",
+            "--source",
+            "synthetic:64x48@30",
+            "--record",
+            str(take),
+            "--keys",
+            "12:c",
+            "--snapshots",
+            str(tmp_path),
+            "--threads",
+            "1",
+        ],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
