@@ -208,6 +208,9 @@ class StillPainter:
     def _finish(self, pixels: np.ndarray, styled: np.ndarray) -> None:
         """Apply the look's effects to `styled`, in place, a band at a time."""
         look, (height, width) = self.look, pixels.shape[:2]
+        around = look.effects
+        if around.strength >= 1.0 and not around.keep_color and around.mask is None:
+            return
         # Every eighth pixel each way is plenty for a mean and a covariance.
         transfer = look.transfer(_as_image(pixels[::8, ::8]), _as_image(styled[::8, ::8]))
         mask = look.mask_for(height, width)
