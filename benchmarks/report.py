@@ -73,10 +73,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def render(text: str, folder: Path) -> str:
-    """The text with every known block filled from the result files in `folder`.
+    """The text with every known block filled from the result files in `folder`; a block whose file
+    does not exist says so.
 
     Raises:
-        UsageError: a block of unknown name, or its result file is missing or broken.
+        UsageError: a block of unknown name, or its result file is broken.
     """
     quality = _optional(folder / "quality.json")
 
@@ -85,8 +86,11 @@ def render(text: str, folder: Path) -> str:
         if name not in BLOCKS:
             raise UsageError(f'no benchmark block "{name}", allowed are {", ".join(BLOCKS)}')
         file, make = BLOCKS[name]
-        data = results.read(folder / f"{file}.json")
-        made = make(data, quality) if name == "peers" else make(data)
+        data = _optional(folder / f"{file}.json")
+        if data is None:
+            made = f"*Not measured yet: there is no `{file}.json`.*"
+        else:
+            made = make(data, quality) if name == "peers" else make(data)
         return f"{found[1]}{made}\n{found[4]}"
 
     return BLOCK.sub(fill, text)

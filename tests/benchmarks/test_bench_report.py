@@ -117,15 +117,14 @@ def test_readme_numbers_are_those_of_the_committed_files():
         pytest.skip("README has no benchmark blocks")
     checked = 0
     for name, body in BLOCK.findall(README.read_text(encoding="utf-8")):
-        file = report.BLOCKS[name][0]
-        known = numbers_of(results.read(report.RESULTS / f"{file}.json"))
-        quality = report.RESULTS / "quality.json"
-        if quality.is_file():
-            known |= numbers_of(results.read(quality))
-        if name != "machine":
-            assert shown_numbers(body) <= known, f"block {name}"
+        files = [report.RESULTS / f"{file}.json" for file in (report.BLOCKS[name][0], "quality")]
+        if name == "machine" or not files[0].is_file():
+            continue
+        known = set().union(*(numbers_of(results.read(f)) for f in files if f.is_file()))
+        assert shown_numbers(body) <= known, f"block {name}"
         checked += 1
-    assert checked
+    if not checked:
+        pytest.skip("no result file is committed yet")
 
 
 def test_readme_blocks_are_up_to_date():
@@ -164,6 +163,13 @@ def test_write_fills_and_check_notices(tmp_path, speeds, capsys):
     assert report.main(["--check", str(readme), *flags]) == 0
     readme.write_text(text.replace("13.3", "12.3"))
     assert report.main(["--check", str(readme), *flags]) == 4
+
+
+def test_a_missing_file_is_admitted(tmp_path, speeds):
+    folder, readme = page(tmp_path, speeds)
+    readme.write_text(readme.read_text().replace("peers", "startup"))
+    assert report.main(["--write", str(readme), "--results", str(folder), "-q"]) == 0
+    assert "there is no `startup.json`" in readme.read_text()
 
 
 def test_unknown_block_is_named(tmp_path, speeds, capsys):
