@@ -160,18 +160,33 @@ def float_to_tensor(image: np.ndarray, port: Port) -> np.ndarray:
     """
     if port.dtype == "uint8":
         return to_tensor(float_to_image(image), port)
-    ordered = image[:, :, list(_order(port))]
-    scaled = ordered * np.float32(port.high - port.low) + np.float32(port.low)
-    tensor = scaled if port.layout == "NHWC" else scaled.transpose(2, 0, 1)
-    batch = port.shape[0] if isinstance(port.shape[0], int) else 1
-    return np.ascontiguousarray(np.broadcast_to(tensor, (batch, *tensor.shape)), dtype=port.dtype)
+    scale, low = port.high - port.low, port.low
+    tensor = np.empty(tensor_shape(port, image.shape[0], image.shape[1]), np.float32)
+    if port.layout == "NCHW":
+        planes = cv2.split(image)
+        for channel, source in enumerate(_order(port)):
+            np.multiply(planes[source], np.float32(scale), out=tensor[0, channel])
+    else:
+        ordered = image if port.colors == "RGB" else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        np.multiply(ordered, np.float32(scale), out=tensor[0])
+    if low:
+        tensor[0] += np.float32(low)
+    tensor[1:] = tensor[0]
+    return tensor if port.dtype == "float32" else tensor.astype(port.dtype)
 
 
 def tensor_to_float(tensor: np.ndarray, port: Port) -> np.ndarray:
     """As `to_image`, but (H, W, 3) float32 RGB, 0..1, clipped and not rounded."""
-    first = tensor[0] if port.layout == "NHWC" else tensor[0].transpose(1, 2, 0)
-    scaled = (first.astype(np.float32) - np.float32(port.low)) / np.float32(port.high - port.low)
-    return np.ascontiguousarray(np.clip(scaled[:, :, list(_order(port))], 0.0, 1.0))
+    first = tensor[0].astype(np.float32)
+    if port.layout == "NCHW":
+        image = cv2.merge([first[channel] for channel in _order(port)])
+    else:
+        image = first if port.colors == "RGB" else cv2.cvtColor(first, cv2.COLOR_BGR2RGB)
+    if port.low:
+        image -= np.float32(port.low)
+    if port.high - port.low != 1.0:
+        image /= np.float32(port.high - port.low)
+    return np.clip(image, 0.0, 1.0, out=image)
 
 
 def image_to_float(image: Image) -> np.ndarray:

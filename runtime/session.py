@@ -136,9 +136,15 @@ class StyleSession:
         self.close()
 
     def feeds(self, view: np.ndarray, conditions: dict[str, Any]) -> dict[str, np.ndarray]:
-        """All tensors for a float picture that already has a size the graph accepts."""
+        """All tensors for a picture that already has a size the graph accepts.
+
+        Args:
+            view: (H, W, 3) RGB, uint8, or float32 in 0..1.
+            conditions: as for `stylize`.
+        """
+        convert = arrays.to_tensor if view.dtype == np.uint8 else arrays.float_to_tensor
         others = self._conditions.feeds(conditions, view.shape[0], view.shape[1])
-        return {self._image.name: arrays.float_to_tensor(view, self._image), **others}
+        return {self._image.name: convert(view, self._image), **others}
 
     def picture(self, result: np.ndarray) -> np.ndarray:
         """The graph's answer as (H, W, 3) float32, 0..1."""

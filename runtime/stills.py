@@ -228,7 +228,7 @@ class StillPainter:
 
 
 class _Source:
-    """Parts of a picture as the networks see it: padded by mirroring, with seeds, in floats."""
+    """Parts of a picture as the networks see it: padded by mirroring, with seeds."""
 
     def __init__(self, pixels: np.ndarray, options: Options) -> None:
         self._pixels = pixels
@@ -238,7 +238,8 @@ class _Source:
             self._seeds = StrokeSeeds(*self.size, options.seeds, options.seed)
 
     def read(self, window: Window) -> np.ndarray:
-        """The part inside a window that may reach beyond the bottom and right edge."""
+        """The part inside a window that may reach beyond the bottom and right edge: bytes, or
+        floats in 0..1."""
         top, left, bottom, right = window
         height, width = self.size
         # Mirrored rows come from before the edge: take as many more as are missing behind it.
@@ -249,8 +250,9 @@ class _Source:
             slice(first_column, min(right, width)),
         )
         part = _as_image(self._pixels[rows, columns])
-        view = arrays.image_to_float(part) if part.dtype == np.uint8 else part
+        view = part
         if self._seeds is not None:
+            view = arrays.image_to_float(part) if part.dtype == np.uint8 else part
             view = view + self._seeds.window(rows.start, columns.start, rows.stop, columns.stop)
         padded = arrays.pad_to(view, bottom - first_row, right - first_column)
         return padded[top - first_row :, left - first_column :]

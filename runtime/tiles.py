@@ -23,7 +23,7 @@ from .whole_picture import Point, Statistics, cut
 
 # (top, left, bottom, right) in pixels of the padded picture.
 Window = tuple[int, int, int, int]
-# Gives the picture's part in a window, (h, w, 3) float32 in 0..1.
+# Gives the picture's part in a window: (h, w, 3), uint8, or float32 in 0..1.
 Read = Callable[[Window], np.ndarray]
 
 # Sizes of the probe pictures: wide enough for the 9x9, strided and residual layers of the usual
