@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .svg import BOTTOM, COLORS, TOP, Axis, Chart, span
-from .tables import Document, Row, _runs, objectives
+from .tables import Document, Row, _runs, number, objectives
 
 BAR = 22  # px per bar in the bar charts
 BINS = 40
@@ -26,7 +26,7 @@ def bars(
     """Horizontal stacked bars, the first on top."""
     height = TOP + BOTTOM + (BAR + 8) * len(names)
     longest = max(sum(part.values()) for part in parts)
-    left = min(300, 30 + round(7.0 * max(len(name) for name in names)))
+    left = min(360, 30 + round(7.0 * max(len(name) for name in names)))
     x, y = Axis(unit, 0, longest * 1.12), Axis("", 0, len(names))
     chart = Chart(title, x, y, height=height, left=left)
     for index, (name, part) in enumerate(zip(names, parts, strict=True)):
@@ -36,7 +36,7 @@ def bars(
             chart.name(colors[key], key)
             begun += value
         px, py = chart.at(begun, level)
-        chart.text(px + 5, py + 4, f"{begun:.3g}", "start", 11)
+        chart.text(px + 5, py + 4, number(begun), "start", 11)
         chart.text(left - 8, py + 4, name, "end", 12)
     return chart.render(y_ticks=False)
 
@@ -49,18 +49,25 @@ def stages(data: Document) -> str | None:
         names = [_name(row) for row in rows]
     elif data["kind"] == "end_to_end":
         keys, rows = ("decode", "style", "stabilize", "encode"), data["rows"]
-        names = [
-            f"{r['labels']['model']} {r['labels']['size']} {r['labels']['stabilizer']} "
-            f"{r['labels']['cores']} cores"
-            for r in rows
-        ]
+        names = [_path_name(row["labels"]) for row in rows]
     else:
         return None
     parts = [{key: row["metrics"].get(f"{key}_p50_ms") or 0.0 for key in keys} for row in rows]
     if not parts:
         return None
     colors: dict[str, str] = dict(zip(keys, COLORS, strict=False))
-    return bars("Where the time of one frame goes", "ms (medians)", names, parts, colors)
+    title = "Where the time of one frame goes"
+    if data["kind"] == "end_to_end":
+        # Reading, painting and writing have threads of their own.
+        title += " (on two cores the stages overlap)"
+    return bars(title, "ms (medians)", names, parts, colors)
+
+
+def _path_name(labels: dict[str, Any]) -> str:
+    """A row of end_to_end in a few words."""
+    plural = "" if labels["cores"] == 1 else "s"
+    words = (labels["model"], labels["size"], labels["stabilizer"], labels["output"])
+    return f"{' '.join(words)}, {labels['cores']} core{plural}"
 
 
 def comparison(data: Document) -> str | None:
@@ -91,7 +98,7 @@ def comparison(data: Document) -> str | None:
         chart.name(color, row["labels"]["role"])
         chart.box((x.low, level - 0.36), (value, level + 0.36), color)
         px, py = chart.at(value, level)
-        chart.text(px + 5, py + 4, f"{value:.3g}", "start", 11)
+        chart.text(px + 5, py + 4, number(value), "start", 11)
         label = f"{row['labels']['model']} ({row['labels']['precision']})"
         chart.text(chart.left - 8, py + 4, label, "end", 12)
     return chart.render(y_ticks=False)

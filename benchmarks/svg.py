@@ -125,7 +125,7 @@ class Chart:
 
     def _frame(self, x_ticks: bool, y_ticks: bool) -> None:
         bottom, right = self.height - BOTTOM, WIDTH - RIGHT
-        self.text(self.left, 24, self.title, "start", 15)
+        self.text(18, 24, self.title, "start", 15)
         for value in self.x.ticks() if x_ticks else []:
             px = self.at(value, self.y.low)[0]
             self.parts.append(
