@@ -8,7 +8,7 @@ from typing import Any
 from runtime import plugins
 from runtime.session import open_session
 
-from . import targets
+from . import several, targets
 from .delivery import deliver
 from .parity import SIZES, Parity, check, refuse
 from .photos import load_photos
@@ -55,6 +55,8 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
     source = load_source(request.checkpoint, request.name)
     target = plugins.load(targets, request.target)
     photos = load_photos(request.photos, CHECKED_PHOTOS)
+    if hasattr(source.generator, "exports"):
+        return several.export(request, source, photos, tell)
     calibration = (
         load_photos(request.calibration or request.photos, CALIBRATION_PHOTOS)
         if request.precision == "int8"

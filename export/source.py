@@ -86,11 +86,14 @@ def draft_card(
 def smallest_size(generator: nn.Module, multiple: int) -> int:
     """Smallest side, a multiple of `multiple`, of a square picture the generator accepts.
 
-    Found by trying: padding by reflection and statistics over one pixel fail below it.
+    What the generator says in `minimum`, or found by trying: padding by reflection and statistics
+    over one pixel fail below it.
 
     Raises:
         UsageError: not even LARGEST_MINIMUM px work.
     """
+    if hasattr(generator, "minimum"):
+        return int(generator.minimum)  # type: ignore[arg-type]
     for side in range(multiple, LARGEST_MINIMUM + 1, multiple):
         try:
             generator(torch.zeros(1, 3, side, side))

@@ -74,6 +74,8 @@ class Engine:
             restore_optimizer(optimizer, checkpoint.group("optimizer." + name))
         if self.ema is not None:
             self.ema.load_state_dict(checkpoint.group("ema"))
+        if hasattr(self.method, "restore_extra"):
+            self.method.restore_extra(checkpoint.group("extra"))
         self.method.rng.bit_generator.state = checkpoint.state["numpy"]
         torch.set_rng_state(checkpoint.tensors["torch_rng"])
         self.done = checkpoint.step
@@ -106,8 +108,9 @@ class Engine:
                 if self.done % self.recipe.sheet_every == 0:
                     self.write_sheet()
         finally:
-            # Also on Ctrl-C: nothing that was computed is lost.
-            if self.done > first:
+            # Also on Ctrl-C: nothing that was computed is lost. A method without steps still has
+            # weights to hand over.
+            if self.done > first or not self.recipe.steps:
                 self.save()
         self.write_sheet()
 
@@ -119,6 +122,8 @@ class Engine:
             tensors |= {f"{name}.{k}": t for k, t in network.state_dict().items()}
         for name, optimizer in self.method.optimizers.items():
             tensors |= optimizer_tensors(optimizer, "optimizer." + name)
+        if hasattr(self.method, "extra_tensors"):
+            tensors |= {f"extra.{k}": t for k, t in self.method.extra_tensors().items()}
         if self.ema is not None:
             tensors |= {f"ema.{k}": t for k, t in self.ema.state_dict().items()}
         network = {"name": generator.name, **generator.config}
@@ -167,6 +172,10 @@ class Engine:
         line |= {name: round(value, 6) for name, value in means.items()}
         with open(self.output / "log.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        if hasattr(self.method, "diagnose"):
+            trouble = self.method.diagnose(means)
+            if trouble:
+                print(f"step {self.done}: {trouble}", file=sys.stderr, flush=True)
         if not self.quiet:
             left = (self.recipe.steps - self.done) / max(rate, 1e-9)
             shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())

@@ -26,7 +26,13 @@ class Assets:
 
 
 class Method(Protocol):
-    """The obligations of a training method."""
+    """The obligations of a training method.
+
+    A method may also have `extra_tensors() -> dict[str, Tensor]` and `restore_extra(tensors)`, for
+    what an exact resume needs besides weights (an image pool), `diagnose(means) -> str`, one
+    sentence when the logged figures show trouble, and `begin(output)`, called with the run folder
+    before the first step.
+    """
 
     recipe: Recipe
     networks: dict[str, nn.Module]  # "generator" is the one that is exported
@@ -40,3 +46,9 @@ class Method(Protocol):
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Rows of pictures (1, 3, H, W) that show how far `generator` is."""
         ...
+
+
+def cut_to_multiple(images: Tensor, multiple: int) -> Tensor:
+    """(N, 3, H, W) without the rows and columns that exceed a multiple of `multiple`."""
+    height, width = (side // multiple * multiple for side in images.shape[2:])
+    return images[:, :, :height, :width]

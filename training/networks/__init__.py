@@ -2,16 +2,36 @@
 ends in `PLUGIN = (Config, Generator)`. A generator maps images (N, 3, H, W) RGB in [0, 1] to the
 same shape (not clamped: the export clamps), and says what the runtime must know in two attributes:
 `multiple_of` (height and width must be multiples of it) and `normalization` ("instance"/"none").
+A generator that eats more than a picture, or needs a second graph for the style, says so in
+`exports(name) -> list[Graph]`.
 """
 
 import dataclasses
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
+from runtime.card import Port
 from runtime.errors import UsageError
 from runtime.plugins import load, suggest
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One graph of a generator that is shipped as several.
+
+    Attributes:
+        suffix: "" for the one that takes the frame, ".style" for `<name>.style.onnx`.
+        module: takes the input ports in order and returns the output ports in order, clamped.
+        inputs, outputs: ports, as the card will state them.
+    """
+
+    suffix: str
+    module: nn.Module
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
 
 
 def build(name: str, **config: Any) -> nn.Module:

@@ -1,0 +1,34 @@
+"""Two folders of pictures that show different things: photos and paintings, horses and zebras."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from .images import Photos
+
+
+class Unpaired:
+    """Independent random squares of two folders.
+
+    Attributes:
+        first, second: the two domains, `Photos` each.
+        skipped: unreadable files of both.
+
+    Raises:
+        UsageError: a folder is missing or holds no readable picture.
+    """
+
+    def __init__(self, first: Path, second: Path, short_side: int, limit: int = 0) -> None:
+        self.first = Photos(first, short_side, limit)
+        self.second = Photos(second, short_side, limit)
+        self.skipped = [*self.first.skipped, *self.second.skipped]
+
+    def batch(
+        self, count: int, crop: int, zoom: float, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Two batches (count, 3, crop, crop) float32 RGB in [0, 1]; no pair belongs together."""
+        return (
+            self.first.batch(count, crop, zoom, rng),
+            self.second.batch(count, crop, zoom, rng),
+        )

@@ -1,0 +1,98 @@
+"""What CycleGAN and pix2pix share: discriminators, their step, the schedule, the diagnosis."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from .. import networks
+from ..config import Recipe
+from ..losses.gan import (
+    PENALTY_WEIGHT,
+    accuracy,
+    discriminator_loss,
+    gradient_penalty,
+)
+from ..networks.patchgan import start_small
+
+# A discriminator that is right more often than this has won: its gradients teach nothing more.
+WON = 0.97
+# The same on one side: a made picture that is always the same is a dead generator.
+DEAD_DEVIATION = 0.005  # of the pixels within a picture, in image units
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A discriminator's shape, `options.judge` in a recipe."""
+
+    width: int = 64
+    layers: int = 3
+
+
+def build_network(recipe: Recipe, device: str) -> nn.Module:
+    """A generator of the recipe with the papers' start, N(0, 0.02), unless it brings its own."""
+    settings = dict(recipe.network)
+    network = networks.build(settings.pop("name"), **settings)
+    if network.name in ("resnet_cycle", "unet_pix2pix"):
+        start_small(network)
+    return network.to(device).train()
+
+
+def build_judge(options: dict, channels: int, device: str) -> nn.Module:
+    """A PatchGAN."""
+    judge = networks.build("patchgan", **{**options, "channels": channels})
+    start_small(judge)
+    return judge.to(device).train()
+
+
+def adam(recipe: Recipe, *parts: nn.Module) -> Optimizer:
+    """Adam over the weights of several networks."""
+    config = recipe.optimizer
+    weights = [p for part in parts for p in part.parameters()]
+    return Adam(weights, config.lr, (config.beta1, config.beta2))
+
+
+def linear_decay(lr: float, step: int, steps: int, start: float) -> float:
+    """Constant until the share `start` of the run, then linear to zero (CycleGAN, section 4)."""
+    left = (steps - step) / max(1.0, steps * (1 - start))
+    return lr * min(1.0, max(0.0, left))
+
+
+def set_lr(optimizers: dict[str, Optimizer], lr: float) -> None:
+    """One rate for all."""
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+
+
+def train_judge(
+    kind: str, judge: nn.Module, real: Tensor, fake: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, float]:
+    """(loss to minimize, accuracy) of a discriminator on real and made pictures."""
+    fake = fake.detach()
+    real_scores, fake_scores = judge(real), judge(fake)
+    loss = discriminator_loss(kind, real_scores, fake_scores)
+    if kind == "wgan-gp":
+        mix = torch.from_numpy(rng.random((len(real), 1, 1, 1), dtype=np.float32)).to(real.device)
+        loss = loss + PENALTY_WEIGHT * gradient_penalty(judge, real, fake, mix)
+    return loss, accuracy(kind, real_scores, fake_scores)
+
+
+def diagnose(means: dict[str, float]) -> str:
+    """One sentence about a run that goes wrong, or nothing."""
+    sides = {n: v for n, v in means.items() if n.startswith("accuracy")}
+    for name, value in sides.items():
+        if value > WON:
+            return (
+                f"{name} is {value:.2f}: the discriminator wins and teaches nothing more; lower "
+                "options.judge.width or its learning rate, or use more pictures"
+            )
+    for name, value in means.items():
+        if name.startswith("deviation") and value < DEAD_DEVIATION:
+            return (
+                f"{name} is {value:.4f}: the generator makes one flat color (it is dead); start "
+                "again with another seed or a lower optimizer.lr"
+            )
+    return ""

@@ -1,0 +1,168 @@
+"""Unpaired translation (Zhu, Park, Isola, Efros, ICCV 2017, arXiv:1703.10593).
+
+"generator" maps photos to the second domain (the paper's G), "backward" the second domain to photos
+(F). One step trains both on
+
+    gan(G) + gan(F) + cycle * (|F(G(a)) - a| + |G(F(b)) - b|)
+                    + cycle * identity * (|G(b) - b| + |F(a) - a|)
+
+then both discriminators, on made pictures that went through a pool. Weights are the paper's, for
+differences in [-1, 1]: ours, in [0, 1], are doubled to match.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..config import Recipe, find_data
+from ..data.images import to_tensor
+from ..data.pool import ImagePool
+from ..data.unpaired import Unpaired
+from ..losses.gan import check_kind, generator_loss
+from . import Assets, _adversarial, cut_to_multiple
+from .perceptual import read_options
+
+SHOWN = 4  # photos on the contact sheet
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of the method, `[options]` in a recipe; the defaults are the paper's."""
+
+    second: str = "monet"  # folder of the second domain; the first is data.content
+    gan: str = "lsgan"
+    cycle: float = 10.0
+    identity: float = 0.5  # share of `cycle`; the paper's for painting, 0 else
+    pool: int = 50
+    decay_start: float = 0.5  # share of the run after which the rate falls to zero
+    judge: dict = field(default_factory=dict)  # width, layers of the discriminators
+
+
+class CycleGan:
+    """See the module's docstring; obligations in `training.methods.Method`."""
+
+    def __init__(self, recipe: Recipe, assets: Assets) -> None:
+        self.recipe, self.device = recipe, assets.device
+        self.options: Options = read_options(Options, recipe.options, "cyclegan")
+        check_kind(self.options.gan)
+        self.rng = np.random.default_rng(recipe.seed)
+        torch.manual_seed(recipe.seed)
+        data = recipe.data
+        self.photos = Unpaired(
+            assets.content or find_data(data.content, "content"),
+            assets.style or find_data(self.options.second, "style"),
+            data.short_side,
+            data.limit,
+        )
+        build = _adversarial.build_network
+        self.networks = {
+            "generator": build(recipe, self.device),
+            "backward": build(recipe, self.device),
+            "judge_first": _adversarial.build_judge(self.options.judge, 3, self.device),
+            "judge_second": _adversarial.build_judge(self.options.judge, 3, self.device),
+        }
+        nets = self.networks
+        self.optimizers = {
+            "generators": _adversarial.adam(recipe, nets["generator"], nets["backward"]),
+            "judges": _adversarial.adam(recipe, nets["judge_first"], nets["judge_second"]),
+        }
+        self.pools = {"first": ImagePool(self.options.pool), "second": ImagePool(self.options.pool)}
+
+    def step(self, step: int) -> dict[str, float]:
+        """One step of the generators, then one of the discriminators."""
+        recipe, options = self.recipe, self.options
+        rate = _adversarial.linear_decay(
+            recipe.optimizer.lr, step, recipe.steps, options.decay_start
+        )
+        _adversarial.set_lr(self.optimizers, rate)
+        first, second = (
+            batch.to(self.device)
+            for batch in self.photos.batch(
+                recipe.batch, recipe.data.crop, recipe.data.zoom, self.rng
+            )
+        )
+        values, made = self._generators(first, second)
+        values |= self._judges(first, second, made)
+        return values
+
+    def _generators(
+        self, first: Tensor, second: Tensor
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        nets, options = self.networks, self.options
+        for name in ("judge_first", "judge_second"):
+            nets[name].requires_grad_(False)
+        with self.autocast():
+            made = {"second": nets["generator"](first), "first": nets["backward"](second)}
+            back_first = nets["backward"](made["second"])
+            back_second = nets["generator"](made["first"])
+            gan = generator_loss(options.gan, nets["judge_second"](made["second"]))
+            gan = gan + generator_loss(options.gan, nets["judge_first"](made["first"]))
+            cycle = (back_first - first).abs().mean() + (back_second - second).abs().mean()
+            total = gan + 2 * options.cycle * cycle
+            identity = torch.zeros((), device=self.device)
+            if options.identity:
+                identity = (nets["generator"](second) - second).abs().mean()
+                identity = identity + (nets["backward"](first) - first).abs().mean()
+                total = total + 2 * options.cycle * options.identity * identity
+        self._minimize("generators", total, "generator", "backward")
+        values = {"gan": gan, "cycle": cycle / 2, "identity": identity / 2, "total": total}
+        numbers = {name: float(value.detach()) for name, value in values.items()}
+        numbers["deviation"] = float(made["second"].detach().std((2, 3)).mean())
+        return numbers, made
+
+    def _judges(self, first: Tensor, second: Tensor, made: dict[str, Tensor]) -> dict[str, float]:
+        real = {"first": first, "second": second}
+        losses, values = [], {}
+        for side in ("first", "second"):
+            judge = self.networks[f"judge_{side}"].requires_grad_(True)
+            fake = self.pools[side].swap(made[side].detach(), self.rng)
+            with self.autocast():
+                loss, right = _adversarial.train_judge(
+                    self.options.gan, judge, real[side], fake, self.rng
+                )
+            losses.append(loss)
+            values[f"accuracy_{side}"] = right
+        total = losses[0] + losses[1]
+        self._minimize("judges", total, "judge_first", "judge_second")
+        return {"judge": float(total.detach()), **values}
+
+    def _minimize(self, optimizer: str, total: Tensor, *names: str) -> None:
+        self.optimizers[optimizer].zero_grad(set_to_none=True)
+        total.backward()
+        if self.recipe.optimizer.clip:
+            weights = [p for name in names for p in self.networks[name].parameters()]
+            nn.utils.clip_grad_norm_(weights, self.recipe.optimizer.clip)
+        self.optimizers[optimizer].step()
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 where the recipe asks for it."""
+        return torch.autocast(self.device, torch.bfloat16, self.recipe.precision == "bf16")
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """The pools."""
+        return {f"{s}.{k}": t for s, p in self.pools.items() for k, t in p.tensors().items()}
+
+    def restore_extra(self, tensors: dict[str, Tensor]) -> None:
+        """Put the pools back."""
+        for side, pool in self.pools.items():
+            kept = {k.split(".", 1)[1]: t for k, t in tensors.items() if k.startswith(side + ".")}
+            pool.restore(kept, self.device)
+
+    def diagnose(self, means: dict[str, float]) -> str:
+        """What goes wrong, or nothing."""
+        return _adversarial.diagnose(means)
+
+    def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
+        """Rows: photos, translated, and translated back."""
+        images = self.photos.first.images[-SHOWN:]
+        photos = [cut_to_multiple(to_tensor(i), generator.multiple_of) for i in images]
+        backward = self.networks["backward"]
+        with torch.no_grad():
+            styled = [generator(photo.to(self.device)) for photo in photos]
+            back = [backward(picture).cpu() for picture in styled]
+        return [photos, [picture.cpu() for picture in styled], back]
+
+
+PLUGIN = CycleGan
