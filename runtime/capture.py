@@ -104,10 +104,6 @@ class Capture:
         reader = _Reader(self._open, self)
         while not self._stop.is_set():
             reader.done.wait(WATCH_S)
-            if self._info is None and reader.info is not None:
-                self._info = reader.info
-                self._returns = _returns(reader)
-                self._opened.set()
             if reader.num_frames:
                 attempt = 0
             trouble = self._trouble(reader)
@@ -144,6 +140,12 @@ class Capture:
     def _finish(self, error: Exception | None) -> None:
         self.slot.close(error)
         self._opened.set()
+
+    def _on_open(self, reader: "_Reader") -> None:
+        """The source is open: tell who waits for its facts."""
+        if self._info is None:
+            self._info, self._returns = reader.info, _returns(reader)
+            self._opened.set()
 
     def _deliver(self, frame: Frame, taken: float, decode_ms: float, again: bool) -> None:
         self._meter.add("decode", decode_ms)
@@ -194,6 +196,7 @@ class _Reader:
         try:
             with self._open() as source:
                 self.source, self.latest, self.info = source, time.monotonic(), source.info
+                self._owner._on_open(self)
                 for frame in source:
                     # Sources that know better when the picture was taken say so.
                     taken = getattr(source, "taken", None) or time.perf_counter()

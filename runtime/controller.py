@@ -126,7 +126,7 @@ class Controller:
     Attributes:
         choice: the current rung.
         load: share of the frame's time that the bottleneck needs, 1.0 = just held.
-        held: False if even the cheapest rung does not hold the rate.
+        held: False if the rate was not held during the last window.
     """
 
     def __init__(
@@ -182,11 +182,11 @@ class Controller:
         explained = self._predicted(window, self.choice)
         short = self._short(window)
         self.load = max(explained, short if short > SHORT else 0.0)
-        if self.load > TOO_MUCH:
+        self.held = self.load <= TOO_MUCH
+        if not self.held:
             return self._too_much(window, explained, short)
         self._over = self._futile = 0
         self._short_before = 0.0
-        self.held = True
         if self._climbed_from is not None:
             self._climbed_from = None  # the last step up holds
             self._patience = max(CALM_S, self._patience / 2)
@@ -214,7 +214,6 @@ class Controller:
             fits = self._cheapest(window) if fits is None else fits
         else:
             fits = self._step_for_delivery(window, short)
-        self.held = fits != self._at
         return self._go(fits)
 
     def _step_for_delivery(self, window: Window, short: float) -> int:

@@ -60,5 +60,5 @@ def summary(result: dict[str, Any]) -> str:
         f"{result['dropped']} dropped"
     )
     if result["held"] is False:
-        text += f"; {result['target_fps']:g} fps cannot be held on this machine"
+        text += f"; {result['target_fps']:g} fps are more than this machine holds now"
     return text

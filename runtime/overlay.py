@@ -47,7 +47,7 @@ class Stats:
         engine: "onnxruntime cpu".
         stabilizer: "live", "off".
         dropped, arrived: frames.
-        held: False when the rate cannot be held.
+        held: False when the rate was not held during the last moments.
         recording: seconds recorded so far, or None.
         messages: lines for the user (camera lost, snapshot saved), newest last.
     """
@@ -91,7 +91,7 @@ def text_lines(stats: Stats) -> list[str]:
         f"dropped {stats.dropped} ({share:.1f} %)",
     ]
     if not stats.held:
-        lines.append("the rate cannot be held on this machine")
+        lines.append("the rate is not held")
     return lines
 
 
@@ -172,7 +172,7 @@ def _panel(image: Image, left: int, top: int, width: int, height: int) -> np.nda
 def _bar(panel: np.ndarray, name: str, ms: float, stats: Stats, y: int, line: int) -> None:
     budget = 1000.0 / (stats.target_fps or 30.0)
     start = line * 5
-    room = max(1, panel.shape[1] - start - line * 4)
+    room = max(1, panel.shape[1] - start - line * 5)
     length = round(room * min(BAR_BUDGETS, ms / budget) / BAR_BUDGETS)
     over = ms > budget
     worst = name == stats.bottleneck

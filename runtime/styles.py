@@ -6,7 +6,6 @@ few styles used last stay open, so that going back and forth is immediate.
 """
 
 import queue
-import statistics
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -159,7 +158,7 @@ class Styles:
                         start = perf_counter()
                         look.stylize(image)
                         runs.append(perf_counter() - start)
-                    times.append(statistics.median(runs))
+                    times.append(sorted(runs)[len(runs) // 2])
             except StyleError as error:
                 self.note = f"{entry.label}: {error}"
                 times.append(float("inf"))  # never predicted to fit, so never chosen

@@ -33,7 +33,7 @@ def test_the_text_says_everything():
     text = "\n".join(text_lines(STATS))
     for part in ("23.4 of 30 fps", "41 ms (p95 60)", "1 starry", "70 %", "640x360 of 1280x720"):
         assert part in text
-    for part in ("every 2nd frame", "onnxruntime cpu", "dropped 5 (5.0 %)", "cannot be held"):
+    for part in ("every 2nd frame", "onnxruntime cpu", "dropped 5 (5.0 %)", "is not held"):
         assert part in text
     assert STATS.bottleneck == "style"
     assert Stats().bottleneck == ""
