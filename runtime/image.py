@@ -47,7 +47,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--size", type=cli.parse_size, metavar="WxH", help="fit into this box first"
     )
     parser.add_argument(
-        "--quality", type=int, default=95, metavar="1..100", help="of JPEG and WebP (default: 95)"
+        "--quality",
+        type=_quality,
+        default=95,
+        metavar="1..100",
+        help="of JPEG, WebP and AVIF (default: 95)",
     )
     parser.add_argument(
         "--strip", action="store_true", help="leave out EXIF, place, texts; keep the color profile"
@@ -61,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--memory",
-        type=float,
+        type=_gigabytes,
         metavar="GB",
         help="what painting may take (default: 60 %% of the free memory)",
     )
@@ -75,6 +79,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
     add_look_flags(parser)
     return parser
+
+
+def _quality(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 1 to 100')
+    return int(text)
+
+
+def _gigabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of gigabytes above 0')
+    return value
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from . import arrays, store
+from . import arrays, folding_engine, store
 from .card import KEY, ModelCard, Port
 from .conditions import Conditions
 from .engines import Engine, open_model
@@ -115,8 +115,11 @@ class StyleSession:
         return image + np.float32(strength) * (styled - image)
 
     def reset(self) -> None:
-        """Forget what earlier pictures left in a recurrent model (after a cut or a seek)."""
+        """Forget what earlier pictures left in the model: the memory of recurrent ones, the fold
+        of those that are folded for each scene (after a cut or a seek)."""
         self._conditions.reset()
+        if isinstance(self._engine, folding_engine.FoldingEngine):
+            self._engine.reset()
 
     def close(self) -> None:
         """Free the model; may be called twice."""
@@ -236,12 +239,13 @@ def open_session(
         raise CardMismatch(f'"{path}" is empty (0 bytes); copy or export the model again')
     loaded = open_model(path, name, device, threads)
     try:
+        loaded = folding_engine.wrap(loaded, path, name, device, threads)
         card, notes = _card(loaded, path, overrides)
         session = StyleSession(loaded, card, path, name, store.sha256(path), threads)
     except BaseException:
         loaded.close()
         raise
-    session.notes = notes
+    session.notes = [*([loaded.note] if loaded.note else []), *notes]
     return session
 
 

@@ -164,7 +164,12 @@ class StillPainter:
                 feeds = session.feeds(
                     np.zeros((*side, 3), np.float32), self.look.effects.conditions
                 )
-                found = memory.bytes_per_pixel(session, model, feeds)
+                try:
+                    found = memory.bytes_per_pixel(session, model, feeds)
+                except StyleError:
+                    # Graphs that cannot be opened in parts (weights in a side file) still run.
+                    self.say(f"{session.model_path.name}: how much memory it needs is unknown")
+                    found = 1 / OVERHEAD
                 self._bytes_per_pixel = max(self._bytes_per_pixel, found * OVERHEAD)
             self.look.reset()
         return self._bytes_per_pixel

@@ -31,12 +31,14 @@ class Engine(Protocol):
         inputs, outputs: what the graph takes and gives, in its order.
         metadata: the key-value pairs stored in the file.
         device: "cpu" or "cuda:0": where it really runs, read back after loading.
+        note: what the user should know about that, "" if nothing.
     """
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     metadata: dict[str, str]
     device: str
+    note: str
 
     def run(
         self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None

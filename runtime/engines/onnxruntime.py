@@ -38,22 +38,39 @@ SILENT = 4
 class OnnxRuntimeEngine:
     """One `InferenceSession`; see `runtime.engines.Engine` for the contract."""
 
-    def __init__(self, session: Any, device: str) -> None:
+    def __init__(
+        self, session: Any, device: str, initializers: dict[str, Any] | None = None
+    ) -> None:
         self._session = session
+        # A session reads the values that replaced its constants where they lie.
+        self._initializers = initializers
         self.device = device
+        self.note = ""
         self.inputs = tuple(_info(value) for value in session.get_inputs())
         self.outputs = tuple(_info(value) for value in session.get_outputs())
         self.metadata = dict(session.get_modelmeta().custom_metadata_map)
 
     @staticmethod
     def open(
-        model: Path | bytes, device: str = "auto", threads: int | None = None
+        model: Path | bytes,
+        device: str = "auto",
+        threads: int | None = None,
+        initializers: dict[str, np.ndarray] | None = None,
     ) -> "OnnxRuntimeEngine":
-        """Load a model; see `runtime.engines.EnginePlugin.open`."""
+        """Load a model; see `runtime.engines.EnginePlugin.open`.
+
+        Args:
+            model, device, threads: as in the contract.
+            initializers: values that replace the file's constants of the same names.
+        """
         ort = _library()
         providers = _providers(ort, device)
         source = model if isinstance(model, bytes) else str(model)
-        session = _create(ort, source, providers, threads, _name(model))
+        values = {
+            key: ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value))
+            for key, value in (initializers or {}).items()
+        }
+        session = _create(ort, source, providers, threads, _name(model), values)
         active = session.get_providers()[0]
         wanted = providers[0][0] if isinstance(providers[0], tuple) else providers[0]
         if device.startswith("cuda") and active != CUDA:
@@ -64,7 +81,10 @@ class OnnxRuntimeEngine:
             )
         gpu = active == CUDA and wanted == CUDA
         number = device.partition(":")[2] or "0"
-        return OnnxRuntimeEngine(session, f"cuda:{number}" if gpu else "cpu")
+        engine = OnnxRuntimeEngine(session, f"cuda:{number}" if gpu else "cpu", values)
+        if wanted == CUDA and not gpu:
+            engine.note = "no usable GPU (driver, CUDA or cuDNN missing): running on the CPU"
+        return engine
 
     def run(
         self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
@@ -127,10 +147,17 @@ def _providers(ort: Any, device: str) -> list[Any]:
 
 
 def _create(
-    ort: Any, source: str | bytes, providers: list[Any], threads: int | None, name: str
+    ort: Any,
+    source: str | bytes,
+    providers: list[Any],
+    threads: int | None,
+    name: str,
+    initializers: dict[str, Any],
 ) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = SILENT
+    for key, value in initializers.items():
+        options.add_initializer(key, value)
     threads = threads or _allowed_threads()
     if threads:
         options.intra_op_num_threads = threads

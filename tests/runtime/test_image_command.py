@@ -210,6 +210,63 @@ def test_bad_flags(tmp_path, command, flags, word):
     assert code == 2 and word in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "flags", [["--quality", "0"], ["--memory", "-1"], ["--size", "big"], ["--strength", "2"]]
+)
+def test_bad_values(tmp_path, command, flags):
+    with pytest.raises(SystemExit) as caught:
+        command("--input", tmp_path, *flags)
+    assert caught.value.code == 2
+
+
+def test_interruption_leaves_no_half_file(tmp_path, command, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    source = save(tmp_path / "in.png")
+    monkeypatch.setattr(picture_files, "write_png", interrupted)
+    assert command("--input", source, "--output", tmp_path / "out.png")[0] == 130
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.png", "invert.onnx"]
+
+
+def test_a_clip_is_sent_to_the_other_command(tmp_path, command):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(100))
+    code, _, err = command("--input", clip, "--output", tmp_path / "o.png")
+    assert code == 2 and "python -m runtime.video" in err
+
+
+def test_style_picture(tmp_path, build_model, capsys):
+    """A two-input model gets its style from --style."""
+    from onnx import helper
+
+    from runtime.card import ModelCard, Port
+
+    make = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("ReduceMean", ["style"], ["m"], axes=[2, 3], keepdims=1),
+        helper.make_node("Mul", ["image", "zero"], ["z"]),
+        helper.make_node("Add", ["z", "m"], ["y"]),
+    ]
+    card = ModelCard("mean", "test", (Port("image"), Port("style", "style")), (Port("y"),))
+    free = ["N", 3, "H", "W"]
+    model = build_model(
+        tmp_path / "mean.onnx",
+        nodes,
+        [make("image", 1, free), make("style", 1, [1, 3, "h", "w"])],
+        [make("y", 1, free)],
+        {"zero": np.array(0.0, np.float32)},
+        card=card,
+    )
+    source = save(tmp_path / "in.png")
+    style = save(tmp_path / "style.png", np.full((8, 9, 3), (10, 20, 30), np.uint8))
+    words = ["--model", str(model), "--input", str(source), "--output", str(tmp_path / "o.png")]
+    assert image.main(words) == 2
+    assert "--style FILE" in capsys.readouterr().err
+    assert image.main([*words, "--style", str(style)]) == 0
+    assert (read_rgb(tmp_path / "o.png") == (10, 20, 30)).all()
+
+
 def test_explicit_cuda_without_a_gpu(tmp_path, command):
     import onnxruntime
 

@@ -302,5 +302,5 @@ def test_a_silent_fallback_is_no_success(identity_model, monkeypatch, capfd):
     with pytest.raises(EngineUnavailable, match="fell back"):
         open_session(identity_model, device="cuda")
     with open_session(identity_model, device="auto") as session:
-        assert session.device == "cpu"
+        assert session.device == "cpu" and "running on the CPU" in session.notes[0]
     assert capfd.readouterr().out == ""
