@@ -57,7 +57,7 @@ CODECS = {
         "libx264",
         ("h264_nvenc", "h264_videotoolbox", "h264_qsv"),
         "yuv420p",
-        (0, 51, 17),
+        (0, 51, 10),
         True,
         (".mp4", ".m4v", ".mov", ".mkv"),
     ),
@@ -65,7 +65,7 @@ CODECS = {
         "libx265",
         ("hevc_nvenc", "hevc_videotoolbox", "hevc_qsv"),
         "yuv420p",
-        (0, 51, 18),
+        (0, 51, 12),
         True,
         (".mp4", ".m4v", ".mov", ".mkv"),
     ),
@@ -73,12 +73,12 @@ CODECS = {
         "libsvtav1",
         ("av1_nvenc", "av1_qsv"),
         "yuv420p",
-        (1, 63, 22),
+        (1, 63, 5),
         True,
         (".mp4", ".m4v", ".mkv", ".webm"),
     ),
     "vp9": Codec(
-        "libvpx-vp9", ("vp9_qsv",), "yuv420p", (0, 63, 22), False, (".webm", ".mkv", ".mp4")
+        "libvpx-vp9", ("vp9_qsv",), "yuv420p", (0, 63, 10), False, (".webm", ".mkv", ".mp4")
     ),
     "prores": Codec("prores_ks", (), "yuv422p10le", None, True, (".mov", ".mkv")),
     "ffv1": Codec("ffv1", (), "bgr0", None, False, (".mkv",)),

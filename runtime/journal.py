@@ -230,11 +230,15 @@ class Journal:
         if len(times) > 1:
             step = max(1, times[1] - times[0])
         earlier = [times[0] - step * (delay - k) for k in range(delay)]
-        final = self.read_segment(self.segments[-1])
-        if self.frames > delay and len(final) > delay:
-            last = sorted(packet.time for packet in final)[-1 - delay]
+        tail: list[int] = []
+        for segment in reversed(self.segments):
+            tail += [packet.time for packet in self.read_segment(segment)]
+            if len(tail) > delay:
+                break
+        if len(tail) > delay:
+            final = self.read_segment(self.segments[-1])[-1]
             length = self.segments[-1].end - self.segments[0].start
-            exact = last + final[-1].duration - length
+            exact = sorted(tail)[-1 - delay] + final.duration - length
             if exact < (earlier[1] if delay > 1 else times[0]):
                 earlier[0] = exact
         return earlier

@@ -98,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--quality",
         type=int,
         metavar="N",
-        help="constant quality on the codec's own scale, lower is better (h264: 0..51, default 17)",
+        help="constant quality on the codec's own scale, lower is better (h264: 0..51, default 10)",
     )
     writing.add_argument(
         "--preset",

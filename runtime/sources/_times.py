@@ -19,7 +19,7 @@ class Clock:
 
     Args:
         time_base: seconds per tick.
-        rate: nominal frames per second, for frames without any time.
+        rate: nominal frames per second; its `step` in ticks serves frames without any time.
         lookahead: frames to wait for before a time is given out, 0 where times come in order.
     """
 
@@ -27,7 +27,7 @@ class Clock:
         self.time_base = time_base
         self.repaired = 0
         self._lookahead = lookahead
-        self._step = max(1, round(1 / (rate or 25) / time_base))
+        self.step = max(1, round(1 / (rate or 25) / time_base))
         self._last: int | None = None
 
     def assign(self, frames: Iterable[Any]) -> Iterator[tuple[Any, int]]:
@@ -38,7 +38,7 @@ class Clock:
         for frame in frames:
             own = frame.pts if frame.pts is not None else frame.dts
             if own is None:
-                own = 0 if highest is None else highest + self._step
+                own = 0 if highest is None else highest + self.step
             highest = own if highest is None else max(highest, own)
             waiting.append(frame)
             heapq.heappush(ticks, own)

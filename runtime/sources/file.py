@@ -165,14 +165,29 @@ class FileSource:
         """Frames from the beginning, or from behind `after`."""
         index, frames = self._continue() if self._after else (0, self._all())
         end = None
-        for frame, ticks in frames:
-            duration = Fraction(frame.duration) * self.clip.time_base if frame.duration else None
+        for (frame, ticks), following in _with_next(frames):
+            shown = self._shown(frame, ticks) if following is None else following[1] - ticks
+            duration = self._time(shown) if shown else None
             time = self._time(ticks)
             end = time + (duration or 0)
             yield Frame(self._picture(frame), time, index, duration)
             index += 1
         if not self._closed:
             self._check_complete(index, end)
+
+    def _shown(self, frame: Any, ticks: int) -> int:
+        """How long the last frame is shown, in ticks; 0 if nothing says so.
+
+        The decoder's word is wrong in mp4 files with B-frames and a variable rate (it is the step
+        of decoding times), so the end of the stream counts as long as it is near.
+        """
+        own = int(frame.duration or 0)
+        stream = self._stream
+        if stream.duration and stream.start_time is not None:
+            left = stream.start_time + stream.duration - ticks
+            if 0 < left <= 2 * max(own, self._clock.step):
+                return left
+        return own
 
     def _all(self) -> Iterator[tuple[Any, int]]:
         if self._first is not None:
@@ -265,6 +280,15 @@ class FileSource:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _with_next(items: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each item with the one behind it; None behind the last."""
+    before = next(items, None)
+    while before is not None:
+        after = next(items, None)
+        yield before, after
+        before = after
 
 
 def _fraction(value: Any) -> Fraction:
