@@ -30,7 +30,8 @@ class Denoiser:
 
     def start(self, image: Image, small: Image) -> Image:
         """Take the first frame of a shot as it is."""
-        self._last, self._last_small = image, small
+        # A copy: a live source may write its next frame into the same buffer.
+        self._last, self._last_small = image.copy(), small
         return image
 
     def step(self, image: Image, small: Image, flow: np.ndarray, scale: np.ndarray) -> Image:

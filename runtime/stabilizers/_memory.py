@@ -169,7 +169,9 @@ class Memory:
         self._newest = (self._newest + 1) % self._slots
         _put(self._painted, painted, self._newest, self._rows)
         _put(self._seen, small, self._newest, self._small_rows)
-        self._last = painted
+        # The copy in the slot, not `painted`: a session may paint its next frame into that buffer.
+        top = self._newest * self._rows + PAD
+        self._last = self._painted[top : top + self.size[0]]
         if rebase is None or self._reference is None:
             self._state[..., :3] = (0, 0, self._newest)
             self._reference = small

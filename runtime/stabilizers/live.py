@@ -53,6 +53,14 @@ class Live:
         """Follow the motion to `image` and return it with less sensor noise."""
         if self.strength == 0:
             return image
+        flow = self._follow(image)
+        self._pending = image
+        if flow is None:
+            return self._denoiser.start(image, self._small)
+        return self._denoiser.step(image, self._small, flow, self._memory_for(image).scale)
+
+    def _follow(self, image: Image) -> np.ndarray | None:
+        """Move the memory to `image`; return the flow, or None where it starts from nothing."""
         memory = self._memory_for(image)
         small = _flow.shrink_image(image, memory.small)
         tiny = cv2.resize(small, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
@@ -61,18 +69,17 @@ class Live:
             or self._tiny is None
             or _flow.hsv_difference(self._tiny, tiny) > _flow.CUT_HSV
         )
-        self._tiny, self._small, self._pending = tiny, small, image
+        self._tiny, self._small, self._fresh = tiny, small, None
         if not self.cut:
             flow, error = memory.follow(small)
             lost = cv2.LUT(error, self._gate)
             self.cut = cv2.mean(lost)[0] > 255 * (1 - MIN_KEPT)
         if self.cut:
-            self._fresh = None
             self._anchor.reset()
-            return self._denoiser.start(image, small)
+            return None
         self._fresh = cv2.max(lost, cv2.LUT(memory.age, self._aging))
         self._anchor.follow(flow)
-        return self._denoiser.step(image, small, flow, memory.scale)
+        return flow
 
     def step(self, image: Image, styled: Image) -> Image:
         """Return the stabilized output for this frame."""
@@ -81,7 +88,9 @@ class Live:
         if self.strength == 0:
             return styled
         if self._pending is not image:
-            self.prepare(image)
+            # Given without prepare(): the network saw the raw frame, there is nothing to denoise.
+            self._denoiser = Denoiser()
+            self._follow(image)
         memory, fresh, self._pending = self._memory_for(image), self._fresh, None
         if fresh is None:
             memory.store(styled, self._small, None)
@@ -99,9 +108,8 @@ class Live:
         """Carry the last output along to `image`, without the network."""
         if self.strength == 0 or self._memory is None or self._memory.empty:
             return None
-        self.prepare(image)
-        self._pending = None
-        if self._fresh is None:
+        self._denoiser, self._pending = Denoiser(), None
+        if self._follow(image) is None or self._fresh is None:
             self.reset()
             return None
         memory = self._memory
