@@ -4,7 +4,7 @@ Measure how steady painted video is, on clips whose motion is known exactly, and
 were bought with blur, lag or a lost style. Add real pairs with --flow FOLDER (.flo, .npz), real
 clips with --video FILE, the style gate with --style PICTURE --weights FOLDER, the stylizers that
 must fail with --nulls, ten minutes without a pause with --drift 10, pictures to look at with
---strips FOLDER. Any ONNX file is a model. Needs scikit-image for its photographs (or --photos of your own).
+--strips FOLDER. Any ONNX file is a model. Needs scikit-image for its photographs, or --photos.
 """
 
 import argparse

@@ -49,8 +49,16 @@ class Subject:
         self.name = Path(model).stem
         self.sha256 = session.sha256
         self.stylize: Callable[[Image], Image] = session.stylize
+        self._own: dict[int, float] = {}
         painting = None if style is None else _painting(style)
         self.style_loss, self.style_note = try_style_loss(weights, painting)
+
+    def own_style_loss(self, base: stability.Baseline) -> float:
+        """Style loss of the network's own frames, computed once per scene."""
+        if id(base) not in self._own:
+            assert self.style_loss is not None
+            self._own[id(base)] = self.style_loss(base.painted)
+        return self._own[id(base)]
 
     def describe(self) -> str:
         """One line for people."""
@@ -113,7 +121,7 @@ def measure_model(
     with_nulls: bool,
     progress: Callable[[], None],
 ) -> None:
-    """All stabilizers (and nulls) on all scenes: a row each, and a summary row per kind of truth."""
+    """All stabilizers (and nulls) on all scenes: a row each, a summary row per kind of truth."""
     bases = [stability.baseline(scene, subject.stylize) for scene in scenes]
     for name in names:
         measured = []
@@ -140,7 +148,7 @@ def _figures(
     figures: dict[str, Any] = stability.measure(scene, outputs, base, costs)
     figures["style_ratio"] = None
     if subject.style_loss is not None:
-        own = subject.style_loss(base.painted)
+        own = subject.own_style_loss(base)
         figures["style_ratio"] = subject.style_loss(outputs) / own if own > 0 else None
     return figures
 

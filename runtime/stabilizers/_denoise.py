@@ -1,8 +1,8 @@
 """Temporal denoising of the input: style networks amplify sensor noise into flickering strokes.
 
 The past is moved along the camera's motion by whole pixels (no interpolation, so nothing is
-blurred) and averaged in where it still predicts the frame: everywhere on a still camera, in the calm
-areas of a moving one, where noise is what the network sees.
+blurred) and averaged in where it still predicts the frame: everywhere on a still camera, in the
+calm areas of a moving one, where noise is what the network sees.
 """
 
 from itertools import pairwise

@@ -2,9 +2,9 @@
 
 Frames are ranked (the middle one first, then the middles of the halves, and so on). Every pixel is
 painted by the best-ranked frame in which its point of the scene can be seen: found by one pass
-forward and one backward, in which a pixel hands on its pointer along the motion and drops it for its
-own frame when that ranks better or the point was not visible before. All pixels on one trajectory
-see the same frames, so they choose the same one: nothing pops while a point stays visible.
+forward and one backward, in which a pixel hands on its pointer along the motion and drops it for
+its own frame when that ranks better or the point was not visible before. All pixels on one
+trajectory see the same frames, so they choose the same one: nothing pops while a point is visible.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Track:
 
 
 def middle_first(count: int) -> np.ndarray:
-    """Rank of each of `count` frames: the middle 0, middles of the halves 1, 2, ...: (count,) int."""
+    """Rank of each of `count` frames, (count,) int: the middle 0, middles of the halves 1, 2..."""
     ranks, queue, place = np.zeros(count, np.int16), [(0, count)], 0
     while queue:
         start, stop = queue.pop(0)

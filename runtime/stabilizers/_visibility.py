@@ -18,7 +18,7 @@ def inside(points: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def smeared(x: np.ndarray, y: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Where neighboring pointers (displacements x, y into the same `owner`) converge: (h, w) bool."""
+    """Where neighboring pointers (displacements x, y into one `owner`) converge: (h, w) bool."""
     result = np.zeros(x.shape, bool)
     # Between neighbors two apart: source pixels per pixel, less one, twice.
     limit = 2 * (MIN_STRETCH - 1)

@@ -1,10 +1,10 @@
 """Stabilizer for files: two passes over each shot, so that the future decides as well as the past.
 
 Every point of the scene is painted by one frame for as long as it is visible (see `_tracks`):
-nothing is averaged, nothing is resampled twice inside a chunk, no stroke is exchanged while it could
-stay. Shots longer than a chunk continue: the last picture shown is carried into the next chunk and is
-handed over to its paint tile by tile. Slow changes of light follow the network (see `_anchor`), at
-every frame from both sides in time.
+nothing is averaged, nothing is resampled twice inside a chunk, no stroke is exchanged while it
+could stay. Shots longer than a chunk continue: the last picture shown is carried into the next
+chunk and is handed over to its paint tile by tile. Slow changes of light follow the network (see
+`_anchor`), at every frame from both sides in time.
 
 Frame by frame (`prepare`, `step`, `skip`) this is the live stabilizer; `process` is the real thing.
 See `runtime.stabilizers` for the contract of both.
