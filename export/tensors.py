@@ -16,6 +16,7 @@ class TorchEngine:
     """A generator as a `runtime.engines.Engine`."""
 
     device = "cpu"
+    note = ""
 
     def __init__(self, source: ExportSource) -> None:
         self._module: Clamped | None = Clamped(source.generator).eval()

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from runtime.errors import UsageError
-
-from .. import float_graph
+from .. import float_graph, whole_frame
 from ..source import ExportSource
 from . import Options, Written
 
@@ -13,14 +11,13 @@ class OnnxTarget:
     """See `export.targets.Target`."""
 
     suffix = ".onnx"
-    precisions = ("fp32",)
+    precisions = ("fp32", "int8")
 
     @staticmethod
     def write(source: ExportSource, path: Path, options: Options) -> Written:
         """Write one file in the precision asked for."""
-        if options.precision not in OnnxTarget.precisions:
-            allowed = ", ".join(OnnxTarget.precisions)
-            raise UsageError(f"--precision {options.precision}: the onnx target writes {allowed}")
+        if options.precision == "int8":
+            return whole_frame.write(source, path, options)
         return float_graph.write(source, path, options)
 
 

@@ -16,7 +16,7 @@ def make_checkpoint(path: Path, name: str = "lean", **config) -> Path:
     with torch.no_grad():
         for key, tensor in network.named_parameters():
             if "norm" in key:  # as after training: scales of both signs, shifts
-                tensor.add_(0.3 * torch.randn(tensor.shape, generator=generator))
+                tensor.add_(0.6 * torch.randn(tensor.shape, generator=generator))
             if "head" in key:  # undo the small start, so that the output has structure
                 tensor.mul_(6)
     tensors = {f"generator.{k}": t for k, t in network.state_dict().items()}

@@ -1,0 +1,168 @@
+"""Whole-frame graphs of lean networks: uint8 NHWC RGB in, uint8 NHWC RGB out.
+
+    bytes -> margin -> space-to-depth -> quantized convolutions -> crop -> depth-to-space -> bytes
+
+No float tensor has the size of the frame. The byte shuffles are written as block copies plus a
+transposition that ONNX Runtime's layout pass cancels against its NHWC convolutions: 18.9 -> 13.3 ms
+for S(32,2,4) at 1280x720 (performance.md, section 3c). The camera's bytes are the quantized input
+(scale 1/255, zero point 128) and the head's output scale is 1/255, so both ends cost nothing.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from runtime.folding import FoldedLayer, Folding
+
+from . import onnx_tools
+from .calibrate import Calibration
+from .graph_builder import GraphBuilder
+from .lean_layers import EPSILON, MIDDLE, Layer, LeanLayers
+
+# Camera bytes as the quantized input: (byte - MIDDLE) / 255.
+BYTE_SCALE = np.float32(1 / 255)
+# Signed weights, symmetric, 7 bits: two products of a byte and such a weight fit in 16 bits, so x86
+# cores without VNNI, which add pairs in 16 bits, cannot saturate (255 * 63 * 2 < 32768). The eighth
+# bit gains nothing: on our network weights alone cost 62 dB, activations 34.
+WEIGHT_LEVELS = 63
+# Smallest range of a quantized activation: a tensor that is zero on all photos still needs a scale.
+LEAST_RANGE = 1e-4
+
+
+def quantize_weights(
+    weight: np.ndarray, levels: int = WEIGHT_LEVELS
+) -> tuple[np.ndarray, np.ndarray]:
+    """(out, in, kh, kw) float to int8 and (out,) float32 scales, symmetric per output channel."""
+    largest = np.abs(weight).max(axis=(1, 2, 3))
+    scale = (np.maximum(largest, 1e-12) / levels).astype(np.float32)
+    rounded = np.rint(weight / scale[:, None, None, None])
+    return np.clip(rounded, -levels, levels).astype(np.int8), scale
+
+
+def quantize_range(low: float, high: float) -> tuple[np.float32, np.uint8]:
+    """Scale and zero point of an unsigned byte that covers low..high, zero exactly included."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32(max(high - low, LEAST_RANGE) / 255)
+    return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
+
+
+def tensor_range(calibration: Calibration, name: str) -> tuple[np.float32, np.uint8]:
+    """Scale and zero point of a whole tensor: wide enough for each of its channels."""
+    low, high = calibration.ranges[name]
+    return quantize_range(float(low.min()), float(high.max()))
+
+
+def folding_of(parts: LeanLayers, calibration: Calibration) -> Folding | None:
+    """The runtime's figures of a network with normalization, None of one without."""
+    layers, source = [], BYTE_SCALE
+    for layer in parts.layers:
+        if layer.gamma is not None and layer.beta is not None:
+            _, scale = quantize_weights(layer.weight)
+            layers.append(
+                FoldedLayer(layer.name, float(source), scale, layer.gamma, layer.beta, EPSILON)
+            )
+        source, _ = output_scale(layer, calibration)
+    if not layers:
+        return None
+    return Folding(tuple(layers), statistics_graph(parts).SerializeToString())
+
+
+def output_scale(layer: Layer, calibration: Calibration) -> tuple[np.float32, np.uint8]:
+    """Scale and zero point of what the next convolution reads."""
+    if layer.name == "head":
+        return BYTE_SCALE, np.uint8(0)
+    name = layer.name + (".sum" if layer.residual else "")
+    return tensor_range(calibration, name)
+
+
+def integer_graph(parts: LeanLayers, calibration: Calibration, folding: Folding | None) -> Any:
+    """The quantized graph as an `onnx.ModelProto`; folded with the photos' mean statistics."""
+    fixed: dict[str, np.ndarray] = {}
+    if folding is not None:
+        pairs = [calibration.statistics[layer.name] for layer in folding.layers]
+        statistics = np.stack([np.concatenate(column) for column in zip(*pairs, strict=True)])
+        fixed = folding.initializers(statistics)
+    build = GraphBuilder("image", parts.scale)
+    value = build.space_to_depth(build.margin("image", parts.margin))
+    scale, zero = BYTE_SCALE, np.uint8(MIDDLE)
+    value = build.dequantize(value, "input", scale, zero)
+    skip = value
+    for layer in parts.layers:
+        vectors = {
+            key: fixed.get(f"{layer.name}.{key}") for key in ("weight_scale", "bias_scale", "bias")
+        }
+        value = _convolution(build, layer, value, scale, vectors)
+        if layer.residual:
+            inner = tensor_range(calibration, layer.name)
+            value = build.requantize(value, layer.name + ".output", *inner)
+            value = build.node("Add", [skip, value], layer.name + ".sum")
+        scale, zero = output_scale(layer, calibration)
+        if layer.name == "head":
+            value = build.quantize(value, "head.output", scale, zero)
+        else:
+            suffix = ".total" if layer.residual else ".output"
+            value = build.requantize(value, layer.name + suffix, scale, zero)
+        if layer.residual or layer.name == "stem":
+            skip = value
+    return build.finish(build.depth_to_space(value, parts.margin))
+
+
+def statistics_graph(parts: LeanLayers) -> Any:
+    """The measuring graph: mean and variance of every normalized convolution on a picture.
+
+    Float, with the weights rounded as the int8 graph has them, so that what is measured is what
+    runs. The layers after the last normalization are left out.
+    """
+    build = GraphBuilder("image", parts.scale)
+    value = build.space_to_depth(build.margin("image", parts.margin))
+    value = build.node("Cast", [value], "bytes", to=1)
+    value = build.node("Sub", [value, build.constant("middle", np.float32(MIDDLE))], "centered")
+    value = build.node("Mul", [value, build.constant("level", BYTE_SCALE)], "input")
+    measured: list[tuple[str, str]] = []
+    skip = value
+    last = max(i for i, layer in enumerate(parts.layers) if layer.gamma is not None)
+    for layer in parts.layers[: last + 1]:
+        weight, scale = quantize_weights(layer.weight)
+        kernel = build.dequantized_weight(layer.name, weight, scale)
+        value = build.node(
+            "Conv", [value, kernel], layer.name + ".bare", kernel_shape=[3, 3], pads=[1] * 4
+        )
+        if layer.gamma is None or layer.beta is None:
+            bias = build.constant(layer.name + ".bias", layer.bias[None, :, None, None])
+            value = build.node("Add", [value, bias], layer.name)
+        else:
+            measured.append(build.moments(value, layer.name))
+            gamma = build.constant(layer.name + ".gamma", layer.gamma)
+            beta = build.constant(layer.name + ".beta", layer.beta)
+            value = build.node(
+                "InstanceNormalization", [value, gamma, beta], layer.name, epsilon=EPSILON
+            )
+        if layer.relu:
+            value = build.node("Relu", [value], layer.name + ".relu")
+        if layer.residual:
+            value = build.node("Add", [skip, value], layer.name + ".sum")
+        if layer.residual or layer.name == "stem":
+            skip = value
+    means, variances = zip(*measured, strict=True)
+    return build.finish_statistics(list(means), list(variances))
+
+
+def _convolution(
+    build: GraphBuilder,
+    layer: Layer,
+    value: str,
+    input_scale: np.float32,
+    fixed: dict[str, np.ndarray | None],
+) -> str:
+    """A quantized convolution; `fixed` holds the folded vectors of normalized layers."""
+    weight, scale = quantize_weights(layer.weight)
+    weight_scale, bias_scale, bias = fixed["weight_scale"], fixed["bias_scale"], fixed["bias"]
+    if weight_scale is None or bias_scale is None or bias is None:
+        weight_scale, bias_scale = scale, input_scale * scale
+        bias = np.rint(layer.bias / bias_scale.astype(np.float64)).astype(np.int32)
+    return build.convolution(value, layer.name, weight, weight_scale, bias, bias_scale)
+
+
+def check(model: Any) -> None:
+    """Let onnx check a graph that is not written through `onnx_tools.save`."""
+    onnx_tools.library().checker.check_model(model, full_check=True)

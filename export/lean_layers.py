@@ -1,0 +1,155 @@
+"""A lean network as a list of convolutions: the form that is folded, calibrated and quantized.
+
+Three things are rewritten without changing the pictures. Every normalization's scale is made
+positive by turning the sign of its convolution's weights: folding multiplies a quantized weight
+scale by it, which must not be negative. The channels at both ends are in the order (row, column,
+color) of a cell, in which camera bytes are copied in runs. And both ends count in bytes: the stem
+reads (byte - 128) / 255, the head writes byte / 255.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from runtime.errors import UsageError
+from training.networks import lean
+from training.networks.layers import InstanceNorm
+
+# Of torch's and our instance normalization.
+EPSILON = 1e-5
+# The byte that is zero to the stem: the network subtracts 1/2 = 127.5 / 255, which is no byte.
+MIDDLE = 128
+HALF_LEVEL = MIDDLE / 255 - 0.5
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One 3x3 convolution with what follows it.
+
+    Attributes:
+        name: "stem", "block0.conv1", ..., "head".
+        weight: (out, in, 3, 3) float32.
+        bias: (out,) float32; without meaning where a normalization follows.
+        gamma, beta: (out,) scale (not negative) and shift of the normalization, None without one.
+        relu: whether a ReLU follows.
+        residual: whether the block's input is added afterwards.
+    """
+
+    name: str
+    weight: np.ndarray
+    bias: np.ndarray
+    gamma: np.ndarray | None
+    beta: np.ndarray | None
+    relu: bool
+    residual: bool
+
+
+@dataclass(frozen=True)
+class LeanLayers:
+    """A lean network taken apart.
+
+    Attributes:
+        layers: in order; stem, two per block, head.
+        scale: of space-to-depth.
+        margin: px replicated around the picture and cropped at the end.
+    """
+
+    layers: tuple[Layer, ...]
+    scale: int
+    margin: int
+
+
+def take_apart(generator: nn.Module) -> LeanLayers:
+    """The layers of a lean generator.
+
+    Raises:
+        UsageError: another network, or padding inside that is not zeros.
+    """
+    if not isinstance(generator, lean.Generator):
+        name = getattr(generator, "name", type(generator).__name__)
+        raise UsageError(f'whole-frame int8 graphs are made of "lean" networks, this is "{name}"')
+    if generator.stem.padding_mode != "zeros":
+        raise UsageError(
+            f'whole-frame int8 graphs need zero padding inside, this network has "'
+            f'{generator.stem.padding_mode}"'
+        )
+    r = generator.scale
+    stem = _layer("stem", generator.stem, generator.stem_norm, relu=True)
+    layers = [_by_cells(stem, r)]
+    for number, block in enumerate(generator.trunk):
+        layers.append(_layer(f"block{number}.conv1", block.conv1, block.norm1, relu=True))
+        layers.append(_layer(f"block{number}.conv2", block.conv2, block.norm2, residual=True))
+    layers.append(_by_cells(_layer("head", generator.head, nn.Identity()), r))
+    return LeanLayers(tuple(layers), r, generator.margin)
+
+
+@torch.no_grad()
+def activations(parts: LeanLayers, image: Tensor) -> dict[str, Tensor]:
+    """What each layer gives for one picture (1, 3, H, W) in [0, 1], statistics of this picture.
+
+    Keys are layer names (after normalization and ReLU), "<name>.sum" after an addition, and for
+    normalized layers "<name>.mean" and "<name>.variance" of the bare convolution, (C,).
+    """
+    m = parts.margin
+    x = nn.functional.pad(image, (m, m, m, m), mode="replicate") if m else image
+    x = cells(x - MIDDLE / 255, parts.scale)
+    found: dict[str, Tensor] = {}
+    skip = x
+    for layer in parts.layers:
+        y = nn.functional.conv2d(x, torch.from_numpy(layer.weight), padding=1)
+        if layer.gamma is None or layer.beta is None:
+            y = y + _column(layer.bias)
+        else:
+            mean, variance = y.mean((0, 2, 3)), y.var((0, 2, 3), correction=0)
+            found[layer.name + ".mean"], found[layer.name + ".variance"] = mean, variance
+            gain = torch.from_numpy(layer.gamma) / torch.sqrt(variance + EPSILON)
+            shift = torch.from_numpy(layer.beta) - gain * mean
+            y = y * gain[:, None, None] + shift[:, None, None]
+        if layer.relu:
+            y = y.relu()
+        found[layer.name] = y
+        if layer.residual:
+            y = found[layer.name + ".sum"] = skip + y
+        if layer.residual or layer.name == "stem":
+            skip = y
+        x = y
+    return found
+
+
+def cells(x: Tensor, r: int) -> Tensor:
+    """(1, 3, H, W) -> (1, 3 r r, H / r, W / r), channels by (row, column, color)."""
+    n, c, height, width = x.shape
+    split = x.reshape(n, c, height // r, r, width // r, r).permute(0, 3, 5, 1, 2, 4)
+    return split.reshape(n, c * r * r, height // r, width // r)
+
+
+def _by_cells(layer: Layer, r: int) -> Layer:
+    """The stem or head with its picture channels by (row, column, color), counting in bytes."""
+    order = np.arange(3 * r * r).reshape(3, r, r).transpose(1, 2, 0).ravel()
+    if layer.name == "stem":
+        bias = layer.bias + np.float32(HALF_LEVEL) * layer.weight.sum(axis=(1, 2, 3))
+        return replace(layer, weight=np.ascontiguousarray(layer.weight[:, order]), bias=bias)
+    return replace(layer, weight=layer.weight[order].copy(), bias=layer.bias[order] + 0.5)
+
+
+def _column(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values)[:, None, None]
+
+
+def _layer(
+    name: str, conv: nn.Conv2d, norm: nn.Module, *, relu: bool = False, residual: bool = False
+) -> Layer:
+    weight = conv.weight.detach().float().numpy().copy()
+    bias = (
+        np.zeros(len(weight), np.float32)
+        if conv.bias is None
+        else conv.bias.detach().float().numpy().copy()
+    )
+    gamma = beta = None
+    if isinstance(norm, InstanceNorm):
+        gamma, beta = (p.detach().float().numpy().copy() for p in (norm.weight, norm.bias))
+        sign = np.where(gamma < 0, -1.0, 1.0).astype(np.float32)
+        weight, bias, gamma = weight * sign[:, None, None, None], bias * sign, gamma * sign
+    return Layer(name, weight, bias, gamma, beta, relu, residual)

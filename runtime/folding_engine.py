@@ -1,0 +1,248 @@
+"""Runs a foldable model: measures a scene, folds its statistics, and follows the scene's drift.
+
+A first picture (and the first after `reset`, or after a change of size) is measured exactly, so
+stills equal instance normalization up to rounding. In a moving scene the statistics drift: then a
+smaller copy of the picture is measured in a second thread, and the fold follows in small steps, so
+that no frame shows one. What a smaller copy measures differs from the whole picture; that
+difference is taken once per scene and added back.
+
+Everything depends on the sequence of pictures only, not on the machine's speed: a measurement that
+was begun is used a fixed number of frames later, and waited for if it is late.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .engines import Engine, TensorInfo
+from .errors import CardMismatch
+from .folding import Folding
+
+# Side of the smaller copy that is measured while a scene moves, as a share: a sixth of the work.
+COPY = 0.4
+# Below this side a smaller copy is not worth having.
+LEAST_SIDE = 256
+# Frames between beginning a measurement and using it: time for a second core to finish it.
+DELAY = 4
+# Share of the way to new statistics that the fold moves per frame: half of it in 4 frames, 95 % in
+# 16, half a second at 30 per second.
+STEP = 0.17
+# A fold nearer than this to its goal (mean in deviations, deviation as a logarithm) has arrived.
+ARRIVED = 0.004
+# Change of a picture's own statistics (`signature`) that begins a measurement, and that is a new
+# scene. Between: people walking, camera moves; beyond: cuts.
+DRIFT = 0.03
+CUT = 0.5
+# Half of one level of 255: keeps ratios of nearly flat pictures finite.
+FLOOR = 0.002
+# Sides of the smaller copy are multiples of this, as all our networks' demand.
+GRID = 16
+# Every this many pixels are looked at for the signature: 0.2 ms at 1280x720.
+STRIDE = 8
+
+# Variances below this are those of a flat picture; their logarithm would only be noise.
+TINY = 1e-6
+
+Fold = Callable[[dict[str, np.ndarray]], Engine]
+
+
+class FoldingEngine:
+    """An `Engine` around a foldable model.
+
+    Args:
+        base: the file opened as it is.
+        folding: its figures.
+        fold: opens the file again with other initializers.
+        measuring: the measuring graph, opened.
+    """
+
+    def __init__(self, base: Engine, folding: Folding, fold: Fold, measuring: Engine) -> None:
+        self.inputs: tuple[TensorInfo, ...] = base.inputs
+        self.outputs: tuple[TensorInfo, ...] = base.outputs
+        self.metadata, self.device, self.note = base.metadata, base.device, base.note
+        self._engine: Engine | None = base
+        self._folding, self._fold, self._measuring = folding, fold, measuring
+        self._worker: ThreadPoolExecutor | None = None
+        self.folds = 0
+        self.measurements = 0
+        self.reset()
+
+    def run(
+        self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """As the base engine, folded for the scene of the picture given."""
+        if self._engine is None:
+            raise ValueError("this engine was closed")
+        self._follow(feeds[self.inputs[0].name])
+        return self._engine.run(feeds, outputs)
+
+    def reset(self) -> None:
+        """The next picture begins a new scene."""
+        self._current: np.ndarray | None = None
+        self._goal: np.ndarray | None = None
+        self._correction: np.ndarray | None = None
+        self._signature = np.zeros(0)
+        self._shape: tuple[int, ...] = ()
+        self._pending: Future | None = None
+        self._due = 0
+        self._frame = 0
+
+    def close(self) -> None:
+        """Free everything; may be called twice."""
+        if self._worker is not None:
+            self._worker.shutdown(wait=True, cancel_futures=True)
+            self._worker = None
+        if self._engine is not None:
+            self._engine.close()
+            self._measuring.close()
+        self._engine = None
+
+    def _follow(self, picture: np.ndarray) -> None:
+        now = signature(picture)
+        if (
+            self._current is None
+            or picture.shape != self._shape
+            or _change(self._signature, now) > CUT
+        ):
+            self._begin(picture, now)
+            return
+        self._frame += 1
+        if self._pending is not None and self._frame >= self._due:
+            self._accept()
+        elif self._pending is None and _change(self._signature, now) > DRIFT:
+            self._signature, self._due = now, self._frame + DELAY
+            self._pending = self._thread().submit(self._remeasure, self._evidence(picture))
+        self._approach()
+
+    def _begin(self, picture: np.ndarray, now: np.ndarray) -> None:
+        """A new scene: measured and folded before its first picture is painted."""
+        self.reset()
+        self._shape, self._signature = picture.shape, now
+        exact = self._measure(picture)
+        self._install(exact)
+        self._goal = exact
+
+    def _measure(self, picture: np.ndarray) -> np.ndarray:
+        """(2, channels): mean and logarithm of the variance. In the logarithm, steps and
+        differences are ratios, and nothing can become negative."""
+        found = self._measuring.run({self.inputs[0].name: picture})
+        self.measurements += 1
+        variance = np.maximum(found["variance"][0], TINY)
+        return np.stack([found["mean"][0], np.log(variance)])
+
+    def _evidence(self, picture: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """What the worker measures: the whole picture, too, as long as there is no correction.
+
+        The whole one is a copy: the caller may write its next frame into the same memory.
+        """
+        small = smaller(picture)
+        if small is picture:
+            return None, picture.copy()
+        return (picture.copy() if self._correction is None else None), small
+
+    def _remeasure(
+        self, evidence: tuple[np.ndarray | None, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The statistics to aim at, and the correction if it was measured anew."""
+        whole, small = evidence
+        estimate = self._measure(small)
+        if whole is not None:
+            exact = self._measure(whole)
+            return exact, exact - estimate
+        if self._correction is not None:
+            return estimate + self._correction, None
+        return estimate, None
+
+    def _accept(self) -> None:
+        if self._pending is None:
+            return
+        self._goal, correction = self._pending.result()
+        self._pending = None
+        if correction is not None:
+            self._correction = correction
+
+    def _approach(self) -> None:
+        if self._goal is None or self._current is None or self._goal is self._current:
+            return
+        rest = self._goal - self._current
+        deviation = np.exp(0.5 * self._current[1])
+        if max(np.abs(rest[0] / deviation).max(), 0.5 * np.abs(rest[1]).max()) < ARRIVED:
+            self._goal = self._current
+            return
+        self._install(self._current + STEP * rest)
+
+    def _install(self, statistics: np.ndarray) -> None:
+        values = self._folding.initializers(np.stack([statistics[0], np.exp(statistics[1])]))
+        new = self._fold(values)
+        if self._engine is not None:
+            self._engine.close()
+        self._engine, self._current = new, statistics
+        self.folds += 1
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, "impasto-fold")
+        return self._worker
+
+
+def wrap(engine: Engine, model: Path, name: str, device: str, threads: int | None) -> Engine:
+    """A foldable model's engine with its folding; any other engine as it is.
+
+    Args:
+        engine: the model, opened.
+        model: its file.
+        name, device, threads: how it was opened.
+
+    Raises:
+        CardMismatch: the folding figures are damaged, or another engine than ONNX Runtime was
+            asked for a model that needs folding.
+    """
+    folding = Folding.from_metadata(engine.metadata)
+    if folding is None:
+        return engine
+    if name != "onnxruntime":
+        raise CardMismatch(
+            f'"{model}" is folded for each scene, which --engine {name} cannot do; use '
+            "--engine onnxruntime, or the fp32 file of this model"
+        )
+    from .engines.onnxruntime import OnnxRuntimeEngine
+
+    source = model.read_bytes()
+
+    def fold(values: dict[str, np.ndarray]) -> Engine:
+        return OnnxRuntimeEngine.open(source, device, threads, values)
+
+    return FoldingEngine(
+        engine, folding, fold, OnnxRuntimeEngine.open(folding.graph, device, threads)
+    )
+
+
+def signature(picture: np.ndarray) -> np.ndarray:
+    """Cheap figures of a picture (1, H, W, 3) in bytes, in parts of the full range: mean and
+    deviation of each color, mean step between neighbors (texture, which normalizations see)."""
+    rows = picture[0, ::STRIDE]
+    points = rows[:, ::STRIDE].reshape(-1, 3).astype(np.float32)
+    neighbors = rows[:, 1::STRIDE].astype(np.int16)
+    steps = np.abs(neighbors - rows[:, ::STRIDE][:, : neighbors.shape[1]])
+    texture = steps.mean(dtype=np.float64) if steps.size else 0.0
+    return np.concatenate([points.mean(0), points.std(0), [texture]]) / 255
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> float:
+    """How much a scene changed: mean of a color in deviations, deviations and texture as ratios."""
+    spread = before[3:6].mean() + FLOOR
+    shift = np.abs(after[:3] - before[:3]).max() / spread
+    ratio = np.abs(np.log((after[3:] + FLOOR) / (before[3:] + FLOOR))).max()
+    return float(max(shift, ratio))
+
+
+def smaller(picture: np.ndarray) -> np.ndarray:
+    """The copy that is measured in moving scenes; the picture itself if it is small already."""
+    _, height, width, _ = picture.shape
+    if min(height, width) < LEAST_SIDE:
+        return picture
+    size = (int(width * COPY) // GRID * GRID, int(height * COPY) // GRID * GRID)
+    return cv2.resize(picture[0], size, interpolation=cv2.INTER_AREA)[None]

@@ -1,0 +1,177 @@
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import export.export as flow
+from export.__main__ import main
+from export.calibrate import calibrate
+from export.equalize import equalize
+from export.integer_graph import folding_of, quantize_range, quantize_weights
+from export.lean_layers import activations, take_apart
+from export.parity import psnr
+from export.photos import load_photos
+from runtime.card import KEY, ModelCard
+from runtime.errors import UsageError
+from runtime.folding import Folding
+from runtime.session import open_session
+from training import networks
+from training.checkpoint import load_checkpoint
+
+
+@pytest.fixture(scope="module")
+def generator(checkpoint):
+    return load_checkpoint(checkpoint).build_generator()
+
+
+@pytest.fixture(scope="module")
+def int8_model(checkpoint, photos_folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("int8") / "toy-int8.onnx"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "SIZES", ((96, 64), (65, 51)))
+        given = ["--checkpoint", str(checkpoint), "--output", str(path), "--precision", "int8"]
+        assert main([*given, "--photos", str(photos_folder), "--quiet"]) == 0
+    return path
+
+
+def painted(parts, picture):
+    """The picture that `activations` of a network stands for."""
+    head = activations(parts, picture)["head"]
+    r, m = parts.scale, parts.margin
+    _, _, rows, columns = head.shape
+    split = head.reshape(1, r, r, 3, rows, columns).permute(0, 3, 4, 1, 5, 2)
+    whole = split.reshape(1, 3, rows * r, columns * r)
+    return whole[:, :, m : rows * r - m, m : columns * r - m]
+
+
+@pytest.mark.parametrize("normalization", ["instance", "none"])
+def test_taken_apart_and_equalized_it_paints_the_same(generator, photos_folder, normalization):
+    if normalization == "none":
+        torch.manual_seed(1)
+        generator = networks.build("lean", width=8, blocks=2, normalization="none", margin=8)
+    picture = torch.rand(1, 3, 40, 52)
+    parts = take_apart(generator)
+    with torch.no_grad():
+        expected = generator(picture)
+    # Half a level at the padding's edge is all that may differ: the stem's zero is a byte.
+    assert (painted(parts, picture) - expected).abs().max() < 0.01
+    same, calibration = equalize(parts, calibrate(parts, load_photos(photos_folder)))
+    assert (painted(same, picture) - painted(parts, picture)).abs().max() < 1e-3
+    reach = np.abs(calibration.ranges["block0.conv1"]).max(axis=0)
+    assert reach.max() == pytest.approx(1.0)
+
+
+def test_scales_of_normalizations_are_not_negative(generator):
+    layers = take_apart(generator).layers
+    assert any((p < 0).any() for n, p in generator.named_parameters() if "norm" in n)
+    assert all((layer.gamma >= 0).all() for layer in layers if layer.gamma is not None)
+
+
+def test_quantizers():
+    weight = np.array([[[[0.99, -2.0]]], [[[0.0, 0.0]]]], np.float32)
+    rounded, scale = quantize_weights(weight)
+    assert rounded.ravel().tolist() == [31, -63, 0, 0]
+    assert scale[0] == pytest.approx(2 / 63)
+    assert quantize_range(0.0, 2.55) == (pytest.approx(0.01), 0)
+    scale, zero = quantize_range(-1.0, 1.0)
+    assert zero in (127, 128) and scale == pytest.approx(2 / 255)
+
+
+def test_weights_fit_cores_that_add_pairs_in_16_bits(int8_model):
+    graph = onnx.load(int8_model).graph
+    weights = [onnx.numpy_helper.to_array(t) for t in graph.initializer if "weight" in t.name]
+    assert max(np.abs(w.astype(int)).max() for w in weights if w.dtype == np.int8) * 2 * 255 < 2**15
+
+
+def test_bytes_at_both_ends_and_no_float_of_frame_size(int8_model):
+    model = onnx.load(int8_model)
+    kinds = [
+        value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)
+    ]
+    assert kinds == [onnx.TensorProto.UINT8] * 2
+    operations = [node.op_type for node in model.graph.node]
+    # Every float value is between a DequantizeLinear and a QuantizeLinear: nothing is cast.
+    assert "Cast" not in operations and "InstanceNormalization" not in operations
+    card = ModelCard.from_json({e.key: e.value for e in model.metadata_props}[KEY])
+    assert (card.precision, card.inputs[0].layout, card.inputs[0].dtype) == (
+        "int8", "NHWC", "uint8",
+    )  # fmt: skip
+
+
+def test_the_engine_runs_it_in_integers(int8_model, tmp_path):
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(str(int8_model), options)
+    operations = [n.op_type for n in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    assert operations.count("QLinearConv") == 4 and operations.count("QLinearAdd") == 1
+    assert not {"Conv", "QuantizeLinear", "DequantizeLinear", "Cast"} & set(operations)
+    assert operations.count("Transpose") == 2  # the byte shuffles; the layout ones have canceled
+
+
+def test_stills_match_the_float_network(int8_model, generator, photos_folder):
+    photos = [p[:96, :160] for p in load_photos(photos_folder)]
+    with open_session(int8_model) as session:
+        for photo in photos:
+            session.reset()
+            styled = session.stylize(photo)
+            picture = torch.from_numpy(photo.transpose(2, 0, 1).copy())[None] / 255
+            with torch.no_grad():
+                live = generator(picture).clamp(0, 1)[0].permute(1, 2, 0).numpy()
+            assert psnr(live, styled / 255) > 30
+
+
+def test_receipt_tells_what_was_done(int8_model):
+    receipt = json.loads(int8_model.with_suffix(".json").read_text())
+    assert any("percentile" in step for step in receipt["steps"])
+    assert any("foldable" in step for step in receipt["steps"])
+
+
+def test_without_normalization_nothing_is_folded(new_checkpoint, tmp_path, photos_folder):
+    source = new_checkpoint(tmp_path / "plain.safetensors", width=8, blocks=1, normalization="none")
+    path = tmp_path / "plain.onnx"
+    given = ["--checkpoint", str(source), "--output", str(path), "--precision", "int8"]
+    assert main([*given, "--photos", str(photos_folder), "--quiet"]) == 0
+    stored = {entry.key for entry in onnx.load(path).metadata_props}
+    assert "impasto.folding" not in stored
+    with open_session(path) as session:
+        assert session.stylize(np.zeros((7, 9, 3), np.uint8)).shape == (7, 9, 3)
+
+
+def test_figures_survive_the_file(generator, photos_folder):
+    parts = take_apart(generator)
+    folding = folding_of(parts, calibrate(parts, load_photos(photos_folder)))
+    again = Folding.from_metadata(folding.to_metadata())
+    assert again.graph == folding.graph
+    for one, other in zip(folding.layers, again.layers, strict=True):
+        assert (one.name, one.input_scale, one.epsilon) == (
+            other.name, other.input_scale, other.epsilon,
+        )  # fmt: skip
+        assert np.array_equal(one.gamma, other.gamma) and np.array_equal(one.beta, other.beta)
+
+
+def test_the_measuring_graph_measures_what_torch_does(generator, photos_folder):
+    import onnxruntime as ort
+
+    parts = take_apart(generator)
+    photo = load_photos(photos_folder)[0][:64, :96]
+    graph = folding_of(parts, calibrate(parts, [photo])).graph
+    mean, variance = ort.InferenceSession(graph).run(None, {"image": photo[None]})
+    found = activations(parts, torch.from_numpy(photo.transpose(2, 0, 1).copy())[None] / 255)
+    for name, values in (("mean", mean), ("variance", variance)):
+        expected = np.concatenate(
+            [found[f"{x.name}.{name}"].numpy() for x in parts.layers if x.gamma is not None]
+        )
+        # Weights are rounded to 7 bits in the graph.
+        assert np.abs(values[0] - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_other_networks_are_refused():
+    with pytest.raises(UsageError, match='made of "lean" networks, this is "johnson"'):
+        take_apart(networks.build("johnson", width=4, blocks=1))
+    with pytest.raises(UsageError, match="zero padding"):
+        take_apart(networks.build("lean", width=8, blocks=1, padding="reflect"))
