@@ -54,14 +54,26 @@ def start(
     device: str = "cpu",
     threads: int | None = 1,
     frames: int = 3,
+    values: str = "",
 ) -> Start:
     """Start a process, style `frames` frames in it and take its times.
+
+    Args:
+        model: the file.
+        width: of the frames.
+        height: of the frames.
+        engine: as in `open_session`.
+        device: likewise.
+        threads: likewise.
+        frames: how many; the first one is timed.
+        values: range of a model without a card ("0..1").
 
     Raises:
         StyleError: the process failed; its last words are in the message.
     """
     code = [sys.executable, "-c", CODE, str(Path(model).resolve())]
     numbers = [str(width), str(height), engine, device, str(threads or 0), str(frames)]
+    numbers.append(values)
     begun = time.monotonic_ns()
     done = subprocess.run([*code, *numbers], capture_output=True, text=True, cwd=HOME)
     if done.returncode != 0:

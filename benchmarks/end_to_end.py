@@ -87,7 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Run all combinations in turns."""
-    from . import results
+    from . import measure, results
     from .thermometer import Thermometer, peaks
 
     path = check_result_file(args)
@@ -104,13 +104,20 @@ def run(args: argparse.Namespace) -> int:
                     progress.update()
                 readings.append(heat())
     heat.close()
+    kept = measure.clean_rounds(readings, args.rounds)
+    for combination in chosen:
+        combination.runs = [combination.runs[number] for number in kept]
     rows = [_row(combination) for combination in chosen]
     settings = {
         "frames": rows[0]["metrics"]["frames"],
         "rounds": args.rounds,
         "clip": "synthetic" if args.input is None else Path(args.input).name,
     }
-    block = {"peak": {"t1": peaks(readings)}, "readings": readings, "marked_rounds": []}
+    block = {
+        "peak": {"t1": peaks(readings)},
+        "readings": readings,
+        "marked_rounds": sorted(measure.marked_rounds(readings, args.rounds)),
+    }
     deliver(args, path, results.document("end_to_end", rows, settings, block))
     return DONE
 

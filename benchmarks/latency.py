@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--devices", type=listed(str), default=["cpu"], metavar="cpu,cuda")
     add("--threads", type=listed(int), default=[1], metavar="1,2", help="of the engine, on a CPU")
     add("--precisions", type=listed(str), default=[], metavar="A,B", help="only such models")
+    add("--range", default="", metavar="0..1", help="of models without a card, if it must be told")
     add("--baseline", metavar="MODEL", help="whom the others are compared with (default: a peer)")
     add("--fit", action="store_true", help="fit time and memory over pixels, time over threads")
     add_plan_flags(parser)
@@ -108,12 +109,12 @@ def run(args: argparse.Namespace) -> int:
     axes = subjects.Axes(
         *(args.models, subjects.find_peers(args.peers), args.sizes),
         *(args.peer_sizes or args.sizes, args.engines, args.devices, args.threads),
-        args.precisions,
+        *(args.precisions, args.range),
     )
     chosen = subjects.open_subjects(axes, skipped)
     for sentence in dict.fromkeys(skipped):
         say(f"skipped: {sentence}", quiet=args.quiet)
-    cold = _cold_starts(chosen, args.cold_starts)
+    cold = _cold_starts(chosen, args.cold_starts, args.range)
     plan = measure.Plan(args.warm_up, args.iterations, args.duration)
     wide = {threads: Thermometer(threads) for threads in sorted({1, *args.threads})}
     before = {threads: heat() for threads, heat in wide.items()}
@@ -150,7 +151,7 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
-def _cold_starts(chosen: list[Any], count: int) -> dict[str, dict[str, float | None]]:
+def _cold_starts(chosen: list[Any], count: int, values: str) -> dict[str, dict[str, float | None]]:
     """Fresh processes per subject, by its name."""
     from . import cold
 
@@ -167,6 +168,7 @@ def _cold_starts(chosen: list[Any], count: int) -> dict[str, dict[str, float | N
                 device=session.device,
                 threads=subject.threads,
                 frames=3 if ours else 1,
+                values=values,
             )
             for _ in range(count if ours else 1)
         ]

@@ -70,23 +70,13 @@ class Rounds:
     converged: bool = False
 
     def marked(self) -> set[int]:
-        """Rounds before or after which a thermometer stood below `DROP` of its best reading."""
-        if not self.readings:
-            return set()
-        best = {key: max(reading[key] for reading in self.readings) for key in WATCHED}
-        low = {
-            index
-            for index, reading in enumerate(self.readings)
-            if any(reading[key] < DROP * best[key] for key in best)
-        }
-        return {number for number in range(len(self.order)) if low & {number, number + 1}}
+        """Disturbed rounds (see `marked_rounds`)."""
+        return marked_rounds(self.readings, len(self.order))
 
     def by_round(self, name: str, part: str = "total") -> dict[int, list[float]]:
         """Times of one part per round. Marked rounds are left out while three unmarked remain."""
-        rounds = self.samples[name]
-        clean = {number: calls for number, calls in rounds.items() if number not in self.marked()}
-        kept = clean if len(clean) >= 3 else rounds
-        return {number: [call[part] for call in calls] for number, calls in kept.items()}
+        kept = clean_rounds(self.readings, len(self.order))
+        return {number: [call[part] for call in self.samples[name][number]] for number in kept}
 
     def times(self, name: str, part: str = "total") -> list[float]:
         """All times of one part in milliseconds, in the order measured (see `by_round`)."""
@@ -95,6 +85,31 @@ class Rounds:
     def parts(self, name: str) -> list[str]:
         """The parts this case reports."""
         return list(next(iter(self.samples[name].values()))[0])
+
+
+def marked_rounds(readings: Sequence[Mapping[str, float]], count: int) -> set[int]:
+    """Rounds before or after which a thermometer stood below `DROP` of its best reading.
+
+    Args:
+        readings: number i was taken before round i; one more at the end.
+        count: number of rounds.
+    """
+    if not readings:
+        return set()
+    best = {key: max(reading[key] for reading in readings) for key in WATCHED}
+    low = {
+        index
+        for index, reading in enumerate(readings)
+        if any(reading[key] < DROP * best[key] for key in best)
+    }
+    return {number for number in range(count) if low & {number, number + 1}}
+
+
+def clean_rounds(readings: Sequence[Mapping[str, float]], count: int) -> list[int]:
+    """Rounds whose numbers count: the unmarked ones while there are three, else all."""
+    marked = marked_rounds(readings, count)
+    clean = [number for number in range(count) if number not in marked]
+    return clean if len(clean) >= 3 else list(range(count))
 
 
 def timed(function: Callable[[], object], clock: Callable[[], float] = time.perf_counter):

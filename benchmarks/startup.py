@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Start processes in turns and take medians."""
     from runtime import store
 
-    from . import cold, results
+    from . import cold, measure, results
     from .thermometer import Thermometer, peaks
 
     path = check_result_file(args)
@@ -62,8 +62,16 @@ def run(args: argparse.Namespace) -> int:
             readings.append(heat())
             progress.update()
     heat.close()
-    rows = [_row(paths[place[0]].stem, place, starts[place], args.threads) for place in places]
-    block = {"peak": {"t1": peaks(readings)}, "readings": readings, "marked_rounds": []}
+    kept = measure.clean_rounds(readings, args.starts)
+    rows = [
+        _row(paths[place[0]].stem, place, [starts[place][i] for i in kept], args.threads)
+        for place in places
+    ]
+    block = {
+        "peak": {"t1": peaks(readings)},
+        "readings": readings,
+        "marked_rounds": sorted(measure.marked_rounds(readings, args.starts)),
+    }
     deliver(args, path, results.document("startup", rows, {"starts": args.starts}, block))
     return DONE
 

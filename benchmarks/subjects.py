@@ -13,10 +13,11 @@ from runtime import store
 from runtime.engines import Engine
 from runtime.errors import EngineUnavailable, UsageError
 from runtime.frame import Image
-from runtime.session import StyleSession, open_session
+from runtime.session import StyleSession
 from runtime.sources.synthetic import SyntheticSource
 
 from . import graph
+from ._first_frame import open_any
 from .cuda import DeviceGraph
 from .measure import Case, Parts
 
@@ -132,6 +133,7 @@ class Axes:
     devices: list[str]
     threads: list[int]
     precisions: list[str]
+    values: str = ""  # range of models without a card
 
 
 def find_peers(where: list[str]) -> list[Path]:
@@ -175,7 +177,7 @@ def open_subjects(axes: Axes, skipped: list[str]) -> list[Subject]:
         name = path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}-{path.stem}"
         for threads in axes.threads if device == "cpu" else [None]:
             try:
-                session = open_session(path, engine=engine, device=device, threads=threads)
+                session = open_any(path, engine, device, threads, axes.values)
             except EngineUnavailable as error:
                 skipped.append(f"{name} on {engine}/{device}: {error}")
                 break

@@ -275,5 +275,8 @@ def table(data: Document) -> str:
     """The usual table of a result file."""
     if data["kind"] == "latency":
         fitted = any("fit" in row["labels"] for row in data["rows"])
-        return scaling(data) if fitted else f"{latency(data)}\n\n{peers(data)}"
+        compared = data.get("settings", {}).get("baseline") is not None
+        if fitted:
+            return scaling(data)
+        return f"{latency(data)}\n\n{peers(data)}" if compared else latency(data)
     return TABLES.get(data["kind"], anything)(data)

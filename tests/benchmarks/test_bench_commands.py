@@ -247,3 +247,25 @@ def test_a_whole_clip(tiny_model, capsys):
         assert row["metrics"]["style_p50_ms"] > 0 and row["metrics"]["stabilize_p50_ms"] == 0
     # An aim is for stabilized and encoded video only.
     assert [row["metrics"]["aim_fps"] for row in rows] == [None, None]
+
+
+def test_a_foreign_model_of_one_size(tmp_path, capsys):
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = numpy_helper.from_array(np.full((3, 3, 3, 3), 1 / 27, np.float32), "w")
+    shape = [1, 3, 96, 64]
+    info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in ("x", "y")]
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    graph = helper.make_graph([node], "foreign", info[:1], info[1:], [weight])
+    path = tmp_path / "foreign.onnx"
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path
+    )
+    flags = ["--models", str(path), "--range", "0..1", "--duration", "0.1", "--cold-starts", "1"]
+    assert latency.main([*flags, "--json", "-q"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    # Whatever sizes were asked for, it can be timed at its own only.
+    assert row["labels"]["size"] == "64x96" and row["metrics"]["kmacs_per_pixel"] == 0.081
+    assert row["labels"]["weights"] == "unknown" and row["metrics"]["cold_start_ms"] > 0
