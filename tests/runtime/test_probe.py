@@ -230,3 +230,79 @@ def test_fixed_batch(tmp_path, build_model):
     image = photo(64, 64)
     with open_session(path) as session:
         assert np.array_equal(session.stylize(image), 255 - image)
+
+
+def test_a_scalar_input_becomes_a_knob(tmp_path, build_model):
+    make = helper.make_tensor_value_info
+    shape = [1, 3, "H", "W"]
+    nodes = [
+        helper.make_node("Sub", ["one", "x"], ["n"]),
+        helper.make_node("Sub", ["n", "x"], ["d"]),
+        helper.make_node("Mul", ["d", "amount"], ["m"]),
+        helper.make_node("Add", ["x", "m"], ["y"]),
+    ]
+    path = build_model(
+        tmp_path / "knob.onnx",
+        nodes,
+        [make("x", 1, shape), make("amount", 1, [1])],
+        [make("y", 1, shape)],
+        {"one": np.array(1.0, np.float32)},
+    )
+    image = photo()
+    with open_session(path, range="0..1") as session:
+        assert np.array_equal(session.stylize(image), 255 - image)
+        assert np.array_equal(session.stylize(image, amount=0.0), image)
+
+
+def test_a_vector_input_asks_for_a_code(tmp_path, build_model):
+    make = helper.make_tensor_value_info
+    shape = [1, 3, "H", "W"]
+    nodes = [
+        helper.make_node("ReduceMean", ["z"], ["m"], axes=[0, 1], keepdims=0),
+        helper.make_node("Add", ["x", "m"], ["y"]),
+    ]
+    path = build_model(
+        tmp_path / "vector.onnx",
+        nodes,
+        [make("x", 1, shape), make("z", 1, [1, 8])],
+        [make("y", 1, shape)],
+    )
+    image = np.full((8, 8, 3), 51, np.uint8)
+    with open_session(path, range="0..1") as session:
+        with pytest.raises(UsageError, match="style"):
+            session.stylize(image)
+        assert (session.stylize(image, code=[0.2] * 8) == 102).all()
+
+
+@pytest.mark.parametrize(
+    ("activation", "scale", "range_"),
+    [("Sigmoid", 255.0, "0..255"), ("Sigmoid", 1.0, "0..1"), ("Tanh", 1.0, "-1..1")],
+)
+def test_instance_normalization_hides_the_input_range(
+    tmp_path, build_model, activation, scale, range_
+):
+    """A normalized network answers the same in every input range: its output's range decides."""
+    rng = np.random.default_rng(1)
+    make = helper.make_tensor_value_info
+    shape = [1, 3, "H", "W"]
+    weights = {
+        "k": rng.standard_normal((6, 3, 3, 3)).astype(np.float32),
+        "gain": np.ones(6, np.float32),
+        "bias": np.zeros(6, np.float32),
+        "k2": rng.standard_normal((3, 6, 1, 1)).astype(np.float32),
+        "scale": np.array(scale, np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["a"], pads=[1] * 4),
+        helper.make_node("InstanceNormalization", ["a", "gain", "bias"], ["b"]),
+        helper.make_node("Relu", ["b"], ["c"]),
+        helper.make_node("Conv", ["c", "k2"], ["d"]),
+        helper.make_node(activation, ["d"], ["e"]),
+        helper.make_node("Mul", ["e", "scale"], ["y"]),
+    ]
+    path = build_model(
+        tmp_path / "norm.onnx", nodes, [make("x", 1, shape)], [make("y", 1, shape)], weights
+    )
+    with open_session(path) as session:
+        port, output = session.card.port("image"), session.card.outputs[0]
+        assert (port.low, port.high) == (output.low, output.high) == RANGES[range_]
