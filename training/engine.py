@@ -92,6 +92,8 @@ class Engine:
         end = min(stop or self.recipe.steps, self.recipe.steps)
         started, first = time.perf_counter(), self.done
         window: list[dict[str, float]] = []
+        if not self.done and hasattr(self.method, "begin"):
+            self.method.begin(self.output)
         try:
             while self.done < end:
                 values = self.method.step(self.done)

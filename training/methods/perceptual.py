@@ -114,7 +114,7 @@ class Perceptual:
             strength and recipe.objective.get("motion") and step % self.options.motion_every == 0
         )
         with self.autocast():
-            output = generator(seeded)
+            output = self.paint(seeded)
             moved = self._moved(seeded, output) if moving else None
             scale = {"lock": strength, "motion": strength * self.options.motion_every}
             values = self.objective(output, self.objective.content_features(photos), moved, scale)
@@ -127,13 +127,17 @@ class Perceptual:
             values.pop("motion", None)
         return {name: float(value.detach()) for name, value in values.items()}
 
+    def paint(self, images: Tensor) -> Tensor:
+        """The generator's answer, not clamped."""
+        return self.networks["generator"](images)
+
     def _moved(self, seeded: Tensor, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(warp(G(x)), G(warp(x) + noise), mask of the inner pixels)."""
         n, _, height, width = seeded.shape
         grid = random_similarity(n, (height, width), self.rng).to(self.device)
         noise = torch.from_numpy(self.rng.standard_normal(seeded.shape, dtype=np.float32))
         noise = noise.to(self.device) * (MAX_NOISE * self.rng.random())
-        other = self.networks["generator"](self._place(warp(seeded, grid) + noise))
+        other = self.paint(self._place(warp(seeded, grid) + noise))
         mask = torch.zeros(1, 1, height, width, device=self.device)
         mask[:, :, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] = 1
         return warp(output, grid), other, mask.expand(n, 1, height, width)

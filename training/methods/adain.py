@@ -1,0 +1,182 @@
+"""Arbitrary style transfer in one pass (Huang and Belongie, ICCV 2017, arXiv:1703.06868).
+
+One step: photos and as many style crops, `output = generator(photos, generator.encode(styles))`,
+
+    content   distance to AdaIN(F(photo), F(style)) at the content layer (eq. 12)
+    moments   distance of channel means and deviations at the style layers (eq. 13)
+    style     Gram distance, off by default
+    tv, range as everywhere
+
+Works for every network with `encode`: "adain" (the paper's) and "microast" (no VGG at run time).
+Deviation: all distances are relative, see `losses.moments`.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from runtime.errors import UsageError
+from runtime.plugins import suggest
+
+from .. import networks
+from ..backbones import open_backbone
+from ..config import Recipe, find_data
+from ..data.images import Photos, to_tensor
+from ..losses.content import content_distance
+from ..losses.moments import moments_distance
+from ..losses.range import out_of_range
+from ..losses.style import gram_energy, gram_matrix
+from ..losses.tv import total_variation
+from ..statistics import adain, channel_moments
+from . import Assets, cut_to_multiple
+from .perceptual import learning_rate, read_options
+
+TERMS = ("content", "moments", "style", "tv", "range")
+SHOWN = 3  # photos, and styles, on the contact sheet
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of the method, `[options]` in a recipe."""
+
+    styles: tuple[str, ...] = ("style", "monet")  # folders of paintings
+    style_side: int = 384  # px, short side the paintings are kept at
+    style_zoom: float = 2.0  # style squares are cut up to this much larger than the crop
+    blend: bool = True  # content target: AdaIN of the features; else the photo's own features
+
+
+class AdaIn:
+    """See the module's docstring; obligations in `training.methods.Method`."""
+
+    def __init__(self, recipe: Recipe, assets: Assets) -> None:
+        self.recipe, self.device = recipe, assets.device
+        options: Options = read_options(Options, recipe.options, "adain")
+        self.options = replace(options, styles=tuple(options.styles))
+        for term in recipe.objective:
+            if term not in TERMS:
+                raise UsageError(f'method "adain" has no term "{term}".{suggest(term, [*TERMS])}')
+        self.rng = np.random.default_rng(recipe.seed)
+        torch.manual_seed(recipe.seed)
+        data = recipe.data
+        folder = assets.content or find_data(data.content, "content")
+        self.photos = Photos(folder, data.short_side, data.limit)
+        self.paintings = self._open_paintings(assets.style)
+        self.backbone = open_backbone(recipe.backbone.name, _folder(assets.weights))
+        self.backbone.to(self.device)
+        self.backbone.check_layers([*recipe.backbone.style_layers, *recipe.backbone.content_layers])
+        settings = dict(recipe.network)
+        generator = networks.build(settings.pop("name"), **settings)
+        if hasattr(generator, "load_pretrained"):
+            generator.load_pretrained(assets.weights)  # type: ignore[operator]
+        self.networks = {"generator": generator.to(self.device).train()}
+        learned = [p for p in generator.parameters() if p.requires_grad]
+        config = recipe.optimizer
+        self.optimizers = {
+            "generator": torch.optim.Adam(learned, config.lr, (config.beta1, config.beta2))
+        }
+
+    def _open_paintings(self, given: Path | None) -> Photos:
+        """All folders of paintings as one; `given` replaces them."""
+        folders = [given] if given else [find_data(f, "style") for f in self.options.styles]
+        opened = [Photos(folder, self.options.style_side) for folder in folders]
+        for other in opened[1:]:
+            opened[0].images += other.images
+            opened[0].skipped += other.skipped
+        return opened[0]
+
+    def step(self, step: int) -> dict[str, float]:
+        """One Adam step."""
+        recipe, generator = self.recipe, self.networks["generator"]
+        for group in self.optimizers["generator"].param_groups:
+            group["lr"] = learning_rate(recipe.optimizer, step, recipe.steps)
+        data = recipe.data
+        photos = self.photos.batch(recipe.batch, data.crop, data.zoom, self.rng).to(self.device)
+        zoom = self.options.style_zoom
+        styles = self.paintings.batch(recipe.batch, data.crop, zoom, self.rng).to(self.device)
+        with self.autocast():
+            output = generator(photos, generator.encode(styles))  # type: ignore[operator]
+            values = self.losses(output, photos, styles)
+        self.optimizers["generator"].zero_grad(set_to_none=True)
+        values["total"].backward()
+        if recipe.optimizer.clip:
+            nn.utils.clip_grad_norm_(generator.parameters(), recipe.optimizer.clip)
+        self.optimizers["generator"].step()
+        return {name: float(value.detach()) for name, value in values.items()}
+
+    def losses(self, output: Tensor, photos: Tensor, styles: Tensor) -> dict[str, Tensor]:
+        """Every term of the recipe's objective, and the total; each picture has its own style."""
+        chosen = self.recipe.backbone
+        style_layers, content_layers = chosen.style_layers, chosen.content_layers
+        layers = {*style_layers, *content_layers}
+        features = self.backbone(output, layers)
+        with torch.no_grad():
+            wanted = self.backbone(styles, layers)
+            contents = self.backbone(photos, set(content_layers))
+            if self.options.blend:
+                contents = {
+                    layer: adain(f, *channel_moments(wanted[layer]))
+                    for layer, f in contents.items()
+                }
+        with torch.autocast(self.device, enabled=False):
+            values = {
+                "content": _mean(
+                    content_distance(features[x], contents[x]) for x in content_layers
+                ),
+                "moments": _mean(
+                    moments_distance(features[x], *channel_moments(wanted[x])) for x in style_layers
+                ),
+                "style": _mean(self._gram(features[x], wanted[x], x) for x in style_layers),
+                "tv": total_variation(output),
+                "range": out_of_range(output),
+            }
+        weights = self.recipe.objective
+        values = {name: value for name, value in values.items() if weights.get(name)}
+        total = torch.zeros((), device=output.device)
+        for name, value in values.items():
+            total = total + weights[name] * value
+        return {**values, "total": total}
+
+    def _gram(self, features: Tensor, wanted: Tensor, layer: str) -> Tensor:
+        metric = self.backbone.metric(layer)
+        gram = gram_matrix(wanted)
+        difference = gram_energy(gram_matrix(features) - gram, metric)
+        return (difference / gram_energy(gram, metric)).mean()
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 where the recipe asks for it."""
+        return torch.autocast(self.device, torch.bfloat16, self.recipe.precision == "bf16")
+
+    def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
+        """A table: paintings above, photos on the left, every combination."""
+        photos = [to_tensor(image)[:, :, :256, :256] for image in self.photos.images[-SHOWN:]]
+        paintings = [to_tensor(i)[:, :, :256, :256] for i in self.paintings.images[:SHOWN]]
+        photos = [cut_to_multiple(photo, generator.multiple_of) for photo in photos]  # type: ignore[arg-type]
+        paintings = [cut_to_multiple(picture, 16) for picture in paintings]
+        rows = [[torch.ones_like(photos[0]), *paintings]]
+        with torch.no_grad():
+            codes = [generator.encode(picture.to(self.device)) for picture in paintings]  # type: ignore[operator]
+            for photo in photos:
+                styled = [generator(photo.to(self.device), code).cpu() for code in codes]
+                rows.append([photo, *styled])
+        return rows
+
+
+def _mean(values) -> Tensor:
+    found = list(values)
+    return sum(found[1:], found[0]) / len(found)
+
+
+def _folder(weights: Path | None) -> Path | None:
+    """--weights is a folder here: the generator needs files of its own."""
+    if weights is not None and not weights.is_dir():
+        raise UsageError(
+            f'method "adain" reads several weight files: --weights must be their folder, '
+            f'"{weights}" is none'
+        )
+    return weights
+
+
+PLUGIN = AdaIn

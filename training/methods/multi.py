@@ -1,0 +1,115 @@
+"""Many paintings, one network: conditional instance normalization (Dumoulin et al., ICLR 2017,
+arXiv:1610.07629), trained as `methods.perceptual` with a random painting for every photo.
+
+The network's code port holds the weight of each painting, in the order of `Multi.titles`.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from runtime.errors import UsageError
+
+from ..config import Recipe, find_data
+from ..data.images import SUFFIXES, load_image, to_tensor
+from ..losses.style import StyleTerm, gram_energy, gram_matrix
+from ..networks.cin import one_hot
+from . import Assets, cut_to_multiple, perceptual
+from .perceptual import Perceptual, read_options
+
+SHOWN_STYLES = 6  # columns of the contact sheet
+
+
+@dataclass(frozen=True)
+class Options(perceptual.Options):
+    """Settings of the method, `[options]` in a recipe."""
+
+    styles: str = "style"  # folder of paintings; --style replaces it
+    exclude: list[str] = field(default_factory=list)  # file names without suffix
+
+
+class Multi(Perceptual):
+    """See the module's docstring; obligations in `training.methods.Method`."""
+
+    def __init__(self, recipe: Recipe, assets: Assets) -> None:
+        options: Options = read_options(Options, recipe.options, "multi")
+        paths = _paintings(assets.style or find_data(options.styles, "style"), options.exclude)
+        if recipe.network.get("name") != "cin":
+            raise UsageError(f'method "multi" trains network "cin", not {recipe.network}')
+        recipe = replace(recipe, network={**recipe.network, "styles": len(paths)})
+        base = {k: v for k, v in recipe.options.items() if k not in ("styles", "exclude")}
+        super().__init__(replace(recipe, options=base), replace(assets, style=paths[0]))
+        self.recipe = recipe
+        self.titles = [path.stem for path in paths]
+        self.paintings = [load_image(path, recipe.style.size).to(self.device) for path in paths]
+        self.grams = self._grams()
+        self.code = one_hot(0, len(paths)).to(self.device)
+
+    def _grams(self) -> dict[str, Tensor]:
+        """By layer: (S, C, C), one Gram matrix per painting."""
+        layers = self.recipe.backbone.style_layers
+        backbone = self.objective.backbone
+        with torch.no_grad():
+            features = [backbone(painting, set(layers)) for painting in self.paintings]
+        return {layer: torch.cat([gram_matrix(f[layer]) for f in features]) for layer in layers}
+
+    def choose(self, indices: list[int]) -> None:
+        """Paint with these paintings, one per picture of the batch, and be judged by them."""
+        style = self.objective.terms.get("style")
+        if isinstance(style, StyleTerm):
+            style.grams = {layer: grams[indices] for layer, grams in self.grams.items()}
+            style.energies = {
+                layer: gram_energy(gram, style.metrics[layer])
+                for layer, gram in style.grams.items()
+            }
+        self.code = torch.cat([one_hot(i, len(self.titles)) for i in indices]).to(self.device)
+
+    def paint(self, images: Tensor) -> Tensor:
+        """The generator's answer in the chosen styles."""
+        return self.networks["generator"](images, self.code)
+
+    def step(self, step: int) -> dict[str, float]:
+        """One Adam step on a random painting for every photo."""
+        count = len(self.titles)
+        self.choose([int(i) for i in self.rng.integers(count, size=self.recipe.batch)])
+        return super().step(step)
+
+    def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
+        """Paintings above, photos on the left, every combination."""
+        shown = range(0, len(self.titles), max(1, len(self.titles) // SHOWN_STYLES))
+        multiple = generator.multiple_of
+        photos = [cut_to_multiple(to_tensor(i)[:, :, :256, :256], multiple) for i in self.shown]  # type: ignore[arg-type]
+        rows = [
+            [
+                torch.ones_like(photos[0]),
+                *(self.paintings[i][:, :, :256, :256].cpu() for i in shown),
+            ]
+        ]
+        with torch.no_grad():
+            for photo in photos:
+                codes = [one_hot(i, len(self.titles)).to(self.device) for i in shown]
+                rows.append([photo, *(generator(photo.to(self.device), c).cpu() for c in codes)])
+        return rows
+
+
+def _paintings(folder: Path, exclude: list[str]) -> list[Path]:
+    """Sorted pictures of a folder.
+
+    Raises:
+        UsageError: none left, or an excluded name that is not there.
+    """
+    if not folder.is_dir():
+        raise UsageError(f'--style is a folder of paintings here, "{folder}" is none')
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    missing = set(exclude) - {path.stem for path in found}
+    if missing:
+        raise UsageError(f'options.exclude names {", ".join(sorted(missing))}: not in "{folder}"')
+    kept = [path for path in found if path.stem not in exclude]
+    if not kept:
+        raise UsageError(f'no painting in "{folder}"')
+    return kept
+
+
+PLUGIN = Multi

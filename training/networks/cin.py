@@ -1,0 +1,76 @@
+"""One network, many styles: conditional instance normalization (Dumoulin, Shlens, Kudlur, ICLR
+2017, arXiv:1610.07629) on the lean trunk.
+
+A code holds the weight of each style; (0, 1, 0, ...) is one painting, anything between a mix.
+Deviation: the paper's trunk is Johnson's; mixes are linear in scale and shift, as in the paper.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from runtime.card import Port
+
+from . import Graph
+from ._styled import StyledConfig, StyledTrunk
+
+
+@dataclass(frozen=True)
+class Config(StyledConfig):
+    """Shape of the trunk, and how many styles."""
+
+    styles: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.styles < 1:
+            raise ValueError("styles must be at least 1")
+
+
+class Generator(StyledTrunk):
+    """images (N, 3, H, W) RGB in [0, 1] and style weights (N or 1, styles) -> styled images."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.styles = config.styles
+        self.lean_config = {k: v for k, v in asdict(config).items() if k != "styles"}
+        self.table = nn.Parameter(self.neutral_modulation().flatten().repeat(config.styles, 1))
+
+    def modulation(self, code: Tensor) -> Tensor:
+        """(N, styles) -> (N, L, 2, width)."""
+        return (code @ self.table).view(-1, self.num_norms, 2, self.width)
+
+    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+        """Style a batch; height and width must be multiples of `multiple_of`."""
+        return self.paint(images, self.modulation(code))
+
+    def exports(self, name: str) -> list[Graph]:
+        """One graph with a code port; without a code it paints the mean of all styles."""
+        shape = (1, 3, "height", "width")
+        code = Port("code", "code", (1, self.styles), default=1 / self.styles)
+        return [
+            Graph(
+                "",
+                _Clamped(self),
+                (Port("image", shape=shape), code),
+                (Port("styled", shape=shape),),
+            )
+        ]
+
+
+class _Clamped(nn.Module):
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, image: Tensor, code: Tensor) -> Tensor:
+        return self.generator(image, code).clamp(0.0, 1.0)
+
+
+def one_hot(index: int, styles: int) -> Tensor:
+    """The code (1, styles) of one painting."""
+    return torch.eye(styles)[index : index + 1]
+
+
+PLUGIN = (Config, Generator)
