@@ -21,6 +21,8 @@ FITS = 0.88
 ROOM = 0.78
 # Above twice the budget one measurement is enough to act, below that two windows in a row.
 URGENT = 2.0
+# Loads that differ by less than this are alike.
+ALIKE = 1.15
 # Delivered frames may fall this much short of the wish before it counts: one frame in 15 is the
 # edge of a window.
 SHORT = 1.07
@@ -274,10 +276,10 @@ class Controller:
         return None
 
     def _cheapest(self, window: Window) -> int:
-        return min(
-            range(len(self._rungs)),
-            key=lambda k: (round(self._predicted(window, self._rungs[k]), 3), k),
-        )
+        """The best picture among those that are nearly as cheap as the cheapest: where the time
+        goes into fixed costs, or to other programs, a tiny picture would gain nothing."""
+        loads = [self._predicted(window, rung) for rung in self._rungs]
+        return next(k for k, load in enumerate(loads) if load <= ALIKE * min(loads))
 
     def _next_cheaper(self, window: Window) -> int:
         now = self._predicted(window, self.choice)

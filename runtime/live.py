@@ -89,6 +89,7 @@ class LivePipeline:
         self.choice, self.settings = choice, settings
         self.output: Slot[LiveFrame] = Slot()
         self.carried = self.held = 0
+        self._cut = False
         self._capture, self._styles, self._meter = capture, styles, meter
         self._make_stabilizer = make_stabilizer
         self._styled: Slot[LiveFrame] = Slot()
@@ -147,7 +148,10 @@ class LivePipeline:
         if frame.styled is None:
             frame.painted = frame.stabilizer.skip(frame.work)
         else:
+            # Without prepare(): it has to run between the last step and the network, and style and
+            # stabilize could never work at the same time. The network sees the raw frame instead.
             frame.painted = frame.stabilizer.step(frame.work, frame.styled)
+            self._cut = self._cut or frame.stabilizer.cut
         self._measure(frame, "stabilize", start)
         if frame.painted is None:
             self.held += 1
@@ -203,6 +207,9 @@ class _Painter:
         """Run the network."""
         start = time.perf_counter()
         look = frame.active.look
+        if self._pipeline._cut:  # found by the stabilizer; recurrent models must forget the past
+            self._pipeline._cut = False
+            look.reset()
         # The strength is blended in after the stabilizer, which would otherwise carry pieces of the
         # camera's picture along; only a model with a knob of its own gets it here.
         strength = frame.settings.strength if has_strength(look) else 1.0

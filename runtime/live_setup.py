@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -156,8 +157,9 @@ def _styles(args: argparse.Namespace) -> Styles:
 
     def entry(models: list[str], label: str) -> Entry:
         one = argparse.Namespace(**{**vars(args), "model": models, "quiet": True})
-        return Entry(label, lambda: open_look(one, args.threads))
+        return Entry(label, lambda: open_look(one, threads))
 
+    threads = args.threads or spare_core()
     given = [cli.parse_models(text) for text in args.model]
     if any(text != name for text, (name, _) in zip(args.model, given, strict=True)):
         return Styles([[entry(args.model, " + ".join(args.model))]])  # weights: one mixed style
@@ -169,6 +171,16 @@ def _styles(args: argparse.Namespace) -> Styles:
         variants = [path] if args.working_size else [path, *zoo.variants_of(path)]
         entries.append([entry([str(one)], one.stem) for one in variants])
     return Styles(entries)
+
+
+def spare_core() -> int:
+    """Threads for the engine: all cores but one, which capture, stabilizer and screen need. An
+    engine that spins on every core waits for its own starved threads: 35.6 ms a frame instead of
+    13.3 with one thread, where the second core was busy."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, cores - 1)
 
 
 def _plan(

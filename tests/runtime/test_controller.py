@@ -210,3 +210,17 @@ def test_fixed_costs_do_not_keep_it_small():
         heights.append(controller.choice.height)
     assert min(heights[:20]) < 300
     assert heights[-1] == 480
+
+
+def test_when_nothing_helps_the_picture_stays_large():
+    """100 ms whatever the size (another program holds the processor): no reason for 120 pixels."""
+    controller = Controller(30, ladder(640, 480))
+    heights = []
+    for _ in range(60):
+        share = controller.choice.pixels / (640 * 480)
+        style = 100 + 2 * share
+        shown = round(500 * controller.choice.every / style)
+        controller.update(Window(0.5, style, {"stabilize": 30}, {}, 15, shown))
+        heights.append(controller.choice.height)
+    assert min(heights[10:]) >= FLOOR_PX
+    assert not controller.held
