@@ -13,7 +13,7 @@ from .plugins import suggest
 
 # What an engine can open. ".ort" is ONNX Runtime's own serialization.
 SUFFIXES = (".onnx", ".ort")
-# `training`-free default: the repository's (or the wheel's neighboring) models folder.
+# The repository's models folder, or the one installed beside the packages.
 BUNDLED = Path(__file__).resolve().parent.parent / "models"
 
 
