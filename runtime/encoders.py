@@ -218,7 +218,10 @@ def encoder_options(encoder: str, quality: int | None, preset: str) -> dict[str,
     """The encoder's own words for quality and speed."""
     step = SPEEDS.index(preset)
     if encoder == "libx264":
-        return {"preset": preset, "crf": str(quality)}
+        # Without cpu-independent, x264's macroblock tree gives other bytes each time it encodes the
+        # same small pictures (measured: 96x64, four runs, four results, AVX-512); with it a resumed
+        # run equals an uninterrupted one, on any machine.
+        return {"preset": preset, "crf": str(quality), "x264-params": "cpu-independent=1"}
     if encoder == "libx265":
         return {"preset": preset, "crf": str(quality), "x265-params": "log-level=error"}
     if encoder == "libsvtav1":  # presets 12 (fastest) to 0
