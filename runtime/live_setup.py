@@ -74,7 +74,7 @@ def open_run(
     styles = _styles(args)
     stack.callback(styles.close)
     look = styles.open_first()
-    for line in [*look.notes, f"{look.label}: {look.engine} on {look.device}"]:
+    for line in [*look.notes, f"{look.label}: {look.engine} on {look.device}{_why(args, look)}"]:
         cli.say(line, quiet=args.quiet)
     info = capture.wait_info()
     size = args.size or (info.width, info.height)
@@ -171,6 +171,13 @@ def _styles(args: argparse.Namespace) -> Styles:
         variants = [path] if args.working_size else [path, *zoo.variants_of(path)]
         entries.append([entry([str(one)], one.stem) for one in variants])
     return Styles(entries)
+
+
+def _why(args: argparse.Namespace, look: Look) -> str:
+    """Why `--device auto` took the CPU, where the engine itself has not said so."""
+    if args.device != "auto" or look.device != "cpu" or any("GPU" in note for note in look.notes):
+        return ""
+    return " (this ONNX Runtime is the one without GPU support)"
 
 
 def spare_core() -> int:
