@@ -133,8 +133,10 @@ def wait_for(condition):
 @needs("Xvfb", "xdotool")
 def test_a_real_window_obeys_the_keyboard(display, invert_model, tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "runtime.webcam", "--model", str(invert_model), "--json"]
-        + ["--source", "synthetic:320x240", "--snapshots", str(tmp_path), "--threads", "1"],
+        [
+            *(sys.executable, "-m", "runtime.webcam", "--model", str(invert_model), "--json"),
+            *("--source", "synthetic:320x240", "--snapshots", str(tmp_path), "--threads", "1"),
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
