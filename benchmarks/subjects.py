@@ -34,7 +34,7 @@ class Stopwatch:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.inputs, self.outputs = engine.inputs, engine.outputs
-        self.metadata, self.device = engine.metadata, engine.device
+        self.metadata, self.device, self.note = engine.metadata, engine.device, engine.note
         self.began = self.ended = 0.0
 
     def run(
@@ -53,7 +53,7 @@ class Stopwatch:
 
 @dataclass(slots=True)
 class Subject:
-    """One combination, with the session it shares with its other sizes.
+    """One combination, open and ready.
 
     Attributes:
         model: name for people: the file's, with its folder if two files are called the same.
@@ -158,7 +158,10 @@ def find_peers(where: list[str]) -> list[Path]:
 
 
 def open_subjects(axes: Axes, skipped: list[str]) -> list[Subject]:
-    """Open every combination; one session per model, engine, device and thread count.
+    """Open every combination in a session of its own.
+
+    A session remembers: states of recurrent models, the scene a model was folded for, work space of
+    one size. Sharing one between sizes would time the forgetting.
 
     Args:
         axes: what to combine.
@@ -168,14 +171,15 @@ def open_subjects(axes: Axes, skipped: list[str]) -> list[Subject]:
         EngineUnavailable: nothing at all can run here.
         ModelNotFound, CardMismatch: a file is missing or is no model.
     """
-    paths = [(store.resolve(name), "ours") for name in axes.models]
-    paths += [(path, "peer") for path in axes.peers]
-    stems = [path.stem for path, _ in paths]
-    pictures = {size: frames(size) for size in {*axes.sizes, *axes.peer_sizes}}
+    paths = [(store.resolve(name), "ours", axes.sizes) for name in axes.models]
+    paths += [(path, "peer", axes.peer_sizes) for path in axes.peers]
+    stems = [path.stem for path, _, _ in paths]
+    pictures: dict[Size, list[Image]] = {}
     subjects: list[Subject] = []
-    for (path, role), engine, device in product(paths, axes.engines, axes.devices):
+    for (path, role, sizes), engine, device in product(paths, axes.engines, axes.devices):
         name = path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}-{path.stem}"
-        for threads in axes.threads if device == "cpu" else [None]:
+        every = product(axes.threads if device == "cpu" else [None], sizes)
+        for threads, asked in every:
             try:
                 session = open_any(path, engine, device, threads, axes.values)
             except EngineUnavailable as error:
@@ -185,43 +189,45 @@ def open_subjects(axes: Axes, skipped: list[str]) -> list[Subject]:
                 skipped.append(f"{name}: its precision is {session.card.precision}")
                 session.close()
                 break
-            sizes = axes.sizes if role == "ours" else axes.peer_sizes
-            subjects += _sizes(session, name, path, role, threads, sizes, pictures)
+            size = _own_size(session) or asked
+            if size not in pictures:
+                pictures[size] = frames(size)
+            subjects.append(_subject(session, name, path, role, threads, size, pictures[size]))
+            if size != asked:
+                skipped += [f"{name} at other sizes: it takes {size[0]}x{size[1]} only"]
+                break
     if not subjects:
         raise EngineUnavailable("nothing to measure here: " + "; ".join(dict.fromkeys(skipped)))
     return subjects
 
 
-def _sizes(
+def _own_size(session: StyleSession) -> Size | None:
+    """(width, height) of a model that takes one size only."""
+    height, width = session.padded_size(1, 1)
+    return (width, height) if (height, width) == session.padded_size(4096, 4096) else None
+
+
+def _subject(
     session: StyleSession,
     name: str,
     path: Path,
     role: str,
     threads: int | None,
-    sizes: list[Size],
-    pictures: dict[Size, list[Image]],
-) -> list[Subject]:
+    size: Size,
+    pictures: list[Image],
+) -> Subject:
     # The one place outside the runtime that reaches inside a session: to time the graph alone.
     watch = Stopwatch(session._engine)
     session._engine = watch
-    height, width = session.padded_size(1, 1)
-    if (height, width) == session.padded_size(4096, 4096):
-        sizes = [(width, height)]
-        pictures = {sizes[0]: frames(sizes[0])}
     needs_style = any(port.role in ("style", "code") for port in session.card.inputs)
-    subjects = []
-    for size in sizes:
-        conditions = {"style": pictures[size][0]} if needs_style else {}
-        subject = Subject(
-            *(name, path, size, role, session, threads, watch, pictures[size]), conditions
-        )
-        if session.engine == "onnxruntime" and session.device.startswith("cuda"):
-            padded = session.padded_size(size[1], size[0])
-            number = int(session.device.partition(":")[2] or 0)
-            inputs = graph.feeds(path, session.card, *padded)
-            subject.device = DeviceGraph(str(path), inputs, number)
-        subjects.append(subject)
-    return subjects
+    conditions = {"style": pictures[0]} if needs_style else {}
+    subject = Subject(*(name, path, size, role, session, threads, watch, pictures), conditions)
+    if session.engine == "onnxruntime" and session.device.startswith("cuda"):
+        padded = session.padded_size(size[1], size[0])
+        number = int(session.device.partition(":")[2] or 0)
+        inputs = graph.feeds(path, session.card, *padded)
+        subject.device = DeviceGraph(str(path), inputs, number)
+    return subject
 
 
 def frames(size: Size, count: int = 4) -> list[Image]:
