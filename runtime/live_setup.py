@@ -77,7 +77,7 @@ def open_run(
     for line in [*look.notes, f"{look.label}: {look.engine} on {look.device}{_why(args, look)}"]:
         cli.say(line, quiet=args.quiet)
     info = capture.wait_info()
-    size = args.size or (info.width, info.height)
+    size = _fitted(info, args.size)
     settings = Settings(
         strength=args.strength,
         stabilizer=args.stabilizer != "off",
@@ -173,6 +173,14 @@ def _styles(args: argparse.Namespace) -> Styles:
     return Styles(entries)
 
 
+def _fitted(info: SourceInfo, box: tuple[int, int] | None) -> tuple[int, int]:
+    """The source's shape inside `box` (width, height): nothing is stretched."""
+    if box is None:
+        return info.width, info.height
+    scale = min(box[0] / info.width, box[1] / info.height)
+    return max(1, round(info.width * scale)), max(1, round(info.height * scale))
+
+
 def _why(args: argparse.Namespace, look: Look) -> str:
     """Why `--device auto` took the CPU, where the engine itself has not said so."""
     if args.device != "auto" or look.device != "cpu" or any("GPU" in note for note in look.notes):
@@ -199,7 +207,7 @@ def _plan(
 ) -> tuple[float, Any, Any, Any]:
     """Target rate, controller, ladders and the first choice."""
     if args.working_size:
-        return 0.0, None, None, Choice(*args.working_size)
+        return 0.0, None, None, Choice(*_fitted(info, args.working_size))
     if args.target_fps == 0.0:
         return 0.0, None, None, Choice(*size)
     target = args.target_fps or float(info.rate or DEFAULT_FPS)

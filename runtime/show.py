@@ -183,7 +183,7 @@ class Show:
         window = self.parts.window
         self._notice()
         if window is not None:
-            if self._picture is not None and (self._status or self._script):
+            if self._picture is not None and (self._status or self._current_messages()):
                 self._draw(self._picture)
             else:
                 self._press(window.poll())
@@ -251,8 +251,10 @@ class Show:
             return
         self._renew_ladder(controller)
         now = time.perf_counter()
-        if self.last.choice != controller.choice:
-            # Frames painted before the last decision are still arriving: judge only new ones.
+        active = self.last.active
+        if (self.last.choice, active.variant) != (controller.choice, controller.choice.variant):
+            # Frames painted before the last decision, or with the variant that is still being
+            # replaced, are arriving: judge only new ones.
             parts.gauges.forget_window(now, parts.capture.arrived)
             return
         window = parts.gauges.window(now, parts.capture.arrived)

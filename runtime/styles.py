@@ -64,6 +64,8 @@ class Styles:
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._wanted = (0, 0)
+        self._failed: dict[tuple[int, int], str] = {}
+        self._error: Exception | None = None
         self._active: Active | None = None
         self._thread: threading.Thread | None = None
 
@@ -81,10 +83,14 @@ class Styles:
 
     def select(self, style: int, variant: int = 0) -> None:
         """Wish for a style; `take` gives it as soon as it is open."""
+        key = (style, variant)
         with self._lock:
-            if (style, variant) == self._wanted:
+            if key == self._wanted:
                 return
-            self._wanted, self.note = (style, variant), ""
+            if key in self._failed:
+                self.note = self._failed[key]
+                return
+            self._wanted, self.note = key, ""
         self._enqueue(lambda: self._load(style, variant))
 
     def take(self) -> Active:
@@ -92,6 +98,8 @@ class Styles:
 
         Looks not used for long are closed here, where no frame is being painted.
         """
+        if self._error is not None:
+            raise self._error
         with self._lock:
             active = self._active
             if active is None:
@@ -127,8 +135,11 @@ class Styles:
         self._jobs.put(job)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
+        try:
+            while (job := self._jobs.get()) is not None:
+                job()
+        except Exception as error:  # a bug; the painting thread raises it
+            self._error = error
 
     def _load(self, style: int, variant: int) -> None:
         with self._lock:
@@ -139,6 +150,7 @@ class Styles:
         except StyleError as error:
             with self._lock:
                 self.note = f"{self.entries[style][variant].label}: {error}"
+                self._failed[style, variant] = self.note
                 if self._wanted == (style, variant) and self._active is not None:
                     self._wanted = (self._active.style, self._active.variant)
             return

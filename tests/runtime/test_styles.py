@@ -92,6 +92,37 @@ def test_a_style_that_fails_leaves_a_note_and_can_be_left(opened):
     styles.close()
 
 
+def test_a_style_that_failed_is_not_opened_again_for_every_frame(opened):
+    tries = []
+
+    def fail():
+        tries.append(1)
+        raise CardMismatch("it is damaged")
+
+    styles = Styles([*entries(opened, "one"), [Entry("two", fail)]])
+    styles.open_first()
+    for _ in range(50):
+        styles.select(1)
+        styles.take()
+        time.sleep(0.001)
+    wait_for(lambda: "damaged" in styles.note)
+    assert len(tries) == 1
+    styles.close()
+
+
+def test_a_bug_while_opening_reaches_the_painting_thread(opened):
+    def explode():
+        raise ZeroDivisionError("bug")
+
+    styles = Styles([*entries(opened, "one"), [Entry("two", explode)]])
+    styles.open_first()
+    styles.select(1)
+    wait_for(lambda: styles._error)
+    with pytest.raises(ZeroDivisionError):
+        styles.take()
+    styles.close()
+
+
 def test_few_looks_stay_open_and_the_one_in_use_is_never_closed(opened):
     names = [f"style{k}" for k in range(6)]
     styles = Styles(entries(opened, *names))

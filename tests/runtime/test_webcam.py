@@ -266,6 +266,24 @@ def test_mistakes_are_one_line_and_exit_2(run, flags, words):
     assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
 
 
+def test_a_device_that_is_not_there_is_no_silent_cpu(run):
+    import onnxruntime as ort
+
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    err = run("--source", "synthetic:64x48", "--device", "cuda", code=UNAVAILABLE)
+    assert "--device cuda" in err
+    assert "--device cpu" in err
+
+
+def test_sizes_keep_the_shape(run):
+    found = run("--source", "synthetic:64x48@60", "--frames", "3", "--size", "32x32")
+    assert (found["width"], found["height"]) == (32, 24)
+    found = run("--source", "synthetic:64x48@60", "--frames", "3", "--working-size", "16x100")
+    assert found["working_size"] == [16, 12]
+    assert (found["width"], found["height"]) == (64, 48)
+
+
 def test_a_missing_camera_says_what_else_there_is(run):
     if sys.platform.startswith("linux") and list(Path("/dev").glob("video*")):
         pytest.skip("this machine has a camera")
