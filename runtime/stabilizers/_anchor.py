@@ -16,7 +16,7 @@ CELL = 8
 # own brightness flicker down to about a quarter.
 RATE = 0.1
 # The same for the mean of the whole picture, where flicker has averaged out already.
-RATE_ALL = 0.3
+RATE_ALL = 0.5
 
 
 class Anchor:

@@ -19,6 +19,8 @@ PAST = 0.8
 # Residual (0..255, 5x5 mean at flow resolution) up to which the past may be averaged in: noise of
 # 3/255 leaves about 3 here, the largest of three colors.
 LIMIT = 5
+# The past is brightened with the light when that changed by more than this; less would only round.
+LEAST_GAIN = 0.002
 
 
 class Denoiser:
@@ -63,9 +65,13 @@ class Denoiser:
                 borderMode=cv2.BORDER_REPLICATE,
             )
         known = cv2.compare(_flow.residual(small, predicted), LIMIT, cv2.CMP_LE)
+        gain = sum(cv2.mean(small, known)) / max(1.0, sum(cv2.mean(predicted, known)))
+        if abs(gain - 1) > LEAST_GAIN:
+            past = cv2.convertScaleAbs(past, alpha=gain)
         known = cv2.resize(known, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         mixed = cv2.addWeighted(image, 1 - PAST, past, PAST, 0)
         clean = cv2.copyTo(mixed, known, image.copy())
+        small = _flow.shrink_image(clean, small.shape[:2])
         self._last, self._last_small = clean, small
         return clean
 

@@ -22,6 +22,9 @@ FIT_ROUNDS, REFINE_ROUNDS = 3, 2
 BLUR = 1.0
 # The camera is taken as fixed when the fitted motion is below this many pixels in all corners.
 STILL_PX = 0.06
+# ... or when it does not lower the squared difference to this share: on a blank wall any motion
+# explains the noise a little, because sampling between pixels averages it.
+GAIN = 0.85
 # Dense flow is believed where its residual is lower by MARGIN gray levels and by MARGIN_SHARE of
 # the affine one: the best of many patches explains pure noise better than the truth does. Mean over
 # a window (half-size pixels), so that an object's flat inside is decided by its contours.
@@ -51,9 +54,9 @@ class Motion:
         dense = self._dis.calc(gray, reference, None)
         now, then = self._smooth_half(gray), self._smooth_half(reference)
         affine = self._refine(self._fit(dense), now, then)
-        if np.abs(self._corners @ affine).max() < STILL_PX:
-            affine[:] = 0
         camera = (self._plane @ affine).reshape(dense.shape)
+        if np.abs(self._corners @ affine).max() < STILL_PX or not self._explains(now, then, camera):
+            camera = np.zeros_like(dense)
         trust = self._trust(now, then, camera, dense)
         if trust is None:
             return camera
@@ -113,16 +116,25 @@ class Motion:
         half = cv2.resize(picture, self._half, interpolation=cv2.INTER_AREA).astype(np.float32)
         return cv2.GaussianBlur(half, (5, 5), BLUR)
 
+    def _explains(self, now: np.ndarray, then: np.ndarray, camera: np.ndarray) -> bool:
+        """Whether the camera's motion explains the frame better than standing still does."""
+        standing = cv2.norm(now, then, cv2.NORM_L2SQR)
+        return cv2.norm(now, self._moved(then, camera), cv2.NORM_L2SQR) < GAIN * standing
+
+    def _moved(self, then: np.ndarray, flow: np.ndarray) -> np.ndarray:
+        """The half-size reference seen along a flow of full size."""
+        half = cv2.resize(flow, self._half, interpolation=cv2.INTER_LINEAR) * self._half_scale
+        where = cv2.add(half, self._half_grid)
+        return cv2.remap(then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
     def _trust(
         self, now: np.ndarray, then: np.ndarray, camera: np.ndarray, dense: np.ndarray
     ) -> np.ndarray | None:
         """Weight 0..1 of the dense flow at half size, or None where it is 0 everywhere."""
-        errors = []
-        for flow in (camera, dense):
-            half = cv2.resize(flow, self._half, interpolation=cv2.INTER_LINEAR)
-            where = cv2.add(half * self._half_scale, self._half_grid)
-            moved = cv2.remap(then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            errors.append(cv2.blur(cv2.absdiff(now, moved), CHOICE_WINDOW))
+        errors = [
+            cv2.blur(cv2.absdiff(now, self._moved(then, flow)), CHOICE_WINDOW)
+            for flow in (camera, dense)
+        ]
         gain = cv2.addWeighted(errors[0], (1 - MARGIN_SHARE) / MARGIN, errors[1], -1 / MARGIN, -1)
         trust = np.clip(gain, 0, 1)
         return cv2.blur(trust, CHOICE_BLUR) if trust.any() else None

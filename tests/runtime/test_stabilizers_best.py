@@ -1,0 +1,172 @@
+"""Whole shots: cuts, chunks, ranks, and the promises of `process`."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.frame import Frame
+from runtime.stabilizers import best
+from runtime.stabilizers._shots import WINDOW, mark_cuts, read_chunks
+from runtime.stabilizers._tracks import middle_first
+from runtime.stabilizers.best import Best
+
+SIZE = (72, 96)
+TILES = np.random.default_rng(5).integers(-45, 46, (16, 4, 4)).astype(np.int16)
+
+
+def woven(image):
+    """Texture glued to a 4-px grid, as strided networks make it."""
+    height, width = image.shape[:2]
+    cells = cv2.resize(image, (width // 4, height // 4))
+    index = cells[..., 1].astype(int) // 7 % 16
+    texture = TILES[index].transpose(0, 2, 1, 3).reshape(height, width)
+    return np.clip(image // 2 + 60 + texture[..., None], 0, 255).astype(np.uint8)
+
+
+def picture(seed):
+    rng, result = np.random.default_rng(seed), np.zeros((180, 240), np.float32)
+    for sigma in (2, 6, 20):
+        noise = cv2.GaussianBlur(rng.normal(0, 1, (180, 240)).astype(np.float32), (0, 0), sigma)
+        result += noise / noise.std()
+    tint = np.float32([(1.3, 1, 0.7), (0.6, 1, 1.4), (0.7, 1.4, 0.9)][seed % 3])
+    return np.clip((110 + 25 * result[..., None]) * tint, 0, 255).astype(np.uint8)
+
+
+def shot(count, seed=0, step=2, first=0):
+    """Frames of a camera moving right, with uneven times."""
+    big = picture(seed)
+    return [
+        Frame(
+            np.ascontiguousarray(big[10 : 10 + SIZE[0], 8 + step * t : 8 + step * t + SIZE[1]]),
+            Fraction((first + t) ** 2, 30),
+            first + t,
+        )
+        for t in range(count)
+    ]
+
+
+def change(pictures, step=2):
+    inner = (slice(8, -8), slice(8, -12))
+    pairs = pairwise(pictures)
+    return np.mean(
+        [np.square(np.roll(b, step, 1)[inner].astype(float) - a[inner]).mean() for a, b in pairs]
+    )
+
+
+def test_frames_come_back_one_for_one():
+    frames = shot(5) + shot(4, seed=1, first=5)
+    result = list(Best().process(iter(frames), woven))
+    assert [(f.index, f.time) for f in result] == [(f.index, f.time) for f in frames]
+    assert all(f.image.shape == (*SIZE, 3) and f.image.dtype == np.uint8 for f in result)
+
+
+def test_texture_moves_with_the_scene():
+    frames = shot(16)
+    result = [f.image for f in Best().process(frames, woven)]
+    assert change(result) < 0.1 * change([woven(f.image) for f in frames])
+
+
+def test_long_shots_continue_over_chunks(monkeypatch):
+    monkeypatch.setattr(best, "MAX_CHUNK", 10)
+    frames = shot(30)
+    result = [f.image for f in Best().process(frames, woven)]
+    raw = change([woven(f.image) for f in frames])
+    assert change(result) < 0.2 * raw
+    for boundary in (10, 20):
+        assert change(result[boundary - 1 : boundary + 1]) < 0.3 * raw
+
+
+def test_network_is_called_once_per_frame_and_cuts_are_announced():
+    events = []
+
+    def paint(image):
+        events.append("paint")
+        return woven(image)
+
+    frames = shot(6) + shot(7, seed=1, first=6)
+    list(Best().process(frames, paint, on_cut=lambda: events.append("cut")))
+    assert events == ["paint"] * 6 + ["cut"] + ["paint"] * 7
+
+
+def test_zero_strength_is_the_network_alone():
+    frames = shot(4)
+    result = Best(0.0).process(frames, woven)
+    assert all((r.image == woven(f.image)).all() for r, f in zip(result, frames, strict=True))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_short_clips(count):
+    assert len(list(Best().process(shot(count), woven))) == count
+
+
+def test_a_change_of_size_starts_a_shot():
+    small = [Frame(np.ascontiguousarray(f.image[:40, :60]), f.time, f.index) for f in shot(3)]
+    cuts = []
+    result = list(Best().process(shot(3) + small, lambda i: i, on_cut=lambda: cuts.append(1)))
+    assert [f.image.shape[:2] for f in result] == [SIZE] * 3 + [(40, 60)] * 3
+    assert cuts == [1]
+
+
+def test_reads_ahead_no_more_than_promised(monkeypatch):
+    monkeypatch.setattr(best, "MAX_CHUNK", 8)
+    read = []
+
+    def feed():
+        for frame in shot(40, step=1):
+            read.append(frame.index)
+            yield frame
+
+    for frame in Best().process(feed(), woven):
+        assert len(read) <= frame.index + 1 + 8 + WINDOW + 1
+
+
+@pytest.mark.parametrize("where", ["frames", "network"])
+def test_errors_pass_through(where):
+    def feed():
+        yield from shot(4)
+        if where == "frames":
+            raise OSError("disk")
+
+    def paint(image):
+        if where == "network":
+            raise OSError("disk")
+        return image
+
+    with pytest.raises(OSError, match="disk"):
+        list(Best().process(feed(), paint))
+
+
+def test_cuts_are_found_and_motion_is_not_one():
+    frames = shot(8, step=3) + shot(8, seed=1, step=3) + shot(8, seed=2, step=3)
+    starts = [t for t, (_, cut) in enumerate(mark_cuts(frames)) if cut]
+    assert starts == [0, 8, 16]
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 5))
+def test_chunks_cover_every_frame_once(lengths, limit):
+    flat = [
+        Frame(np.full((8, 8, 3), 60 + 190 * (k % 2), np.uint8), Fraction(0), n)
+        for k, length in enumerate(lengths)
+        for n in range(length)
+    ]
+    chunks = list(read_chunks(flat, lambda h, w: limit))
+    assert [f for chunk in chunks for f in chunk.frames] == flat
+    assert all(1 <= len(chunk.frames) <= limit for chunk in chunks)
+
+
+@given(st.integers(1, 200))
+def test_ranks_are_a_permutation_with_the_middle_first(count):
+    ranks = middle_first(count)
+    assert sorted(ranks) == list(range(count))
+    assert ranks[count // 2] == 0
+
+
+def test_memory_bounds_the_chunk():
+    assert best.chunk_limit(360, 640) == best.MAX_CHUNK
+    assert best.chunk_limit(2160, 3840) == best.MIN_CHUNK
+    assert best.chunk_limit(1080, 1920) * 1080 * 1920 * 9 <= best.MEMORY_BYTES
