@@ -151,6 +151,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--weight", action="append", default=[], metavar="TERM=X", help="weight of a term"
     )
+    parser.add_argument(
+        "--keep-color", action="store_true", help="recolor the painting to the photo's colors first"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print one object on stdout")
@@ -180,13 +183,16 @@ def run(args: argparse.Namespace) -> int:
 
     from .backbones import open_backbone
     from .config import BackboneConfig
-    from .data.images import load_image, to_bytes
+    from .data.images import load_image, recolored, to_bytes
     from .device import pick_device
     from .objective import Objective
 
     device = pick_device(args.device)
     backbone = open_backbone(args.backbone, args.weights).to(device)
-    painting = load_image(args.style, args.style_size).to(device)
+    painting = load_image(args.style, args.style_size)
+    if args.keep_color:
+        painting = recolored(painting, [to_bytes(load_image(args.content, args.size))])
+    painting = painting.to(device)
     layers = BackboneConfig()
     style_layers = [layer for layer in layers.style_layers if layer in backbone.layers]
     objective = Objective(

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
+from runtime.effects import match_colors
 from runtime.errors import UsageError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -50,6 +51,22 @@ def _read(path: Path, short_side: int) -> np.ndarray:
         size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
         image = image.resize(size, Image.Resampling.LANCZOS)
     return np.asarray(image)
+
+
+def recolored(painting: Tensor, photos: list[np.ndarray]) -> Tensor:
+    """The painting with the photos' mean color and color covariance.
+
+    A network trained on it paints with the strokes of the painting and keeps the photos' colors
+    (Gatys et al. 2016, "Preserving color in neural artistic style transfer", section 3.1).
+
+    Args:
+        painting: (1, 3, H, W) RGB in [0, 1].
+        photos: (H, W, 3) uint8 RGB each; every eighth pixel of them is looked at.
+    """
+    colors = np.concatenate([photo[::8, ::8].reshape(-1, 1, 3) for photo in photos])
+    image = painting[0].permute(1, 2, 0).contiguous().numpy()
+    moved = match_colors(image, colors.astype(np.float32) / np.float32(255))
+    return torch.from_numpy(moved).permute(2, 0, 1)[None].contiguous()
 
 
 class Photos:

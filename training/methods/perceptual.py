@@ -19,7 +19,7 @@ from runtime.plugins import suggest
 from .. import networks
 from ..backbones import open_backbone
 from ..config import OptimizerConfig, Recipe, find_data
-from ..data.images import Photos, load_image, stroke_seeds
+from ..data.images import Photos, load_image, recolored, stroke_seeds
 from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
 from ..objective import Objective
 from . import Assets
@@ -34,6 +34,7 @@ class Options:
     motion_every: int = 2  # steps between motion terms
     ramp_start: float = 0.03  # share of the run at which lock and motion set in
     ramp_end: float = 0.13  # and at which they have their full weight
+    colors: str = "painting"  # or "photos": the painting is recolored to the photos' colors first
 
 
 def read_options(cls: type, table: dict, method: str):
@@ -75,6 +76,12 @@ class Perceptual:
         self.painting = load_image(
             assets.style or find_data(recipe.style.image, "style"), recipe.style.size
         )
+        if self.options.colors == "photos":
+            self.painting = recolored(self.painting, self.photos.images)
+        elif self.options.colors != "painting":
+            raise UsageError(
+                f'options.colors is "{self.options.colors}", allowed are painting, photos'
+            )
         backbone = open_backbone(recipe.backbone.name, assets.weights).to(
             self.device, memory_format=torch.channels_last
         )
