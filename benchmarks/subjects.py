@@ -191,7 +191,8 @@ def open_subjects(axes: Axes, skipped: list[str]) -> list[Subject]:
                 break
             size = _own_size(session) or asked
             if size not in pictures:
-                pictures[size] = frames(size)
+                # A still scene: what a model does at cuts and drifts is part of whole clips.
+                pictures[size] = frames(size, 1)
             subjects.append(_subject(session, name, path, role, threads, size, pictures[size]))
             if size != asked:
                 skipped += [f"{name} at other sizes: it takes {size[0]}x{size[1]} only"]
@@ -230,7 +231,7 @@ def _subject(
     return subject
 
 
-def frames(size: Size, count: int = 4) -> list[Image]:
+def frames(size: Size, count: int) -> list[Image]:
     """The first frames of the runtime's synthetic picture: the same everywhere."""
     source = SyntheticSource(size=size, num_frames=count)
     return [frame.image for frame in source]
