@@ -195,12 +195,12 @@ def _path(
     return tuple(maps)
 
 
-def _disc(photo: Image) -> np.ndarray:
-    """A soft disc over the middle of the photo, radius 28 % of its shorter side: (H, W) 0..1."""
+def _disc(photo: Image, radius: float) -> np.ndarray:
+    """A soft disc over the middle of the photo: (H, W) float32, 0..1."""
     height, width = photo.shape[:2]
     grid = pixel_grid(height, width) - [(width - 1) / 2, (height - 1) / 2]
     distance = np.hypot(grid[..., 0], grid[..., 1])
-    return np.clip(0.28 * min(height, width) - distance + 0.5, 0, 1).astype(np.float32)
+    return np.clip(radius - distance + 0.5, 0, 1).astype(np.float32)
 
 
 def _moving(**motion) -> Callable[..., Clip]:
@@ -212,7 +212,7 @@ def _moving(**motion) -> Callable[..., Clip]:
 
 def _parallax(name: str, photo: Image, other: Image, size: tuple[int, int], n: int) -> Clip:
     back = Layer(photo, _path(photo, size, n, velocity=(1.0, 0.3)))
-    front = Layer(other, _path(other, size, n, velocity=(-2.1, 0.4)), _disc(other))
+    front = Layer(other, _path(other, size, n, velocity=(-2.1, 0.4)), _disc(other, 0.4 * min(size)))
     return Clip(name, size, (back, front), (1.0,) * n)
 
 
