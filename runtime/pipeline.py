@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -99,7 +100,7 @@ def run(
     try:
         decoded.start()
         writer.start()
-        painted = _paint_all(decoded, session, stabilizer, meter, shots, finish)
+        painted = _paint_all(decoded, session, stabilizer, meter, shots, finish, stop)
         for frame in painted:
             if frame.index >= first:
                 writer.put(frame, shots.restart_for(frame.index), dict(_damage(source)))
@@ -169,11 +170,14 @@ def _paint_all(
     meter: Meter,
     shots: "_Shots",
     finish: Paint | None,
+    stop: threading.Event,
 ) -> Iterator[Frame]:
     """Painted frames, in order, each with the time and index of its input."""
     session.reset()
     if stabilizer is not None and hasattr(stabilizer, "process"):
-        yield from _paint_shots(frames, session, stabilizer, meter, shots, finish)
+        # A shot may take long; whoever stops the run does not want to wait for its end.
+        with suppress(_Stopped):
+            yield from _paint_shots(frames, session, stabilizer, meter, shots, finish, stop)
         return
     shots.matter = stabilizer is not None or _recurrent(session)
     for frame in frames:
@@ -184,9 +188,13 @@ def _paint_all(
         else:
             with meter("stabilize"):
                 given = stabilizer.prepare(image)
-            if getattr(stabilizer, "cut", False):
-                shots.begin(frame.index)
-                session.reset()
+                if stabilizer.cut and frame.index:
+                    # Begin the shot with nothing left of the past, not even counters: a resumed run
+                    # begins here with a new stabilizer and must paint the same.
+                    stabilizer.reset()
+                    given = stabilizer.prepare(image)
+                    shots.begin(frame.index)
+                    session.reset()
             with meter("style"):
                 styled = session.stylize(given)
             with meter("stabilize"):
@@ -204,6 +212,7 @@ def _paint_shots(
     meter: Meter,
     shots: "_Shots",
     finish: Paint | None,
+    stop: threading.Event,
 ) -> Iterator[Frame]:
     """As `_paint_all` for stabilizers that work on whole shots."""
     shots.matter = True
@@ -229,6 +238,8 @@ def _paint_shots(
 
     def stylize(image: Image) -> Image:
         nonlocal upcoming, elsewhere
+        if stop.is_set():
+            raise _Stopped
         start = time.perf_counter()
         result = session.stylize(image)
         spent = time.perf_counter() - start
@@ -252,6 +263,10 @@ def _paint_shots(
         if finish is not None:
             frame = replace(frame, image=finish(inputs.pop(frame.index), frame.image))
         yield frame
+
+
+class _Stopped(Exception):
+    """The run was stopped in the middle of a shot."""
 
 
 def _recurrent(session: Any) -> bool:

@@ -234,6 +234,9 @@ class Live:
         self.cut = int(image[0, 0, 0]) % 4 == 0
         return image
 
+    def reset(self):
+        self.resets = getattr(self, "resets", 0) + 1
+
     def step(self, image, styled):
         self.calls.append(int(image[0, 0, 0]))
         return styled
@@ -243,7 +246,9 @@ def test_frame_stabilizer_protocol_and_restart_points():
     session, stabilizer = Identity(), Live()
     _, sink = run(Frames(10), session, stabilizer)
     assert stabilizer.calls == list(range(10))
-    assert session.resets == 1 + 3
+    # Cuts at 4 and 8 (the first frame is none); a new shot keeps nothing of the old one.
+    assert session.resets == 1 + 2
+    assert stabilizer.resets == 2
     expected = [-1] * 4 + [3] * 4 + [7] * 2
     assert [restart[0] for restart, _ in sink.remembered] == expected
     assert sink.remembered[5][0][1] == Fraction(3, 25)
@@ -279,6 +284,27 @@ def test_shot_stabilizer_protocol_and_restart_points():
     assert [restart[0] for restart, _ in sink.remembered] == expected
     assert session.resets == 1 + 2
     assert meter.summary()["stages_ms"]["stabilize"]["count"] == 10
+
+
+def test_a_long_shot_can_be_stopped():
+    stop, painted = threading.Event(), []
+
+    class Slow(Identity):
+        def stylize(self, image):
+            painted.append(1)
+            if len(painted) == 3:
+                stop.set()
+            return image
+
+    class OneShot(Whole):
+        def process(self, frames, stylize, *, on_cut=None):
+            frames = list(frames)
+            yield from [replace(f, image=stylize(f.image)) for f in frames]
+
+    report, sink = run(Frames(50), Slow(), OneShot(), stop=stop)
+    assert len(painted) == 3
+    assert report.interrupted
+    assert sink.end == "aborted"
 
 
 def test_damage_travels_with_the_frames():
