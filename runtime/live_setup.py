@@ -211,7 +211,9 @@ def _plan(
     if args.target_fps == 0.0:
         return 0.0, None, None, Choice(*size)
     target = args.target_fps or float(info.rate or DEFAULT_FPS)
-    rungs = make_rungs(*size, multiple_of)
+    # A picture shown larger than it was taken is not painted larger: there is nothing to gain.
+    largest = min(size, (info.width, info.height))
+    rungs = make_rungs(*largest, multiple_of)
     controller = Controller(target, rungs(1, settings.stabilizer and args.stability > 0))
     return target, controller, rungs, controller.choice
 

@@ -160,7 +160,7 @@ def test_another_ladder_keeps_the_nearest_size():
     assert controller.choice.pixels == before.pixels
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.floats(5, 3000), st.floats(1, 30), st.floats(0, 0.12), st.sampled_from([15.0, 30.0, 60.0])
 )

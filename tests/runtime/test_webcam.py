@@ -279,6 +279,9 @@ def test_a_device_that_is_not_there_is_no_silent_cpu(run):
 def test_sizes_keep_the_shape(run):
     found = run("--source", "synthetic:64x48@60", "--frames", "3", "--size", "32x32")
     assert (found["width"], found["height"]) == (32, 24)
+    found = run("--source", "synthetic:64x48@60", "--frames", "3", "--size", "640x480")
+    assert found["working_size"] == [64, 48]
+    assert (found["width"], found["height"]) == (640, 480)
     found = run("--source", "synthetic:64x48@60", "--frames", "3", "--working-size", "16x100")
     assert found["working_size"] == [16, 12]
     assert (found["width"], found["height"]) == (64, 48)
