@@ -76,12 +76,11 @@ def optimize_image(
     """
     import torch
 
-    if start is None:
-        start = _start(photo, init, seed)
-    pixels = start.clone().requires_grad_(True)
+    first = _start(photo, init, seed) if start is None else start
+    pixels = first.clone().requires_grad_(True)
     content = objective.content_features(photo)
     history: list[float] = []
-    best = (float("inf"), start)
+    best = (float("inf"), first)
 
     def evaluate() -> "Tensor":
         nonlocal best
