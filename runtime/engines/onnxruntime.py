@@ -41,7 +41,7 @@ class OnnxRuntimeEngine:
     def __init__(
         self, session: Any, device: str, initializers: dict[str, Any] | None = None
     ) -> None:
-        self._session = session
+        self._session: Any = session
         # A session reads the values that replaced its constants where they lie.
         self._initializers = initializers
         self.device = device
