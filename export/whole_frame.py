@@ -8,7 +8,6 @@ from runtime.errors import UsageError
 
 from . import onnx_tools
 from .calibrate import PERCENTILE, SIZE, calibrate
-from .equalize import equalize
 from .integer_graph import folding_of, integer_graph
 from .lean_layers import take_apart
 from .source import ExportSource
@@ -24,15 +23,14 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
     if options.size is not None:
         raise UsageError("--size: whole-frame int8 graphs take any size, leave it out")
     parts = take_apart(source.generator)
-    parts, calibration = equalize(parts, calibrate(parts, options.photos))
+    calibration = calibrate(parts, options.photos)
     folding = folding_of(parts, calibration)
     model = integer_graph(parts, calibration, folding)
     card = byte_card(source.card)
     onnx_tools.save(model, card, path, folding.to_metadata() if folding else None)
     steps = [
         f"weights to int8, symmetric per channel; activations to uint8, percentile {PERCENTILE} of "
-        f"{calibration.photos} photos at {SIZE[0]}x{SIZE[1]}, after normalization, channels of "
-        "equal range",
+        f"{calibration.photos} photos at {SIZE[0]}x{SIZE[1]}, after normalization",
         "margin, shuffles, crop and clipping in the graph; bytes in and out",
     ]
     if folding is not None:
