@@ -24,6 +24,7 @@ class Objective:
         style_layers: layer -> weight among the layers.
         content_layers: layers compared with the photo.
         weights: term name -> weight; zero leaves a term out.
+        masks: regions of the painting and of the photo, for the term "regions".
 
     Raises:
         UsageError: unknown term or layer.
@@ -36,6 +37,7 @@ class Objective:
         style_layers: dict[str, float],
         content_layers: tuple[str, ...],
         weights: dict[str, float],
+        masks: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         known = names(losses)
         for name in weights:
@@ -48,13 +50,17 @@ class Objective:
         self.layers = set(style_layers) | self.content_layers
         with torch.no_grad():
             features = backbone(painting, set(style_layers))
-        target = Target(backbone, dict(style_layers), tuple(content_layers), features)
+        target = Target(backbone, dict(style_layers), tuple(content_layers), features, masks)
         self.terms: dict[str, Term] = {n: load(losses, n)(target) for n in self.weights}
 
     def content_features(self, photos: Tensor) -> dict[str, Tensor]:
-        """Features of the photos that the content term compares with."""
+        """Features of the photos that the content term compares with; the photos themselves under
+        `losses.PHOTO` if a term needs them."""
         with torch.no_grad():
-            return self.backbone(photos, self.content_layers)
+            features = self.backbone(photos, self.content_layers)
+        if any("photos" in term.needs for term in self.terms.values()):
+            features = {**features, losses.PHOTO: photos}
+        return features
 
     def __call__(
         self,

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ..backbones import Backbone
 
+PHOTO = "photo"  # key among the content features under which the photos travel
+
 
 @dataclass(frozen=True)
 class Target:
@@ -21,6 +23,8 @@ class Target:
     style_layers: dict[str, float]  # layer -> relative weight
     content_layers: tuple[str, ...]
     style_features: dict[str, Tensor]  # layer -> (1, C, h, w)
+    # (regions of the painting, regions of the photo), (1, R, H, W) in [0, 1] each, or None.
+    masks: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass
@@ -35,11 +39,16 @@ class LossInputs:
     content_features: dict[str, Tensor] = field(default_factory=dict)  # of the photos
     moved: tuple[Tensor, Tensor, Tensor] | None = None
 
+    @property
+    def photos(self) -> Tensor | None:
+        """The photos themselves (N, 3, H, W), if a term needs them."""
+        return self.content_features.get(PHOTO)
+
 
 class Term(Protocol):
     """One weighted part of the objective."""
 
-    needs: tuple[str, ...]  # of "features", "content_features", "moved"
+    needs: tuple[str, ...]  # of "features", "content_features", "moved", "photos"
 
     def __call__(self, inputs: LossInputs) -> Tensor:
         """The term's value, a scalar."""
