@@ -209,7 +209,7 @@ def test_hdr_is_tone_mapped_or_refused(make_clip):
         codec="libx265",
         pixel_format="yuv420p10le",
         colors=(9, 1, 9, 16),
-        options={"x265-params": "log-level=none"},
+        options={"x265-params": "log-level=none:bframes=0"},
     )
     with open_source(path) as source:
         frame = next(iter(source))

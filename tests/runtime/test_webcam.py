@@ -236,6 +236,8 @@ def test_interrupted_recordings_are_playable(invert_model, tmp_path, number):
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job ignores Ctrl-C, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("*.png")) and time.monotonic() < deadline:
