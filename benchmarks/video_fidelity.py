@@ -1,0 +1,329 @@
+"""python -m benchmarks.video_fidelity --clips ../shared/data/video --json video_fidelity.json
+
+What `python -m runtime.video` loses when the model changes nothing: frames, times, sound, colors.
+Every clip of a folder goes through an identity model and is compared with the original by FFmpeg's
+own decoder and color conversion; four synthetic clips cover BT.601 and BT.709, limited and full
+range. With --kills a run is killed at random moments and resumed; with --memory its peak memory is
+measured over 300 and 3000 frames. Needs the runtime install and the `onnx` package.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.cli import Progress, run_command, say
+from runtime.errors import DONE, FAILED, EngineUnavailable, UsageError
+
+from . import results
+
+# The four combinations that H.264 clips come in: H.273 codes of matrix (also used for primaries and
+# transfer) and range.
+TAGS = {
+    "bt601-limited": (6, 1),
+    "bt601-full": (6, 2),
+    "bt709-limited": (1, 1),
+    "bt709-full": (1, 2),
+}
+SYNTHETIC_FRAMES = 30
+MEMORY_FRAMES = (300, 3000)
+MEMORY_SIZE = (640, 360)
+HOME = Path(__file__).resolve().parent.parent
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.video_fidelity",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--clips", type=Path, required=True, metavar="DIR", help="folder of clips")
+    add("--json", type=Path, required=True, metavar="FILE", help="result file")
+    add("--kills", type=int, default=0, metavar="N", help="kill and resume N times (default: 0)")
+    add("--memory", action="store_true", help="measure peak memory as well")
+    add("--seed", type=int, default=1, help="of the moments to kill at (default: 1)")
+    add("--overwrite", action="store_true", help="replace the result file")
+    add("--quiet", "-q", action="store_true", help="errors only on stderr")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Paint, compare, write."""
+    from runtime.clips import VIDEOS
+
+    if not args.clips.is_dir():
+        raise UsageError(f'--clips "{args.clips}" is no folder')
+    clips = sorted(p for p in args.clips.iterdir() if p.suffix.lower() in VIDEOS)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = build_identity(folder / "identity.onnx")
+        made = [write_tagged(folder / f"{tags}.mp4", tags) for tags in TAGS]
+        with Progress(len(clips) + len(made), "clips", quiet=args.quiet) as progress:
+            for clip in [*clips, *made]:
+                rows.append(fidelity(clip, model, folder))
+                progress.update()
+        if args.kills and clips:
+            longest = max(clips, key=lambda path: count_frames(path))
+            rows.append(kill_and_resume(longest, model, folder, args.kills, args.seed))
+        if args.memory:
+            rows.append(peak_memory(model, folder))
+    data = results.document("video_fidelity", rows, {"codec": "h264", "stabilizer": "off"})
+    results.write(args.json, data, args.overwrite)
+    for row in rows:
+        say(f"{row['id']}: {row['metrics']}", quiet=args.quiet)
+    return DONE if all(is_lossless(row["metrics"]) for row in rows) else FAILED
+
+
+def is_lossless(metrics: dict[str, Any]) -> bool:
+    """What the issue asks of each row."""
+    return (
+        metrics.get("frames_in") == metrics.get("frames_out")
+        and metrics.get("time_error_ticks", 0) <= 1
+        and metrics.get("duration_error_ticks", 0) <= 1
+        and metrics.get("audio_packets_in", 0) == metrics.get("audio_packets_identical", 0)
+        and metrics.get("psnr_db", 99) >= 40
+        and metrics.get("resumed_identical", 0) == metrics.get("kills", 0)
+        and metrics.get("peak_growth_percent", 0) <= 5
+    )
+
+
+def build_identity(path: Path) -> Path:
+    """A model that gives back what it gets."""
+    try:
+        import onnx
+        from onnx import helper
+    except ImportError:
+        raise EngineUnavailable(
+            'this benchmark needs onnx: pip install "impasto[export]"'
+        ) from None
+    from runtime.card import KEY, ModelCard, Port
+
+    card = ModelCard("identity", "foreign", (Port("image"),), (Port("styled"),))
+    ports = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 3, "H", "W"])
+        for name in ("image", "styled")
+    ]
+    node = helper.make_node("Identity", ["image"], ["styled"])
+    graph = helper.make_graph([node], "identity", ports[:1], ports[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {KEY: card.to_json()})
+    onnx.save(model, str(path))
+    return path
+
+
+def write_tagged(path: Path, tags: str, frames: int = SYNTHETIC_FRAMES, **size: Any) -> Path:
+    """A clip of the synthetic picture with these color tags, written by FFmpeg alone."""
+    import av
+
+    from runtime.sources.synthetic import SyntheticSource
+
+    matrix, span = TAGS[tags]
+    source = SyntheticSource("synthetic", num_frames=frames, **size)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=30, options={"crf": "10"})
+        stream.width, stream.height = source.info.width, source.info.height
+        context = stream.codec_context
+        context.colorspace, context.color_range = matrix, span
+        context.color_primaries = context.color_trc = matrix
+        for frame in source:
+            picture = av.VideoFrame.from_ndarray(frame.image, "rgb24").reformat(
+                format="yuv420p",
+                src_color_range=2,
+                dst_color_range=span,
+                dst_colorspace=5 if matrix == 6 else matrix,
+            )
+            picture.pts, picture.time_base = frame.index, Fraction(1, 30)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+def command(model: Path, clip: Path, output: Path, *more: str) -> list[str]:
+    """The command under test, as a user would type it."""
+    fixed = ["--stabilizer", "off", "--device", "cpu", "--quiet"]
+    paths = ["--model", str(model), "--input", str(clip), "--output", str(output)]
+    return [sys.executable, "-m", "runtime.video", *paths, *fixed, *more]
+
+
+def output_for(clip: Path, folder: Path) -> Path:
+    """In the container of the input where that can be written (Matroska keeps milliseconds)."""
+    suffix = clip.suffix.lower() if clip.suffix.lower() in (".mkv", ".mov") else ".mp4"
+    return folder / f"{clip.stem}-out{suffix}"
+
+
+def fidelity(clip: Path, model: Path, folder: Path) -> dict[str, Any]:
+    """One row: a clip against what came out."""
+    output = output_for(clip, folder)
+    subprocess.run(command(model, clip, output), cwd=HOME, check=True)
+    before, after = Probe(clip), Probe(output)
+    errors, times = [], []
+    for (time_a, a), (time_b, b) in zip(before.frames(), after.frames(), strict=False):
+        times.append(abs(time_a - time_b))
+        errors.append(float(np.mean((a.astype(np.float32) - b.astype(np.float32)) ** 2)))
+    sound = [(a, b) for a, b in zip(before.sound(), after.sound(), strict=False)]
+    tick = max(before.tick, after.tick)
+    metrics = {
+        "frames_in": before.count,
+        "frames_out": after.count,
+        "time_error_ticks": round(float(max(times) / tick), 3),
+        "duration_error_ticks": round(float(abs(before.duration() - after.duration()) / tick), 3),
+        "audio_packets_in": len(before.sound()),
+        "audio_packets_identical": sum(a == b for a, b in sound),
+        "tags_identical": int(before.tags == after.tags),
+        "psnr_db": round(decibels(float(np.mean(errors))), 2),
+        "psnr_worst_frame_db": round(decibels(max(errors)), 2),
+    }
+    labels = {"clip": clip.name, "output": output.suffix, "size": f"{after.width}x{after.height}"}
+    return results.row(labels, metrics, ["clip"])
+
+
+def decibels(error: float) -> float:
+    """PSNR of a mean squared error in 0..255^2; 99 for none."""
+    return 99.0 if error <= 0 else float(10 * np.log10(255**2 / error))
+
+
+class Probe:
+    """A clip as FFmpeg's decoder sees it; colors converted by swscale, not by our code."""
+
+    def __init__(self, path: Path) -> None:
+        from runtime.sources import open_source
+
+        self.path, self.count = path, 0
+        with open_source(path) as source:
+            opened: Any = source
+            self._clip, info = opened.clip, opened.info
+        self.width, self.height = info.width, info.height
+        self.tick, self.tags = self._clip.time_base, self._clip.tagged
+
+    def frames(self) -> Any:
+        """(time in seconds, upright RGB picture) of each frame."""
+        import av
+        from av.video.reformatter import Interpolation, VideoReformatter
+
+        from runtime.color import SWSCALE
+        from runtime.sources._container import turn
+
+        colors = self._clip.colors
+        tags = {
+            "src_colorspace": SWSCALE[colors.matrix],
+            "dst_colorspace": SWSCALE[colors.matrix],
+            "src_color_range": colors.range,
+            "dst_color_range": 2,
+            "interpolation": Interpolation.BICUBIC
+            | Interpolation.ACCURATE_RND
+            | Interpolation.FULL_CHR_H_INT,
+        }
+        swscale, times = VideoReformatter(), iter(presentation_times(self.path))
+        with av.open(str(self.path)) as container:
+            stream = container.streams.best("video")
+            for frame in container.decode(stream):
+                self.count += 1
+                picture = swscale.reformat(frame, format="rgb24", **tags).to_ndarray()
+                yield next(times), turn(picture, self._clip.orientation)
+
+    def sound(self) -> list[bytes]:
+        """The packets of the first sound stream."""
+        import av
+
+        with av.open(str(self.path)) as container:
+            if not container.streams.audio:
+                return []
+            return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+    def duration(self) -> Fraction:
+        """From the first picture to the end of the last, in seconds."""
+        from runtime.sources import open_source
+
+        with open_source(self.path) as source:
+            frames = [(frame.time, frame.duration or Fraction(0)) for frame in source]
+        return frames[-1][0] + frames[-1][1] - frames[0][0]
+
+
+def presentation_times(path: Path) -> list[Fraction]:
+    """Times of all packets in the order in which they are shown, in seconds."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream: Any = container.streams.best("video")
+        ticks = sorted(p.pts for p in container.demux(stream) if p.pts is not None)
+        return [tick * stream.time_base for tick in ticks]
+
+
+def count_frames(path: Path) -> int:
+    """Number of video packets."""
+    return len(presentation_times(path))
+
+
+def hashes(path: Path) -> list[tuple[int, str]]:
+    """Time and hash of every decoded picture."""
+    import av
+
+    with av.open(str(path)) as container:
+        return [
+            (frame.pts or 0, hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest())
+            for frame in container.decode(video=0)
+        ]
+
+
+def kill_and_resume(clip: Path, model: Path, folder: Path, kills: int, seed: int) -> dict[str, Any]:
+    """SIGKILL at random moments of a run, each time resumed and compared with a whole run."""
+    whole = folder / f"whole{output_for(clip, folder).suffix}"
+    start = time.monotonic()
+    subprocess.run(command(model, clip, whole), cwd=HOME, check=True)
+    seconds, expected = time.monotonic() - start, hashes(whole)
+    moments, identical, hit = random.Random(seed), 0, 0
+    for number in range(kills):
+        output = folder / f"killed{number}{whole.suffix}"
+        process = subprocess.Popen(command(model, clip, output), cwd=HOME)
+        time.sleep(seconds * moments.uniform(0.2, 0.95))
+        hit += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        subprocess.run(command(model, clip, output, "--resume"), cwd=HOME, check=True)
+        identical += hashes(output) == expected
+    labels = {"clip": f"{clip.name} killed"}
+    return results.row(
+        labels, {"kills": kills, "killed_while_running": hit, "resumed_identical": identical}
+    )
+
+
+def peak_memory(model: Path, folder: Path) -> dict[str, Any]:
+    """Peak resident memory of a run over a short and a ten times longer clip."""
+    peaks = []
+    for frames in MEMORY_FRAMES:
+        clip = write_tagged(folder / f"{frames}.mp4", "bt709-limited", frames, size=MEMORY_SIZE)
+        pid = os.spawnvpe(
+            os.P_NOWAIT,
+            sys.executable,
+            command(model, clip, folder / f"{frames}-out.mp4"),
+            {**os.environ, "PYTHONPATH": str(HOME)},
+        )
+        usage = os.wait4(pid, 0)[2]
+        peaks.append(usage.ru_maxrss / 1024)
+    metrics = {
+        **{f"peak_{n}_frames_mib": round(p, 1) for n, p in zip(MEMORY_FRAMES, peaks, strict=True)},
+        "peak_growth_percent": round(100 * (peaks[1] / peaks[0] - 1), 2),
+    }
+    return results.row({"clip": "memory", "size": "{}x{}".format(*MEMORY_SIZE)}, metrics, ["clip"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
