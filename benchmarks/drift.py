@@ -41,7 +41,7 @@ def measure_drift(
     strength: float,
     minutes: float,
     photo: str = clips.BUNDLED[0],
-    size: tuple[int, int] = (108, 192),
+    size: tuple[int, int] = (72, 128),
     moving: bool = False,
     noise: float = clips.NOISE,
     progress: Callable[[], None] = lambda: None,

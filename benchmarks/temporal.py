@@ -65,11 +65,12 @@ def run(args: argparse.Namespace) -> int:
     scenes = _scenes(args)
     if not scenes and not args.drift:
         raise UsageError("nothing to measure: give --clips, --flow, --video or --drift")
-    report = temporal_rows.Report()
+    report, digests = temporal_rows.Report(), {}
     for number, model in enumerate(args.model):
         style = args.style[number] if number < len(args.style) else None
         with _open(model) as session:
             subject = temporal_rows.Subject(session, model, style, args.weights)
+            digests[subject.name] = subject.sha256
             say(subject.describe(), quiet=args.quiet)
             progress = _progress(args, len(scenes) * len(names), "runs")
             with progress:
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
                         progress.update,
                     )
     settings = {key: value for key, value in vars(args).items() if key not in ("quiet", "json")}
-    data = results.document("temporal", report.rows, _plain(settings))
+    data = results.document("temporal", report.rows, {**_plain(settings), "sha256": digests})
     if target is not None:
         results.write(target, data, overwrite=args.overwrite)
     if args.json == "-":

@@ -15,7 +15,7 @@ def to_float(picture: np.ndarray) -> np.ndarray:
 
 def luminance(picture: np.ndarray) -> np.ndarray:
     """0.2126 R + 0.7152 G + 0.0722 B (Rec. 709): (H, W) float32 in 0..1."""
-    return to_float(picture) @ np.float32([0.2126, 0.7152, 0.0722])
+    return to_float(picture) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 @lru_cache(maxsize=8)

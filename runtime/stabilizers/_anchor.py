@@ -35,7 +35,7 @@ class Anchor:
             return
         h, w = self._difference.shape[:2]
         small = cv2.resize(flow, (w, h), interpolation=cv2.INTER_AREA)
-        small *= np.float32([w / flow.shape[1], h / flow.shape[0]])
+        small *= np.array([w / flow.shape[1], h / flow.shape[0]], np.float32)
         x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
         small += np.dstack([x, y])
         self._difference = cv2.remap(

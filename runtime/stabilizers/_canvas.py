@@ -21,7 +21,7 @@ class Canvas:
         self._small = small
         height, width = painted[0].shape[:2]
         self._size = (height, width)
-        self._scale = np.float32([width / small[1], height / small[0]])
+        self._scale = np.array([width / small[1], height / small[0]], np.float32)
         self._grid = _flow.grid(height, width)
 
     def draw(self, track: Track) -> Image:

@@ -54,7 +54,7 @@ class Denoiser:
             return self.start(image, small)
         whole = np.rint(shift * scale)
         past = _shifted(self._last, int(whole[0]), int(whole[1]))
-        away = np.float32([[1, 0, whole[0] / scale[0]], [0, 1, whole[1] / scale[1]]])
+        away = np.array([[1, 0, whole[0] / scale[0]], [0, 1, whole[1] / scale[1]]], np.float32)
         predicted = self._last_small
         if whole.any():
             predicted = cv2.warpAffine(
@@ -79,15 +79,15 @@ class Denoiser:
 def denoise_shot(images: list[Image], smalls: list[Image]) -> list[Image]:
     """Every frame averaged with its past and its future, half and half."""
     height, width = smalls[0].shape[:2]
-    scale = np.float32([images[0].shape[1] / width, images[0].shape[0] / height])
+    scale = np.array([images[0].shape[1] / width, images[0].shape[0] / height], np.float32)
     motion = Motion(height, width)
     grays = [_flow.to_gray(small) for small in smalls]
     shifts = [np.zeros(2, np.float32)]
     shifts += [motion.estimate_shift(b, a) for a, b in pairwise(grays)]
     past, future = Denoiser(), Denoiser()
     result = [
-        past.average(*pair, shift, scale)
-        for *pair, shift in zip(images, smalls, shifts, strict=True)
+        past.average(image, small, shift, scale)
+        for image, small, shift in zip(images, smalls, shifts, strict=True)
     ]
     back = [*(-shift for shift in shifts[1:]), shifts[0]]
     for t in range(len(images) - 1, -1, -1):

@@ -33,14 +33,12 @@ PRESET = "fast"
 MAX_ROWS = 32767
 # Ages are counted up to this many frames.
 MAX_AGE = 255
-OLDEST = (float("inf"), float("inf"), float("inf"), float(MAX_AGE))
 # Quality of the dense flow; the camera's motion hides most of the difference to "fast".
 PRESET = "fast"
 # cv2.remap addresses at most 32767 rows.
 MAX_ROWS = 32767
 # Ages are counted up to this many frames.
 MAX_AGE = 255
-OLDEST = (float("inf"), float("inf"), float("inf"), float(MAX_AGE))
 # A surface stretched to more than 1 / MIN_STRETCH of its painted size is a smear: what an object
 # uncovers looks at first like the object's edge, drawn out.
 MIN_STRETCH = 0.7
@@ -63,7 +61,7 @@ class Memory:
     def __init__(self, height: int, width: int, preset: str | None = None):
         self.size, self.small = (height, width), _flow.flow_size(height, width)
         h, w = self.small
-        self.scale = np.float32([width / w, height / h])
+        self.scale = np.array([width / w, height / h], np.float32)
         self._slots = num_slots(height, width)
         self._rows, self._small_rows = height + 2 * PAD, h + 2 * PAD
         self._painted = np.zeros((self._slots * self._rows, width, 3), np.uint8)
@@ -71,7 +69,7 @@ class Memory:
         # Per pixel: displacement x, y into the slot in flow pixels, slot, age in frames.
         self._state = np.zeros((h, w, 4), np.float32)
         self._motion = Motion(h, w, preset or PRESET)
-        self._grid = _flow.grid(height, width)
+        self._grid, self._where = _flow.grid(height, width), _flow.grid(height, width)
         self._reference: Image | None = None
         self._last: Image | None = None
         self._moved = (0, 0, w, h)
@@ -114,14 +112,14 @@ class Memory:
         flow = self._motion.estimate(gray, last)
         h, w = self.small
         drawn = self._reference
-        self._moved = (0, 0, 0, 0)
-        if flow.any():
-            self._moved = cv2.boundingRect((flow != 0).any(axis=2).astype(np.uint8))
+        self._moved = self._motion.moved
+        if self._moved[2]:
             where = cv2.add(flow, self._motion.grid)
             self._state = cv2.remap(self._state, where, None, cv2.INTER_NEAREST)
             self._state[..., :2] += flow
             drawn = self._reference = self._draw_seen()
-        self._state = cv2.min(cv2.add(self._state, (0, 0, 0, 1)), OLDEST)
+        age = self._state[..., 3]
+        np.minimum(age + 1, MAX_AGE, out=age)
         if gain != 1.0:
             drawn = cv2.convertScaleAbs(drawn, alpha=gain)
         error = _flow.residual(small, drawn)
@@ -138,23 +136,26 @@ class Memory:
         """
         if self._last is None:
             raise ValueError("there is nothing to draw: store() a frame first")
-        picture = self._last.copy()
         x, y, w, h = self._moved
-        if w:
-            # One flow pixel more on each side: the frame's pixels are not a multiple of them.
-            left, top = (int(max(0, k - 1) * f) for k, f in zip((x, y), self.scale, strict=True))
-            right = min(self.size[1], int(np.ceil((x + w + 1) * self.scale[0])))
-            bottom = min(self.size[0], int(np.ceil((y + h + 1) * self.scale[1])))
-            jump = self._pointers(self.scale, self._rows)
-            full = cv2.resize(jump, self.size[::-1], interpolation=cv2.INTER_NEAREST)
-            area = (slice(top, bottom), slice(left, right))
-            picture[area] = cv2.remap(
-                self._painted,
-                cv2.add(full[area], self._grid[area]),
-                None,
-                cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+        if not w:
+            return self._last.copy()
+        # One flow pixel more on each side: the frame's pixels are not a multiple of them.
+        left, top = (int(max(0, k - 1) * f) for k, f in zip((x, y), self.scale, strict=True))
+        right = min(self.size[1], int(np.ceil((x + w + 1) * self.scale[0])))
+        bottom = min(self.size[0], int(np.ceil((y + h + 1) * self.scale[1])))
+        area = (slice(top, bottom), slice(left, right))
+        jump = self._pointers(self.scale, self._rows)
+        where = cv2.resize(jump, self.size[::-1], dst=self._where, interpolation=cv2.INTER_NEAREST)[
+            area
+        ]
+        where = cv2.add(where, self._grid[area], dst=where)
+        part = cv2.remap(
+            self._painted, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        if part.shape[:2] == self.size:
+            return part
+        picture = self._last.copy()
+        picture[area] = part
         return picture
 
     def store(self, painted: Image, small: Image, rebase: np.ndarray | None) -> None:
@@ -185,11 +186,11 @@ class Memory:
 
     def _pointers(self, scale: np.ndarray, rows: int) -> np.ndarray:
         """Where pixels point, relative to themselves, in the stacked slots: (h, w, 2) float32."""
-        matrix = np.float32([[scale[0], 0, 0, 0, 0], [0, scale[1], rows, 0, PAD]])
+        matrix = np.array([[scale[0], 0, 0, 0, 0], [0, scale[1], rows, 0, PAD]], np.float32)
         return cv2.transform(self._state, matrix)
 
     def _draw_seen(self) -> Image:
-        where = self._pointers(np.float32([1, 1]), self._small_rows)
+        where = self._pointers(np.array([1, 1], np.float32), self._small_rows)
         where = cv2.add(where, self._motion.grid, dst=where)
         return cv2.remap(self._seen, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 

@@ -36,10 +36,12 @@ class Motion:
 
     Attributes:
         grid: (h, w, 2) float32, every pixel's own (x, y).
+        moved: see `estimate`.
     """
 
     def __init__(self, height: int, width: int, preset: str = "fast"):
         self.grid = _flow.grid(height, width)
+        self.moved = (0, 0, width, height)
         self._dis = _flow.open_dis(preset)
         self._points = _design(self.grid[::FIT_STEP, ::FIT_STEP], width, height)
         self._corners = _design(self.grid[:: height - 1, :: width - 1], width, height)
@@ -47,20 +49,28 @@ class Motion:
         self._half = (max(8, width // 2), max(8, height // 2))
         self._half_grid = _flow.grid(self._half[1], self._half[0])
         self._half_points = _design(self._half_grid, *self._half)
-        self._half_scale = np.float32([self._half[0] / width, self._half[1] / height])
+        self._half_scale = np.array([self._half[0] / width, self._half[1] / height], np.float32)
 
     def estimate(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """Flow F, (h, w, 2) float32: pixel p of `gray` is at p + F(p) in `reference`."""
+        """Flow F, (h, w, 2) float32: pixel p of `gray` is at p + F(p) in `reference`.
+
+        Sets `moved`: x, y, width and height of the area outside of which F is exactly 0.
+        """
         dense = self._dis.calc(gray, reference, None)
         now, then = self._smooth_half(gray), self._smooth_half(reference)
         affine = self._refine(self._fit(dense), now, then)
         camera = (self._plane @ affine).reshape(dense.shape)
         if np.abs(self._corners @ affine).max() < STILL_PX or not self._explains(now, then, camera):
             camera = np.zeros_like(dense)
+            self.moved = (0, 0, 0, 0)
+        else:
+            self.moved = (0, 0, gray.shape[1], gray.shape[0])
         trust = self._trust(now, then, camera, dense)
         if trust is None:
             return camera
         trust = cv2.resize(trust, gray.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        if not self.moved[2]:
+            self.moved = cv2.boundingRect(cv2.compare(trust, 0, cv2.CMP_GT))
         return camera + trust[..., None] * (dense - camera)
 
     def estimate_shift(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -142,5 +152,5 @@ class Motion:
 
 def _design(points: np.ndarray, width: int, height: int) -> np.ndarray:
     """(N, 3) float32 rows (1, x, y), x and y scaled to -1..1."""
-    unit = points.reshape(-1, 2) / np.float32([width - 1, height - 1]) * 2 - 1
+    unit = points.reshape(-1, 2) / np.array([width - 1, height - 1], np.float32) * 2 - 1
     return np.hstack([np.ones((len(unit), 1), np.float32), unit]).astype(np.float32)

@@ -68,4 +68,4 @@ def _stands_out(differences: list[float], index: int) -> bool:
         return True
     around = differences[max(0, index - WINDOW) : index] + differences[index + 1 :][:WINDOW]
     calm = [d for d in around if np.isfinite(d)]
-    return value >= CUT_LEAST and value >= CUT_RATIO * (np.mean(calm) if calm else 0.0)
+    return bool(value >= max(CUT_LEAST, CUT_RATIO * float(np.mean(calm)) if calm else 0.0))

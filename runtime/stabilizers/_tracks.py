@@ -70,7 +70,7 @@ class Tracker:
         return Track(
             np.zeros((*shape, 2), np.float32),
             np.full(shape, index, np.int16),
-            np.full(shape, tag, np.float32) if np.isscalar(tag) else np.float32(tag),
+            np.array(np.broadcast_to(tag, shape), np.float32),
         )
 
     def follow(self, track: Track, index: int) -> tuple[Track, np.ndarray]:
