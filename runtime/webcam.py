@@ -156,6 +156,10 @@ def _check(args: argparse.Namespace) -> list[tuple[int, str]]:
         raise UsageError("--json and --output - both want standard output; use one of them")
     if args.working_size and args.target_fps:
         raise UsageError("--working-size fixes what --target-fps would choose; use one of them")
+    if not args.headless:
+        from .sinks.window import check_windows
+
+        check_windows()
     if args.record:
         cli.check_output(Path(args.record), overwrite=args.overwrite)
     return parse_script(args.keys) if args.keys else []

@@ -137,6 +137,8 @@ def choose_mode(modes: Sequence[Mode], width: int, height: int, fps: float) -> M
 
 def _open(index: int, wish: tuple[int, int, float]) -> tuple[Any, Image]:
     """An open camera in its best mode, and its first picture."""
+    # Errors only: what a camera cannot do is said in our own words.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     cameras = list_cameras()
     mine = next((camera for camera in cameras if camera.index == index), None)
     if mine is not None and mine.problem:
