@@ -42,6 +42,8 @@ class Problem:
         weights: (term, weight) pairs.
         size: side of the square photo in px.
         weights_path: file or folder of the loss network's weights, or None.
+        recolor: (folder of photos, short side, limit) whose colors the painting takes first, or
+            None.
     """
 
     painting: str
@@ -52,11 +54,13 @@ class Problem:
     weights: tuple[tuple[str, float], ...]
     size: int
     weights_path: str | None = None
+    recolor: tuple[str, int, int] | None = None
 
     def describe(self) -> dict[str, Any]:
         """For the record: plain JSON, without folders."""
         facts = json.loads(json.dumps(asdict(self)))
-        del facts["weights_path"]
+        del facts["weights_path"], facts["recolor"]
+        facts["recolored"] = self.recolor is not None
         return {**facts, "painting": Path(self.painting).name}
 
     def judged_by(self, backbone: str) -> "Problem":
@@ -141,12 +145,16 @@ def load_square(path: str | Path, size: int) -> Any:
 def open_objective(problem: Problem) -> Any:
     """The problem's `training.objective.Objective`; the few last ones are kept."""
     from training.backbones import open_backbone
-    from training.data.images import load_image
+    from training.data.images import Photos, load_image, recolored
     from training.objective import Objective
 
+    painting = load_image(problem.painting, problem.style_size)
+    if problem.recolor is not None:
+        folder, short_side, limit = problem.recolor
+        painting = recolored(painting, Photos(folder, short_side, limit).images)
     return Objective(
         open_backbone(problem.backbone, problem.weights_path),
-        load_image(problem.painting, problem.style_size),
+        painting,
         dict.fromkeys(problem.style_layers, 1.0),
         problem.content_layers,
         dict(problem.weights),
@@ -222,6 +230,8 @@ def _key(problem: Problem, start: Start, photo_path: Path) -> str:
     facts["painting"] = _sha256(Path(problem.painting))
     facts["photo"] = _sha256(photo_path)
     del facts["weights_path"]
+    if facts["recolor"] is None:
+        del facts["recolor"]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 

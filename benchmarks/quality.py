@@ -153,8 +153,20 @@ def read_problem(recipe: dict[str, Any], args: argparse.Namespace, size: int) ->
         tuple((t, known.objective[t]) for t in PICTURE_TERMS if known.objective.get(t)),
         size,
         str(args.weights) if args.weights else None,
+        _recolor(known),
     )
     return problem.judged_by(args.backbone) if args.backbone else problem
+
+
+def _recolor(recipe: Any) -> tuple[str, int, int] | None:
+    """The photos whose colors the painting took in training, if it did (a few more than the
+    trainer looked at, which keeps three for its sheet: no difference in a mean over hundreds)."""
+    from training.config import find_data
+
+    if recipe.options.get("colors") != "photos":
+        return None
+    folder = find_data(recipe.data.content, "content")
+    return str(folder), recipe.data.short_side, recipe.data.limit
 
 
 def open_styler(model: str) -> tuple[Callable[[Any], Any], dict[str, Any]]:
