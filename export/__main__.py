@@ -36,6 +36,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--calibration", type=Path, metavar="DIR", help="photos for int8 ranges (default: --photos)"
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a network setting that has no weights, as margin=32",
+    )
     parser.add_argument("--name", help="name in the card (default: the file's)")
     parser.add_argument(
         "--measure", action="store_true", help="time it, too (on a quiet machine only)"
@@ -70,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         photos=args.photos,
         calibration=args.calibration,
         measure=args.measure,
+        settings=tuple(args.set),
     )
     receipt = export(request, lambda text: say(text, quiet=args.quiet))
     if args.json:

@@ -37,6 +37,7 @@ class Request:
     photos: Path | None = None
     calibration: Path | None = None
     measure: bool = False
+    settings: tuple[str, ...] = ()
 
 
 def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
     Raises:
         ParityError: the artefact does not match its source; it is left as `<name>.rejected`.
     """
-    source = load_source(request.checkpoint, request.name)
+    source = load_source(request.checkpoint, request.name, request.settings)
     target = plugins.load(targets, request.target)
     photos = load_photos(request.photos, CHECKED_PHOTOS)
     if hasattr(source.generator, "exports"):

@@ -1,5 +1,7 @@
 """What an export starts from: a checkpoint, its generator, and the card drafted from both."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,9 +49,27 @@ class Clamped(nn.Module):
         return self.generator(image).clamp(0.0, 1.0)
 
 
-def load_source(path: Path, name: str) -> ExportSource:
-    """Read a checkpoint and draft the card of a model called `name`."""
+def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSource:
+    """Read a checkpoint and draft the card of a model called `name`.
+
+    Args:
+        path: the checkpoint.
+        name: for the card.
+        settings: "key=value" changes to the network's configuration that need no other weights,
+            such as "margin=32".
+
+    Raises:
+        UsageError: unknown setting, or one that the weights do not fit.
+    """
     checkpoint = load_checkpoint(path)
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        try:
+            checkpoint.network[key.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            if not separator:
+                raise UsageError(f'--set takes key=value, not "{setting}"') from None
+            checkpoint.network[key.strip()] = value.strip()
     generator = checkpoint.build_generator().float().eval().requires_grad_(False)
     digest = store.sha256(path)
     return ExportSource(
