@@ -137,8 +137,7 @@ def choose_mode(modes: Sequence[Mode], width: int, height: int, fps: float) -> M
 
 def _open(index: int, wish: tuple[int, int, float]) -> tuple[Any, Image]:
     """An open camera in its best mode, and its first picture."""
-    # Errors only: what a camera cannot do is said in our own words.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    _quiet()
     cameras = list_cameras()
     mine = next((camera for camera in cameras if camera.index == index), None)
     if mine is not None and mine.problem:
@@ -167,6 +166,14 @@ def _open(index: int, wish: tuple[int, int, float]) -> tuple[Any, Image]:
         f"camera {index} opens but gives no picture; another program may use it, or its privacy "
         "switch is on"
     )
+
+
+def _quiet() -> None:
+    """Let OpenCV print errors only: what a camera cannot do is said in our own words."""
+    if hasattr(cv2, "setLogLevel"):  # OpenCV 4; 2 = LOG_LEVEL_ERROR
+        cv2.setLogLevel(2)  # pyright: ignore[reportAttributeAccessIssue]
+    else:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 def _backend() -> int:
