@@ -15,9 +15,15 @@ from typing import Any
 # Sound for containers that cannot hold the original: what plays everywhere in each.
 AUDIO = {"mp4": "aac", "mov": "aac", "ipod": "aac", "webm": "libopus", "matroska": "flac"}
 AUDIO_RATE = 192_000  # bits per second for two channels: transparent for AAC and Opus
-# Text subtitles are one line of text under a time in all of these; the packaging differs.
-TEXT = {"mp4": "mov_text", "mov": "mov_text", "ipod": "mov_text", "webm": "webvtt"}
-TEXT_SOURCES = ("subrip", "srt", "text", "webvtt", "mov_text")
+# Text subtitles for containers that cannot hold the original kind, and the kinds that are text.
+TEXT = {
+    "mp4": "mov_text",
+    "mov": "mov_text",
+    "ipod": "mov_text",
+    "webm": "webvtt",
+    "matroska": "srt",
+}
+TEXT_SOURCES = ("subrip", "srt", "text", "webvtt", "mov_text", "ass", "ssa")
 # Facts that are true of the old file only.
 STALE = frozenset(
     {
@@ -101,6 +107,9 @@ def _fate(stream: Any, kind: str, muxer: str) -> Fate:
         new = AUDIO[muxer]
         note = f"sound stream {stream.index} is transcoded to {new} ({where} {codec})"
         return Fate(stream.index, kind, "transcode", new, note)
+    if kind == "subtitle" and codec in TEXT_SOURCES and muxer in TEXT:
+        note = f"subtitle stream {stream.index} is rewritten as {TEXT[muxer]} ({where} {codec})"
+        return Fate(stream.index, kind, "transcode", TEXT[muxer], note)
     note = f"{kind} stream {stream.index} is left out ({where} {codec})"
     return Fate(stream.index, kind, "drop", "", note)
 
@@ -168,7 +177,8 @@ class Carrier:
                 continue
             stream = source.streams[fate.index]
             if fate.action == "transcode":
-                self._outlets[fate.index] = _Transcoder(stream, output, fate.codec)
+                kind = _Rewriter if fate.kind == "subtitle" else _Transcoder
+                self._outlets[fate.index] = kind(stream, output, fate.codec)
             elif fate.kind == "attachment":
                 add_copy(output, stream)
                 self.copied[fate.index] += 1
@@ -196,7 +206,7 @@ class Carrier:
                 continue
             index = packet.stream.index
             outlet = self._outlets[index]
-            if isinstance(outlet, _Transcoder):
+            if isinstance(outlet, (_Transcoder, _Rewriter)):
                 for time, made in self._transcode(outlet, index, packet):
                     yield time, made, index
                 continue
@@ -204,12 +214,12 @@ class Carrier:
             if time is not None:
                 yield time, packet, index
         for index, outlet in self._outlets.items():
-            if isinstance(outlet, _Transcoder):
+            if isinstance(outlet, (_Transcoder, _Rewriter)):
                 for time, made in self._transcode(outlet, index, None):
                     yield time, made, index
 
     def _transcode(
-        self, outlet: "_Transcoder", index: int, packet: Any
+        self, outlet: "_Transcoder | _Rewriter", index: int, packet: Any
     ) -> Iterator[tuple[Fraction, Any]]:
         import av
 
@@ -275,3 +285,40 @@ class _Transcoder:
         for packet in packets:
             base = packet.time_base
             yield (packet.dts or 0) * Fraction(base.numerator, base.denominator), packet
+
+
+class _Rewriter:
+    """One stream of text subtitles in another packaging; times are kept, fonts and places are not
+    where the new kind has none."""
+
+    def __init__(self, stream: Any, output: Any, codec: str) -> None:
+        self._decoder = stream.codec_context
+        self._decoder.open(strict=False)
+        self._out = output.add_stream(codec)
+        self._out.codec_context.subtitle_header = self._decoder.subtitle_header
+        self._out.codec_context.time_base = self._out.time_base = Fraction(1, 1000)
+        self._out.metadata.update(clean(stream.metadata))
+        self._out.disposition = stream.disposition
+        self.lost = 0
+
+    def feed(self, packet: Any, until: Fraction | None) -> Iterator[tuple[Fraction, Any]]:
+        """The packet of the same text; None, the end, gives nothing."""
+        import av
+
+        if packet is None or packet.pts is None:
+            return
+        time = packet.pts * Fraction(packet.time_base.numerator, packet.time_base.denominator)
+        if until is not None and time >= until:
+            return
+        try:
+            text = self._decoder.decode2(packet)
+            made = None if text is None else self._out.codec_context.encode_subtitle(text)
+        except av.FFmpegError:
+            self.lost += 1
+            return
+        if made is None or not made.size:
+            return
+        made.stream, made.time_base = self._out, packet.time_base
+        made.pts = made.dts = packet.pts
+        made.duration = packet.duration
+        yield time, made

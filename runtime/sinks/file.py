@@ -87,6 +87,11 @@ class FileSink:
                 "h264 keep the shape)"
             )
         self.encoding = plan_encoding(info, clip, self.path, chosen, name, quality, preset)
+        if (self.encoding.width, self.encoding.height) != (info.width, info.height):
+            self.notes.append(
+                f"{chosen} needs even sizes: the last column or row is repeated "
+                f"({self.encoding.width}x{self.encoding.height})"
+            )
         self.fates = self._plan_streams()
         self._journal = self._open_journal(overwrite, resume, settings or {})
         if self.journal.header["threads"]:

@@ -152,6 +152,8 @@ def describe(container: Any, stream: Any, frame: Any, path: Path | None) -> Clip
     bits = max((component.bits for component in frame.format.components), default=8)
     if any(component.is_alpha for component in frame.format.components):
         notes.append("transparency is dropped")
+    if bits > 8 and not tagged.hdr:
+        notes.append(f"{bits}-bit video is painted and written with 8 bits")
     if frame.interlaced_frame:
         notes.append("interlaced: both fields are painted as one picture")
     end = None

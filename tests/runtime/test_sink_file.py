@@ -240,8 +240,23 @@ def test_subtitles_and_attachments(make_clip, tmp_path):
         assert container.streams.subtitles[0].metadata["language"] == "eng"
     assert [d for _, d in packets(tmp_path / "out.mkv", "subtitles")] == [b"Hello", b"World"]
     sink = copy(path, tmp_path / "out.webm")
-    assert any("subtitle" in note for note in sink.notes)
     assert any("attachment" in note for note in sink.notes)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "mov_text"), (".webm", "webvtt")])
+def test_subtitles_are_rewritten_where_the_container_knows_another_kind(
+    make_clip, tmp_path, suffix, codec
+):
+    path = add_subtitles(make_clip("in.mp4", frames=25), tmp_path / "in.mkv")
+    output = tmp_path / f"out{suffix}"
+    sink = copy(path, output)
+    assert any(f"rewritten as {codec}" in note for note in sink.notes)
+    texts = [(float(time), data) for time, data in packets(output, "subtitles") if len(data) > 2]
+    assert [time for time, _ in texts] == [0.0, 0.2]
+    assert all(word in data for word, (_, data) in zip((b"Hello", b"World"), texts, strict=True))
+    with av.open(str(output)) as container:
+        assert container.streams.subtitles[0].codec_context.name == codec
+        assert container.streams.subtitles[0].metadata["language"] == "eng"
 
 
 def write_some(tmp_path, count, name="out.mp4", **options):
