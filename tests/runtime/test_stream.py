@@ -2,16 +2,23 @@
 
 import functools
 import http.server
+import queue
 import threading
+import time
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
+from runtime.capture import Capture
 from runtime.errors import SourceError
+from runtime.meter import Meter
+from runtime.serve import Preview
 from runtime.sources import open_source
 from runtime.sources.stream import StreamSource, shown
+
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -73,3 +80,50 @@ def test_only_what_is_written_as_an_address():
 def test_passwords_are_not_shown():
     assert shown("rtsp://me:secret@cam/live@2") == "rtsp://cam/live@2"
     assert shown("http://host") == "http://host"
+
+
+class Broadcast:
+    """Our own page's stream as a network camera, fed until told to stop."""
+
+    def __init__(self, port):
+        self.preview = Preview(f"127.0.0.1:{port}", queue.SimpleQueue())
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._feed, daemon=True)
+        self._thread.start()
+
+    def _feed(self):
+        level = 0
+        while not self._stop.wait(0.01):
+            level = (level + 10) % 250
+            self.preview.offer(np.full((48, 64, 3), level, np.uint8))
+
+    def close(self):
+        self._stop.set()
+        self._thread.join()
+        self.preview.close()
+
+
+def test_a_network_camera_that_restarts_is_found_again():
+    first = Broadcast(0)
+    port = first.preview._server.server_address[1]
+    url = f"http://127.0.0.1:{port}/stream"
+    capture = Capture(lambda: open_source(url), Meter(), back_off_s=(0.05,))
+    capture.start()
+    assert capture.wait_info().live
+    before = capture.slot.get(PATIENCE_S).frame
+    first.close()
+    deadline = time.monotonic() + PATIENCE_S
+    while not capture.status:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert "no picture" in capture.status
+    assert "127.0.0.1" in capture.status
+    again = Broadcast(port)
+    while capture.reconnects == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    while (after := capture.slot.get(PATIENCE_S).frame).time <= before.time:
+        pass
+    assert after.image.shape == (48, 64, 3)
+    capture.close()
+    again.close()
