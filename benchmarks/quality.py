@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--evaluations", type=int, default=120, metavar="N", help="length of the curves")
     add("--backbone", help="loss network of the curves (default: the one of the recipe)")
     add("--judges", type=listed(str), default=["vgg19_low", "squeezenet"], metavar="A,B")
+    add("--stand-ins", action="store_true", help="LPIPS, FID, KID, ArtFID with SqueezeNet")
     add("--weights", type=Path, help="folder of the loss networks' weights")
     add("--cache", type=Path, default=Path("build/curves"), help="kept curves (build/curves)")
     add("--jobs", type=int, default=1, metavar="N", help="processes that compute curves")
@@ -113,9 +114,11 @@ def _judge(
             init: [c for c, t in zip(curves, tasks, strict=True) if t[1].init == init]
             for init in args.inits
         }
-        rows += quality_rows.rows(
-            Path(model).stem, stylize, problem, judges, photos, by_start, args.seed
-        )
+        name = Path(model).stem
+        rows += quality_rows.rows(name, stylize, problem, judges, photos, by_start, args.seed)
+        if args.stand_ins:
+            weights = problem.weights_path
+            rows.append(quality_rows.stand_ins(name, stylize, problem, photos, weights, args.seed))
     return rows
 
 

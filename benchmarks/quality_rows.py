@@ -131,6 +131,62 @@ def _nulls(
     return row({"what": "scores", **labels, "photo": None}, metrics)
 
 
+def stand_ins(
+    model: str,
+    stylize: Callable[[Any], Any],
+    problem: Problem,
+    photos: list[Path],
+    weights: str | None,
+    seed: int,
+) -> dict[str, Any]:
+    """LPIPS to the photo, FID and KID to square cuts of the painting, with SqueezeNet.
+
+    For the model and for both nulls: an untouched photo has LPIPS 0 and is far from the painting,
+    the painting itself is the opposite; a picture that is both is in between.
+    """
+    from . import standins
+
+    backbone = standins.open_squeezenet(weights)
+    heads = standins.load_lpips_heads(weights)
+    pictures = [load_square(path, problem.size) for path in photos]
+    cuts = _cuts(problem, len(photos), seed)
+    sets = {
+        "model": [stylize(picture) for picture in pictures],
+        "photo": pictures,
+        "painting": _cuts(problem, len(photos), seed + 1),
+    }
+    wanted = standins.pooled_features(backbone, cuts)
+    metrics: dict[str, float] = {}
+    for name, made in sets.items():
+        pairs = zip(made, pictures, strict=True)
+        perceptual = float(np.mean([standins.lpips(backbone, heads, a, b) for a, b in pairs]))
+        features = standins.pooled_features(backbone, made)
+        fid = standins.frechet_distance(features, wanted)
+        metrics |= {
+            f"{name}_lpips_squeezenet": perceptual,
+            f"{name}_fid_squeezenet": fid,
+            f"{name}_kid_squeezenet": standins.kernel_distance(features, wanted),
+            f"{name}_artfid_squeezenet": standins.art_fid(perceptual, fid),
+        }
+    labels = {"model": model, "size": problem.size, "backbone": "squeezenet"}
+    return row({"what": "stand-ins", **labels, "init": None, "photo": None}, metrics)
+
+
+def _cuts(problem: Problem, count: int, seed: int) -> list[Any]:
+    """Random squares of the painting, at the scale its strokes were trained at."""
+    from training.data.images import load_image
+
+    side = problem.size
+    painting = load_image(problem.painting, max(problem.style_size, side + 1))
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        top = rng.integers(painting.shape[2] - side + 1)
+        left = rng.integers(painting.shape[3] - side + 1)
+        found.append(painting[:, :, top : top + side, left : left + side].contiguous())
+    return found
+
+
 def sentences(found: list[dict[str, Any]]) -> list[str]:
     """The summary rows for people."""
     lines = []
@@ -154,4 +210,11 @@ def sentences(found: list[dict[str, Any]]) -> list[str]:
             )
             lost = m["margin_low_photo_style"] > 0 and m["margin_low_painting_content"] > 0
             lines.append(f"{head}: nulls {'lose, as they must' if lost else 'DO NOT LOSE'}")
+        elif labels["what"] == "stand-ins":
+            lines.append(
+                f"{head}: LPIPS-squeezenet {m['model_lpips_squeezenet']:.3f} (painting "
+                f"{m['painting_lpips_squeezenet']:.3f}), KID-squeezenet "
+                f"{m['model_kid_squeezenet']:.3g} (photo {m['photo_kid_squeezenet']:.3g}); not "
+                "comparable with published LPIPS, FID or KID"
+            )
     return lines

@@ -7,11 +7,14 @@ IMPASTO_WEIGHTS name. Stop it with Ctrl-C at any time: --resume goes on where it
 
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 from runtime.cli import run_command
-from runtime.errors import DONE, OutputExists
+from runtime.errors import DONE, OutputExists, StyleError
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,6 +35,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="continue the run in --output")
     parser.add_argument("--overwrite", action="store_true", help="start the run in --output anew")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument(
+        "--export",
+        type=Path,
+        metavar="FILE",
+        help="write the model as ONNX at the end, also after Ctrl-C (adapt: into the run folder)",
+    )
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     parser.add_argument("--dry-run", action="store_true", help="print the resolved recipe and stop")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -71,15 +80,37 @@ def run(args: argparse.Namespace) -> int:
         engine.resume()
     elif args.overwrite:
         (output / "log.jsonl").unlink(missing_ok=True)
-    engine.run()
-    print(engine.checkpoint_path)
-    if not args.quiet:
+    model = args.export
+    if model is None and recipe.method == "adapt":
+        model = output / f"{args.style.stem if args.style else recipe.name}.onnx"
+    try:
+        engine.run()
+    finally:
+        # Nothing to export if the very first step failed.
+        if model is not None and engine.checkpoint_path.exists():
+            _export(engine.checkpoint_path, model, args.quiet)
+    print(model or engine.checkpoint_path)
+    if model is None and not args.quiet:
         print(
             f"next: python -m export --checkpoint {engine.checkpoint_path} "
             f"--target onnx --output models/{recipe.name}.onnx",
             file=sys.stderr,
         )
     return DONE
+
+
+def _export(checkpoint: Path, model: Path, quiet: bool) -> None:
+    """Run `python -m export` as the user would: nothing here imports what builds on training.
+
+    Raises:
+        StyleError: the export failed; its own message is on stderr.
+    """
+    words = ["--checkpoint", str(checkpoint.resolve()), "--output", str(model.resolve())]
+    words.append("--overwrite")
+    command = [sys.executable, "-m", "export", *words, *(["--quiet"] if quiet else [])]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise StyleError(f"export failed ({done.returncode}); the checkpoint is {checkpoint}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -103,6 +103,27 @@ def test_a_curve_without_a_judge_is_computed_again(
     assert all(list(k["looks"]) == ["squeezenet"] for k in kept)
 
 
+def test_stand_ins_order_the_nulls(checkpoint, photo_folder, random_weights, tmp_path, capsys):
+    from safetensors.torch import save_file
+
+    from benchmarks import standins
+
+    channels = (64, 128, 256, 384, 384, 512, 512)
+    heads = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate(channels)}
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    for path in random_weights.glob("*.safetensors"):
+        (weights / path.name).write_bytes(path.read_bytes())
+    save_file(heads, weights / standins.LPIPS_FILE)
+    words = arguments(checkpoint, photo_folder, weights, tmp_path, "--inits", "content")
+    assert quality.main([*words, "--stand-ins", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    (found,) = (r["metrics"] for r in rows if r["labels"]["what"] == "stand-ins")
+    assert found["photo_lpips_squeezenet"] == 0
+    assert found["painting_lpips_squeezenet"] > found["photo_lpips_squeezenet"]
+    assert found["painting_kid_squeezenet"] < found["photo_kid_squeezenet"]
+
+
 def test_a_photo_as_answer_is_where_the_curve_starts(photo_folder, painting, random_weights):
     problem = curves.Problem(
         *(str(painting), 48, "vgg19_16x", ("relu1_1", "relu2_1"), ("relu2_1",)),
