@@ -129,6 +129,13 @@ class Memory:
             error[self._lost()] = 255
         return flow, error
 
+    def clamp(self) -> None:
+        """Let pointers that leave their slot point to its border, for frames without new paint."""
+        h, w = self.small
+        where = self._motion.grid + self._state[..., :2]
+        np.clip(where, 0, np.array([w - 1, h - 1], np.float32), out=where)
+        self._state[..., :2] = where - self._motion.grid
+
     def draw(self) -> Image:
         """Sample the painted slots where the pointers point: (H, W, 3) uint8.
 

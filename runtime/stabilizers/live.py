@@ -113,6 +113,7 @@ class Live:
             self.reset()
             return None
         memory = self._memory
+        memory.clamp()
         carried = memory.draw()
         # What is not recognizable any more is painted as soon as the network is back.
         memory.set_age(MAX_AGE, self._fresh)

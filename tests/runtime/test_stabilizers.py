@@ -187,6 +187,16 @@ class TestLive:
         moved = np.roll(carried, 2, 1)[8:-8, 8:-8].astype(int)
         assert np.abs(moved - shown[8:-8, 8:-8]).mean() < 3
 
+    def test_skip_repeats_the_border_where_nothing_was_seen(self):
+        frames, live = pan(3, (0, 6)), Live()
+        for t in range(20):  # fills the memory with other pictures
+            live.step(frames[0] // 2, np.full_like(frames[0], 250 * (t % 2)))
+        live.reset()
+        live.step(frames[1], np.full_like(frames[1], 100))
+        for index in (0, 2):
+            carried = live.skip(frames[index])
+            assert carried is None or (np.abs(carried.astype(int) - 100) <= 1).all()
+
     def test_a_late_result_is_welcome(self):
         frames, live = pan(6, (1, 0)), Live()
         run(live, frames[:3])
