@@ -246,6 +246,8 @@ def _scaled(
     from .stills import fitted_size
 
     width, height = fitted_size(info.width, info.height, box)
+    # Even, as most encoders need: a pixel less here is better than a repeated one there.
+    width, height = max(1, width - width % 2), max(1, height - height % 2)
     if (width, height) == (info.width, info.height):
         return info, clip, None
     if clip is not None and clip.tagged.matrix == UNSPECIFIED:

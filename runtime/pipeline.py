@@ -254,12 +254,17 @@ def _paint_shots(
         session.reset()
 
     results = stabilizer.process(feed(), stylize, on_cut=on_cut)
+    share = 0.0
     while True:
-        elsewhere, start = 0.0, time.perf_counter()
+        elsewhere, start, before = 0.0, time.perf_counter(), upcoming or 0
         frame = next(results, None)
         if frame is None:
             return
-        meter.add("stabilize", max(0.0, time.perf_counter() - start - elsewhere) * 1000)
+        spent = max(0.0, time.perf_counter() - start - elsewhere) * 1000
+        styled = (upcoming or 0) - before
+        # What was spent on many frames at once is shared by them; the rest is this frame's own.
+        share, spent = (spent / styled, 0.0) if styled else (share, spent)
+        meter.add("stabilize", share + spent)
         if finish is not None:
             frame = replace(frame, image=finish(inputs.pop(frame.index), frame.image))
         yield frame

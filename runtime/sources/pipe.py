@@ -46,7 +46,13 @@ class PipeSource(FileSource):
     ) -> None:
         self._tee = Tee(file or sys.stdin.buffer, None if raw else spool)
         self._raw = parse_raw(raw) if raw else None
-        super().__init__(spec, stream=stream, strict=strict, hdr=hdr)
+        try:
+            super().__init__(spec, stream=stream, strict=strict, hdr=hdr)
+        except SourceError as error:
+            raise SourceError(
+                f"{error}; a pipe is read once from front to back: mp4 and mov files with their "
+                "index at the end must be given as files"
+            ) from None
         self.name = "standard input"
         if len(self._container.streams) == 1:
             self._tee.forget()

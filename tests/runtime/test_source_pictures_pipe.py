@@ -123,3 +123,14 @@ def test_bad_descriptions_of_bare_frames(raw):
 def test_nothing_in_the_pipe():
     with pytest.raises(SourceError, match="standard input"):
         PipeSource("-", file=io.BytesIO())
+
+
+def test_an_index_at_the_end_cannot_come_through_a_pipe(make_clip):
+    path = make_clip("in.mp4", frames=40, size=(320, 240))
+
+    class NotSeekable(io.BytesIO):
+        def seekable(self):
+            return False
+
+    with pytest.raises(SourceError, match="index at the end"):
+        PipeSource("-", file=NotSeekable(path.read_bytes()))
