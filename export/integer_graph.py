@@ -64,7 +64,7 @@ def folding_of(parts: LeanLayers, calibration: Calibration) -> Folding | None:
         source, _ = output_scale(layer, calibration)
     if not layers:
         return None
-    return Folding(tuple(layers), statistics_graph(parts).SerializeToString())
+    return Folding(tuple(layers), statistics_graph(parts, calibration).SerializeToString())
 
 
 def output_scale(layer: Layer, calibration: Calibration) -> tuple[np.float32, np.uint8]:
@@ -107,11 +107,12 @@ def integer_graph(parts: LeanLayers, calibration: Calibration, folding: Folding 
     return build.finish(build.depth_to_space(value, parts.margin))
 
 
-def statistics_graph(parts: LeanLayers) -> Any:
+def statistics_graph(parts: LeanLayers, calibration: Calibration) -> Any:
     """The measuring graph: mean and variance of every normalized convolution on a picture.
 
-    Float, with the weights rounded as the int8 graph has them, so that what is measured is what
-    runs. The layers after the last normalization are left out.
+    It computes in float, but weights and activations are rounded as in the int8 graph, so that what
+    is measured is what runs: with the float network's statistics large flat areas, whose rounding
+    errors all point the same way, take a tint. Layers after the last normalization are left out.
     """
     build = GraphBuilder("image", parts.scale)
     value = build.space_to_depth(build.margin("image", parts.margin))
@@ -137,10 +138,13 @@ def statistics_graph(parts: LeanLayers) -> Any:
             value = build.node(
                 "InstanceNormalization", [value, gamma, beta], layer.name, epsilon=EPSILON
             )
-        if layer.relu:
-            value = build.node("Relu", [value], layer.name + ".relu")
         if layer.residual:
+            inner = tensor_range(calibration, layer.name)
+            value = build.requantize(value, layer.name + ".output", *inner)
             value = build.node("Add", [skip, value], layer.name + ".sum")
+        # A ReLU is the lower end of the byte's range, here as in the int8 graph.
+        suffix = ".total" if layer.residual else ".output"
+        value = build.requantize(value, layer.name + suffix, *output_scale(layer, calibration))
         if layer.residual or layer.name == "stem":
             skip = value
     means, variances = zip(*measured, strict=True)

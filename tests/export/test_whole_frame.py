@@ -172,7 +172,7 @@ def test_the_measuring_graph_measures_what_torch_does(generator, photos_folder):
         expected = np.concatenate(
             [found[f"{x.name}.{name}"].numpy() for x in parts.layers if x.gamma is not None]
         )
-        # Weights are rounded to 7 bits in the graph.
+        # Weights are rounded to 7 bits in the graph, activations to bytes.
         assert np.abs(values[0] - expected).max() < 0.05 * np.abs(expected).max()
 
 
