@@ -144,8 +144,12 @@ def run(args: argparse.Namespace) -> int:
             workers = 1
         start = time.perf_counter()
         if workers > 1:
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(batch.paint, jobs))
+            with (
+                cli.Progress(len(jobs), "clips", quiet=args.quiet) as progress,
+                ThreadPoolExecutor(workers) as pool,
+            ):
+                for _ in pool.map(batch.paint, jobs):
+                    progress.update()
         else:
             for job in jobs:
                 batch.paint(job)

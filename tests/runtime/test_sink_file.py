@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from runtime import joining
 from runtime import journal as journals
 from runtime.errors import OutputExists, SinkError, UsageError
 from runtime.frame import Frame
@@ -388,3 +389,29 @@ def test_hardware_encoders_that_do_not_work_are_not_taken(tmp_path):
         sink.write(frame)
     sink.close()
     assert len(read(tmp_path / "out.mp4")[0]) == 2
+
+
+def test_a_full_disk_while_joining_keeps_all_segments(tmp_path, monkeypatch):
+    sink = write_some(tmp_path, 40)
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(joining, "count_pictures", full)
+    with pytest.raises(SinkError, match=r"disk is full.*painted frames are safe.*--resume"):
+        sink.close()
+    sink.abort()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4.parts"]
+    monkeypatch.undo()
+    again = write_some(tmp_path, 40, resume=True)
+    assert again.frames == 40
+    again.close()
+    assert len(read(tmp_path / "out.mp4")[0]) == 40
+
+
+def test_a_file_that_lacks_frames_is_never_renamed(tmp_path, monkeypatch):
+    sink = write_some(tmp_path, 12)
+    monkeypatch.setattr(joining, "count_pictures", lambda path: 11)
+    with pytest.raises(SinkError, match="12 frames went in, 11"):
+        sink.close()
+    assert not (tmp_path / "out.mp4").exists()
