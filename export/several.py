@@ -98,6 +98,7 @@ class TorchGraph:
 
     graph: Graph
     device: str = "cpu"
+    note: str = ""
 
     def __post_init__(self) -> None:
         self.metadata: dict[str, str] = {}
@@ -165,8 +166,9 @@ def export(
         conditions = _conditions(card, photos)
         ours = StyleSession(TorchGraph(frame), card, path, "onnxruntime", source.sha256)
         with ours, open_session(path) as theirs:
-            pair: Any = (_Styled(ours, conditions), _Styled(theirs, conditions))
-            parities.append(check(*pair, photos[:2], "fp32"))
+            source_side: Any = _Styled(ours, conditions)
+            shipped: Any = _Styled(theirs, conditions)
+            parities.append(check(source_side, shipped, photos[:2], "fp32"))
         refuse(parities[0], request.path.name)
 
     deliver(request.path, write, verify)

@@ -10,6 +10,7 @@ import math
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,8 +75,7 @@ class Engine:
             restore_optimizer(optimizer, checkpoint.group("optimizer." + name))
         if self.ema is not None:
             self.ema.load_state_dict(checkpoint.group("ema"))
-        if hasattr(self.method, "restore_extra"):
-            self.method.restore_extra(checkpoint.group("extra"))
+        self._call("restore_extra", checkpoint.group("extra"))
         self.method.rng.bit_generator.state = checkpoint.state["numpy"]
         torch.set_rng_state(checkpoint.tensors["torch_rng"])
         self.done = checkpoint.step
@@ -92,8 +92,8 @@ class Engine:
         end = min(stop or self.recipe.steps, self.recipe.steps)
         started, first = time.perf_counter(), self.done
         window: list[dict[str, float]] = []
-        if not self.done and hasattr(self.method, "begin"):
-            self.method.begin(self.output)
+        if not self.done:
+            self._call("begin", self.output)
         try:
             while self.done < end:
                 values = self.method.step(self.done)
@@ -116,6 +116,11 @@ class Engine:
                 self.save()
         self.write_sheet()
 
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """What a method may have beyond its obligations; None if it has not."""
+        hook = getattr(self.method, name, None)
+        return hook(*arguments) if hook is not None else None
+
     def save(self) -> None:
         """Write `last.safetensors`."""
         generator = self.method.networks["generator"]
@@ -124,8 +129,8 @@ class Engine:
             tensors |= {f"{name}.{k}": t for k, t in network.state_dict().items()}
         for name, optimizer in self.method.optimizers.items():
             tensors |= optimizer_tensors(optimizer, "optimizer." + name)
-        if hasattr(self.method, "extra_tensors"):
-            tensors |= {f"extra.{k}": t for k, t in self.method.extra_tensors().items()}
+        extra = self._call("extra_tensors") or {}
+        tensors |= {f"extra.{key}": tensor for key, tensor in extra.items()}
         if self.ema is not None:
             tensors |= {f"ema.{k}": t for k, t in self.ema.state_dict().items()}
         network = {"name": generator.name, **generator.config}
@@ -174,10 +179,9 @@ class Engine:
         line |= {name: round(value, 6) for name, value in means.items()}
         with open(self.output / "log.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        if hasattr(self.method, "diagnose"):
-            trouble = self.method.diagnose(means)
-            if trouble:
-                print(f"step {self.done}: {trouble}", file=sys.stderr, flush=True)
+        trouble = self._call("diagnose", means)
+        if trouble:
+            print(f"step {self.done}: {trouble}", file=sys.stderr, flush=True)
         if not self.quiet:
             left = (self.recipe.steps - self.done) / max(rate, 1e-9)
             shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
