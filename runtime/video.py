@@ -103,8 +103,8 @@ def build_parser() -> argparse.ArgumentParser:
     writing.add_argument(
         "--preset",
         choices=encoders.SPEEDS,
-        default="veryfast",
-        help="effort of the encoder (default: veryfast)",
+        default=encoders.PRESET,
+        help="effort of the encoder (default: %(default)s)",
     )
     writing.add_argument(
         "--encoder",

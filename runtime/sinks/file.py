@@ -63,7 +63,7 @@ class FileSink:
         clip: Any = None,
         codec: str | None = None,
         quality: int | None = None,
-        preset: str = "veryfast",
+        preset: str = encoders.PRESET,
         encoder: str = "software",
         overwrite: bool = False,
         resume: bool = False,
