@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.cli import check_output, run_command
+from runtime.cli import check_output, parse_models, run_command
 from runtime.errors import DONE, UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +133,13 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--content", type=Path, required=True, help="the photo")
-    parser.add_argument("--style", type=Path, required=True, help="the painting")
+    parser.add_argument(
+        "--style",
+        action="append",
+        required=True,
+        metavar="FILE[:WEIGHT]",
+        help="the painting; repeat with weights to blend several",
+    )
     parser.add_argument("--output", type=Path, required=True, help="picture to write")
     parser.add_argument("--size", type=int, default=512, help="short side in px (default 512)")
     parser.add_argument(
@@ -144,14 +150,26 @@ def build_parser() -> argparse.ArgumentParser:
         "--scales", type=int, default=1, help="coarse to fine: sizes, each twice the last"
     )
     parser.add_argument("--optimizer", default="lbfgs", choices=("lbfgs", "adam"))
-    parser.add_argument("--init", default="content", choices=("content", "noise"))
+    parser.add_argument("--init", default="content", choices=("content", "noise", "style"))
     parser.add_argument("--backbone", default="vgg19_16x", help="loss network")
     parser.add_argument("--weights", type=Path, help="weights of the loss network: file or folder")
     parser.add_argument(
         "--weight", action="append", default=[], metavar="TERM=X", help="weight of a term"
     )
     parser.add_argument(
-        "--keep-color", action="store_true", help="recolor the painting to the photo's colors first"
+        "--keep-color",
+        nargs="?",
+        const="covariance",
+        choices=("covariance", "histogram", "luminance"),
+        help="keep the photo's colors: recolor the painting by covariance (the default) or "
+        "histogram, or take light and dark only",
+    )
+    parser.add_argument(
+        "--region",
+        action="append",
+        default=[],
+        metavar="PHOTO_MASK:PAINTING_MASK",
+        help="style by regions: white areas belong together; repeat for each region",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -180,31 +198,21 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from PIL import Image
 
+    from . import paintings
     from .backbones import open_backbone
-    from .config import BackboneConfig
-    from .data.images import load_image, recolored, to_bytes
+    from .data.images import load_image, to_bytes
     from .device import pick_device
-    from .objective import Objective
 
     device = pick_device(args.device)
     backbone = open_backbone(args.backbone, args.weights).to(device)
-    painting = load_image(args.style, args.style_size)
-    if args.keep_color:
-        painting = recolored(painting, [to_bytes(load_image(args.content, args.size))])
-    painting = painting.to(device)
-    layers = BackboneConfig()
-    style_layers = [layer for layer in layers.style_layers if layer in backbone.layers]
-    objective = Objective(
-        backbone,
-        painting,
-        dict.fromkeys(style_layers or backbone.layers[:4], 1.0),
-        layers.content_layers if style_layers else (backbone.layers[4],),
-        _weights(args.weight),
-    )
+    objective = _objective(args, backbone, device)
     started = time.perf_counter()
     image, history = None, []
     for scale in reversed(range(args.scales)):
-        photo = load_image(args.content, max(64, args.size >> scale)).to(device)
+        whole = load_image(args.content, max(64, args.size >> scale))
+        photo = paintings.prepare(whole, whole, args.keep_color)[1].to(device)
+        if image is None and args.init == "style":
+            image = load_image(parse_models(args.style[0])[0]).to(device)
         if image is not None:
             image = torch.nn.functional.interpolate(
                 image, photo.shape[2:], mode="bicubic", align_corners=False
@@ -220,6 +228,8 @@ def run(args: argparse.Namespace) -> int:
             watch=None if args.quiet else _Watch(args.evaluations, tuple(photo.shape[2:])),
         )
         image, history = result.image, history + result.history
+    assert image is not None  # there is at least one scale
+    image = paintings.restore(image.cpu(), whole, args.keep_color)
     seconds = time.perf_counter() - started
     temporary = args.output.with_name(f".{args.output.name}.partial{args.output.suffix}")
     Image.fromarray(to_bytes(image)).save(temporary, quality=95)
@@ -237,6 +247,36 @@ def run(args: argparse.Namespace) -> int:
     elif not args.quiet:
         print(args.output)
     return DONE
+
+
+def _objective(args: argparse.Namespace, backbone: Any, device: str) -> Any:
+    """The objective of one painting, or the blend of several."""
+    from .config import BackboneConfig
+    from .data.images import load_image
+    from .objective import Objective
+    from .paintings import Blend, load_regions, prepare
+
+    styles = [parse_models(text) for text in args.style]
+    layers = BackboneConfig()
+    style_layers = [layer for layer in layers.style_layers if layer in backbone.layers]
+    weights, masks = _weights(args.weight), load_regions(args.region)
+    if masks is not None:
+        # Every region has its own style; the whole picture has none.
+        weights["regions"] = weights.pop("style")
+        masks = (masks[0].to(device), masks[1].to(device))
+    photo = load_image(args.content, args.size)
+    found = [
+        Objective(
+            backbone,
+            prepare(load_image(path, args.style_size), photo, args.keep_color)[0].to(device),
+            dict.fromkeys(style_layers or backbone.layers[:4], 1.0),
+            layers.content_layers if style_layers else (backbone.layers[4],),
+            weights,
+            masks,
+        )
+        for path, _ in styles
+    ]
+    return found[0] if len(found) == 1 else Blend(found, [weight for _, weight in styles])
 
 
 class _Watch:

@@ -96,8 +96,8 @@ def _find_base(name: str) -> Path:
         if path.is_file():
             return path
     raise UsageError(
-        f'no base "{name}" here or in models/: give --set options.base=FILE, a checkpoint of a lean or a '
-        "many-style network; python -m training.train --recipe many trains one"
+        f'no base "{name}" here or in models/: give --set options.base=FILE, a checkpoint of a '
+        "lean or a many-style network; python -m training.train --recipe many trains one"
     )
 
 
