@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from runtime import plugins
-from runtime.cli import parse_size, print_json, run_command, say
+from runtime.cli import check_output, parse_size, print_json, run_command, say
 from runtime.errors import DONE, UsageError
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -47,6 +47,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--measure", action="store_true", help="time it, too (on a quiet machine only)"
     )
+    parser.add_argument(
+        "--judge",
+        action="store_true",
+        help="compare the training objective, too (needs the painting and the loss network: "
+        "IMPASTO_DATA, IMPASTO_WEIGHTS)",
+    )
+    parser.add_argument(
+        "--sheet", type=Path, metavar="PNG", help="contact sheet: photo, source, file, difference"
+    )
     parser.add_argument("--json", action="store_true", help="print the receipt on stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
@@ -62,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     if args.precision not in target.precisions:
         allowed = ", ".join(target.precisions)
         raise UsageError(f"--precision {args.precision}: target {args.target} writes {allowed}")
+    if args.sheet is not None:
+        check_output(args.sheet, overwrite=args.overwrite)
     path = check_place(args.output, target.suffix, overwrite=args.overwrite)
     from .export import Request, export
 
@@ -77,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
         photos=args.photos,
         calibration=args.calibration,
         measure=args.measure,
+        judge=args.judge,
+        sheet=args.sheet,
         settings=tuple(args.set),
     )
     receipt = export(request, lambda text: say(text, quiet=args.quiet))
