@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Paint, compare, write."""
-    from runtime.clips import VIDEOS
+    from runtime.clip_batch import VIDEOS
 
     if not args.clips.is_dir():
         raise UsageError(f'--clips "{args.clips}" is no folder')

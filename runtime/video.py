@@ -124,14 +124,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Paint all clips with one model; one that fails in a batch is reported, the rest goes on."""
-    from . import clips
+    from . import clip_batch, clips
     from .look import open_look
 
     style = "-".join(Path(cli.parse_models(text)[0]).stem for text in args.model)
-    jobs = clips.plan(args.input, args.output, style)
+    jobs = clip_batch.plan(args.input, args.output, style)
     # A run that was killed after its last step is complete: resuming it has nothing to do.
     skip = args.skip_existing or (args.resume and not args.overwrite)
-    jobs, skipped = clips.left_to_do(jobs, skip, args.overwrite)
+    jobs, skipped = clip_batch.left_to_do(jobs, skip, args.overwrite)
     if skipped:
         cli.say(f"{skipped} finished outputs left alone", quiet=args.quiet)
     with open_look(args) as look, _signals() as stop:

@@ -12,8 +12,8 @@ from pathlib import Path
 import av
 import pytest
 
-from runtime import clips, video
-from runtime.errors import FAILED, INTERRUPTED, USAGE
+from runtime import clip_batch, clips, video
+from runtime.errors import FAILED, INTERRUPTED, USAGE, UsageError
 from runtime.journal import Journal
 from runtime.sources import open_source
 from runtime.sources.file import FileSource
@@ -317,9 +317,9 @@ def test_a_pipe_cannot_be_resumed(paint):
 
 
 def test_live_sources_are_sent_elsewhere():
-    with pytest.raises(clips.UsageError, match=r"runtime\.webcam"):
+    with pytest.raises(UsageError, match=r"runtime\.webcam"):
         clips.paint_clip(
-            clips.Job("synthetic", "null"),
+            clip_batch.Job("synthetic", "null"),
             None,
             clips.Settings(source={"live": True}),
             None,  # type: ignore[arg-type]
