@@ -44,6 +44,7 @@ BLOCKS: dict[str, tuple[str, Callable[..., str]]] = {
     "budget": ("budget", tables.budget),
     "quality": ("quality", tables.quality),
     "temporal": ("temporal", tables.anything),
+    "video_fidelity": ("video_fidelity", tables.video_fidelity),
 }
 
 

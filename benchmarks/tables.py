@@ -241,6 +241,39 @@ def budget(data: Document) -> str:
     return markdown(["step", *(f"{size} ms" for size in sizes)], rows)
 
 
+def video_fidelity(data: Document) -> str:
+    """What a model that changes nothing gives back, clip by clip; then resuming and memory."""
+    header = ["clip", "frames in = out", "time error, ticks", "duration error, ticks"]
+    header += ["sound packets identical", "color dB, mean (worst frame)"]
+    rows, notes = [], []
+    for row in data["rows"]:
+        number = row["metrics"].get
+        if number("frames_in") is not None:
+            packets = number("audio_packets_in")
+            sound = f"{number('audio_packets_identical'):g} of {packets:g}" if packets else "none"
+            rows.append(
+                [
+                    _text(row, "clip"),
+                    f"{number('frames_in'):g} = {number('frames_out'):g}",
+                    f"{number('time_error_ticks'):g}",
+                    f"{number('duration_error_ticks'):g}",
+                    sound,
+                    f"{number('psnr_db'):.1f} ({number('psnr_worst_frame_db'):.1f})",
+                ]
+            )
+        elif number("kills") is not None:
+            notes.append(
+                f"Killed with SIGKILL at {number('kills'):g} random moments and resumed: "
+                f"{number('resumed_identical'):g} results have identical frame hashes."
+            )
+        elif number("peak_300_frames_mib") is not None:
+            notes.append(
+                f"Peak memory at {_text(row, 'size')}: {number('peak_300_frames_mib'):.0f} MiB over "
+                f"300 frames, {number('peak_3000_frames_mib'):.0f} MiB over 3000."
+            )
+    return "\n\n".join([markdown(header, rows), *notes])
+
+
 def anything(data: Document) -> str:
     """Labels that differ between rows, then every number: for kinds without their own table."""
     rows = data["rows"]
@@ -268,6 +301,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "startup": startup,
     "budget": budget,
     "quality": quality,
+    "video_fidelity": video_fidelity,
 }
 
 
