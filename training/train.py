@@ -6,13 +6,19 @@ IMPASTO_WEIGHTS name. Stop it with Ctrl-C at any time: --resume goes on where it
 """
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.cli import run_command
-from runtime.errors import DONE, OutputExists, StyleError
+from runtime.errors import DONE, OutputExists, StyleError, UsageError
+
+if TYPE_CHECKING:
+    from .config import Recipe
+    from .methods import Assets
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,6 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="write the model as ONNX at the end, also after Ctrl-C (adapt: into the run folder)",
+    )
+    parser.add_argument(
+        "--budget", metavar="TIME", help="as many steps as fit: 90s, 10m, 1.5h (replaces steps)"
     )
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     parser.add_argument("--dry-run", action="store_true", help="print the resolved recipe and stop")
@@ -71,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     if checkpoint.exists() and not (args.resume or args.overwrite):
         raise OutputExists(f"{checkpoint} exists: pass --resume to continue or --overwrite")
     assets = Assets(args.style, args.content, args.weights, pick_device(args.device))
+    if args.budget:
+        recipe = _fit(recipe, assets, args)
     method = load(methods, recipe.method)(recipe, assets)
     skipped = getattr(getattr(method, "photos", None), "skipped", [])
     if skipped and not args.quiet:
@@ -97,6 +108,22 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return DONE
+
+
+def _fit(recipe: "Recipe", assets: "Assets", args: argparse.Namespace) -> "Recipe":
+    """The recipe with as many steps as the budget allows."""
+    from runtime.plugins import load
+
+    from . import methods
+    from .budget import parse_budget, plan_steps
+
+    seconds = parse_budget(args.budget)
+    if args.resume or not recipe.steps:
+        raise UsageError("--budget plans a new run: not with --resume, nor without steps")
+    steps = plan_steps(load(methods, recipe.method)(recipe, assets), seconds)
+    if not args.quiet:
+        print(f"{steps} steps fit into {args.budget}", file=sys.stderr)
+    return dataclasses.replace(recipe, steps=steps)
 
 
 def _export(checkpoint: Path, model: Path, quiet: bool) -> None:
