@@ -125,7 +125,7 @@ def can_carry(stream: Any, muxer: str) -> bool:
             video.width = video.height = 64
             add_copy(trial, stream)
             trial.start_encoding()
-    except (av.FFmpegError, ValueError, NotImplementedError):
+    except (av.FFmpegError, ValueError):
         return False
     return True
 
