@@ -136,7 +136,7 @@ def measure(
 def summarize(rows: list[tuple[Scene, dict[str, float | None]]]) -> dict[str, float | None]:
     """Means over scenes; ratios and sharpness over the moving ones, flicker over the still ones.
 
-    `lag_frames` is the largest in magnitude, costs are the largest.
+    `lag_frames` is the largest in magnitude, costs and `style_ratio_worst` are the largest.
     """
 
     def values(key: str, moving: bool = False) -> list[float]:
@@ -158,6 +158,7 @@ def summarize(rows: list[tuple[Scene, dict[str, float | None]]]) -> dict[str, fl
     result["lag_frames"] = max(lags, key=abs) if lags else None
     for key in ("pop_p95", "cost_p50_ms", "cost_p95_ms"):
         result[key] = max(values(key), default=None)
+    result["style_ratio_worst"] = max(values("style_ratio"), default=None)
     return result
 
 

@@ -10,7 +10,7 @@ from runtime.errors import OutputExists, SinkError
 from runtime.frame import Image
 
 # Height of a caption, and of one frame's line in a slice, in pixels.
-CAPTION, LINE = 22, 6
+CAPTION, LINE = 22, 10
 GAP = 4
 
 

@@ -31,7 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    known = plugins.names(stabilizers)
+    # "off", "live", "best": the baseline first.
+    known = sorted(plugins.names(stabilizers), reverse=True)
     add("--model", action="append", required=True, metavar="FILE", help="repeat for several")
     add("--style", action="append", default=[], metavar="PICTURE", help="painting of each model")
     add("--weights", type=Path, metavar="FOLDER", help="loss network (default: $IMPASTO_WEIGHTS)")

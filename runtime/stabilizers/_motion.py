@@ -2,7 +2,8 @@
 
 Dense inverse search (DIS) follows moving objects, but in flat or dark areas it follows the sensor
 noise. One affine motion fitted to the whole picture is accurate to a few hundredths of a pixel and
-silent; it is used wherever it explains the frame as well as the dense flow does.
+silent; it is used wherever it explains the frame as well as the dense flow does. What it does not
+explain gets a second affine motion, and what neither explains the dense flow.
 """
 
 import cv2
@@ -29,6 +30,10 @@ GAIN = 0.85
 # the affine one: the best of many patches explains pure noise better than the truth does. Mean over
 # a window (half-size pixels), so that an object's flat inside is decided by its contours.
 MARGIN, MARGIN_SHARE, CHOICE_WINDOW, CHOICE_BLUR = 0.3, 0.1, (11, 11), (3, 3)
+# Gaps this large (half-size pixels) inside a thing that moves by itself are taken to move with it.
+FILL = (51, 51)
+# Points that a thing moving by itself must cover to get an affine motion of its own (1 % of them).
+LEAST_POINTS = 10
 
 
 class Motion:
@@ -59,19 +64,44 @@ class Motion:
         dense = self._dis.calc(gray, reference, None)
         now, then = self._smooth_half(gray), self._smooth_half(reference)
         affine = self._refine(self._fit(dense), now, then)
-        camera = (self._plane @ affine).reshape(dense.shape)
-        if np.abs(self._corners @ affine).max() < STILL_PX or not self._explains(now, then, camera):
-            camera = np.zeros_like(dense)
-            self.moved = (0, 0, 0, 0)
-        else:
-            self.moved = (0, 0, gray.shape[1], gray.shape[0])
-        trust = self._trust(now, then, camera, dense)
+        flow = (self._plane @ affine).reshape(dense.shape)
+        self.moved = (0, 0, gray.shape[1], gray.shape[0])
+        if np.abs(self._corners @ affine).max() < STILL_PX or not self._explains(now, then, flow):
+            flow, self.moved = np.zeros_like(dense), (0, 0, 0, 0)
+        error = self._error(now, then, flow)
+        dense_error = self._error(now, then, dense)
+        trust = _trust(error, dense_error)
         if trust is None:
-            return camera
-        trust = cv2.resize(trust, gray.shape[::-1], interpolation=cv2.INTER_LINEAR)
+            return flow
+        parts = [(dense, dense_error)]
+        rigid = self._second(dense, now, then, trust)
+        if rigid is not None:
+            parts.insert(0, (rigid, self._error(now, then, rigid)))
+        touched = np.zeros(gray.shape, np.float32)
+        for part, part_error in parts:
+            trust = _trust(error, part_error)
+            if trust is None:
+                continue
+            if part is rigid:
+                trust = _filled(trust, error, part_error)
+            error = cv2.min(error, part_error)
+            trust = cv2.resize(trust, gray.shape[::-1], interpolation=cv2.INTER_LINEAR)
+            touched = cv2.max(touched, trust)
+            flow = flow + trust[..., None] * (part - flow)
         if not self.moved[2]:
-            self.moved = cv2.boundingRect(cv2.compare(trust, 0, cv2.CMP_GT))
-        return camera + trust[..., None] * (dense - camera)
+            self.moved = cv2.boundingRect(cv2.compare(touched, 0, cv2.CMP_GT))
+        return flow
+
+    def _second(
+        self, dense: np.ndarray, now: np.ndarray, then: np.ndarray, trust: np.ndarray
+    ) -> np.ndarray | None:
+        """Flow of the largest thing that moves by itself, as one affine motion; None if small."""
+        full = cv2.resize(trust, dense.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        member = full[::FIT_STEP, ::FIT_STEP].reshape(-1) > 0.5
+        if member.sum() < LEAST_POINTS:
+            return None
+        affine = self._refine(self._fit(dense, member), now, then, trust)
+        return (self._plane @ affine).reshape(dense.shape)
 
     def estimate_shift(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """The camera's mean motion alone, (2,) float32 in pixels, as `estimate` defines it."""
@@ -79,24 +109,33 @@ class Motion:
         now, then = self._smooth_half(gray), self._smooth_half(reference)
         return self._refine(self._fit(dense), now, then)[0].astype(np.float32)
 
-    def _fit(self, dense: np.ndarray) -> np.ndarray:
-        """Robust affine fit of a dense flow: (3, 2) coefficients of (1, x, y)."""
-        target = dense[::FIT_STEP, ::FIT_STEP].reshape(-1, 2)
+    def _fit(self, dense: np.ndarray, member: np.ndarray | None = None) -> np.ndarray:
+        """Robust affine fit of a dense flow, or of some of its points: (3, 2), of (1, x, y)."""
+        target, points = dense[::FIT_STEP, ::FIT_STEP].reshape(-1, 2), self._points
+        if member is not None:
+            target, points = target[member], points[member]
         affine = np.zeros((3, 2), np.float32)
         affine[0] = np.median(target, axis=0)
         for _ in range(FIT_ROUNDS):
-            distance = np.square(target - self._points @ affine).sum(axis=1)
-            weighted = self._points / np.square(1 + distance / FLOW_SCALE**2)[:, None]
+            distance = np.square(target - points @ affine).sum(axis=1)
+            weighted = points / np.square(1 + distance / FLOW_SCALE**2)[:, None]
             # The ridge keeps the last answer where the weights leave nothing to fit.
-            normal = weighted.T @ self._points + 1e-3 * np.eye(3, dtype=np.float32)
+            normal = weighted.T @ points + 1e-3 * np.eye(3, dtype=np.float32)
             right = weighted.T @ target + 1e-3 * affine
             affine = np.linalg.solve(normal, right)
         return affine
 
-    def _refine(self, affine: np.ndarray, now: np.ndarray, then: np.ndarray) -> np.ndarray:
-        """Gauss-Newton on the half-size pictures themselves: hundredths of a pixel."""
+    def _refine(
+        self, affine: np.ndarray, now: np.ndarray, then: np.ndarray, area: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Gauss-Newton on the half-size pictures themselves: hundredths of a pixel.
+
+        `area`, (h / 2, w / 2) float32 in 0..1, says how much each pixel counts; None: all of it.
+        """
         width, height = self._half
         scale = self._half_scale
+        points = self._half_points.reshape(height, width, 3)[::REFINE_STEP, ::REFINE_STEP]
+        points = points.reshape(-1, 3)
         for _ in range(REFINE_ROUNDS):
             flow = (self._half_points @ (affine * scale)).reshape(height, width, 2)
             moved = cv2.remap(
@@ -108,12 +147,11 @@ class Motion:
             dy = cv2.Sobel(slope, cv2.CV_32F, 0, 1, scale=0.125)
             weight = 1 / np.square(1 + np.square(error / GRAY_SCALE))
             weight[moved == 0] = 0
+            if area is not None:
+                weight *= area
             gx, gy, e, m = (
                 p[::REFINE_STEP, ::REFINE_STEP].reshape(-1, 1) for p in (dx, dy, error, weight)
             )
-            points = self._half_points.reshape(height, width, 3)[
-                ::REFINE_STEP, ::REFINE_STEP
-            ].reshape(-1, 3)
             jacobian = np.hstack([gx * points, gy * points])
             weighted = jacobian * m
             normal = weighted.T @ jacobian
@@ -137,17 +175,28 @@ class Motion:
         where = cv2.add(half, self._half_grid)
         return cv2.remap(then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
-    def _trust(
-        self, now: np.ndarray, then: np.ndarray, camera: np.ndarray, dense: np.ndarray
-    ) -> np.ndarray | None:
-        """Weight 0..1 of the dense flow at half size, or None where it is 0 everywhere."""
-        errors = [
-            cv2.blur(cv2.absdiff(now, self._moved(then, flow)), CHOICE_WINDOW)
-            for flow in (camera, dense)
-        ]
-        gain = cv2.addWeighted(errors[0], (1 - MARGIN_SHARE) / MARGIN, errors[1], -1 / MARGIN, -1)
-        trust = np.clip(gain, 0, 1)
-        return cv2.blur(trust, CHOICE_BLUR) if trust.any() else None
+    def _error(self, now: np.ndarray, then: np.ndarray, flow: np.ndarray) -> np.ndarray:
+        """Mean absolute difference under a flow, over a window: (h / 2, w / 2) float32."""
+        return cv2.blur(cv2.absdiff(now, self._moved(then, flow)), CHOICE_WINDOW)
+
+
+def _trust(error: np.ndarray, other: np.ndarray) -> np.ndarray | None:
+    """Weight 0..1 of a flow of error `other` over one of `error`, None where it is 0 everywhere."""
+    gain = cv2.addWeighted(error, (1 - MARGIN_SHARE) / MARGIN, other, -1 / MARGIN, -1)
+    trust = np.clip(gain, 0, 1)
+    return cv2.blur(trust, CHOICE_BLUR) if trust.any() else None
+
+
+def _filled(trust: np.ndarray, error: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """`trust`, and 1 in its gaps where the flow of error `other` is no worse: a flat inside moves
+    with its contours."""
+    sure = cv2.compare(trust, 0.5, cv2.CMP_GT)
+    closed = cv2.morphologyEx(sure, cv2.MORPH_CLOSE, np.ones(FILL, np.uint8))
+    good = cv2.compare(
+        other, cv2.addWeighted(error, 1 + MARGIN_SHARE, error, 0, MARGIN), cv2.CMP_LE
+    )
+    gap = cv2.bitwise_and(closed, good).astype(np.float32) / 255
+    return cv2.max(trust, cv2.blur(gap, CHOICE_BLUR))
 
 
 def _design(points: np.ndarray, width: int, height: int) -> np.ndarray:
