@@ -1,7 +1,7 @@
 """Runs a foldable model: measures a scene, folds its statistics, and follows the scene's drift.
 
-A first picture (and the first after `reset`, or after a change of size) is measured exactly, so
-stills equal instance normalization up to rounding. In a moving scene the statistics drift: then a
+A first picture (and the first after `reset` or a cut) is measured exactly, so stills equal instance
+normalization up to rounding. In a moving scene the statistics drift: then a
 smaller copy of the picture is measured in a second thread, and the fold follows in small steps, so
 that no frame shows one. What a smaller copy measures differs from the whole picture; that
 difference is taken once per scene and added back.
@@ -38,6 +38,10 @@ ARRIVED = 0.02
 # scene. Between: people walking, camera moves; beyond: cuts.
 DRIFT = 0.03
 CUT = 0.5
+# A picture of another size whose colors changed less than this is the same scene, scaled; the
+# texture is left out, because scaling changes it.
+SAME = 0.1
+COLORS = 6
 # Half of one level of 255: keeps ratios of nearly flat pictures finite.
 FLOOR = 0.002
 # Sides of the smaller copy are multiples of this, as all our networks' demand.
@@ -104,14 +108,15 @@ class FoldingEngine:
 
     def _follow(self, picture: np.ndarray) -> None:
         now = signature(picture)
-        if (
-            self._current is None
-            or picture.shape != self._shape
-            or _change(self._signature, now) > CUT
-        ):
+        if self._current is None or _change(self._signature, now) > CUT:
             self._begin(picture, now)
             return
         self._frame += 1
+        if picture.shape != self._shape:
+            if _change(self._signature[:COLORS], now[:COLORS]) > SAME:
+                self._begin(picture, now)
+                return
+            self._resize(picture, now)
         if self._pending is not None and self._frame >= self._due:
             self._accept()
         elif self._pending is None and _change(self._signature, now) > DRIFT:
@@ -127,6 +132,14 @@ class FoldingEngine:
         exact = self._measure(picture)
         self._install(exact)
         self._goal = exact
+
+    def _resize(self, picture: np.ndarray, now: np.ndarray) -> None:
+        """The same scene at another size, as live controllers choose it: the fold stays for the
+        moment, because a measurement now would cost several frames exactly when time is short."""
+        self._shape, self._signature = picture.shape, now
+        self._correction = None
+        self._due = self._frame + DELAY
+        self._pending = self._thread().submit(self._remeasure, self._evidence(picture))
 
     def _measure(self, picture: np.ndarray) -> np.ndarray:
         """(2, channels): mean and logarithm of the variance. In the logarithm, steps and

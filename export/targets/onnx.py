@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .. import float_graph, whole_frame
+from .. import float_graph, half, whole_frame
 from ..source import ExportSource
 from . import Options, Written
 
@@ -11,13 +11,15 @@ class OnnxTarget:
     """See `export.targets.Target`."""
 
     suffix = ".onnx"
-    precisions = ("fp32", "int8")
+    precisions = ("fp32", "fp16", "int8")
 
     @staticmethod
     def write(source: ExportSource, path: Path, options: Options) -> Written:
         """Write one file in the precision asked for."""
         if options.precision == "int8":
             return whole_frame.write(source, path, options)
+        if options.precision == "fp16":
+            return half.write(source, path, options)
         return float_graph.write(source, path, options)
 
 

@@ -131,11 +131,23 @@ def test_reset_size_and_cut_begin_a_scene(engine):
     engine.reset()
     engine.run({"image": scene()})
     assert engine.folds == 2
-    engine.run({"image": scene(size=(32, 96))})
+    engine.run({"image": scene(size=(32, 96), lift=0.1)})
     assert engine.folds == 3
-    cut = scene(size=(32, 96), lift=0.4)
+    cut = scene(size=(32, 96), lift=0.5)
     assert engine.run({"image": cut})["styled"] == pytest.approx(goal(cut), abs=1e-2)
     assert engine.folds == 4
+
+
+def test_the_same_scene_at_another_size_is_measured_beside_the_frames(engine):
+    large = scene(size=(512, 640))
+    engine.run({"image": large})
+    small = np.ascontiguousarray(large[:, ::2, ::2])
+    engine.run({"image": small})
+    assert engine.folds == 1
+    for _ in range(40):
+        engine.run({"image": small})
+    assert engine.measurements == 3  # the scene, then the new size: whole and as a smaller copy
+    assert engine._goal[0][0] == pytest.approx(small[..., 0].mean() / 255, abs=2e-3)
 
 
 def test_a_drifting_scene_is_followed_in_small_steps(engine):
