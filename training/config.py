@@ -108,7 +108,7 @@ def load_recipe(name: str, settings: list[str] | None = None) -> Recipe:
         raise UsageError(f"recipe {path} is not TOML: {error}") from None
     table.setdefault("name", path.stem)
     for setting in settings or []:
-        _apply(table, setting)
+        apply_setting(table, setting)
     return recipe_from_dict(table)
 
 
@@ -142,7 +142,7 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
     return value
 
 
-def _apply(table: dict[str, Any], setting: str) -> None:
+def apply_setting(table: dict[str, Any], setting: str) -> None:
     """`--set data.crop=128` or, where the name is unique, `--set crop=128`."""
     key, separator, text = setting.partition("=")
     if not separator:

@@ -1,0 +1,96 @@
+"""Distillation: a smaller student learns from a teacher as well as from the painting.
+
+    total = objective(student(x)) + output * fade(t) * mean |student(x) - teacher(x)|
+
+The objective (style, content, lock, motion) is the perceptual method's (Johnson, Alahi, Fei-Fei
+2016). The teacher's weight falls
+to `output_end` of itself in the course of the run: the mean of all pictures an absolute difference
+allows is a blurred one, so the end belongs to the painting. Crops are cut at random offsets, so a
+pattern glued to the teacher's grid cannot be learned. After Hinton, Vinyals, Dean 2015
+(arXiv:1503.02531), on pictures instead of class scores.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from runtime.errors import UsageError
+
+from ..checkpoint import load_checkpoint
+from ..config import Recipe
+from ..objective import Objective
+from . import Assets, perceptual
+
+TERM = "teacher"
+
+
+@dataclass(frozen=True)
+class Options(perceptual.Options):
+    """Settings of the method: the perceptual method's, and the teacher."""
+
+    teacher: str = ""  # checkpoint
+    output: float = 5.0  # weight of the difference to the teacher's picture
+    output_end: float = 0.2  # share of it that is left at the end
+
+
+class Lesson(Objective):
+    """A built objective, with the teacher's picture as one more term."""
+
+    def __init__(self, objective: Objective) -> None:
+        vars(self).update(vars(objective))  # the loss network is not built twice
+        self.target: Tensor | None = None  # the teacher's picture of this step's photos
+        self.weight = 0.0
+
+    def __call__(
+        self,
+        output: Tensor,
+        content_features: dict[str, Tensor],
+        moved: tuple[Tensor, Tensor, Tensor] | None = None,
+        scale: dict[str, float] | None = None,
+    ) -> dict[str, Tensor]:
+        """The objective's terms, "teacher", and the total of all."""
+        values = super().__call__(output, content_features, moved, scale)
+        if self.target is None:
+            return values
+        difference = (output.float() - self.target.float()).abs().mean()
+        return {**values, TERM: difference, "total": values["total"] + self.weight * difference}
+
+
+class Distill(perceptual.Perceptual):
+    """See the module's docstring; obligations in `training.methods.Method`."""
+
+    def __init__(self, recipe: Recipe, assets: Assets) -> None:
+        lesson: Options = perceptual.read_options(Options, recipe.options, "distill")
+        if not lesson.teacher:
+            raise UsageError("distill needs a teacher: --set options.teacher=CHECKPOINT")
+        base = {key: recipe.options[key] for key in recipe.options if key in _perceptual_options()}
+        super().__init__(replace(recipe, options=base), assets)
+        self.recipe, self.lesson = recipe, lesson
+        teacher = load_checkpoint(lesson.teacher).build_generator()
+        self.teacher = teacher.to(self.device).requires_grad_(False)
+        self.objective: Lesson = Lesson(self.objective)
+        self._given: Tensor | None = None
+
+    def step(self, step: int) -> dict[str, float]:
+        """As the perceptual method's, with the teacher's term."""
+        progress = step / max(1, self.recipe.steps)
+        share = 1 - (1 - self.lesson.output_end) * progress
+        self.objective.weight = self.lesson.output * share
+        self._given = None
+        return super().step(step)
+
+    def paint(self, images: Tensor) -> Tensor:
+        """The student's picture; of the step's first batch the teacher paints its own."""
+        if self._given is None:
+            self._given = images
+            with torch.no_grad():
+                self.objective.target = self.teacher(images).clamp(0, 1)
+        return super().paint(images)
+
+
+def _perceptual_options() -> set[str]:
+    return set(perceptual.Options.__dataclass_fields__)
+
+
+PLUGIN = Distill
