@@ -82,12 +82,14 @@ class Report:
 
     Attributes:
         failures: "model/stabilizer: gates" of every stabilizer (not null) that was refused.
+        notes: lines for people below the table.
         shown: outputs kept for pictures, by model, scene and stabilizer.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     lines: list[list[str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     shown: dict[tuple[str, str, str], dict[str, list[Image]]] = field(default_factory=dict)
 
     def add(self, labels: dict[str, Any], metrics: dict[str, Any]) -> None:
@@ -99,17 +101,19 @@ class Report:
         self.rows.append(results.row(labels, clean))
 
     def table(self) -> str:
-        """The summary lines in aligned columns."""
+        """The summary lines in aligned columns, then the notes."""
         head = ["model", "stabilizer", "over", *(title for _, title, _ in COLUMNS), "gates"]
-        table = [head, *self.lines]
-        widths = [max(len(line[k]) for line in table) for k in range(len(head))]
-        return "\n".join(
+        table = [head, *self.lines] if self.lines else []
+        widths = [max(len(line[k]) for line in table) for k in range(len(head))] if table else []
+        left = (0, 1, 2, len(head) - 1)
+        rows = [
             "  ".join(
-                cell.ljust(width) if k < 3 or k == len(head) - 1 else cell.rjust(width)
+                cell.ljust(width) if k in left else cell.rjust(width)
                 for k, (cell, width) in enumerate(zip(line, widths, strict=True))
             ).rstrip()
             for line in table
-        )
+        ]
+        return "\n".join([*rows, *self.notes])
 
 
 def measure_model(
@@ -239,8 +243,12 @@ def measure_drifts(
                 progress=progress,
             )
             kind = "circling camera" if moving else "still camera"
-            report.add(
-                {"model": subject.name, "stabilizer": name, "clip": f"drift, {kind}"}, figures
+            labels = {"model": subject.name, "stabilizer": name, "clip": f"drift, {kind}"}
+            report.add(labels, figures)
+            report.notes.append(
+                f"{subject.name}, {name}, {kind}: {minutes:g} min, means and contrasts moved by "
+                f"{figures['drift']:.2f}/255 at most, {figures['drift_last']:.2f} at the end; "
+                f"sharpness {figures['sharpness']:.2f} of the start"
             )
 
 
