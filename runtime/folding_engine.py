@@ -28,7 +28,7 @@ LEAST_SIDE = 256
 # Frames between beginning a measurement and using it: time for a second core to finish it.
 DELAY = 4
 # Every this many frames the fold moves by this share of the way to new statistics: half of it in 4
-# frames, 95 % in 18, half a second at 30 per second. A fold costs 7 to 10 ms of a core of our machine.
+# frames, 95 % in 18, half a second at 30 per second. A fold costs 7 to 10 ms of a core.
 PACE = 3
 STEP = 0.4
 # A fold nearer than this to its goal (mean in deviations, deviation as a logarithm) has arrived:
