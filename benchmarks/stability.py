@@ -140,7 +140,7 @@ def summarize(rows: list[tuple[Scene, dict[str, float | None]]]) -> dict[str, fl
     """
 
     def values(key: str, moving: bool = False) -> list[float]:
-        kept = [m[key] for scene, m in rows if scene.moving or not moving]
+        kept = [m.get(key) for scene, m in rows if scene.moving or not moving]
         return [v for v in kept if v is not None and np.isfinite(v)]
 
     moving = (
@@ -153,7 +153,7 @@ def summarize(rows: list[tuple[Scene, dict[str, float | None]]]) -> dict[str, fl
     )
     result = {key: _mean(values(key, moving=True)) for key in moving}
     for key in ("flicker", "drift", "ghost", "ghost_per_frame", "style_ratio"):
-        result[key] = _mean(values(key)) if any(key in m for _, m in rows) else None
+        result[key] = _mean(values(key))
     lags = values("lag_frames")
     result["lag_frames"] = max(lags, key=abs) if lags else None
     for key in ("pop_p95", "cost_p50_ms", "cost_p95_ms"):
