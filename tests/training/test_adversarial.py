@@ -240,19 +240,23 @@ def kernel_distance(a, b):
     return float(within - 2 * kernel(x, y).mean())
 
 
+# A discriminator at the generator's rate sees through this tiny generator (accuracy 0.99).
+MATCHED = ["optimizer.lr=2e-3", "options.judge_rate=0.05", "options.judge={width=4, layers=1}"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(KNOWN_MAPS))
 def test_cyclegan_finds_a_known_map(name, tmp_path):
     """Two domains with a known map between them: the cycle closes, the made pictures join their
     domain, the discriminators stay matched, and bright does not become dark unasked."""
-    steps, change = 1500, KNOWN_MAPS[name]
+    steps, change = 800, KNOWN_MAPS[name]
     domain(tmp_path / "first", 60, lambda image: image, 1)
     domain(tmp_path / "second", 60, change, 2)
-    method = cyclegan(tmp_path, f"steps={steps}", "batch=4", "optimizer.lr=1e-3")
+    method = cyclegan(tmp_path, f"steps={steps}", "batch=4", *MATCHED)
     values = [method.step(step) for step in range(steps)]
     end = {key: np.mean([v[key] for v in values[-200:]]) for key in values[0]}
     photos, second = (
-        torch.cat([torch.from_numpy(i).permute(2, 0, 1)[None] / 255 for i in side.images])
+        torch.cat([torch.tensor(i).permute(2, 0, 1)[None] / 255 for i in side.images])
         for side in (method.photos.first, method.photos.second)
     )
     with torch.no_grad():

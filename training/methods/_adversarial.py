@@ -87,7 +87,7 @@ def diagnose(means: dict[str, float]) -> str:
         if value > WON:
             return (
                 f"{name} is {value:.2f}: the discriminator wins and teaches nothing more; lower "
-                "options.judge.width or its learning rate, or use more pictures"
+                "options.judge.width or options.judge_rate, or use more pictures"
             )
     for name, value in means.items():
         if name.startswith("deviation") and value < DEAD_DEVIATION:

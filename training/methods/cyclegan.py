@@ -37,6 +37,7 @@ class Options:
     identity: float = 0.5  # share of `cycle`; the paper's for painting, 0 else
     pool: int = 50
     decay_start: float = 0.5  # share of the run after which the rate falls to zero
+    judge_rate: float = 1.0  # learning rate of the discriminator, as a share of the generator's
     judge: dict = field(default_factory=dict)  # width, layers of the discriminators
 
 
@@ -77,6 +78,7 @@ class CycleGan:
             recipe.optimizer.lr, step, recipe.steps, options.decay_start
         )
         _adversarial.set_lr(self.optimizers, rate)
+        _adversarial.set_lr({"judge": self.optimizers["judges"]}, rate * options.judge_rate)
         first, second = (
             batch.to(self.device)
             for batch in self.photos.batch(

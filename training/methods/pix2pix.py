@@ -31,6 +31,7 @@ class Options:
     l1: float = 100.0
     gan_weight: float = 1.0  # 0 leaves plain regression
     decay_start: float = 0.5
+    judge_rate: float = 1.0  # learning rate of the discriminator, as a share of the generator's
     judge: dict = field(default_factory=dict)  # width, layers of the discriminator
 
 
@@ -60,6 +61,7 @@ class Pix2Pix:
             recipe.optimizer.lr, step, recipe.steps, options.decay_start
         )
         _adversarial.set_lr(self.optimizers, rate)
+        _adversarial.set_lr({"judge": self.optimizers["judge"]}, rate * options.judge_rate)
         data = recipe.data
         source, target = (
             batch.to(self.device)
