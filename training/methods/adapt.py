@@ -34,7 +34,6 @@ class Options(perceptual.Options):
 
     base: str = "many.safetensors"  # checkpoint to start from: a path, or a file in models/
     preview: bool = True  # write preview.png before the first step
-    margin: int = 0  # px around the picture, in place of the base's; 0 keeps it
 
 
 class Adapt(Perceptual):
@@ -44,9 +43,7 @@ class Adapt(Perceptual):
         options: Options = read_options(Options, recipe.options, "adapt")
         base = load_checkpoint(_find_base(options.base))
         lean = _lean_settings(base.network, options.base)
-        if options.margin:
-            lean["margin"] = options.margin
-        inner = {k: v for k, v in recipe.options.items() if k not in ("base", "preview", "margin")}
+        inner = {k: v for k, v in recipe.options.items() if k not in ("base", "preview")}
         recipe = replace(recipe, network=lean)
         super().__init__(replace(recipe, options=inner), assets)
         self.recipe, self.preview = recipe, options.preview
