@@ -43,7 +43,7 @@ BLOCKS: dict[str, tuple[str, Callable[..., str]]] = {
     "startup": ("startup", tables.startup),
     "budget": ("budget", tables.budget),
     "quality": ("quality", tables.quality),
-    "temporal": ("temporal", tables.anything),
+    "temporal": ("temporal_starry", tables.temporal),
     "video_fidelity": ("video_fidelity", tables.video_fidelity),
 }
 

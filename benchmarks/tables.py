@@ -274,6 +274,22 @@ def video_fidelity(data: Document) -> str:
     return "\n\n".join([markdown(header, rows), *notes])
 
 
+def temporal(data: Document) -> str:
+    """Stabilizers over all scenes of a kind: ratios to the network's own frames, and the gates."""
+    names = ("warp_ratio", "warp_long_ratio", "excess_ratio", "sharpness", "style_ratio")
+    header = ["stabilizer", "motion known", "scenes", "E", "E over 5 frames", "excess"]
+    header += ["sharpness", "style", "still flicker /255", "drift /255"]
+    rows = [
+        [
+            *(_text(row, name) for name in ("stabilizer", "truth", "photo")),
+            *(_metric(row, name) for name in (*names, "flicker", "drift")),
+        ]
+        for row in data["rows"]
+        if row["labels"].get("clip") == "mean"
+    ]
+    return markdown(header, rows)
+
+
 def anything(data: Document) -> str:
     """Labels that differ between rows, then every number: for kinds without their own table."""
     rows = data["rows"]
@@ -301,6 +317,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "startup": startup,
     "budget": budget,
     "quality": quality,
+    "temporal": temporal,
     "video_fidelity": video_fidelity,
 }
 
