@@ -269,7 +269,8 @@ def video_fidelity(data: Document) -> str:
         elif number("peak_300_frames_mib") is not None:
             notes.append(
                 f"Peak memory at {_text(row, 'size')}: {number('peak_300_frames_mib'):.0f} MiB "
-                f"over 300 frames, {number('peak_3000_frames_mib'):.0f} MiB over 3000."
+                "over three hundred frames, "
+                f"{number('peak_3000_frames_mib'):.0f} MiB over three thousand."
             )
     return "\n\n".join([markdown(header, rows), *notes])
 
