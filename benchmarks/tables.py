@@ -278,8 +278,8 @@ def video_fidelity(data: Document) -> str:
 def temporal(data: Document) -> str:
     """Stabilizers over all scenes of a kind: ratios to the network's own frames, and the gates."""
     names = ("warp_ratio", "warp_long_ratio", "excess_ratio", "sharpness", "style_ratio")
-    header = ["stabilizer", "motion known", "scenes", "E", "E over 5 frames", "excess"]
-    header += ["sharpness", "style", "still flicker /255", "drift /255"]
+    header = ["stabilizer", "motion known", "scenes", "E", "E, long term", "excess"]
+    header += ["sharpness", "style", "still flicker, levels", "drift, levels"]
     rows = [
         [
             *(_text(row, name) for name in ("stabilizer", "truth", "photo")),
