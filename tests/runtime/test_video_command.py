@@ -198,8 +198,8 @@ def test_wishes_that_cannot_be_met_are_one_line(paint, make_clip, arguments, wor
 def test_damage_is_counted_and_refused_when_strict(paint, make_clip, tmp_path):
     clean = make_clip("in.mp4", frames=60, size=(160, 120))
     data = bytearray(clean.read_bytes())
-    # Several spots: 400 zeroed bytes alone were seen to decode without a word from FFmpeg (no log, no
-    # flag), and what it does not notice cannot be counted.
+    # Several spots: 400 zeroed bytes alone were seen to decode without a word from FFmpeg (no log,
+    # no flag), and what it does not notice cannot be counted.
     for share in (0.3, 0.45, 0.6, 0.75):
         spot = int(share * len(data))
         data[spot : spot + 400] = bytes(byte ^ 0xA5 for byte in data[spot : spot + 400])
