@@ -63,13 +63,16 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
     """The teacher's recipe, turned into its student's."""
     from training.checkpoint import load_checkpoint
     from training.config import apply_setting, recipe_from_dict
+    from training.methods.distill import Options
 
     checkpoint = load_checkpoint(teacher)
     table = dict(checkpoint.recipe)
     table["name"] = f"{table.get('name') or 'run'}-{student}"
     table["method"], table["steps"] = "distill", STEPS
     table["network"] = {**parse_student(student), "margin": MARGIN}
-    table["options"] = {**table.get("options", {}), "teacher": str(teacher)}
+    known = Options.__dataclass_fields__  # not those of the teacher's own method
+    kept = {key: value for key, value in table.get("options", {}).items() if key in known}
+    table["options"] = {**kept, "teacher": str(teacher)}
     if start := thinned_start(teacher, checkpoint.network, table["network"]):
         table["options"]["start"] = start
     for setting in settings:
