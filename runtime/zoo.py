@@ -5,6 +5,7 @@ file, a millisecond each, where opening a session takes a hundred.
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+from xml.etree import ElementTree
 
 from . import formats
 from .card import KEY, ModelCard, beside
@@ -19,8 +20,11 @@ VARINT_BYTES = 10
 
 
 def read_card(path: Path) -> ModelCard | None:
-    """The card inside an ONNX file, or beside a file of another kind; None if there is none."""
+    """The card inside an ONNX or OpenVINO file, or beside a file of another kind; None if there is
+    none."""
     try:
+        if path.suffix == ".xml" and (found := _xml_card(path)) is not None:
+            return found
         if beside(path).is_file():
             return ModelCard.from_json(beside(path).read_text(encoding="utf-8"), f'"{path}"')
         with path.open("rb") as stream:
@@ -29,8 +33,16 @@ def read_card(path: Path) -> ModelCard | None:
                 pair = {number: value for number, value in _strings(stream, *entry)}
                 if pair.get(ENTRY_KEY) == KEY:
                     return ModelCard.from_json(pair.get(ENTRY_VALUE, ""), f'"{path}"')
-    except (OSError, EOFError, UnicodeDecodeError, CardMismatch):
+    except (OSError, EOFError, UnicodeDecodeError, CardMismatch, ElementTree.ParseError):
         return None
+    return None
+
+
+def _xml_card(path: Path) -> ModelCard | None:
+    """The card in the metadata of an OpenVINO file: `<impasto.card value="..." />`."""
+    for _, element in ElementTree.iterparse(path):
+        if element.tag == KEY:
+            return ModelCard.from_json(element.get("value", ""), f'"{path}"')
     return None
 
 
