@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..console import silent
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
 from ._threads import allowed_threads
@@ -18,7 +19,7 @@ from ._threads import allowed_threads
 # Where OpenVINO keeps the metadata of the ONNX file that a model came from, and we our card.
 SECTION = "framework"
 # First bytes of the files it is given: XML, and the version number every ONNX file begins with.
-# Its readers answer other files with pages of other formats' complaints.
+# Other files need not be shown to OpenVINO's readers of many formats.
 BEGINNINGS = (b"<", b"\x08")
 
 
@@ -127,7 +128,8 @@ def _read(core: Any, model: Path | bytes) -> Any:
                 start = stream.read(1)
         if start not in BEGINNINGS:
             raise RuntimeError("it begins like neither an .xml nor an .onnx file")
-        return core.read_model(model if isinstance(model, bytes) else str(model))
+        with silent():  # readers of other formats complain about files that none can read
+            return core.read_model(model if isinstance(model, bytes) else str(model))
     except RuntimeError as error:
         raise CardMismatch(
             f"{_name(model)} is not a model OpenVINO can load (truncated, damaged, or another kind "
