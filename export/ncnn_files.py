@@ -126,5 +126,7 @@ def _library() -> Any:
     try:
         import pnnx
     except ImportError:
-        raise EngineUnavailable("pnnx is not installed: pip install 'impasto[ncnn]'") from None
+        raise EngineUnavailable(
+            "pnnx is not installed: pip install 'impasto[ncnn-export]'"
+        ) from None
     return pnnx

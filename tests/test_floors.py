@@ -30,7 +30,10 @@ LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
     "benchmarks.end_to_end",
     "benchmarks.temporal",
 ]
-HEAVY = ["torch", "torchvision", "onnx", "onnxscript", "tensorrt", "openvino", "skimage"]
+HEAVY = [
+    *("torch", "torchvision", "onnx", "onnxscript", "skimage"),
+    *("tensorrt", "openvino", "ncnn", "pnnx"),
+]
 
 
 def sources():

@@ -14,7 +14,7 @@ class NcnnTarget(Target):
     precisions = ("fp16", "fp32")
     engine = "ncnn"
     modules = ("torch", "ncnn", "pnnx")
-    extra = "train,export,ncnn"
+    extra = "train,export,ncnn-export"
     runs_on = "Android, iOS, ARM boards, x86; CPU or Vulkan"
 
     @staticmethod

@@ -11,7 +11,7 @@ from export.ncnn_files import rename
 from runtime.session import open_session
 
 pytest.importorskip("ncnn", reason="pip install 'impasto[ncnn]'")
-pytest.importorskip("pnnx", reason="pip install 'impasto[ncnn]'")
+pytest.importorskip("pnnx", reason="pip install 'impasto[ncnn-export]'")
 
 
 def test_blobs_are_renamed_and_nothing_else():
