@@ -56,7 +56,7 @@ class Fate:
 
     Attributes:
         index: in the input container.
-        kind: "audio", "subtitle", "data", "attachment", "picture".
+        kind: "audio", "subtitle", "data", "chapters", "attachment", "picture".
         action: "copy", "transcode", "drop".
         codec: what it is in the output.
         note: one line for the user; "" when the stream is simply copied.
@@ -88,6 +88,11 @@ def plan(container: Any, video_index: int, muxer: str) -> list[Fate]:
                 fates.append(Fate(stream.index, "video", "drop", "", note))
                 continue
             kind = "picture"
+        if kind == "data" and stream.name == "bin_data" and container.chapters():
+            # The track in which mp4 files keep the names of chapters; FFmpeg has read it, and the
+            # muxer makes a new one.
+            fates.append(Fate(stream.index, "chapters", "drop", "bin_data"))
+            continue
         fates.append(_fate(stream, kind, muxer))
     return fates
 

@@ -211,6 +211,16 @@ def test_sound_chapters_and_metadata_are_carried_over(make_clip, tmp_path):
             assert {key: found.get(key) for key in facts} == facts
 
 
+def test_the_track_of_chapter_names_is_no_lost_stream(make_clip, tmp_path):
+    path = make_clip("in.mp4", frames=12, chapters=True)
+    with av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "data"]
+    sink = copy(path, tmp_path / "out.mp4")
+    assert not sink.notes
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [c["metadata"]["title"] for c in container.chapters()] == ["One", "Two"]
+
+
 def test_audio_times_are_identical_in_mp4(make_clip, tmp_path):
     path = make_clip("in.mp4", frames=25, audio="aac")
     copy(path, tmp_path / "out.mp4")
