@@ -97,6 +97,38 @@ def plan(container: Any, video_index: int, muxer: str) -> list[Fate]:
     return fates
 
 
+def left_behind(clip: Any, *, shape: bool = False) -> list[str]:
+    """What an output that holds pictures only loses of a clip, one line each.
+
+    Args:
+        clip: the input's `ClipInfo`, or None.
+        shape: the output keeps the shape of pixels.
+    """
+    from .sources._container import open_container
+
+    if clip is None:
+        return []
+    notes = []
+    ratio = clip.sample_aspect_ratio
+    if ratio != 1 and not shape:
+        notes.append(
+            f"pixels of shape {ratio.numerator}:{ratio.denominator} become square: bare pictures "
+            "have no place for it"
+        )
+    if clip.path is None:
+        return notes
+    with open_container(clip.path, str(clip.path)) as container:
+        kinds = Counter(
+            {"audio": "sound"}.get(stream.type, stream.type)
+            for stream in container.streams
+            if stream.type in ("audio", "subtitle")
+        )
+    return notes + [
+        f"{number} {kind} stream{'s' * (number > 1)} left out: this output holds pictures only"
+        for kind, number in sorted(kinds.items())
+    ]
+
+
 def _fate(stream: Any, kind: str, muxer: str) -> Fate:
     context = stream.codec_context
     codec = context.name if context is not None else (stream.name or "unknown")
