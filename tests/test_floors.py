@@ -19,9 +19,11 @@ COMMANDS = [
     "training.train",
     "training.optimize",
     "export",
+    "export.finetune",
     "benchmarks.latency",
     "benchmarks.end_to_end",
     "benchmarks.temporal",
+    "benchmarks.folding",
     "benchmarks.report",
     "benchmarks.quality",
 ]
