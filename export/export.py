@@ -69,7 +69,7 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
     calibration = (
         load_photos(request.calibration or request.photos, CALIBRATION_PHOTOS)
         if request.precision == "int8"
-        else []
+        else photos
     )
     options = Options(request.precision, request.size, request.opset, calibration)
     sizes = SIZES if request.size is None else (request.size, *SIZES[1:2])
