@@ -46,7 +46,7 @@ def largest(model: Any, card: ModelCard, photos: Sequence[Image]) -> dict[str, n
         engine = open_model(path, "onnxruntime", "cpu")
         try:
             for photo in photos:
-                feeds = {port.name: arrays.to_tensor(_picture(photo, card), port)}
+                feeds = {port.name: arrays.to_tensor(picture_for(photo, card), port)}
                 peaks = engine.run(feeds, [PREFIX + value for value in values])
                 for value in values:
                     peak = peaks[PREFIX + value].reshape(-1)
@@ -96,7 +96,8 @@ def _with_peaks(model: Any) -> tuple[Any, list[str]]:
     return measuring, values
 
 
-def _picture(photo: Image, card: ModelCard) -> np.ndarray:
+def picture_for(photo: Image, card: ModelCard) -> Image:
+    """The photo at a size that the graph accepts and that is worth measuring."""
     fixed = arrays.fixed_size(card.inputs[0])
     if fixed is not None:
         return cv2.resize(photo, (fixed[1], fixed[0]), interpolation=cv2.INTER_AREA)
