@@ -63,7 +63,7 @@ class Buffer:
 
 
 class Cuda:
-    """One GPU, made current in this thread. Use it in the thread that made it.
+    """One GPU. It is current in the thread that made it; others call `enter` first.
 
     Args:
         number: index of the GPU.
@@ -92,7 +92,7 @@ class Cuda:
         self.call("cuDeviceGet", byref(self._device), number)
         # The primary context is the one that TensorRT, as a user of the runtime library, uses too.
         self.call("cuDevicePrimaryCtxRetain", byref(self._context), self._device)
-        self.call("cuCtxSetCurrent", self._context)
+        self.enter()
         self.call("cuStreamCreate", byref(self._stream), NON_BLOCKING)
         self.gpu = self._describe(number)
 
@@ -100,6 +100,10 @@ class Cuda:
     def stream(self) -> int:
         """Handle of the stream that all copies go through."""
         return self._stream.value or 0
+
+    def enter(self) -> None:
+        """Make this GPU the calling thread's."""
+        self.call("cuCtxSetCurrent", self._context)
 
     def buffer(self) -> Buffer:
         """An empty buffer."""
