@@ -27,7 +27,7 @@ LAYERS = {
     "vgg19_low": (("relu1_1", "relu2_1", "relu3_1"), ("relu3_1",)),
 }
 # Terms that judge a picture; "motion" and "lock" speak about networks.
-PICTURE_TERMS = ("style", "content", "tv", "range")
+PICTURE_TERMS = ("style", "content", "tv", "range", "palette")
 
 
 @dataclass(frozen=True)

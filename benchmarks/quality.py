@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     }
     for model in args.models:
         rows += _judge(model, photos, args, settings)
+    quality_rows.relate(rows)
     data = results.document("quality", rows, settings)
     if path is not None:
         results.write(path, data, overwrite=args.overwrite)

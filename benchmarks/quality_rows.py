@@ -67,6 +67,21 @@ def rows(
     return summary + detail
 
 
+def relate(found: list[dict[str, Any]]) -> None:
+    """Add "objective_ratio" to the summaries: mean objective over the least among the models of the
+    same painting (those whose names begin alike: starry, starry-fast), size and loss network."""
+    groups: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
+    for item in found:
+        labels = item["labels"]
+        if labels["what"] == "equivalents":
+            style = str(labels["model"]).partition("-")[0]
+            groups.setdefault((style, labels["size"], labels["backbone"]), []).append(item)
+    for items in groups.values():
+        best = min(item["metrics"]["total"] for item in items)
+        for item in items:
+            item["metrics"]["objective_ratio"] = item["metrics"]["total"] / best
+
+
 def _score(
     stylize: Callable[[Any], Any], problem: Problem, photos: list[Path]
 ) -> list[dict[str, dict[str, float]]]:

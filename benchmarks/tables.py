@@ -105,10 +105,11 @@ def latency(data: Document) -> str:
 
 def peers(data: Document, judged: Document | None = None) -> str:
     """Everyone at every size: how heavy, how long, how many times slower or faster."""
-    objective = objectives(judged)
+    objective, relative = objectives(judged), objective_ratios(judged)
     baseline = data["settings"].get("baseline") or "the baseline"
     header = ["network", "size", "runs on", "kMAC/px", "parameters", "complete ms"]
-    header += [f"x faster than {baseline}", "95 % interval", "quality: L-BFGS iterations"]
+    header += [f"x faster than {baseline}", "95 % interval"]
+    header += ["quality: L-BFGS iterations", "objective, x the best of its style"]
     rows = []
     for row in data["rows"]:
         if "fit" in row["labels"]:
@@ -125,6 +126,7 @@ def peers(data: Document, judged: Document | None = None) -> str:
                 _metric(row, "speedup"),
                 f"{low}..{high}" if low != ABSENT else ABSENT,
                 "random weights" if random and reached is None else number(reached),
+                number(relative.get(labels["model"])),
             ]
         )
     return markdown(header, rows)
@@ -139,6 +141,18 @@ def objectives(quality: Document | None) -> dict[str, float]:
         if value is not None and labels.get("init") in ("content", None):
             # The first row of a model is the one of its own loss network.
             found.setdefault(str(labels.get("model")), value)
+    return found
+
+
+def objective_ratios(quality: Document | None) -> dict[str, float]:
+    """Model to its objective relative to the best model of its painting, by the loss network of
+    the training, from a file of `benchmarks.quality`."""
+    found: dict[str, float] = {}
+    for row in quality["rows"] if quality else []:
+        value = row["metrics"].get("objective_ratio")
+        if value is not None:
+            # The first row of a model is the one of its own loss network.
+            found.setdefault(str(row["labels"]["model"]), value)
     return found
 
 

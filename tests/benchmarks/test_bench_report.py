@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import compare, plots, report, results, scaling, tables
+from benchmarks import compare, plots, quality_rows, report, results, scaling, tables
 from runtime.errors import UsageError
 
 from .conftest import latency_row
@@ -100,13 +100,14 @@ def test_tables_show_only_numbers_of_the_file(speeds):
 def test_objective_comes_from_the_quality_file(speeds, make_document):
     labels = {"what": "equivalents", "model": "starry", "size": 256, "init": "content"}
     judged = {"iterations_mean": 63.14, "iterations_low": 55.2, "iterations_high": 71.9}
+    judged["objective_ratio"] = 1.034
     rows = [
         results.row({**labels, "backbone": name}, {**judged, "iterations_mean": mean, "photos": 20})
         for name, mean in (("vgg16", 63.14), ("squeezenet", 41.5))
     ]
     quality = make_document(rows, "quality")
     line = next(line for line in tables.peers(speeds, quality).splitlines() if "starry" in line)
-    assert line.endswith("| 63.1 |") and "41.5" in tables.quality(quality)
+    assert line.endswith("| 63.1 | 1.03 |") and "41.5" in tables.quality(quality)
     assert shown_numbers(tables.quality(quality)) <= numbers_of(quality) | {"16"}
     assert "pareto" in plots.draw(speeds, quality)
 
@@ -282,3 +283,16 @@ def test_serial_share_is_found_again():
         scaling.fit_threads([1], [3.0])
     with pytest.raises(ValueError, match="three points"):
         scaling.fit_line([1, 2], [1.0, 2.0])
+
+
+def test_objectives_are_relative_to_the_best_model_of_the_same_painting():
+    def judged(model, total, backbone="a"):
+        labels = {"what": "equivalents", "model": model, "backbone": backbone, "size": 256}
+        return {"labels": labels, "metrics": {"total": total}}
+
+    rows = [judged("starry", 1.1), judged("starry", 9.0, "b"), judged("starry-quality", 1.0)]
+    rows.append(judged("wave-fast", 3.0))
+    quality_rows.relate(rows)
+    found = tables.objective_ratios({"rows": rows})
+    assert found == {"starry": 1.1, "starry-quality": 1.0, "wave-fast": 1.0}
+    assert tables.objective_ratios(None) == {}

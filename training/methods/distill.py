@@ -2,6 +2,10 @@
 
     total = objective(student(x)) + output * fade(t) * mean |student(x) - teacher(x)|
 
+The teacher paints on every `teacher_every`-th step only, with its weight multiplied by that number
+(lazy regularization, Karras et al. 2020, StyleGAN2): it is larger than the student, and its
+pictures are the dearest part of a step.
+
 The objective (style, content, lock, motion) is the perceptual method's (Johnson, Alahi, Fei-Fei
 2016). The teacher's weight falls
 to `output_end` of itself in the course of the run: the mean of all pictures an absolute difference
@@ -32,6 +36,7 @@ class Options(perceptual.Options):
     teacher: str = ""  # checkpoint
     output: float = 5.0  # weight of the difference to the teacher's picture
     output_end: float = 0.2  # share of it that is left at the end
+    teacher_every: int = 4  # steps between the teacher's pictures
 
 
 class Lesson(Objective):
@@ -71,18 +76,22 @@ class Distill(perceptual.Perceptual):
         self.teacher = teacher.to(self.device).requires_grad_(False)
         self.objective: Lesson = Lesson(self.objective)
         self._given: Tensor | None = None
+        self._teaching = True
 
     def step(self, step: int) -> dict[str, float]:
         """As the perceptual method's, with the teacher's term."""
         progress = step / max(1, self.recipe.steps)
         share = 1 - (1 - self.lesson.output_end) * progress
-        self.objective.weight = self.lesson.output * share
-        self._given = None
+        every = self.lesson.teacher_every
+        self.objective.weight = self.lesson.output * share * every
+        # On the last step of each group: motion pairs are made on the first (`motion_every`).
+        self._teaching = step % every == every - 1
+        self.objective.target = self._given = None
         return super().step(step)
 
     def paint(self, images: Tensor) -> Tensor:
         """The student's picture; of the step's first batch the teacher paints its own."""
-        if self._given is None:
+        if self._teaching and self._given is None:
             self._given = images
             with torch.no_grad():
                 self.objective.target = self.teacher(images).clamp(0, 1)
