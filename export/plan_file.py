@@ -12,7 +12,7 @@ from runtime.cli import parse_size
 from runtime.errors import CardMismatch, EngineUnavailable, ParityError, UsageError
 from runtime.frame import Image
 from runtime.session import open_session
-from runtime.tensorrt_builder import PlanRequest, build_plan, find_gpu
+from runtime.tensorrt_builder import PlanRequest, build_plan, check_request, find_gpu
 from runtime.tensorrt_library import RTX, TENSORRT, Library
 from runtime.tensorrt_plan import Shapes, graph_path, read_facts
 
@@ -42,6 +42,8 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
     """
     library = _library(options.extra.get("library", ""))
     shapes = profile(source.card, options)
+    request = PlanRequest(options.precision, shapes, options.extra.get("gpu", ""))
+    check_request(request, library)
     named = replace(source, card=replace(source.card, target="tensorrt"))
     graph = graph_path(path)
     written = _write_graph(named, graph, options)
@@ -49,7 +51,6 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
         # The runtime pads what is smaller.
         (smallest, _, _), *_ = shapes.values()
         written = replace(written, card=replace(_card(written), minimum=min(smallest[2:])))
-    request = PlanRequest(options.precision, shapes, options.extra.get("gpu", ""))
     facts = build_plan(graph, path, request, library, options.tell)
     write_card(_card(written), path)
     steps = [*written.steps, f"built for {facts.describe()}"]

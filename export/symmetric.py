@@ -67,15 +67,22 @@ def quantize(
 def cuts(
     model: Any, card: ModelCard, photos: Sequence[Image], values: Sequence[str]
 ) -> dict[str, float]:
-    """The largest size to represent of each value, from photographs."""
+    """The largest size to represent of each value, from photographs; of the picture itself, from
+    its card."""
     onnx = onnx_tools.library()
+    port = card.inputs[0]
+    if port.name in values:
+        others = [name for name in values if name != port.name]
+        full = max(abs(port.low), abs(port.high))
+        return {port.name: full, **cuts(model, card, photos, others)}
+    if not values:
+        return {}
     tops = {name: float(peak.max()) for name, peak in largest(model, card, photos).items()}
     measuring = onnx.ModelProto()
     measuring.CopyFrom(model)
     measuring.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in values
     )
-    port = card.inputs[0]
     counts = {name: np.zeros(BINS) for name in values}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "ranges.onnx"

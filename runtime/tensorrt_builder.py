@@ -63,13 +63,8 @@ def build_plan(
         UsageError: a compute capability the library cannot build for.
         StyleError: the library refuses the graph, with its own words.
     """
+    gpu = check_request(request, library)
     data = graph.read_bytes()
-    gpu = find_gpu()
-    if gpu is None and not library.is_rtx:
-        raise EngineUnavailable(
-            "TensorRT builds on the GPU an engine is for, and there is none here; TensorRT-RTX "
-            "builds anywhere: pip install 'impasto[tensorrt-rtx]'"
-        )
     started = time.monotonic()
     built = _build(data, request, library, gpu, tell)
     name, capabilities = _built_for(request, library, gpu)
@@ -88,6 +83,31 @@ def build_plan(
     write_file(plan, built)
     write_facts(facts, plan)
     return facts
+
+
+def check_request(request: PlanRequest, library: Library) -> Gpu | None:
+    """Whether this machine can build it; returns the GPU here, None if there is none.
+
+    Raises:
+        EngineUnavailable, UsageError: as `build_plan`.
+    """
+    gpu = find_gpu()
+    if gpu is None and not library.is_rtx:
+        raise EngineUnavailable(
+            "TensorRT builds on the GPU an engine is for, and there is none here; TensorRT-RTX "
+            "builds anywhere: pip install 'impasto[tensorrt-rtx]'"
+        )
+    if request.capability and not library.is_rtx:
+        raise UsageError(
+            f"gpu={request.capability}: TensorRT builds for the GPU in this machine; only "
+            "TensorRT-RTX builds for another"
+        )
+    if request.capability and request.capability not in capabilities(library):
+        raise UsageError(
+            f"gpu={request.capability}: {library.label} {library.version} builds for "
+            f"{', '.join(capabilities(library))}"
+        )
+    return gpu
 
 
 def find_gpu(number: int = 0) -> Gpu | None:
@@ -127,7 +147,8 @@ def _build(
     builder = trt.Builder(logger)
     network = builder.create_network(_creation_flags(trt))
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse(data):
+    # What is no graph at all is read as one of nothing.
+    if not parser.parse(data) or not network.num_outputs:
         raise StyleError(f"{library.label} cannot read the graph: {_parse_errors(parser)}")
     config = builder.create_builder_config()
     # Float32 means float32: TensorFloat-32 keeps 10 bits of its 23.
@@ -138,7 +159,9 @@ def _build(
             profile.set_shape(name, *three)
         config.add_optimization_profile(profile)
     if request.capability:
-        _set_capability(config, request.capability, library)
+        member = f"SM{request.capability.replace('.', '')}"
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(trt.ComputeCapability, member), 0)
     timing = _timing_cache(config, library, gpu)
     monitor = make_monitor(trt, tell)
     if monitor is not None:
@@ -159,22 +182,6 @@ def _creation_flags(trt: Any) -> int:
     if not hasattr(trt.BuilderFlag, "FP16"):
         return 0
     return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-
-
-def _set_capability(config: Any, capability: str, library: Library) -> None:
-    if not library.is_rtx:
-        raise UsageError(
-            f"gpu={capability}: TensorRT builds for the GPU in this machine; only TensorRT-RTX "
-            "builds for another"
-        )
-    known = capabilities(library)
-    if capability not in known:
-        raise UsageError(
-            f"gpu={capability}: {library.label} {library.version} builds for {', '.join(known)}"
-        )
-    member = f"SM{capability.replace('.', '')}"
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(getattr(library.module.ComputeCapability, member), 0)
 
 
 def _built_for(
