@@ -162,7 +162,11 @@ def _build(
         member = f"SM{request.capability.replace('.', '')}"
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(trt.ComputeCapability, member), 0)
-    timing = _timing_cache(config, library, gpu)
+    timing = _timing_path(library, gpu)
+    if timing is not None:
+        stored = timing.read_bytes() if timing.is_file() else b""
+        timings = config.create_timing_cache(stored)  # must live until the engine is built
+        config.set_timing_cache(timings, ignore_mismatch=False)
     monitor = make_monitor(trt, tell)
     if monitor is not None:
         config.progress_monitor = monitor
@@ -196,17 +200,14 @@ def _built_for(
     return gpu.name, (gpu.capability,)
 
 
-def _timing_cache(config: Any, library: Library, gpu: Gpu | None) -> Path | None:
-    """Let the builder reuse earlier measurements; returns where to store what it has then.
+def _timing_path(library: Library, gpu: Gpu | None) -> Path | None:
+    """Where the builder's measurements are kept for the next build.
 
     TensorRT only: TensorRT-RTX measures nothing, and given a cache asks for a GPU.
     """
     if library.is_rtx or gpu is None:
         return None
-    path = cache_folder() / f"tensorrt-{library.version}-{gpu.capability}.timing"
-    stored = path.read_bytes() if path.is_file() else b""
-    config.set_timing_cache(config.create_timing_cache(stored), ignore_mismatch=False)
-    return path
+    return cache_folder() / f"tensorrt-{library.version}-{gpu.capability}.timing"
 
 
 def make_monitor(trt: Any, tell: Tell, pause: float = PAUSE) -> Any:

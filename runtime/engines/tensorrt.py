@@ -48,6 +48,10 @@ class TensorrtEngine:
             )
         self._kernels = KernelCache(self._engine, plan)
         self._context: Any = self._kernels.create_context()
+        if self._context is None:
+            raise StyleError(
+                f'"{name}" cannot be set up on {cuda.gpu.name} (memory?): {self._logger.said()}'
+            )
         self.metadata: dict[str, str] = {}
         self.device = f"cuda:{cuda.gpu.number}"
         self.note = ""
