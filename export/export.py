@@ -92,9 +92,9 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
     calibration = (
         load_photos(request.calibration or request.photos, CALIBRATION_PHOTOS)
         if request.precision == "int8"
-        else []
+        else photos
     )
-    options = Options(request.precision, size, request.opset, calibration, request.extra)
+    options = Options(request.precision, size, request.opset, calibration, request.extra, tell)
     written: list[Written] = []
     findings = _Findings()
 
@@ -119,7 +119,7 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
     if request.measure and target.engine is not None:
         tell("measuring")
         with open_session(request.path, engine=target.engine) as session:
-            extra["milliseconds"] = milliseconds(session, photos[0], list(_sizes(size)))
+            extra["milliseconds"] = milliseconds(session, photos[0], list(sizes_of(size)))
             extra["device"] = session.device
     receipt = make_receipt(origin_of(source), delivered, made.steps, findings.proof, extra)
     write_receipt(receipt, request.path)
@@ -152,7 +152,7 @@ def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -
     return receipt
 
 
-def _sizes(size: tuple[int, int] | None) -> tuple[tuple[int, int], ...]:
+def sizes_of(size: tuple[int, int] | None) -> tuple[tuple[int, int], ...]:
     """(width, height) of the pictures compared; a graph of one size is also given an odd one."""
     return SIZES if size is None else (size, *SIZES[1:2])
 
@@ -168,7 +168,7 @@ def _compare(
     tell: Callable[[str], None],
 ) -> None:
     """Run the artefact beside PyTorch; raises ParityError if they do not agree."""
-    sizes = _sizes(size)
+    sizes = sizes_of(size)
     tell("comparing with PyTorch at " + ", ".join(f"{w}x{h}" for w, h in sizes))
     with torch_session(source, size) as ours, open_session(path, engine=engine) as theirs:
         parity = check(ours, theirs, photos, request.precision, sizes)

@@ -198,7 +198,7 @@ def check_engines() -> Iterator[Check]:
             continue
         try:
             with silent():
-                loaded = importlib.import_module(plugin.module)
+                loaded = importlib.import_module(engines.library_of(plugin))
         except Exception as error:  # a library may fail in any way while it is loaded
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             yield Check("engine", plugin.label, "broken", reason[:160], plugin.install)
