@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime import store
+from runtime import formats, store
 from runtime.engines import Engine
 from runtime.errors import EngineUnavailable, UsageError
 from runtime.frame import Image
@@ -148,7 +148,7 @@ def find_peers(where: list[str]) -> list[Path]:
         if not folder.is_dir():
             found.append(store.resolve(name))
             continue
-        inside = sorted(p for p in folder.iterdir() if p.suffix in store.SUFFIXES)
+        inside = sorted(p for p in folder.iterdir() if formats.is_model(p))
         if not inside:
             raise UsageError(
                 f'no models in "{folder}"; python -m benchmarks.peers --output {folder} makes them'

@@ -3,29 +3,49 @@
 Writes a trained network as a model file, then proves it: the file is opened by the runtime and
 compared with PyTorch on photographs at three sizes. The proof is the receipt <name>.json beside
 the file. What does not match is refused (exit code 4) and left as <file>.rejected only.
+
+  python -m export --list                                          what can be written here
+  python -m export --checkpoint F --target all --output DIR        everything this machine can make
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from runtime import plugins
+from runtime import plugins, store
 from runtime.cli import check_output, parse_size, print_json, run_command, say
 from runtime.errors import DONE, UsageError
 
-PRECISIONS = ("fp32", "fp16", "int8")
+from . import listing, targets
+from .targets import EVERY, Target
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
+    names = [*plugins.names(targets), EVERY]
     parser = argparse.ArgumentParser(
         prog="python -m export",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--checkpoint", type=Path, required=True, help="from training.train")
-    parser.add_argument("--target", default="onnx", help=f"one of: {', '.join(_targets())}")
-    parser.add_argument("--output", type=Path, required=True, help="model file to write")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: fp32")
+    parser.add_argument("--checkpoint", type=Path, help="from training.train")
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="finished model, for targets that start from one; may be repeated",
+    )
+    parser.add_argument("--target", default="onnx", help=f"one of: {', '.join(names)}")
+    parser.add_argument("--list", action="store_true", help="print the table of targets")
+    parser.add_argument(
+        "--output", type=Path, help="model file to write; a folder for --target all"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=[*listing.precisions(), EVERY],
+        help="default: the target's first; all is for --target all",
+    )
     parser.add_argument(
         "--size", type=_size, default=None, metavar="WxH|free", help="one size, or any (default)"
     )
@@ -43,6 +63,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="change a network setting that has no weights, as margin=32",
     )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what only this target knows; see --list",
+    )
     parser.add_argument("--name", help="name in the card (default: the file's)")
     parser.add_argument(
         "--measure", action="store_true", help="time it, too (on a quiet machine only)"
@@ -51,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--judge",
         action="store_true",
         help="compare the training objective, too (needs the painting and the loss network: "
-        "IMPASTO_DATA, IMPASTO_WEIGHTS)",
+        "IMPASTO_DATA, IMPASTO_WEIGHTS; int8 files are judged whenever these are there)",
     )
     parser.add_argument(
         "--sheet", type=Path, metavar="PNG", help="contact sheet: photo, source, file, difference"
@@ -63,35 +90,37 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export; prints the file's path, or the receipt."""
-    from . import targets
-    from .delivery import check_place
+    """Export; prints the artefact's path, or the receipt."""
+    if args.list:
+        if args.json:
+            print_json({"targets": listing.rows()})
+        else:
+            print(listing.table())
+        return DONE
+    if args.output is None:
+        raise UsageError("--output is missing: the model file to write, or a folder for all")
+    return _run_all(args) if args.target == EVERY else _run_one(args)
 
-    target = plugins.load(targets, args.target)
-    if args.precision not in target.precisions:
+
+def _run_one(args: argparse.Namespace) -> int:
+    target: type[Target] = plugins.load(targets, args.target)
+    precision = args.precision or target.precisions[0]
+    if precision not in target.precisions:
         allowed = ", ".join(target.precisions)
-        raise UsageError(f"--precision {args.precision}: target {args.target} writes {allowed}")
+        raise UsageError(f"--precision {precision}: target {args.target} writes {allowed}")
+    models = _check_start(args, target)
+    extra = _options(args, target.options, args.target)
     if args.sheet is not None:
         check_output(args.sheet, overwrite=args.overwrite)
-    path = check_place(args.output, target.suffix, overwrite=args.overwrite)
-    from .export import Request, export
+    from .delivery import check_place
 
-    say(f"reading {args.checkpoint}", quiet=args.quiet)
-    request = Request(
-        checkpoint=args.checkpoint,
-        target=args.target,
-        path=path,
-        name=args.name or path.name.removesuffix(target.suffix),
-        precision=args.precision,
-        size=args.size,
-        opset=args.opset,
-        photos=args.photos,
-        calibration=args.calibration,
-        measure=args.measure,
-        judge=args.judge,
-        sheet=args.sheet,
-        settings=tuple(args.set),
-    )
+    path = check_place(args.output, target, overwrite=args.overwrite)
+    from .export import export
+
+    if args.checkpoint is not None:
+        say(f"reading {args.checkpoint}", quiet=args.quiet)
+    name = args.name or path.name.removesuffix(target.suffix)
+    request = _request(args, path=path, name=name, precision=precision, models=models, extra=extra)
     receipt = export(request, lambda text: say(text, quiet=args.quiet))
     if args.json:
         print_json(receipt)
@@ -100,17 +129,89 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _run_all(args: argparse.Namespace) -> int:
+    if args.checkpoint is None or args.model:
+        raise UsageError(f"--target {EVERY} starts from --checkpoint (and not from --model)")
+    if args.sheet is not None:
+        raise UsageError(f"--sheet shows one artefact; --target {EVERY} makes several")
+    if args.output.exists() and not args.output.is_dir():
+        raise UsageError(f'--target {EVERY}: output "{args.output}" is a file; give a folder')
+    known = {k: v for target in listing.load_all().values() for k, v in target.options.items()}
+    extra = _options(args, known, EVERY)
+    from .everything import exit_code, export_all
+
+    request = _request(
+        args,
+        path=args.output,
+        name=args.name or args.checkpoint.stem,
+        precision=args.precision or "",
+        models=(),
+        extra=extra,
+    )
+    summary = export_all(
+        request,
+        args.output,
+        overwrite=args.overwrite,
+        tell=lambda text: say(text, quiet=args.quiet),
+    )
+    if args.json:
+        print_json(summary)
+        return exit_code(summary)
+    for receipt in summary["made"]:
+        print(args.output / receipt["file"])
+    for what in ("skipped", "failed"):
+        for entry in summary[what]:
+            label = f"{entry['target']} {entry['precision']}"
+            say(f"{what}: {label}: {entry['reason']}", quiet=args.quiet and what == "skipped")
+    return exit_code(summary)
+
+
+def _request(args: argparse.Namespace, **facts: Any) -> Any:
+    from .export import Request
+
+    return Request(
+        checkpoint=args.checkpoint,
+        target=args.target,
+        size=args.size,
+        opset=args.opset,
+        photos=args.photos,
+        calibration=args.calibration,
+        measure=args.measure,
+        judge=args.judge,
+        sheet=args.sheet,
+        settings=tuple(args.set),
+        **facts,
+    )
+
+
+def _check_start(args: argparse.Namespace, target: type[Target]) -> tuple[Path, ...]:
+    """The finished models of a target that starts from such, else ()."""
+    if target.starts_from == "checkpoint":
+        if args.checkpoint is None or args.model:
+            raise UsageError(f"--target {args.target} starts from --checkpoint, not from --model")
+        return ()
+    if not args.model or args.checkpoint is not None:
+        raise UsageError(f"--target {args.target} starts from --model, not from --checkpoint")
+    return tuple(store.resolve(name) for name in args.model)
+
+
+def _options(args: argparse.Namespace, known: dict[str, str], target: str) -> dict[str, str]:
+    found = {}
+    for text in args.option:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise UsageError(f'--option takes KEY=VALUE, not "{text}"')
+        if key not in known:
+            raise UsageError(
+                f'--option: target {target} knows no "{key}".{plugins.suggest(key, list(known))}'
+            )
+        found[key] = value
+    return found
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     return run_command(lambda: run(build_parser().parse_args(argv)))
-
-
-def _targets() -> list[str]:
-    from pathlib import PurePath
-
-    folder = Path(__file__).parent / "targets"
-    found = (PurePath(entry).stem for entry in folder.glob("*.py"))
-    return sorted(name for name in found if not name.startswith("_"))
 
 
 def _size(text: str) -> tuple[int, int] | None:

@@ -18,6 +18,9 @@ from runtime.errors import DONE, OutputExists, UsageError
 # Steps a student gets unless told otherwise: students with instance normalization still improve at
 # 2000 (students.md, section 5) and need the teacher's length to come near it.
 STEPS = 20_000
+# px around a student's picture: six convolutions on a grid of 4 px reach this far, so that a
+# two-block student's picture is exactly without its zero padding, a three-block one's nearly.
+MARGIN = 24
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -60,15 +63,29 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
     """The teacher's recipe, turned into its student's."""
     from training.checkpoint import load_checkpoint
     from training.config import apply_setting, recipe_from_dict
+    from training.methods.distill import Options
 
-    table = dict(load_checkpoint(teacher).recipe)
+    checkpoint = load_checkpoint(teacher)
+    table = dict(checkpoint.recipe)
     table["name"] = f"{table.get('name') or 'run'}-{student}"
     table["method"], table["steps"] = "distill", STEPS
-    table["network"] = parse_student(student)
-    table["options"] = {**table.get("options", {}), "teacher": str(teacher)}
+    table["network"] = {**parse_student(student), "margin": MARGIN}
+    known = Options.__dataclass_fields__  # not those of the teacher's own method
+    kept = {key: value for key, value in table.get("options", {}).items() if key in known}
+    table["options"] = {**kept, "teacher": str(teacher)}
+    if start := thinned_start(teacher, checkpoint.network, table["network"]):
+        table["options"]["start"] = start
     for setting in settings:
         apply_setting(table, setting)
     return recipe_from_dict(table)
+
+
+def thinned_start(teacher: Path, network: dict[str, Any], student: dict[str, Any]) -> str:
+    """The teacher as the student's start, where the student is a thinner network of its kind."""
+    kind = ("name", "scale", "normalization")
+    alike = all(network.get(k) == student.get(k, network.get(k)) for k in kind)
+    fits = alike and all(student[k] <= network[k] for k in ("width", "blocks"))
+    return str(teacher) if fits else ""
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,13 +1,14 @@
-"""One export from checkpoint to receipt."""
+"""One export from checkpoint, or from finished models, to receipt."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 
 from runtime import plugins
+from runtime.errors import UsageError
 from runtime.frame import Image
 from runtime.session import open_session
 
@@ -16,9 +17,9 @@ from .delivery import deliver
 from .judge import judge, refuse_worse, sheet
 from .parity import SIZES, Parity, check, refuse
 from .photos import load_photos
-from .receipt import make_receipt, milliseconds, write_receipt
-from .source import load_source
-from .targets import Options, Written
+from .receipt import make_receipt, milliseconds, origin_of, origin_of_models, write_receipt
+from .source import ExportSource, load_source
+from .targets import Options, Target, Written
 from .tensors import torch_session
 
 # Photos compared at each size; more find nothing new and take minutes on a small machine.
@@ -31,12 +32,19 @@ CALIBRATION_PHOTOS = 100
 
 @dataclass(frozen=True)
 class Request:
-    """What to export; the fields are the command's flags."""
+    """What to export; the fields are the command's flags.
 
-    checkpoint: Path
+    Attributes:
+        path: where the artefact goes (`delivery.check_place`).
+        checkpoint: for targets that start from one.
+        models: for targets that start from finished models.
+    """
+
     target: str
     path: Path
     name: str
+    checkpoint: Path | None = None
+    models: tuple[Path, ...] = ()
     precision: str = "fp32"
     size: tuple[int, int] | None = None
     opset: int = 18
@@ -46,6 +54,16 @@ class Request:
     judge: bool = False
     sheet: Path | None = None
     settings: tuple[str, ...] = ()
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Findings:
+    """What the check of one artefact left for its receipt."""
+
+    proof: Parity | list[str] = field(default_factory=list)
+    judged: dict[str, Any] | None = None
+    picture: Image | None = None
 
 
 def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -61,54 +79,112 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
     Raises:
         ParityError: the artefact does not match its source; it is left as `<name>.rejected`.
     """
+    target: type[Target] = plugins.load(targets, request.target)
+    if target.starts_from == "models":
+        return _pack(request, target, tell)
+    if request.checkpoint is None:
+        raise UsageError(f"--target {request.target} needs --checkpoint")
     source = load_source(request.checkpoint, request.name, request.settings)
-    target = plugins.load(targets, request.target)
     photos = load_photos(request.photos, CHECKED_PHOTOS)
     if hasattr(source.generator, "exports"):
         return several.export(request, source, photos, tell)
+    size = request.size or target.default_size
     calibration = (
         load_photos(request.calibration or request.photos, CALIBRATION_PHOTOS)
         if request.precision == "int8"
         else []
     )
-    options = Options(request.precision, request.size, request.opset, calibration)
-    sizes = SIZES if request.size is None else (request.size, *SIZES[1:2])
+    options = Options(request.precision, size, request.opset, calibration, request.extra)
     written: list[Written] = []
-    parities: list[Parity] = []
-    judged: list[dict[str, Any]] = []
-    pictures: list[Image] = []
+    findings = _Findings()
 
     def write(path: Path) -> None:
         tell(f"writing {request.precision} for {request.target}")
         written.append(target.write(source, path, options))
 
     def verify(path: Path) -> None:
-        tell("comparing with PyTorch at " + ", ".join(f"{w}x{h}" for w, h in sizes))
-        with torch_session(source, request.size) as ours, open_session(path) as theirs:
-            parities.append(check(ours, theirs, photos, request.precision, sizes))
-            if request.judge and parities[0].passed:
-                tell("judging with the loss network it was trained with")
-                judged.append(judge(source, ours, theirs, photos, request.precision))
-            if request.sheet is not None:
-                pictures.append(sheet(ours, theirs, photos[:SHEET_PHOTOS]))
-        refuse(parities[0], request.path.name)
-        for report in judged:
-            refuse_worse(report, request.path.name)
+        if target.engine is None:
+            tell(f"checking (nothing here runs {request.target})")
+            findings.proof = target.check(source, path, options)
+        else:
+            _compare(request, source, target.engine, size, path, photos, findings, tell)
 
-    deliver(request.path, write, verify)
-    (made,), (parity,) = written, parities
-    extra = dict(made.facts)
-    if judged:
-        extra["judged"] = judged[0]
-    if request.sheet is not None:
-        PIL.Image.fromarray(pictures[0]).save(request.sheet)
-    if request.measure:
+    delivered = deliver(request.path, write, verify)
+    (made,) = written
+    extra = {"target": request.target, "precision": request.precision, **made.facts}
+    if findings.judged is not None:
+        extra["judged"] = findings.judged
+    if request.sheet is not None and findings.picture is not None:
+        PIL.Image.fromarray(findings.picture).save(request.sheet)
+    if request.measure and target.engine is not None:
         tell("measuring")
-        with open_session(request.path) as session:
-            extra["milliseconds"] = milliseconds(session, photos[0], list(sizes))
+        with open_session(request.path, engine=target.engine) as session:
+            extra["milliseconds"] = milliseconds(session, photos[0], list(_sizes(size)))
             extra["device"] = session.device
-    receipt = make_receipt(source, request.path, made.steps, parity, extra)
+    receipt = make_receipt(origin_of(source), delivered, made.steps, findings.proof, extra)
     write_receipt(receipt, request.path)
-    worst = parity.figures()
-    tell(f"{request.path.name}: {worst['psnr_db']:.1f} dB at worst, SSIM {worst['ssim']:.4f}")
+    if isinstance(findings.proof, Parity):
+        worst = findings.proof.figures()
+        tell(f"{request.path.name}: {worst['psnr_db']:.1f} dB at worst, SSIM {worst['ssim']:.4f}")
     return receipt
+
+
+def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -> dict[str, Any]:
+    """The same for a target that starts from finished models."""
+    options = Options(request.precision, request.size, request.opset, (), request.extra)
+    models = list(request.models)
+    written: list[Written] = []
+    checks: list[str] = []
+
+    def write(path: Path) -> None:
+        tell(f"writing {request.target} from {', '.join(model.name for model in models)}")
+        written.append(target.write(models, path, options))
+
+    def verify(path: Path) -> None:
+        tell("checking")
+        checks.extend(target.check(models, path, options))
+
+    delivered = deliver(request.path, write, verify)
+    (made,) = written
+    facts = {"target": request.target, **made.facts}
+    receipt = make_receipt(origin_of_models(models), delivered, made.steps, checks, facts)
+    write_receipt(receipt, request.path)
+    return receipt
+
+
+def _sizes(size: tuple[int, int] | None) -> tuple[tuple[int, int], ...]:
+    """(width, height) of the pictures compared; a graph of one size is also given an odd one."""
+    return SIZES if size is None else (size, *SIZES[1:2])
+
+
+def _compare(
+    request: Request,
+    source: ExportSource,
+    engine: str,
+    size: tuple[int, int] | None,
+    path: Path,
+    photos: list[Image],
+    findings: _Findings,
+    tell: Callable[[str], None],
+) -> None:
+    """Run the artefact beside PyTorch; raises ParityError if they do not agree."""
+    sizes = _sizes(size)
+    tell("comparing with PyTorch at " + ", ".join(f"{w}x{h}" for w, h in sizes))
+    with torch_session(source, size) as ours, open_session(path, engine=engine) as theirs:
+        parity = check(ours, theirs, photos, request.precision, sizes)
+        findings.proof = parity
+        if parity.passed and (request.judge or request.precision == "int8"):
+            tell("judging with the loss network it was trained with")
+            try:
+                findings.judged = judge(source, ours, theirs, photos, request.precision)
+            except UsageError as absent:
+                # Rounded networks are judged whenever the painting and the weights are here.
+                if request.judge:
+                    raise
+                tell(f"not judged: {absent}")
+                findings.judged = {"skipped": "the painting or the loss network is not here"}
+        if request.sheet is not None:
+            findings.picture = sheet(ours, theirs, photos[:SHEET_PHOTOS])
+    refuse(parity, request.path.name)
+    if findings.judged is not None and "skipped" not in findings.judged:
+        refuse_worse(findings.judged, request.path.name)

@@ -1,7 +1,8 @@
-"""The receipt `<name>.json` beside an artefact: its origin, what was done, how it scored."""
+"""The receipt beside an artefact: its origin, what was done, how it scored."""
 
 import json
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,23 @@ from .photos import cover
 from .source import ExportSource
 
 # Libraries whose version can change an artefact or its check.
-TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "opencv-python-headless")
+TOOLS = (
+    "torch",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "openvino",
+    "nncf",
+    "ncnn",
+    "pnnx",
+    "executorch",
+    "torchao",
+    "coremltools",
+    "litert-torch",
+    "ai-edge-litert",
+    "numpy",
+    "opencv-python-headless",
+)
 # Frames timed per size by `milliseconds`, after one that warms up.
 TIMED_FRAMES = 15
 
@@ -32,37 +49,79 @@ def tool_versions() -> dict[str, str]:
 
 
 def make_receipt(
-    source: ExportSource, path: Path, steps: list[str], parity: Parity, extra: dict[str, Any]
+    origin: dict[str, Any],
+    delivered: Sequence[Path],
+    steps: list[str],
+    proof: Parity | list[str],
+    extra: dict[str, Any],
 ) -> dict[str, Any]:
     """Plain data of one export.
 
     Args:
-        source: what it was made from.
-        path: the finished file.
+        origin: what it was made from (`origin_of`, `origin_of_models`).
+        delivered: the finished files and folders, the artefact itself first.
         steps: what was done, in order.
-        parity: the check it passed.
+        proof: the comparison it passed, or, where it cannot run here, what else was checked.
         extra: what the target adds (fold quality, milliseconds, losses).
     """
+    ran = isinstance(proof, Parity)
     return {
-        "file": path.name,
-        "sha256": store.sha256(path),
-        "bytes": path.stat().st_size,
-        "source": {
-            "checkpoint": source.path.name,
-            "sha256": source.sha256,
-            "step": source.step,
-            "network": source.card.network,
-        },
+        **_files(delivered),
+        "source": origin,
         "steps": steps,
         "tools": tool_versions(),
-        "parity": parity.to_dict(),
+        **({"parity": proof.to_dict()} if ran else {"checks": proof}),
         **extra,
-        "verdict": "passed" if parity.passed else "refused",
+        "verdict": "passed" if ran else "checked, not run",
     }
 
 
+def origin_of(source: ExportSource) -> dict[str, Any]:
+    """The receipt's "source" of an export from a checkpoint."""
+    return {
+        "checkpoint": source.path.name,
+        "sha256": source.sha256,
+        "step": source.step,
+        "network": source.card.network,
+    }
+
+
+def origin_of_models(models: Sequence[Path]) -> dict[str, Any]:
+    """The receipt's "source" of an export from finished models."""
+    return {"models": [{"file": path.name, "sha256": store.sha256(path)} for path in models]}
+
+
+def _files(delivered: Sequence[Path]) -> dict[str, Any]:
+    """Name, checksum and size of an artefact; of each of its files, if they are several.
+
+    The size is that of everything together; the checksum that of the file the artefact is named
+    after, or of the folder's listing (`store.sha256`).
+    """
+    main = delivered[0]
+    every = [
+        (
+            entry.name if entry == place else f"{place.name}/{entry.relative_to(place).as_posix()}",
+            entry,
+        )
+        for place in delivered
+        for entry in ([place] if place.is_file() else sorted(place.rglob("*")))
+        if entry.is_file()
+    ]
+    found: dict[str, Any] = {
+        "file": main.name,
+        "sha256": store.sha256(main),
+        "bytes": sum(entry.stat().st_size for _, entry in every),
+    }
+    if len(every) > 1:
+        found["files"] = [
+            {"file": name, "sha256": store.sha256(entry), "bytes": entry.stat().st_size}
+            for name, entry in every
+        ]
+    return found
+
+
 def write_receipt(receipt: dict[str, Any], model: Path) -> Path:
-    """Write `<name>.json` beside the model, atomically."""
+    """Write it beside the model (`receipt_path`), atomically."""
     path = receipt_path(model)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
@@ -71,8 +130,11 @@ def write_receipt(receipt: dict[str, Any], model: Path) -> Path:
 
 
 def receipt_path(model: Path) -> Path:
-    """`models/starry.onnx` -> `models/starry.json`."""
-    return model.with_suffix(".json")
+    """`models/starry.onnx` -> `models/starry.json`; of other kinds the whole name is kept, so that
+    the same style in several formats fits in one folder: `starry.xml` -> `starry.xml.json`."""
+    if model.suffix == ".onnx":
+        return model.with_suffix(".json")
+    return model.with_name(model.name + ".json")
 
 
 def milliseconds(session: StyleSession, photo: Any, sizes: list[tuple[int, int]]) -> dict[str, Any]:

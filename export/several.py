@@ -4,7 +4,9 @@ The companion runs once per style, the frame's graph once per frame. Both are ch
 PyTorch before either gets its name.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from .delivery import deliver
 from .float_graph import _quiet
 from .parity import SIZES, Parity, check, refuse
 from .photos import cover
-from .receipt import make_receipt, write_receipt
+from .receipt import make_receipt, origin_of, write_receipt
 from .source import ExportSource
 
 # Sides of the example traced, in units of `multiple_of`; unequal, so that no axis is mistaken.
@@ -150,8 +152,9 @@ def export(
     frame, companions = graphs[0], graphs[1:]
     named = replace(source, card=replace(source.card, name=request.path.stem))
     steps = [f"torch.onnx.export (dynamo), opset {request.opset}, {len(graphs)} graphs"]
-    for graph in companions:
-        path = request.path.with_name(f"{request.path.stem}{graph.suffix}.onnx")
+    names = [f"{request.path.stem}{graph.suffix}.onnx" for graph in companions]
+    for graph, name in zip(companions, names, strict=True):
+        path = request.path.with_name(name)
         tell(f"writing {path.name}")
         _deliver_companion(graph, named, path, photos, request.opset)
     parities: list[Parity] = []
@@ -165,17 +168,35 @@ def export(
         card = card_for(named, frame)
         conditions = _conditions(card, photos)
         ours = StyleSession(TorchGraph(frame), card, path, "onnxruntime", source.sha256)
-        with ours, open_session(path) as theirs:
+        with (
+            ours,
+            _beside(path, [request.path.with_name(name) for name in names]),
+            open_session(path) as theirs,
+        ):
             source_side: Any = _Styled(ours, conditions)
             shipped: Any = _Styled(theirs, conditions)
             parities.append(check(source_side, shipped, photos[:2], "fp32"))
         refuse(parities[0], request.path.name)
 
-    deliver(request.path, write, verify)
-    receipt = make_receipt(named, request.path, steps, parities[0], {})
-    receipt["companions"] = [f"{request.path.stem}{graph.suffix}.onnx" for graph in companions]
+    delivered = deliver(request.path, write, verify)
+    facts = {"target": "onnx", "precision": "fp32"}
+    receipt = make_receipt(origin_of(named), delivered, steps, parities[0], facts)
+    receipt["companions"] = names
     write_receipt(receipt, request.path)
     return receipt
+
+
+@contextlib.contextmanager
+def _beside(path: Path, companions: list[Path]) -> Iterator[None]:
+    """The companions beside a graph that is still in its staging folder, while it is tried."""
+    copies = [path.with_name(companion.name) for companion in companions]
+    try:
+        for companion, copy in zip(companions, copies, strict=True):
+            shutil.copyfile(companion, copy)
+        yield
+    finally:
+        for copy in copies:
+            copy.unlink(missing_ok=True)
 
 
 def _conditions(card: ModelCard, photos: list[Image]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ have it beside them as `<file>.card.json`.
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from .errors import CardMismatch
@@ -150,6 +151,11 @@ class ModelCard:
     def with_parity(self, **figures: float) -> "ModelCard":
         """The same card with measured figures added."""
         return replace(self, parity={**self.parity, **figures})
+
+
+def beside(model: Path) -> Path:
+    """Where the card of a file lies that cannot carry it: `starry.tflite.card.json`."""
+    return model.with_name(model.name + ".card.json")
 
 
 def image_metadata(card: ModelCard) -> dict[str, str]:

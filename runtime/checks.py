@@ -5,6 +5,7 @@ in the last two cases what to type.
 """
 
 import contextlib
+import importlib
 import importlib.metadata
 import os
 import sys
@@ -70,6 +71,7 @@ def run_checks() -> list[Check]:
         check_rivals,
         check_siblings,
         check_engine,
+        check_engines,
         check_encoders,
         check_screen,
         check_cameras,
@@ -178,6 +180,30 @@ def check_engine() -> Iterator[Check]:
             )
         else:
             yield Check("engine", name, "missing", reason, GPU_MEND[name])
+
+
+def check_engines() -> Iterator[Check]:
+    """The engines besides ONNX Runtime: options, so their absence is no fault."""
+    from . import engines, formats, plugins
+
+    for name in plugins.names(engines):
+        if name == formats.DEFAULT:
+            continue
+        plugin = plugins.load(engines, name)
+        reads = f"reads {formats.words(plugin.suffixes)}"
+        reason = engines.why_not(name)
+        if reason:
+            yield Check("engine", plugin.label, "missing", reads, plugin.install)
+            continue
+        try:
+            with _silent():
+                loaded = importlib.import_module(plugin.module)
+        except Exception as error:  # a library may fail in any way while it is loaded
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            yield Check("engine", plugin.label, "broken", reason[:160], plugin.install)
+            continue
+        version = getattr(loaded, "__version__", "installed")
+        yield Check("engine", plugin.label, "ok", f"{version}, {reads}")
 
 
 GPU_MEND = {

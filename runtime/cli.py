@@ -35,17 +35,30 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         help="model file or name; repeat with weights to mix (a.onnx:0.6 b.onnx:0.4)",
     )
     known = ["auto", *plugins.names(engines)]
-    parser.add_argument("--engine", choices=known, default="auto", help="default: auto")
+    parser.add_argument(
+        "--engine", choices=known, default="auto", help="default: auto, by the file's suffix"
+    )
     parser.add_argument(
         "--device",
-        choices=("auto", "cpu", "cuda"),
+        choices=_declared("devices", "auto"),
         default="auto",
         help="auto takes a GPU if one really works; cuda fails if it does not (default: auto)",
+    )
+    parser.add_argument(
+        "--precision-hint",
+        choices=_declared("hints"),
+        help="let the engine compute faster and less exactly, if it can (default: exact)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
     parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
+
+
+def _declared(key: str, *first: str) -> list[str]:
+    """What any engine declares under this key, each word once."""
+    declared = plugins.constants(engines, key).values()
+    return list(dict.fromkeys([*first, *(word for words in declared for word in words)]))
 
 
 def run_command(main: Callable[[], int]) -> int:

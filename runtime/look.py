@@ -239,7 +239,12 @@ def open_look(args: argparse.Namespace, threads: int | None = None) -> Look:
     try:
         for name, weight in named:
             session = open_session(
-                name, engine=args.engine, device=args.device, threads=threads, **overrides
+                name,
+                engine=args.engine,
+                device=args.device,
+                threads=threads,
+                precision_hint=getattr(args, "precision_hint", None),
+                **overrides,
             )
             sessions.append((session, weight))
     except BaseException:

@@ -1,9 +1,12 @@
 """The folder is the registry: `names` lists a package's modules without importing any, `load`
 imports one and returns its `PLUGIN`. Files starting with `_` are helpers, not plugins."""
 
+import ast
 import difflib
 import importlib
+import importlib.util
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +33,53 @@ def load(package: ModuleType, name: str) -> Any:
         kind = package.__name__.rsplit(".", 1)[-1]
         raise UsageError(f'no "{name}" in {kind}.{suggest(name, known)}')
     return importlib.import_module(f"{package.__name__}.{name}").PLUGIN
+
+
+def constants(package: ModuleType, key: str) -> dict[str, Any]:
+    """Plugin name -> the literal that its class assigns to `key`.
+
+    It is read from the source text, nothing is imported. Plugins without it are left out.
+    """
+    found: dict[str, Any] = {}
+    for name in names(package):
+        source = Path(next(iter(package.__path__))) / f"{name}.py"
+        value = _constant(ast.parse(source.read_text(encoding="utf-8")), key)
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _constant(module: ast.Module, key: str) -> Any:
+    """The value of `key` in the class that `PLUGIN` names."""
+    plugin = _assigned(module.body, "PLUGIN")
+    for node in module.body:
+        if isinstance(node, ast.ClassDef) and isinstance(plugin, ast.Name):
+            value = _assigned(node.body, key) if node.name == plugin.id else None
+            if value is not None:
+                return ast.literal_eval(value)
+    return None
+
+
+def _assigned(body: list[ast.stmt], name: str) -> ast.expr | None:
+    """What these lines assign to `name`."""
+    for node in body:
+        if isinstance(node, ast.Assign):
+            places = node.targets
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            places = [node.target]
+        else:
+            continue
+        if any(isinstance(place, ast.Name) and place.id == name for place in places):
+            return node.value
+    return None
+
+
+def installed(module: str) -> bool:
+    """Whether a library is there; it is not imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # its parent is absent, or imports of it are blocked
+        return False
 
 
 def suggest(word: str, known: list[str]) -> str:

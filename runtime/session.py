@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from . import arrays, folding_engine, store
-from .card import KEY, ModelCard, Port
+from . import arrays, folding_engine, formats, store
+from .card import KEY, ModelCard, Port, beside
 from .conditions import Conditions
 from .engines import Engine, open_model
 from .errors import CardMismatch, StyleError
@@ -41,6 +41,7 @@ class StyleSession:
         engine_name: str,
         sha256: str,
         threads: int | None = None,
+        hint: str | None = None,
     ) -> None:
         self.card = card
         self.engine = engine_name
@@ -50,6 +51,7 @@ class StyleSession:
         self.notes: list[str] = []
         self._engine = engine
         self._threads = threads
+        self._hint = hint
         self._image = card.port("image")
         self._output = _image_output(card)
         self._conditions = Conditions(card, model_path, engine_name, engine.device)
@@ -165,7 +167,7 @@ class StyleSession:
 
     def open_part(self, model: bytes) -> Engine:
         """Another graph (a part of this one) on the same engine, device and threads."""
-        return open_model(model, self.engine, self.device, self._threads)
+        return open_model(model, self.engine, self.device, self._threads, self._hint)
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """The (height, width) the graph runs at for a picture of this size."""
@@ -216,15 +218,19 @@ def open_session(
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    precision_hint: str | None = None,
     **overrides: Any,
 ) -> StyleSession:
     """Open a model file.
 
     Args:
         model: path or name (`runtime.store.resolve`).
-        engine: "auto" or the name of a module in `runtime.engines`.
-        device: "auto" (a GPU if one really works), "cpu", "cuda" or "cuda:1".
+        engine: the name of a module in `runtime.engines`, or "auto": by the file's suffix.
+        device: "auto" (a GPU if one really works), "cpu", "cuda" or "cuda:1", and what else the
+            engine knows.
         threads: threads of the engine; None leaves it to the engine (all cores).
+        precision_hint: "bf16", "f16" let engines that can compute faster and less exactly; None is
+            exact.
         overrides: facts that replace the card's or the probe's: `layout` ("NCHW", "NHWC"),
             `range` ("0..1", "-1..1", "0..255"), `colors` ("RGB", "BGR"), `size` ((height,
             width), for graphs whose free axes accept one size only), `multiple_of`.
@@ -232,16 +238,21 @@ def open_session(
     Raises:
         ModelNotFound, CardMismatch: no such file, or not an image-to-image model.
         EngineUnavailable: the engine's library or the device is absent.
+        UsageError: the engine does not read such files, or does not take such a hint.
     """
     path = store.resolve(model)
-    name = "onnxruntime" if engine == "auto" else engine
-    if path.stat().st_size == 0:
+    name = formats.choose(path, engine)
+    if path.is_file() and path.stat().st_size == 0:
         raise CardMismatch(f'"{path}" is empty (0 bytes); copy or export the model again')
-    loaded = open_model(path, name, device, threads)
+    other = formats.beside(path)
+    if other is not None and not other.is_file():
+        raise CardMismatch(f'"{path}" needs "{other.name}" beside it; copy or export both again')
+    loaded = open_model(path, name, device, threads, precision_hint)
     try:
         loaded = folding_engine.wrap(loaded, path, name, device, threads)
         card, notes = _card(loaded, path, overrides)
-        session = StyleSession(loaded, card, path, name, store.sha256(path), threads)
+        digest = store.sha256(path)
+        session = StyleSession(loaded, card, path, name, digest, threads, precision_hint)
     except BaseException:
         loaded.close()
         raise
@@ -254,9 +265,8 @@ def _card(engine: Engine, path: Path, overrides: dict[str, Any]) -> tuple[ModelC
     from . import probe
 
     text = engine.metadata.get(KEY)
-    beside = path.with_name(path.name + ".card.json")
-    if text is None and beside.is_file():
-        text = beside.read_text(encoding="utf-8")
+    if text is None and beside(path).is_file():
+        text = beside(path).read_text(encoding="utf-8")
     if text is None:
         return probe.foreign_card(engine, path, **overrides)
     card = ModelCard.from_json(text, f'"{path}"')

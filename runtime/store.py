@@ -1,18 +1,18 @@
 """Where model files live: a name as typed after `--model` becomes a path.
 
 Order: the path as given, the working directory, each folder in $IMPASTO_MODELS, and the `models`
-folder beside this package. "starry" finds "starry.onnx".
+folder beside this package. "starry" finds "starry.onnx", or the first there is of the other kinds
+that an engine reads.
 """
 
 import hashlib
 import os
 from pathlib import Path
 
+from . import formats
 from .errors import ModelNotFound
 from .plugins import suggest
 
-# What an engine can open. ".ort" is ONNX Runtime's own serialization.
-SUFFIXES = (".onnx", ".ort")
 # The repository's models folder, or the one installed beside the packages.
 BUNDLED = Path(__file__).resolve().parent.parent / "models"
 
@@ -27,7 +27,7 @@ def folders() -> list[Path]:
 def available() -> list[str]:
     """Sorted file names of all models in the searched folders."""
     return sorted(
-        {path.name for folder in folders() for path in folder.iterdir() if path.suffix in SUFFIXES}
+        {path.name for folder in folders() for path in folder.iterdir() if formats.is_model(path)}
     )
 
 
@@ -42,28 +42,32 @@ def resolve(name: str | Path) -> Path:
             and lists what there is.
     """
     asked = Path(name).expanduser()
-    tries = [asked, *(asked.with_name(asked.name + suffix) for suffix in SUFFIXES)]
-    for candidate in tries:
-        if candidate.is_file():
-            return candidate
+    kinds = formats.suffixes()
+    tries = [asked, *(asked.with_name(asked.name + suffix) for suffix in kinds)]
+    places = [Path()]
     if asked.parent == Path() and not asked.is_absolute():
-        for folder in folders():
-            for candidate in tries:
-                if (folder / candidate).is_file():
-                    return folder / candidate
+        places += folders()
+    for folder in places:
+        for candidate in tries:
+            found = folder / candidate
+            if formats.is_model(found) or (candidate is asked and found.is_file()):
+                return found
     if asked.is_dir():
-        raise ModelNotFound(f'"{name}" is a folder, a model is a file ending in {_words()}')
+        raise ModelNotFound(
+            f'"{name}" is a folder, a model is a file ending in {formats.words(kinds)}'
+        )
     known = available()
-    word = asked.name if asked.suffix in SUFFIXES else asked.name + SUFFIXES[0]
+    word = asked.name if formats.suffix_of(asked) else asked.name + kinds[0]
     where = "the working directory or models/" if asked.parent == Path() else str(asked.parent)
     raise ModelNotFound(f'no model "{name}" in {where}.{suggest(word, known)}')
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
+    """SHA-256 of a file, as 64 hexadecimal digits; of a folder, that of its `sha256sum` listing
+    (one line "<digest>  <path inside>" per file, sorted by path)."""
+    if path.is_dir():
+        inside = sorted(entry for entry in path.rglob("*") if entry.is_file())
+        lines = (f"{sha256(entry)}  {entry.relative_to(path).as_posix()}\n" for entry in inside)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _words() -> str:
-    return " or ".join(SUFFIXES)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from . import store
-from .card import KEY, ModelCard
+from . import formats
+from .card import KEY, ModelCard, beside
 from .errors import CardMismatch
 
 # Field numbers of ONNX's ModelProto and StringStringEntryProto (onnx.proto) and the wire types of
@@ -19,8 +19,10 @@ VARINT_BYTES = 10
 
 
 def read_card(path: Path) -> ModelCard | None:
-    """The card inside an ONNX file; None if it has none or is no ONNX file."""
+    """The card inside an ONNX file, or beside a file of another kind; None if there is none."""
     try:
+        if beside(path).is_file():
+            return ModelCard.from_json(beside(path).read_text(encoding="utf-8"), f'"{path}"')
         with path.open("rb") as stream:
             size = path.stat().st_size
             for entry in _fields(stream, 0, size, METADATA_PROPS):
@@ -41,14 +43,15 @@ def is_style(card: ModelCard | None) -> bool:
 
 
 def variants_of(model: Path) -> list[Path]:
-    """Other files of the same style beside `model`: `starry-int8.onnx`, `starry-fast.onnx` for
-    `starry.onnx`. A file belongs to it if its name begins so and the cards agree on the style."""
+    """Other files of the same style and kind beside `model`: `starry-int8.onnx`, `starry-fast.onnx`
+    for `starry.onnx`. A file belongs to it if its name begins so and the cards agree on the
+    style."""
     mine = read_card(model)
     if mine is None:
         return []
     found = []
-    for path in sorted(model.parent.iterdir()):
-        if path.suffix in store.SUFFIXES and path.stem.startswith(f"{model.stem}-"):
+    for path in _of_its_kind(model):
+        if path.stem.startswith(f"{model.stem}-"):
             card = read_card(path)
             if card is not None and is_style(card) and card.style == mine.style:
                 found.append(path)
@@ -56,12 +59,9 @@ def variants_of(model: Path) -> list[Path]:
 
 
 def neighbors_of(model: Path) -> list[Path]:
-    """The other styles in the folder of `model`, by name; variants of any style are left out."""
-    cards = {
-        path: card
-        for path in sorted(model.parent.iterdir())
-        if path.suffix in store.SUFFIXES and is_style(card := read_card(path))
-    }
+    """The other styles in the folder of `model`, by name; variants of any style are left out, and
+    files of another kind (the same style for another engine)."""
+    cards = {path: card for path in _of_its_kind(model) if is_style(card := read_card(path))}
     stems = {path.stem for path in cards} | {model.stem}
     return [
         path
@@ -69,6 +69,16 @@ def neighbors_of(model: Path) -> list[Path]:
         if path.name != model.name
         and not any(path.stem.startswith(f"{stem}-") for stem in stems)
         and not model.stem.startswith(f"{path.stem}-")
+    ]
+
+
+def _of_its_kind(model: Path) -> list[Path]:
+    """All models in the folder whose files end as this one's does, by name."""
+    suffix = formats.suffix_of(model)
+    return [
+        path
+        for path in sorted(model.parent.iterdir())
+        if formats.is_model(path) and formats.suffix_of(path) == suffix
     ]
 
 

@@ -50,7 +50,9 @@ class Objective:
         self.layers = set(style_layers) | self.content_layers
         with torch.no_grad():
             features = backbone(painting, set(style_layers))
-        target = Target(backbone, dict(style_layers), tuple(content_layers), features, masks)
+        target = Target(
+            backbone, dict(style_layers), tuple(content_layers), features, masks, painting
+        )
         self.terms: dict[str, Term] = {n: load(losses, n)(target) for n in self.weights}
 
     def content_features(self, photos: Tensor) -> dict[str, Tensor]:

@@ -1,17 +1,26 @@
 """Formats a checkpoint can be written in: one module each, the folder is the list.
 
-`PLUGIN` is a class with `suffix`, `precisions` and `write(source, path, options)`.
+`PLUGIN` is a subclass of `Target`. Its constants drive the command's help, its checks of arguments,
+`--list` and `--target all`; so a target module imports at its top only what is light (no torch, no
+converter), and loads the rest inside its functions.
 """
 
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from runtime.card import ModelCard
-from runtime.frame import Image
+from runtime import engines, plugins
 
-from ..source import ExportSource
+if TYPE_CHECKING:
+    from runtime.card import ModelCard
+    from runtime.frame import Image
+
+# What `--target` and `--precision` call all there are.
+EVERY = "all"
 
 
 @dataclass(frozen=True)
@@ -22,13 +31,15 @@ class Options:
         precision: "fp32", "fp16" or "int8".
         size: (width, height) of a graph for one size, None for free sizes.
         opset: version of the ONNX operator set.
-        photos: photographs for calibration.
+        photos: photographs for calibration, given for "int8" only.
+        extra: `--option KEY=VALUE`, keys as in `Target.options`.
     """
 
     precision: str = "fp32"
     size: tuple[int, int] | None = None
     opset: int = 18
     photos: Sequence[Image] = ()
+    extra: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,28 +47,80 @@ class Written:
     """What a target made.
 
     Attributes:
-        card: of the artefact, stored in it.
+        card: of the artefact, stored in it or beside it (`export.card_file`); None for an artefact
+            that is no single model.
         steps: what was done, in order, for the receipt.
         facts: figures for the receipt that the target knows (calibration, folding).
     """
 
-    card: ModelCard
+    card: ModelCard | None
     steps: list[str]
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Target(Protocol):
-    """What `PLUGIN` of a target module offers."""
+class Target(ABC):
+    """What `PLUGIN` of a target module is; nobody makes instances.
 
-    suffix: str
-    precisions: tuple[str, ...]
+    Attributes:
+        suffix: of the artefact, a file or (`folder`) a folder; "" for a folder of any name.
+        beside: suffixes of further files that belong to it, in place of `suffix`.
+        folder: whether the artefact is a folder.
+        precisions: what `--precision` may be, the default first.
+        engine: name of the runtime engine that runs the result here and proves it, or None.
+        modules: libraries that `write` imports.
+        extra: the pip extra that brings them.
+        runs_on: where the result runs, for people.
+        starts_from: "checkpoint", or "models": finished model files (`--model`).
+        default_size: (width, height) written when the user names none; None where sizes are free.
+        options: `--option` keys this target knows, with a line of help each.
+        in_all: whether `--target all` makes it.
+    """
+
+    suffix: ClassVar[str] = ""
+    beside: ClassVar[tuple[str, ...]] = ()
+    folder: ClassVar[bool] = False
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    engine: ClassVar[str | None] = None
+    modules: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = "export"
+    runs_on: ClassVar[str] = ""
+    starts_from: ClassVar[Literal["checkpoint", "models"]] = "checkpoint"
+    default_size: ClassVar[tuple[int, int] | None] = None
+    options: ClassVar[dict[str, str]] = {}
+    in_all: ClassVar[bool] = True
+
+    @classmethod
+    def available(cls) -> str:
+        """What this machine lacks to write and check it, and how to get that, in one line; empty
+        if nothing. Looks only: nothing heavy is imported."""
+        absent = [name for name in cls.modules if not plugins.installed(name)]
+        if absent:
+            return f"needs {', '.join(absent)}: pip install 'impasto[{cls.extra}]'"
+        return engines.why_not(cls.engine) if cls.engine else ""
 
     @staticmethod
-    def write(source: ExportSource, path: Path, options: Options) -> Written:
-        """Write the artefact to `path`, card included.
+    @abstractmethod
+    def write(source: Any, path: Path, options: Options) -> Written:
+        """Write the artefact to `path`, card included, and nothing outside of `path`'s folder.
+
+        Args:
+            source: `export.source.ExportSource`; for targets that start from models, their paths.
+            path: has its final name (and lies in an empty folder of its own until it is proven).
+            options: what the user asked for.
 
         Raises:
             EngineUnavailable: a needed library is absent.
             UsageError: the network or an option does not fit this target.
         """
-        ...
+
+    @staticmethod
+    def check(source: Any, path: Path, options: Options) -> list[str]:
+        """For targets without an engine: examine what was written as far as this machine can.
+
+        Returns:
+            what was found to be right, one sentence each, for the receipt.
+
+        Raises:
+            ParityError: it is wrong, and must not be shipped.
+        """
+        return []

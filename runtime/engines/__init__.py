@@ -7,11 +7,12 @@ what the tensors mean is the model card's business.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from .. import plugins
+from ..errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +53,77 @@ class Engine(Protocol):
 
 
 class EnginePlugin(Protocol):
-    """What `PLUGIN` of an engine module offers."""
+    """What `PLUGIN`, a class of an engine module, offers.
+
+    All but `open` are literals in the class body: `runtime.formats` and the commands read them from
+    the source text. The module itself imports nothing but numpy; the library is loaded by `open`.
+
+    Attributes:
+        suffixes: of the files it reads, its own format first. A file that several engines read goes
+            to ONNX Runtime unless the user names another.
+        beside: suffix -> suffix of the second file such a model needs ({".xml": ".bin"}).
+        devices: what `--device` may name, besides "auto".
+        hints: what `--precision-hint` may name, the one that is exact (and the default) first;
+            `open` takes it as the keyword argument `hint`. Empty: it computes as the file says.
+        label: what people call it.
+        module: the library, as imported.
+        install: the command that brings it.
+    """
+
+    suffixes: tuple[str, ...]
+    beside: dict[str, str]
+    devices: tuple[str, ...]
+    hints: tuple[str, ...]
+    label: str
+    module: str
+    install: str
 
     @staticmethod
-    def open(model: Path | bytes, device: str = "auto", threads: int | None = None) -> Engine:
+    def open(
+        model: Path | bytes, device: str = "auto", threads: int | None = None, **options: Any
+    ) -> Engine:
         """Load a file, or a serialized model, on "auto", "cpu", "cuda" or "cuda:1".
 
         Raises:
             EngineUnavailable: the device or the library is absent.
             CardMismatch: the file is no model this engine can load.
+            UsageError: a device that this engine does not know.
         """
         ...
 
 
 def open_model(
-    model: Path | bytes, engine: str = "auto", device: str = "auto", threads: int | None = None
+    model: Path | bytes,
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    hint: str | None = None,
 ) -> Engine:
-    """Open a model with the engine of this name; "auto" is ONNX Runtime, which runs everywhere."""
+    """Open a model with the engine of this name; "auto" goes by the file's suffix.
+
+    Raises:
+        UsageError: no such engine, or it does not read such files or take such a hint.
+    """
+    from .. import engines, formats
+
+    if isinstance(model, bytes):
+        engine = formats.DEFAULT if engine == "auto" else engine
+    else:
+        engine = formats.choose(model, engine)
+    plugin: EnginePlugin = plugins.load(engines, engine)
+    if hint is None:
+        return plugin.open(model, device, threads)
+    if hint not in plugin.hints:
+        allowed = ", ".join(plugin.hints) or "none: it computes as the file says"
+        raise UsageError(f"--precision-hint {hint}: --engine {engine} allows {allowed}")
+    return plugin.open(model, device, threads, hint=hint)
+
+
+def why_not(engine: str) -> str:
+    """What is missing for this engine, and how to get it; empty if its library is installed."""
     from .. import engines
 
-    plugin: EnginePlugin = plugins.load(engines, "onnxruntime" if engine == "auto" else engine)
-    return plugin.open(model, device, threads)
+    plugin: EnginePlugin = plugins.load(engines, engine)
+    if plugins.installed(plugin.module):
+        return ""
+    return f"{plugin.label} is not installed: {plugin.install}"

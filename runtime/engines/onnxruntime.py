@@ -10,7 +10,7 @@ import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,15 @@ SILENT = 4
 
 class OnnxRuntimeEngine:
     """One `InferenceSession`; see `runtime.engines.Engine` for the contract."""
+
+    # ".ort" is ONNX Runtime's own serialization.
+    suffixes = (".onnx", ".ort")
+    beside: ClassVar[dict[str, str]] = {}
+    devices = ("cpu", "cuda")
+    hints = ()
+    label = "ONNX Runtime"
+    module = "onnxruntime"
+    install = "pip install onnxruntime (CPU) or onnxruntime-gpu (NVIDIA)"
 
     def __init__(
         self, session: Any, device: str, initializers: dict[str, Any] | None = None

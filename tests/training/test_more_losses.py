@@ -161,7 +161,8 @@ def backbone(random_weights):
 def target(backbone):
     painting = seeded(1, 3, 64, 64, seed=5)
     features = backbone(painting, set(LAYERS))
-    return painting, Target(backbone, LAYERS, ("relu2_1",), features, (halves(64), halves(64)))
+    masks = (halves(64), halves(64))
+    return painting, Target(backbone, LAYERS, ("relu2_1",), features, masks, painting)
 
 
 def inputs_for(output, photos, backbone):
@@ -173,7 +174,7 @@ def inputs_for(output, photos, backbone):
 
 
 ZERO_AT = {
-    "painting": ["style", "moments", "histogram", "coral", "sliced", "regions"],
+    "painting": ["style", "moments", "histogram", "coral", "sliced", "regions", "palette"],
     "photo": ["content", "laplacian"],
     "gray": ["tv", "range", "lock", "matting", "laplacian"],
 }

@@ -25,6 +25,7 @@ class Target:
     style_features: dict[str, Tensor]  # layer -> (1, C, h, w)
     # (regions of the painting, regions of the photo), (1, R, H, W) in [0, 1] each, or None.
     masks: tuple[Tensor, Tensor] | None = None
+    painting: Tensor | None = None  # (1, 3, H, W) RGB in [0, 1]
 
 
 @dataclass

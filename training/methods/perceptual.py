@@ -7,7 +7,7 @@ doubles the generator's work.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -18,10 +18,13 @@ from runtime.plugins import suggest
 
 from .. import networks
 from ..backbones import open_backbone
+from ..checkpoint import load_checkpoint
 from ..config import OptimizerConfig, Recipe, find_data
 from ..data.images import Photos, load_image, recolored, stroke_seeds
 from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
+from ..networks import lean
 from ..objective import Objective
+from ..thinning import thin
 from . import Assets
 
 VALIDATION = 3  # photos shown on the contact sheet; kept out of training
@@ -34,6 +37,7 @@ class Options:
     motion_every: int = 2  # steps between motion terms
     ramp_start: float = 0.03  # share of the run at which lock and motion set in
     ramp_end: float = 0.13  # and at which they have their full weight
+    start: str = ""  # checkpoint of a lean network to start from, thinned where it is larger
     colors: str = "painting"  # or "photos": the painting is recolored to the photos' colors first
 
 
@@ -57,6 +61,21 @@ def ramp(step: int, steps: int, start: float, end: float) -> float:
     """0 before `start * steps`, 1 after `end * steps`, linear between."""
     progress = step / max(1, steps)
     return min(1.0, max(0.0, (progress - start) / max(1e-9, end - start)))
+
+
+def _start(path: str, network: dict) -> dict[str, Tensor]:
+    """The weights of a checkpoint, thinned to the network that is to start from them."""
+    checkpoint = load_checkpoint(path)
+    settings = [_lean(network, "the network"), _lean(checkpoint.network, path)]
+    weights = checkpoint.group("ema") or checkpoint.group("generator")
+    return thin(weights, settings[1], settings[0])
+
+
+def _lean(network: dict, what: str) -> dict:
+    """All settings of a lean network."""
+    if network["name"] != "lean":
+        raise UsageError(f'options.start works among lean networks, {what} is "{network["name"]}"')
+    return asdict(lean.Config(**{k: v for k, v in network.items() if k != "name"}))
 
 
 class Perceptual:
@@ -94,6 +113,8 @@ class Perceptual:
         )
         settings = dict(recipe.network)
         generator = networks.build(settings.pop("name"), **settings)
+        if self.options.start:
+            generator.load_state_dict(_start(self.options.start, recipe.network))
         generator.to(self.device, memory_format=torch.channels_last).train()
         self.networks = {"generator": generator}
         config = recipe.optimizer

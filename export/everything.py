@@ -1,0 +1,115 @@
+"""`--target all`: every artefact this machine can make of one checkpoint, into one folder."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import DONE, FAILED, GATE_REFUSED, EngineUnavailable, StyleError, UsageError
+
+from . import listing
+from .delivery import check_place
+from .export import Request, export
+from .targets import EVERY, Target
+
+
+def export_all(
+    request: Request, folder: Path, *, overwrite: bool, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Make what can be made; what cannot is skipped, with the reason.
+
+    Args:
+        request: `name`, `checkpoint` and what applies to all targets; `precision` is "" (of each
+            target the default), "all", or one (targets that do not write it are skipped).
+        folder: where everything goes: `<name><suffix>`, `<name>-<precision><suffix>` for other
+            precisions than the target's default, `<name>-<target>` for folders without a suffix.
+        overwrite: whether older artefacts are replaced.
+        tell: called with one line about each stage.
+
+    Returns:
+        {"made": receipts, "skipped": [{"target", "precision", "reason"}], "failed": the same}.
+
+    Raises:
+        StyleError: nothing was made, and every target had the same reason (a wrong flag).
+    """
+    made: list[dict[str, Any]] = []
+    skipped: list[dict[str, str]] = []
+    failed: list[dict[str, str]] = []
+    errors: list[StyleError] = []
+    for name, target, precision in plan(request.precision):
+        entry = {"target": name, "precision": precision}
+        reason = _why_not(target, name, precision, made)
+        if reason:
+            skipped.append({**entry, "reason": reason})
+            continue
+        try:
+            path = check_place(
+                folder / file_name(request.name, name, target, precision),
+                target,
+                overwrite=overwrite,
+            )
+            models = tuple(folder / receipt["file"] for receipt in made if _is_start(receipt))
+            made.append(
+                export(
+                    replace(
+                        request,
+                        target=name,
+                        path=path,
+                        precision=precision,
+                        checkpoint=request.checkpoint,
+                        models=models if target.starts_from == "models" else (),
+                        # Options belong to one target; those of others do not harm it.
+                        extra={k: v for k, v in request.extra.items() if k in target.options},
+                        sheet=None,
+                    ),
+                    tell,
+                )
+            )
+        except (EngineUnavailable, UsageError) as error:
+            skipped.append({**entry, "reason": str(error)})
+            errors.append(error)
+        except StyleError as error:
+            failed.append({**entry, "reason": str(error), "code": str(error.exit_code)})
+    if not made and not failed and errors:
+        raise errors[0]
+    return {"made": made, "skipped": skipped, "failed": failed}
+
+
+def exit_code(summary: dict[str, Any]) -> int:
+    """0 if everything that could be made passed, 4 if something was refused, else 1."""
+    codes = {int(entry["code"]) for entry in summary["failed"]}
+    return DONE if not codes else (GATE_REFUSED if codes == {GATE_REFUSED} else FAILED)
+
+
+def plan(precision: str) -> list[tuple[str, type[Target], str]]:
+    """(name, target, precision) of everything to try: those that start from models last."""
+    targets = sorted(
+        listing.load_all().items(),
+        key=lambda item: (item[1].starts_from == "models", item[0] != "onnx", item[0]),
+    )
+    return [
+        (name, target, each)
+        for name, target in targets
+        if target.in_all
+        for each in (
+            target.precisions if precision == EVERY else (precision or target.precisions[0],)
+        )
+    ]
+
+
+def file_name(model: str, name: str, target: type[Target], precision: str) -> str:
+    """What the artefact of a target is called in the common folder."""
+    stem = model if precision == target.precisions[0] else f"{model}-{precision}"
+    return stem + target.suffix if target.suffix else f"{stem}-{name}"
+
+
+def _why_not(target: type[Target], name: str, precision: str, made: list[dict[str, Any]]) -> str:
+    if precision not in target.precisions:
+        return f"writes {', '.join(target.precisions)} only"
+    if target.starts_from == "models" and not any(_is_start(receipt) for receipt in made):
+        return f"{name} starts from the ONNX file, which was not made"
+    return target.available()
+
+
+def _is_start(receipt: dict[str, Any]) -> bool:
+    return receipt.get("target") == "onnx" and receipt.get("precision") == "fp32"
