@@ -6,6 +6,7 @@ it for ever.
 
 import json
 import shutil
+import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def write_site(
 
 def address(folder: Path, name: str) -> str:
     """`models/starry.onnx` -> `models/starry.onnx?v=13e2a822`."""
-    return f"{name}?v={store.sha256(folder / name)[:8]}"
+    return f"{urllib.parse.quote(name)}?v={store.sha256(folder / name)[:8]}"
 
 
 def read_style(path: Path) -> ModelCard:
@@ -131,7 +132,7 @@ def _engine(engine: ort_web.WebEngine, folder: Path) -> dict[str, Any]:
 def _style(
     path: Path, card: ModelCard, session: StyleSession, photo: Image, folder: Path
 ) -> dict[str, Any]:
-    name = f"models/{card.name}"
+    name = f"models/{path.stem}"
     shutil.copyfile(path, folder / f"{name}.onnx")
     _save_jpeg(session.stylize(cover(photo, *PREVIEW)), folder / f"{name}.jpg")
     session.reset()
@@ -139,8 +140,8 @@ def _style(
     painted = session.stylize(trial)
     (folder / f"{name}.check").write_bytes(trial.tobytes() + np.ascontiguousarray(painted).tobytes())
     return {
-        "name": card.name,
-        "title": card.style.get("title", card.name),
+        "name": path.stem,
+        "title": card.style.get("title", path.stem),
         "artist": card.style.get("artist", ""),
         "license": card.license,
         "file": address(folder, f"{name}.onnx"),

@@ -193,7 +193,7 @@ const events = {
     newest = found;
     const view = $("view");
     $("frame").hidden = false;
-    $("frame").style.setProperty("--shape", found.width / found.height);
+    $("stage").style.setProperty("--shape", found.width / found.height);
     view.dataset.frames = studio.frames;
   },
   onBusy: (busy) => progress(busy ? "Painting" : false),
@@ -305,6 +305,7 @@ async function startEngine() {
 
 async function main() {
   say("");
+  document.body.dataset.alive = "";
   const answer = await fetch("site.json").catch(() => null);
   if (!answer?.ok) {
     progress(false);

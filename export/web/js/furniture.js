@@ -18,7 +18,7 @@ export function layStyles(styles, choose) {
 export function markStyle(style, number) {
   document.querySelectorAll("#styles input")[number].checked = true;
   $("credit").textContent = `After ${titleOf(style)}.`;
-  $("stage").style.backgroundImage = `url("${style.preview}")`;
+  $("welcome").style.backgroundImage = `url("${style.preview}")`;
 }
 
 /** Keys and credits of the "about" dialog. */

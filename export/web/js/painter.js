@@ -2,6 +2,9 @@
 
 import { candidates, describe, findFeatures } from "./engines.js";
 
+/** The work was cut off on purpose, because another engine is being started. */
+export class Stopped extends Error {}
+
 export class Painter {
   #worker = null;
   #waiting = new Map();
@@ -9,6 +12,7 @@ export class Painter {
   #site;
   #onProgress;
   #left = [];
+  #ready = Promise.resolve();
 
   /** For people: what is running, "" before `start`. */
   engine = "";
@@ -30,12 +34,18 @@ export class Painter {
    */
   async start(wish, style) {
     this.#left = candidates(this.#site.engines, wish, await findFeatures());
-    return this.#next(style);
+    return this.#begin(style);
   }
 
   /** The next engine after one that failed in the middle of the work. */
   async fallBack(style) {
-    return this.#next(style);
+    return this.#begin(style);
+  }
+
+  #begin(style) {
+    const beginning = this.#next(style);
+    this.#ready = beginning.catch(() => {});
+    return beginning;
   }
 
   async #next(style) {
@@ -71,6 +81,7 @@ export class Painter {
    * @returns {Promise<{image: ImageData, ms: number}>}
    */
   async paint(style, image) {
+    await this.#ready;
     const { width, height } = image;
     const message = { command: "paint", style: style.name, pixels: image.data, width, height };
     const { pixels, ms } = await this.#ask(message, [image.data.buffer]);
@@ -81,7 +92,7 @@ export class Painter {
   close() {
     this.#worker?.terminate();
     this.#worker = null;
-    this.#fail(new Error("the engine was stopped"));
+    this.#fail(new Stopped("the engine was stopped"));
   }
 
   #listen() {

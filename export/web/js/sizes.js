@@ -1,7 +1,10 @@
 /** Which size to paint at. Pure functions. */
 
-/** Short sides of the picture in px that "auto" may choose, from a slow phone's to a GPU's. */
-export const STEPS = [96, 144, 192, 240, 288, 360, 480, 600, 720];
+/**
+ * Short sides of the picture in px that "auto" may choose, from a slow phone's to a GPU's. Below the
+ * first a face is no longer one.
+ */
+export const STEPS = [144, 192, 240, 288, 360, 480, 600, 720];
 /** Where "auto" begins: a slow machine still answers within a second. */
 export const FIRST = 240;
 /** Milliseconds a live frame may take: 15 per second. Slower looks like a row of stills. */

@@ -81,7 +81,7 @@ export class CameraSource extends VideoSource {
   static async open(facing, onLost) {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error(
-        "Browsers give the camera to secure pages only: use https, or http://localhost.",
+        "Browsers give the camera to secure pages only: use https, or localhost.",
       );
     }
     let stream;

@@ -5,6 +5,7 @@
  * again only when something changes.
  */
 
+import { Stopped } from "./painter.js";
 import { FIRST, liveSize, median, nextShort, stillSize } from "./sizes.js";
 import { compose } from "./view.js";
 
@@ -151,6 +152,10 @@ export class Studio {
 
   /** A GPU may be lost at any time; another engine goes on. */
   async #recover(error) {
+    if (error instanceof Stopped) {
+      this.repaint();
+      return;
+    }
     try {
       await this.#painter.fallBack(this.style);
       this.#events.onEngine(`The GPU gave up (${error.message}).`);

@@ -47,7 +47,10 @@ async function load({ style, base }) {
   if (sessions.has(style.name)) return { psnr: sessions.get(style.name).psnr };
   const model = await download(new URL(style.file, base).href, style.bytes);
   await verify(model, style);
-  const session = await ort.InferenceSession.create(model, { executionProviders: [provider] });
+  const session = await ort.InferenceSession.create(model, {
+    executionProviders: [provider],
+    logSeverityLevel: 3, // errors; by default it warns of what it does on purpose
+  });
   const opened = { session, style };
   const { width, height } = style.check;
   const bytes = await download(new URL(style.check.file, base).href, 0);
