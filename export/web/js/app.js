@@ -195,6 +195,7 @@ const events = {
     $("frame").hidden = false;
     $("stage").style.setProperty("--shape", found.width / found.height);
     view.dataset.frames = studio.frames;
+    view.dataset.shows = studio.source.label;
   },
   onBusy: (busy) => progress(busy ? "Painting" : false),
   onEngine(note) {

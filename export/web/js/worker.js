@@ -45,8 +45,12 @@ async function start({ engine, base }) {
 /** Open a style and prove that this browser, on this machine, paints it right. */
 async function load({ style, base }) {
   if (sessions.has(style.name)) return { psnr: sessions.get(style.name).psnr };
-  const model = await download(new URL(style.file, base).href, style.bytes);
-  await verify(model, style);
+  const address = new URL(style.file, base).href;
+  const model = await download(address, style.bytes);
+  if (!(await isIntact(model, style.sha256))) {
+    await forget(address);
+    throw new Error(`${name(address)} is damaged`);
+  }
   const session = await ort.InferenceSession.create(model, {
     executionProviders: [provider],
     logSeverityLevel: 3, // errors; by default it warns of what it does on purpose
@@ -120,12 +124,18 @@ async function download(url, total) {
   return bytes;
 }
 
-/** Refuse a model that was damaged on the way. Digests exist on secure pages only. */
-async function verify(model, style) {
-  if (!self.crypto?.subtle) return;
-  const digest = new Uint8Array(await self.crypto.subtle.digest("SHA-256", model));
-  const text = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (text !== style.sha256) throw new Error(`${name(style.file)} is damaged`);
+/** Whether bytes are those that were meant. Only secure pages can tell. */
+async function isIntact(bytes, sha256) {
+  if (!self.crypto?.subtle) return true;
+  const digest = new Uint8Array(await self.crypto.subtle.digest("SHA-256", bytes));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("") === sha256;
+}
+
+/** Take a damaged file out of the browser's store, so that the next try asks the server. */
+async function forget(address) {
+  for (const key of (await self.caches?.keys()) ?? []) {
+    await (await self.caches.open(key)).delete(address);
+  }
 }
 
 function name(url) {
