@@ -27,15 +27,22 @@ def read_card(path: Path) -> ModelCard | None:
             return found
         if beside(path).is_file():
             return ModelCard.from_json(beside(path).read_text(encoding="utf-8"), f'"{path}"')
-        with path.open("rb") as stream:
-            size = path.stat().st_size
-            for entry in _fields(stream, 0, size, METADATA_PROPS):
-                pair = {number: value for number, value in _strings(stream, *entry)}
-                if pair.get(ENTRY_KEY) == KEY:
-                    return ModelCard.from_json(pair.get(ENTRY_VALUE, ""), f'"{path}"')
+        text = read_metadata(path).get(KEY)
+        return None if text is None else ModelCard.from_json(text, f'"{path}"')
     except (OSError, EOFError, UnicodeDecodeError, CardMismatch, ElementTree.ParseError):
         return None
-    return None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The key-value pairs stored in an ONNX file.
+
+    Raises:
+        OSError, EOFError, UnicodeDecodeError: it cannot be read, or is no ONNX file.
+    """
+    with path.open("rb") as stream:
+        entries = list(_fields(stream, 0, path.stat().st_size, METADATA_PROPS))
+        pairs = [dict(_strings(stream, *entry)) for entry in entries]
+    return {pair[ENTRY_KEY]: pair.get(ENTRY_VALUE, "") for pair in pairs if ENTRY_KEY in pair}
 
 
 def _xml_card(path: Path) -> ModelCard | None:
