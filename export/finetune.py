@@ -1,9 +1,10 @@
 """python -m export.finetune --checkpoint runs/starry/last.safetensors --output runs/starry-int8
 
 Teaches a trained lean network to live with bytes, before it is exported with --precision int8: a
-short run by its own recipe in which weights and activations are rounded as in the int8 graph
-(training/methods/quantized.py). The result is a checkpoint like any other; the ranges it learned
-are in it, and the exporter uses them.
+short run on photos in which weights and activations are rounded as in the int8 graph and the
+pictures are held to those it painted before (training/methods/quantized.py). No painting and no
+loss network are needed. The result is a checkpoint like any other; the ranges it learned are in it,
+and the exporter uses them.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", type=Path, required=True, help="run folder or checkpoint")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name>-int8)")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"default: {STEPS}")
-    training_run.add_arguments(parser)
+    training_run.add_arguments(parser, objective=False)
     return parser
 
 
@@ -57,20 +58,14 @@ def finetuning_recipe(
         settings: "key=value" changes.
     """
     from training.config import apply_setting, recipe_from_dict
-    from training.methods.distill import options_of
-    from training.methods.perceptual import Options
 
-    options = options_of(Options, table.get("options", {}))
-    options.pop("start", None)  # it starts from itself
-    # The terms that ramp in while a network is young are there from the first step.
-    options |= {"teacher": str(start), "ranges": ranges, "ramp_start": 0.0, "ramp_end": 0.0}
     changed = {
         **table,
         "name": f"{table.get('name') or 'run'}-int8",
         "method": "quantized",
         "steps": steps,
         "network": dict(network),
-        "options": options,
+        "options": {"original": str(start), "ranges": ranges},
         "optimizer": {**table.get("optimizer", {}), "lr": RATE},
     }
     for setting in settings:

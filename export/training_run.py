@@ -9,11 +9,14 @@ from typing import Any
 from runtime.errors import DONE, OutputExists
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a run, as `training.train` has them."""
-    parser.add_argument("--style", type=Path, help="the painting")
+def add_arguments(parser: argparse.ArgumentParser, objective: bool = True) -> None:
+    """The flags of a run, as `training.train` has them; `objective`: and a painting."""
     parser.add_argument("--content", type=Path, help="folder of photos")
-    parser.add_argument("--weights", type=Path, help="weights of the loss network: file or folder")
+    if objective:
+        parser.add_argument("--style", type=Path, help="the painting")
+        parser.add_argument("--weights", type=Path, help="loss network's weights: file or folder")
+    else:
+        parser.set_defaults(style=None, weights=None)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--resume", action="store_true", help="continue the run in --output")
     parser.add_argument("--overwrite", action="store_true", help="start the run anew")

@@ -1,10 +1,8 @@
 import json
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from skimage import data
 
 import export.export as flow
 from export.__main__ import main as export_main
@@ -13,44 +11,24 @@ from export.photos import load_photos
 from export.source import load_source
 from runtime.errors import UsageError
 from runtime.session import open_session
-from training.backbones import Backbone
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import Recipe
-from training.methods import Assets, perceptual
+from training.data.images import Photos
+from training.methods import Assets
 from training.methods.quantized import Nights, Quantized
 from training.quantization import QuantizedLean, Ranges
 
 
-class Eye(Backbone):
-    """A tiny fixed loss network."""
-
-    layers = ("a",)
-
-    def __init__(self, *_, **__):
-        super().__init__()
-        torch.manual_seed(0)
-        self.one = torch.nn.Conv2d(3, 8, 3)
-
-    def forward(self, images, wanted):
-        return {name: torch.relu(self.one(images)) for name in wanted}
-
-
 @pytest.fixture(autouse=True)
-def small_eye(monkeypatch):
-    monkeypatch.setattr(perceptual, "open_backbone", lambda *a: Eye().requires_grad_(False))
+def small_photos(monkeypatch):
     monkeypatch.setattr("export.calibrate.SIZE", (96, 64))
 
 
 @pytest.fixture
 def trained(checkpoint, photos_folder, tmp_path):
-    painting = tmp_path / "painting.png"
-    cv2.imwrite(str(painting), cv2.resize(data.coffee(), (96, 64))[..., ::-1])
     loaded = load_checkpoint(checkpoint)
     table = Recipe(name="toy", ema=0.0).to_dict()
-    table["style"] |= {"image": str(painting), "size": 48}
     table["data"] |= {"content": str(photos_folder), "short_side": 96, "crop": 48, "zoom": 1.2}
-    table["backbone"] |= {"style_layers": ("a",), "content_layers": ("a",)}
-    table["objective"] = {"content": 0.01, "motion": 1.0}
     loaded.recipe.clear()
     loaded.recipe.update(json.loads(json.dumps(table)))
     path = tmp_path / "trained" / "last.safetensors"
@@ -80,7 +58,7 @@ def tensors(photos_folder):
 
 
 def test_fine_tuning_brings_bytes_nearer_to_floats(trained, photos_folder, tmp_path):
-    sets = ["optimizer.lr=1e-3", "options.night=0.0", "objective.motion=0.0"]
+    sets = ["optimizer.lr=1e-3", "options.night=0.0"]
     words = [word for setting in sets for word in ("--set", setting)]
     assert finetune(trained, tmp_path / "few", "--steps", "1", *words) == 0
     assert finetune(trained, tmp_path / "many", "--steps", "60", *words) == 0
@@ -160,12 +138,13 @@ def test_the_recipe_is_the_checkpoints_own(trained):
     checkpoint = load_checkpoint(trained)
     table = {**checkpoint.recipe, "options": {"teacher": "x", "start": "y", "motion_every": 3}}
     recipe = finetuning_recipe(
-        table, checkpoint.network, trained, 9, {"stem": [0.0, 1.0]}, ["options.output=7.0"]
+        table, checkpoint.network, trained, 9, {"stem": [0.0, 1.0]}, ["options.night=0.5"]
     )
     assert (recipe.name, recipe.method, recipe.steps) == ("toy-int8", "quantized", 9)
-    assert recipe.objective == checkpoint.recipe["objective"]
-    assert recipe.options["teacher"] == str(trained) and "start" not in recipe.options
-    assert recipe.options["motion_every"] == 3 and recipe.options["output"] == 7.0
+    assert recipe.data.crop == 48 and recipe.network == checkpoint.network
+    assert recipe.options == {
+        "original": str(trained), "ranges": {"stem": [0.0, 1.0]}, "night": 0.5,
+    }  # fmt: skip
 
 
 def test_other_networks_are_refused(new_checkpoint, trained, photos_folder, tmp_path, capsys):
@@ -180,7 +159,7 @@ def test_other_networks_are_refused(new_checkpoint, trained, photos_folder, tmp_
 
 
 def test_nights_are_darker():
-    photos = perceptual.Photos.__new__(perceptual.Photos)
+    photos = Photos.__new__(Photos)
     photos.images, photos.skipped = [np.full((40, 40, 3), 128, np.uint8)], []
     rng = np.random.default_rng(0)
     light = Nights(photos, 0.0, 4.0).batch(2, 32, 1.0, rng)

@@ -59,12 +59,8 @@ class Lesson(Objective):
         values = super().__call__(output, content_features, moved, scale)
         if self.target is None:
             return values
-        difference = self.difference(output.float(), self.target.float())
+        difference = (output.float() - self.target.float()).abs().mean()
         return {**values, TERM: difference, "total": values["total"] + self.weight * difference}
-
-    def difference(self, output: Tensor, target: Tensor) -> Tensor:
-        """How far the student is from the teacher: the mean absolute difference."""
-        return (output - target).abs().mean()
 
 
 class Distill(perceptual.Perceptual):
@@ -96,15 +92,11 @@ class Distill(perceptual.Perceptual):
 
     def paint(self, images: Tensor) -> Tensor:
         """The student's picture; of the step's first batch the teacher paints its own."""
-        self.teach(images)
-        return super().paint(images)
-
-    def teach(self, images: Tensor) -> None:
-        """Let the teacher paint the step's first batch, if this is a step with a teacher."""
         if self._teaching and self._given is None:
             self._given = images
             with torch.no_grad():
                 self.objective.target = self.teacher(images).clamp(0, 1)
+        return super().paint(images)
 
 
 def options_of(cls: type, table: dict[str, Any]) -> dict[str, Any]:
