@@ -157,7 +157,13 @@ class StillPainter:
         """Bytes the engine needs per pixel, for the hungriest of the models."""
         if not self._bytes_per_pixel:
             for session, _ in self.look.sessions:
-                if session.has_fixed_size or session.model_path.suffix != ".onnx":
+                if session.has_fixed_size:
+                    continue
+                if session.model_path.suffix != ".onnx":
+                    self.say(
+                        f"{session.model_path.name}: how much memory it needs is unknown, and only "
+                        ".onnx can be painted in tiles"
+                    )
                     continue
                 model = OnnxFile.parse(session.model_path.read_bytes())
                 side = session.padded_size(128, 128)
