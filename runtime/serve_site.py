@@ -114,7 +114,10 @@ def open_server(folder: Path, address: str, certificate: Path | None = None) -> 
             raise UsageError(
                 f'--certificate "{certificate}" is not a certificate with its key ({error})'
             ) from None
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        # Hands are shaken in each connection's own thread: a slow one must not hold up the others.
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     shown = f"[{host}]" if ":" in host else host
     if host in ("0.0.0.0", "::"):
         shown = socket.gethostname()

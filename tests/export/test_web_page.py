@@ -10,6 +10,7 @@ import threading
 import time
 
 import numpy as np
+import onnx
 import PIL.Image
 import pytest
 from headless import Browser, chromium, wait_for
@@ -37,20 +38,28 @@ START_S = 120
 def site(new_checkpoint, web_dist, tmp_path_factory):
     """A page of two tiny styles: (its folder, the model files)."""
     folder = tmp_path_factory.mktemp("web")
-    models = []
+    models = [folder / "toy.onnx", folder / "second.onnx"]
+    source = new_checkpoint(folder / "toy.safetensors", width=8, blocks=1, margin=8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flow, "SIZES", ((96, 64),))
         patch.setattr(web_proof, "SIZES", ((96, 64), (65, 51)))
         patch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
-        for name, width in (("toy", 8), ("second", 12)):
-            source = new_checkpoint(folder / f"{name}.safetensors", width=width, blocks=1, margin=8)
-            words = ["--checkpoint", source, "--output", folder / f"{name}.onnx", "--quiet"]
-            assert main([str(word) for word in words]) == 0
-            models.append(folder / f"{name}.onnx")
+        words = ["--checkpoint", source, "--output", models[0], "--quiet"]
+        assert main([str(word) for word in words]) == 0
+        write_another(*models)
         words = ["--target", "web", "--output", folder / "site", "--quiet"]
         words += [word for model in models for word in ("--model", model)]
         assert main([str(word) for word in words]) == 0
     return folder / "site", models
+
+
+def write_another(model, other):
+    """The same graph with another head: exporting a second network takes ten times as long."""
+    graph = onnx.load(model)
+    convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
+    (head,) = (t for t in graph.graph.initializer if t.name == convolutions[-1].input[1])
+    head.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(head), head.name))
+    onnx.save(graph, other)
 
 
 class Page:
@@ -416,17 +425,21 @@ def test_the_page_fits_a_phone(page, photo_file):
         page.browser.call("Emulation.clearDeviceMetricsOverride")
 
 
-def test_offline_it_opens_and_paints(site, photo_file, expected, tmp_path):
+def test_offline_it_opens_and_paints_with_threads(site, photo_file, expected, tmp_path):
     """After the first visit the server is gone."""
     opened = Page(site[0], tmp_path)
     try:
         said = "document.getElementById('offline').textContent"
         assert opened.browser.value(said) == "Works offline from now on."
         opened.stop_server()
+        # The second visit as on a machine with four cores: with threads.
+        opened.browser.call("Emulation.setHardwareConcurrencyOverride", hardwareConcurrency=4)
         opened.browser.call("Page.reload")
         wait_for(lambda: not opened.browser.value("document.body?.dataset.ready"))
         wait_for(opened.started, START_S)
         assert opened.message() == "Ready."
+        engine = opened.browser.value("document.getElementById('engine').textContent")
+        assert engine == "CPU · WebAssembly, 3 threads"
         for style in (0, 1):
             opened.show(photo_file)
             if style:
