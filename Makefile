@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 MODEL ?= starry.onnx
 INPUT ?=
 
-.PHONY: demo test venv clean
+.PHONY: demo test web venv clean
 
 # One environment for both commands. The order matters: torch first and pinned, so that nothing
 # later pulls another build of it.
@@ -23,6 +23,11 @@ venv: $(VENV)/.ready
 
 demo: venv
 	$(BIN)/python -m runtime.demo --model $(MODEL) $(if $(INPUT),--input '$(INPUT)')
+
+# The page for browsers: needs Node.js and npm, the latter once.
+web: venv
+	$(BIN)/python -m export --target web --model $(MODEL) --output build/site --overwrite
+	$(BIN)/python -m runtime.serve_site build/site
 
 test: venv
 	$(BIN)/python tests/check.py

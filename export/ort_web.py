@@ -20,7 +20,9 @@ VERSION = "1.30.0"
 # loader and the WebAssembly itself.
 SHA256 = {
     "ort.wasm.min.mjs": "219e6a1fc8a9938268d18efca3c91d310bd2f4a59bbd13744df5b2b7fc6cee3b",
-    "ort-wasm-simd-threaded.mjs": "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b",
+    "ort-wasm-simd-threaded.mjs": (
+        "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b"
+    ),
     "ort-wasm-simd-threaded.wasm": (
         "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"
     ),
@@ -97,7 +99,7 @@ def cache_folder() -> Path:
 
 
 def missing() -> str:
-    """"" if the files are here or npm can fetch them, else one line: what to do."""
+    """What to do, in one line, if the files are neither here nor npm can fetch them; else empty."""
     if shutil.which("node") is None:
         return "needs Node.js 18 or newer on the PATH (nodejs.org, or your system's packages)"
     if _installed(cache_folder()) or shutil.which("npm") is not None:

@@ -1,7 +1,7 @@
 """The page's folder: copied page, engines and models, and `site.json`, which lists them.
 
-Everything that is large carries its digest in its address (`?v=1a2b3c4d`), so that browsers may keep
-it for ever.
+Everything that is large carries its digest in its address (`?v=1a2b3c4d`), so that browsers may
+keep it for ever.
 """
 
 import json
@@ -42,6 +42,9 @@ def write_site(
 ) -> dict[str, Any]:
     """Write everything into `folder`.
 
+    Raises:
+        UsageError: models of bytes and of floats together.
+
     Args:
         models: file, card and open session of each style.
         photo: (H, W, 3) uint8 RGB that may be published: previews and the example show it.
@@ -53,8 +56,9 @@ def write_site(
     """
     shutil.copytree(PAGE, folder, dirs_exist_ok=True)
     page = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    engines = engines_for([card for _, card, _ in models])
     (folder / "ort").mkdir()
-    for name in ort_web.SHA256:
+    for name in (name for engine in engines for name in engine.files):
         shutil.copyfile(dist / name, folder / "ort" / name)
     (folder / "models").mkdir()
     _save_jpeg(photo, folder / "example.jpg")
@@ -64,7 +68,7 @@ def write_site(
         # What browsers keep beside styles and an engine; "./" is index.html.
         "page": ["./", LISTING, *(name for name in page if name not in ("index.html", "sw.js"))],
         "example": address(folder, "example.jpg"),
-        "engines": [_engine(engine, folder) for engine in ort_web.ENGINES],
+        "engines": [_engine(engine, folder) for engine in engines],
         "styles": [_style(path, card, session, photo, folder) for path, card, session in models],
         "keys": [
             {"keys": list(key.keys), "action": key.action, "text": key.text}
@@ -75,6 +79,22 @@ def write_site(
     text = json.dumps(site, indent=1, ensure_ascii=False)
     (folder / LISTING).write_text(text + "\n", encoding="utf-8")
     return site
+
+
+def engines_for(cards: Sequence[ModelCard]) -> list[ort_web.WebEngine]:
+    """The engines a page of these styles needs: int8 graphs run on the CPU only, where they are 2.6
+    times as fast as floats; WebGPU would hand every one of their operations back.
+
+    Raises:
+        UsageError: some are int8 and some are not.
+    """
+    precise = [card for card in cards if card.precision != "int8"]
+    if precise and len(precise) < len(cards):
+        raise UsageError(
+            "--target web: int8 files run on the CPU only, others on the GPU, too; "
+            "make a page of each kind"
+        )
+    return [engine for engine in ort_web.ENGINES if precise or "gpu" not in engine.needs]
 
 
 def address(folder: Path, name: str) -> str:
@@ -104,7 +124,9 @@ def _why_not(card: ModelCard, path: Path) -> str:
     roles = {port.role for port in card.inputs} - {"image", "scalar"}
     pictures = [port for port in (*card.inputs, *card.outputs) if port.role == "image"]
     if roles or not zoo.is_style(card):
-        return f"it needs more than a picture ({', '.join(sorted(roles)) or 'no picture comes out'})"
+        return (
+            f"it needs more than a picture ({', '.join(sorted(roles)) or 'no picture comes out'})"
+        )
     if any(fixed_size(port) for port in pictures):
         return "it takes one size only; export it with --size free"
     if card.precision == "fp16" or any(port.dtype == "float16" for port in pictures):
@@ -138,7 +160,9 @@ def _style(
     session.reset()
     trial = cover(photo, *TRIAL)
     painted = session.stylize(trial)
-    (folder / f"{name}.check").write_bytes(trial.tobytes() + np.ascontiguousarray(painted).tobytes())
+    (folder / f"{name}.check").write_bytes(
+        trial.tobytes() + np.ascontiguousarray(painted).tobytes()
+    )
     return {
         "name": path.stem,
         "title": card.style.get("title", path.stem),

@@ -97,9 +97,11 @@ def _check_files(folder: Path) -> None:
         name = urllib.parse.unquote(name)
         if not store.sha256(folder / name).startswith(digest):
             raise ParityError(f"{name} is not the file that {site.LISTING} names")
-    for name, digest in ort_web.SHA256.items():
-        if store.sha256(folder / "ort" / name) != digest:
-            raise ParityError(f"ort/{name} is not the file of {ort_web.PACKAGE} {ort_web.VERSION}")
+    for path in sorted((folder / "ort").iterdir()):
+        if store.sha256(path) != ort_web.SHA256.get(path.name):
+            raise ParityError(
+                f"ort/{path.name} is not the file of {ort_web.PACKAGE} {ort_web.VERSION}"
+            )
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".html", ".css", ".js", ".json", ".svg", ".webmanifest"):
             address = ADDRESS.search(path.read_text(encoding="utf-8"))

@@ -4,8 +4,8 @@ Shows a page made by `python -m export --target web` in a browser. Only this mac
 unless another address is asked for. Any static server will do, too; this one knows all types of
 files and sends the headers that give WebAssembly its threads.
 
-Browsers give the camera to secure pages only: those of this machine, and https. To try the page on a
-phone, use --serve 0.0.0.0:8443 --certificate cert.pem (certificate and key in one file).
+Browsers give the camera to secure pages only: those of this machine, and https. To try the page on
+a phone, use --serve 0.0.0.0:8443 --certificate cert.pem (certificate and key in one file).
 """
 
 import argparse
@@ -114,7 +114,10 @@ def open_server(folder: Path, address: str, certificate: Path | None = None) -> 
             raise UsageError(
                 f'--certificate "{certificate}" is not a certificate with its key ({error})'
             ) from None
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        # Hands are shaken in each connection's own thread: a slow one must not hold up the others.
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     shown = f"[{host}]" if ":" in host else host
     if host in ("0.0.0.0", "::"):
         shown = socket.gethostname()
@@ -169,9 +172,7 @@ def run(args: argparse.Namespace) -> int:
     say("Ctrl-C ends it", quiet=args.quiet)
     host = parse_address(args.serve)[0]
     if not is_loopback(host) and args.certificate is None:
-        say(
-            "other machines get no camera without https: add --certificate PEM", quiet=args.quiet
-        )
+        say("other machines get no camera without https: add --certificate PEM", quiet=args.quiet)
     try:
         server.serve_forever(poll_interval=0.1)
     finally:

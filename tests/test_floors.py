@@ -16,6 +16,7 @@ COMMANDS = [
     "runtime.webcam",
     "runtime.doctor",
     "runtime.demo",
+    "runtime.serve_site",
     "training.train",
     "training.optimize",
     "export",

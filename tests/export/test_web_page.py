@@ -1,4 +1,4 @@
-"""The page in a real browser: headless Chromium with a fake camera, its own tiny styles, no network.
+"""The page in a real browser: headless Chromium, a fake camera, tiny styles of its own.
 
 Skipped, with the reason, without Chromium, Node.js, or npm's package.
 """
@@ -10,10 +10,12 @@ import threading
 import time
 
 import numpy as np
+import onnx
 import PIL.Image
 import pytest
 from headless import Browser, chromium, wait_for
 
+import export.export as flow
 from export import web_proof
 from export.__main__ import main
 from export.parity import psnr
@@ -36,19 +38,28 @@ START_S = 120
 def site(new_checkpoint, web_dist, tmp_path_factory):
     """A page of two tiny styles: (its folder, the model files)."""
     folder = tmp_path_factory.mktemp("web")
-    models = []
-    for name, width in (("toy", 8), ("second", 12)):
-        source = new_checkpoint(folder / f"{name}.safetensors", width=width, blocks=1, margin=8)
-        words = ["--checkpoint", source, "--output", folder / f"{name}.onnx", "--quiet"]
-        assert main([str(word) for word in words]) == 0
-        models.append(folder / f"{name}.onnx")
-    words = ["--target", "web", "--output", folder / "site", "--quiet"]
-    words += [word for model in models for word in ("--model", model)]
+    models = [folder / "toy.onnx", folder / "second.onnx"]
+    source = new_checkpoint(folder / "toy.safetensors", width=8, blocks=1, margin=8)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "SIZES", ((96, 64),))
         patch.setattr(web_proof, "SIZES", ((96, 64), (65, 51)))
         patch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
+        words = ["--checkpoint", source, "--output", models[0], "--quiet"]
+        assert main([str(word) for word in words]) == 0
+        write_another(*models)
+        words = ["--target", "web", "--output", folder / "site", "--quiet"]
+        words += [word for model in models for word in ("--model", model)]
         assert main([str(word) for word in words]) == 0
     return folder / "site", models
+
+
+def write_another(model, other):
+    """The same graph with another head: exporting a second network takes ten times as long."""
+    graph = onnx.load(model)
+    convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
+    (head,) = (t for t in graph.graph.initializer if t.name == convolutions[-1].input[1])
+    head.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(head), head.name))
+    onnx.save(graph, other)
 
 
 class Page:
@@ -288,6 +299,20 @@ def test_a_snapshot_is_what_is_seen(page, photo_file):
     wait_for(lambda: page.message() == f"Saved {path.name}.")
 
 
+def record(page):
+    """Record some frames; the finished file."""
+    for old in page.downloads.iterdir():
+        old.unlink()
+    page.click("record")
+    start = page.frames()
+    wait_for(lambda: page.frames() > start + 8, 60)
+    page.click("record")
+    kinds = (".mp4", ".webm")
+    path = wait_for(lambda: next((p for p in page.downloads.iterdir() if p.suffix in kinds), 0), 60)
+    wait_for(lambda: page.message() == f"Saved {path.name}.")
+    return path
+
+
 def test_a_recording_plays(page):
     import av
 
@@ -295,16 +320,7 @@ def test_a_recording_plays(page):
     wait_for(lambda: page.browser.value("document.body.dataset.source") == "camera", 60)
     before = page.frames()
     wait_for(lambda: page.frames() > before + 2, 60)
-    page.click("record")
-    start = page.frames()
-    wait_for(lambda: page.frames() > start + 8, 60)
-    page.click("record")
-    path = wait_for(
-        lambda: next((p for p in page.downloads.glob("*.*") if p.suffix in (".mp4", ".webm")), None),
-        60,
-    )
-    wait_for(lambda: page.message() == f"Saved {path.name}.")
-    with av.open(str(path)) as clip:
+    with av.open(str(record(page))) as clip:
         frames = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
     assert len(frames) >= 3
     assert any(not np.array_equal(frames[0], frame) for frame in frames[1:])
@@ -312,18 +328,32 @@ def test_a_recording_plays(page):
     assert page.message() == "The camera is off."
 
 
-def test_a_clip_is_played_and_can_be_searched(page, tmp_path):
+def write_clip(path):
+    """Three seconds at 96x64: a growing bar, and a tone."""
     import av
 
-    path = tmp_path / "clip.webm"
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libvpx", rate=10, options={"deadline": "realtime"})
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        sound = out.add_stream("libopus", rate=48000, layout="mono")
         for number in range(30):
             picture = np.full((64, 96, 3), 8 * number, np.uint8)
             picture[:, : 3 * number] = (255, 120, 0)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        tone = (8000 * np.sin(np.arange(3 * 48000) * 0.06)).astype(np.int16)
+        for start in range(0, len(tone), 960):
+            frame = av.AudioFrame.from_ndarray(tone[None, start : start + 960], "s16", "mono")
+            frame.sample_rate, frame.pts = 48000, start
+            out.mux(sound.encode(frame))
         out.mux(stream.encode())
+        out.mux(sound.encode())
+
+
+def test_a_clip_is_played_searched_and_recorded_with_its_sound(page, tmp_path):
+    import av
+
+    path = tmp_path / "clip.webm"
+    write_clip(path)
     before = page.frames()
     page.browser.choose("#file", path)
     wait_for(lambda: page.frames() > before + 4, 60)
@@ -337,6 +367,10 @@ def test_a_clip_is_played_and_can_be_searched(page, tmp_path):
     page.browser.press(" ")
     before = page.frames()
     wait_for(lambda: page.frames() > before + 2, 60)
+    path = record(page)
+    with av.open(str(path)) as clip:
+        tone = [frame.to_ndarray() for frame in clip.decode(audio=0)]
+    assert max(np.abs(part.astype(float)).max() for part in tone) > 0.05
 
 
 @pytest.mark.parametrize(
@@ -391,17 +425,21 @@ def test_the_page_fits_a_phone(page, photo_file):
         page.browser.call("Emulation.clearDeviceMetricsOverride")
 
 
-def test_offline_it_opens_and_paints(site, photo_file, expected, tmp_path):
+def test_offline_it_opens_and_paints_with_threads(site, photo_file, expected, tmp_path):
     """After the first visit the server is gone."""
     opened = Page(site[0], tmp_path)
     try:
         said = "document.getElementById('offline').textContent"
         assert opened.browser.value(said) == "Works offline from now on."
         opened.stop_server()
+        # The second visit as on a machine with four cores: with threads.
+        opened.browser.call("Emulation.setHardwareConcurrencyOverride", hardwareConcurrency=4)
         opened.browser.call("Page.reload")
         wait_for(lambda: not opened.browser.value("document.body?.dataset.ready"))
         wait_for(opened.started, START_S)
         assert opened.message() == "Ready."
+        engine = opened.browser.value("document.getElementById('engine').textContent")
+        assert engine == "CPU · WebAssembly, 3 threads"
         for style in (0, 1):
             opened.show(photo_file)
             if style:
@@ -470,7 +508,10 @@ def test_an_engine_that_paints_wrong_is_passed_over(site, tmp_path):
 def test_a_gpu_paints_as_in_python(site, photo_file, expected, tmp_path):
     opened = Page(site[0], tmp_path, *FAKE_GPU, query="?engine=gpu")
     try:
-        if opened.browser.value("navigator.gpu?.requestAdapter().then(a => !a)", wait=True) is not False:
+        if (
+            opened.browser.value("navigator.gpu?.requestAdapter().then(a => !a)", wait=True)
+            is not False
+        ):
             pytest.skip("this Chromium has no software WebGPU")
         engine = opened.browser.value("document.getElementById('engine').textContent")
         assert engine == "GPU · WebGPU", opened.message()

@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import export.export as flow
 from export import ort_web, site, web_proof
 from export.__main__ import main
 from export.web_engine import web_session
@@ -18,6 +19,7 @@ from runtime.card import KEY, ModelCard, Port
 from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
 from runtime.folding import KEY as FOLDING
 from runtime.session import open_session
+from runtime.store import sha256
 
 FREE = (1, 3, "height", "width")
 CARD = ModelCard("toy", "perceptual", (Port("image", shape=FREE),), (Port("styled", shape=FREE),))
@@ -95,7 +97,7 @@ def test_npm_is_asked_once_and_runs_no_scripts(tmp_path, programs, monkeypatch):
         "npm",
         f'echo "$@" >> {tmp_path}/asked; PATH=/usr/bin:/bin; mkdir -p {inside}/dist; '
         f"printf a > {inside}/dist/a.mjs; "
-        f"printf '{{\"version\": \"{ort_web.VERSION}\"}}' > {inside}/package.json",
+        f'printf \'{{"version": "{ort_web.VERSION}"}}\' > {inside}/package.json',
     )
     for _ in range(2):
         assert ort_web.dist_folder() == Path(inside) / "dist"
@@ -195,6 +197,47 @@ def test_two_models_of_one_name(tmp_path, package):
     models = [write_model(tmp_path / "toy.onnx"), write_model(tmp_path / "other" / "toy.onnx")]
     with pytest.raises(UsageError, match='called "toy"'):
         web_proof.write(models, tmp_path / "site", package)
+
+
+def test_int8_styles_get_a_page_without_gpu_engines(
+    tmp_path, new_checkpoint, photos_folder, web_dist, monkeypatch
+):
+    """A network without normalization as bytes: written, and the same in the browser's engine."""
+    monkeypatch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
+    monkeypatch.setattr(flow, "SIZES", ((96, 64),))
+    monkeypatch.setattr(web_proof, "SIZES", ((96, 64), (65, 51)))
+    source = new_checkpoint(
+        tmp_path / "toy.safetensors", width=8, blocks=1, margin=8, normalization="none"
+    )
+    model = tmp_path / "toy.onnx"
+    words = ["--checkpoint", source, "--precision", "int8", "--output", model]
+    assert main([str(word) for word in [*words, "--photos", photos_folder, "--quiet"]]) == 0
+    words = ["--target", "web", "--model", model, "--output", tmp_path / "site", "--quiet"]
+    assert main([str(word) for word in words]) == 0
+    listing = json.loads((tmp_path / "site" / "site.json").read_text("utf-8"))
+    assert [engine["name"] for engine in listing["engines"]] == ["WebAssembly"]
+    assert listing["styles"][0]["input"]["dtype"] == "uint8"
+    assert len(list((tmp_path / "site" / "ort").iterdir())) == 3
+    receipt = json.loads((tmp_path / "site.json").read_text("utf-8"))
+    assert receipt["verdict"] == "passed"
+    assert all(entry["psnr_db"] > 45 for entry in receipt["parity"]["sizes"])
+    listed = {entry["file"]: entry["sha256"] for entry in receipt["files"]}
+    there = [path for path in (tmp_path / "site").rglob("*") if path.is_file()]
+    assert listed == {path.relative_to(tmp_path).as_posix(): sha256(path) for path in there}
+    with pytest.raises(UsageError, match="a page of each kind"):
+        site.engines_for([replace(CARD, precision="int8"), CARD])
+
+
+def test_a_page_from_a_checkpoint(tmp_path, checkpoint, photos_folder, web_dist, monkeypatch):
+    """The model is made, and proven against PyTorch, on the way."""
+    monkeypatch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
+    monkeypatch.setattr(flow, "SIZES", ((96, 64),))
+    monkeypatch.setattr(web_proof, "SIZES", ((65, 51),))
+    words = ["--target", "web", "--checkpoint", checkpoint, "--output", tmp_path / "page"]
+    words += ["--photos", photos_folder, "--quiet"]
+    assert main([str(word) for word in words]) == 0
+    assert (tmp_path / "page" / "models" / "page.onnx").is_file()
+    assert main([str(word) for word in words]) == 2  # nothing is overwritten unasked
 
 
 def test_another_picture_in_the_browsers_engine_is_refused(tmp_path, web_dist):

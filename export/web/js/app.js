@@ -320,6 +320,7 @@ async function main() {
   layStyles(site.styles, (chosen) => act(`style ${chosen + 1}`));
   markStyle(site.styles[0], 0);
   $("example").hidden = !site.example;
+  $("wish-gpu").hidden = !site.engines.some((engine) => engine.needs.includes("gpu"));
   const wish = new URLSearchParams(location.search).get("engine");
   if (["gpu", "cpu"].includes(wish)) $("wish").value = wish;
   listen();

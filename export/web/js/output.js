@@ -2,9 +2,11 @@
 
 /** Formats to try, the most widely playable first. */
 const FORMATS = [
-  ["video/mp4;codecs=avc1.42E01F", "mp4"],
-  ["video/webm;codecs=vp9", "webm"],
-  ["video/webm;codecs=vp8", "webm"],
+  // H.264 baseline, level 4.0 (1920x1080), and the sound of a clip as AAC or Opus.
+  ["video/mp4;codecs=avc1.42E028,mp4a.40.2", "mp4"],
+  ["video/mp4;codecs=avc1.42E028,opus", "mp4"],
+  ["video/webm;codecs=vp9,opus", "webm"],
+  ["video/webm;codecs=vp8,opus", "webm"],
   ["video/webm", "webm"],
 ];
 /** Bits per second: strokes are finer than what cameras show; the browsers' 2.5 million blur them. */
@@ -24,7 +26,10 @@ export class Recording {
   #ending;
   #extension;
 
-  /** Start; throws with a sentence for people if this browser cannot. */
+  /**
+   * Start; throws with a sentence for people if this browser cannot.
+   * @param {MediaStreamTrack[]} sound recorded along, may be empty.
+   */
   constructor(canvas, sound) {
     const format = FORMATS.find(([type]) => globalThis.MediaRecorder?.isTypeSupported(type));
     if (!format || !canvas.captureStream) throw new Error("This browser cannot record.");

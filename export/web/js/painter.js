@@ -1,6 +1,6 @@
 /** The page's side of the worker: start an engine, open styles, paint. */
 
-import { candidates, describe, findFeatures } from "./engines.js";
+import { candidates, describe, findFeatures, threadCount } from "./engines.js";
 
 /** The work was cut off on purpose, because another engine is being started. */
 export class Stopped extends Error {}
@@ -50,12 +50,14 @@ export class Painter {
 
   async #next(style) {
     const notes = [];
+    const threads = threadCount(globalThis.crossOriginIsolated, navigator.hardwareConcurrency ?? 1);
     while (this.#left.length > 0) {
       const engine = this.#left.shift();
       this.close();
       this.#listen();
       try {
-        const { threads } = await this.#ask({ command: "start", engine, base: document.baseURI });
+        const base = document.baseURI;
+        await this.#ask({ command: "start", engine, threads, base });
         await this.load(style);
         this.engine = describe(engine, threads);
         this.running = engine;

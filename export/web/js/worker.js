@@ -5,7 +5,6 @@
  * One command at a time; the page waits for each answer.
  */
 
-import { threadCount } from "./engines.js";
 import { paddedSize, psnr, toPixels, toTensor, withAlpha } from "./tensors.js";
 
 let ort = null;
@@ -30,16 +29,15 @@ async function answer(data) {
 }
 
 /** Load an engine of site.json. */
-async function start({ engine, base }) {
+async function start({ engine, threads, base }) {
   const [module, glue, binary] = engine.files.map((file) => new URL(file.url, base).href);
   ort = await import(module);
   provider = engine.provider;
-  const threads = threadCount(self.crossOriginIsolated, navigator.hardwareConcurrency ?? 1);
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = { mjs: glue };
   ort.env.wasm.wasmBinary = await download(binary, engine.files[2].bytes);
-  return { threads };
+  return {};
 }
 
 /** Open a style and prove that this browser, on this machine, paints it right. */
