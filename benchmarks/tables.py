@@ -32,7 +32,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 # Columns of words; all others hold numbers.
 TEXTS = (
     *("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision"),
-    *("loss network", "start"),
+    *("loss network", "start", "pictures", "photo"),
 )
 
 
@@ -289,6 +289,39 @@ def video_fidelity(data: Document) -> str:
     return "\n\n".join([markdown(header, rows), *notes])
 
 
+def picture_fidelity(data: Document) -> str:
+    """Odd pictures by kind, tiling by model and photo; then what is painted in bounded memory."""
+    by_kind: dict[str, list[Row]] = {}
+    for row in data["rows"]:
+        by_kind.setdefault(row["labels"]["what"], []).append(row)
+    odd = [
+        [_text(row, "kind"), *(_metric(row, name) for name in ("pictures", "wrong", "worst_level"))]
+        for row in by_kind.get("group", ())
+    ]
+    parts = [markdown(["pictures", "files", "wrong", "worst difference, levels of 255"], odd)]
+    names = ("tiles", "worst_level", "mean_level", "alone_level")
+    tiled = [
+        [
+            f"{_text(row, 'model')} ({_text(row, 'precision')})",
+            *(_text(row, name) for name in ("photo", "size")),
+            *(_metric(row, name) for name in names),
+        ]
+        for row in by_kind.get("tiling", ())
+    ]
+    header = ["model", "photo", "size", "tiles", "worst difference, levels of 255"]
+    header += ["mean difference", "worst if each tile were normalized on its own"]
+    parts.append(markdown(header, tiled))
+    words = dict.fromkeys(row["labels"]["words"] for row in by_kind.get("tiling", ()))
+    parts += [f"Refused: {text}." for text in words if text]
+    for row in by_kind.get("large", ()):
+        parts.append(
+            f"{_text(row, 'model')} on {_text(row, 'size')}: {_metric(row, 'peak_mib')} MiB at "
+            f"most, of {_metric(row, 'limit_mib')} MiB allowed; {_metric(row, 'tiles')} tiles of "
+            f"{_metric(row, 'tile_px')} px; {_metric(row, 'cpu_seconds')} seconds of one core."
+        )
+    return "\n\n".join(parts)
+
+
 def temporal(data: Document) -> str:
     """Stabilizers over all scenes of a kind: ratios to the network's own frames, and the gates."""
     names = ("warp_ratio", "warp_long_ratio", "excess_ratio", "sharpness", "style_ratio")
@@ -367,6 +400,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "temporal": temporal,
     "video_fidelity": video_fidelity,
     "folding": folding,
+    "picture_fidelity": picture_fidelity,
 }
 
 
