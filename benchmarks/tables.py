@@ -4,6 +4,8 @@ file, rounded by `number`, which is what lets a test compare README with its JSO
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .damage import HARMS
+
 Document = dict[str, Any]
 Row = dict[str, Any]
 ABSENT = "–"
@@ -32,7 +34,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 # Columns of words; all others hold numbers.
 TEXTS = (
     *("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision"),
-    *("loss network", "start", "pictures", "photo"),
+    *("loss network", "start", "pictures", "photo", "damaged clips"),
 )
 
 
@@ -259,7 +261,7 @@ def video_fidelity(data: Document) -> str:
     """What a model that changes nothing gives back, clip by clip; then resuming and memory."""
     header = ["clip", "frames in = out", "time error, ticks", "duration error, ticks"]
     header += ["sound packets identical", "color dB, mean (worst frame)"]
-    rows, notes = [], []
+    rows, notes, hurt = [], [], []
     for row in data["rows"]:
         number = row["metrics"].get
         if number("frames_in") is not None:
@@ -286,6 +288,12 @@ def video_fidelity(data: Document) -> str:
                 "over three hundred frames, "
                 f"{number('peak_3000_frames_mib'):.0f} MiB over three thousand."
             )
+        elif number("trials") is not None:
+            pairs = ((number(f"{kind}_counted"), number(f"{kind}_visible")) for kind in HARMS)
+            hurt.append([_text(row, "codec"), *(f"{a:g} of {b:g}" for a, b in pairs)])
+    if hurt:
+        header_hurt = ["damaged clips", "lost blocks counted", "noise counted"]
+        notes.append(markdown(header_hurt, hurt))
     return "\n\n".join([markdown(header, rows), *notes])
 
 
