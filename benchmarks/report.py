@@ -46,6 +46,7 @@ BLOCKS: dict[str, tuple[str, Callable[..., str]]] = {
     "temporal": ("temporal_starry", tables.temporal),
     "video_fidelity": ("video_fidelity", tables.video_fidelity),
     "folding": ("folding_starry", tables.folding),
+    "picture_fidelity": ("picture_fidelity", tables.picture_fidelity),
 }
 
 

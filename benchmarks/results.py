@@ -25,8 +25,8 @@ from . import environment as machine
 NAME = "impasto.benchmark"
 VERSION = 1
 KINDS = (
-    *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "video_fidelity"),
-    "folding",
+    *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
+    *("video_fidelity", "picture_fidelity"),
 )
 
 _NUMBER = {"type": ["number", "null"]}

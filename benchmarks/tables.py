@@ -4,6 +4,8 @@ file, rounded by `number`, which is what lets a test compare README with its JSO
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .damage import HARMS
+
 Document = dict[str, Any]
 Row = dict[str, Any]
 ABSENT = "–"
@@ -32,7 +34,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 # Columns of words; all others hold numbers.
 TEXTS = (
     *("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision"),
-    *("loss network", "start"),
+    *("loss network", "start", "pictures", "photo", "damaged clips"),
 )
 
 
@@ -259,7 +261,7 @@ def video_fidelity(data: Document) -> str:
     """What a model that changes nothing gives back, clip by clip; then resuming and memory."""
     header = ["clip", "frames in = out", "time error, ticks", "duration error, ticks"]
     header += ["sound packets identical", "color dB, mean (worst frame)"]
-    rows, notes = [], []
+    rows, notes, hurt = [], [], []
     for row in data["rows"]:
         number = row["metrics"].get
         if number("frames_in") is not None:
@@ -286,7 +288,46 @@ def video_fidelity(data: Document) -> str:
                 "over three hundred frames, "
                 f"{number('peak_3000_frames_mib'):.0f} MiB over three thousand."
             )
+        elif number("trials") is not None:
+            pairs = ((number(f"{kind}_counted"), number(f"{kind}_visible")) for kind in HARMS)
+            hurt.append([_text(row, "codec"), *(f"{a:g} of {b:g}" for a, b in pairs)])
+    if hurt:
+        header_hurt = ["damaged clips", "lost blocks counted", "noise counted"]
+        notes.append(markdown(header_hurt, hurt))
     return "\n\n".join([markdown(header, rows), *notes])
+
+
+def picture_fidelity(data: Document) -> str:
+    """Odd pictures by kind, tiling by model and photo; then what is painted in bounded memory."""
+    by_kind: dict[str, list[Row]] = {}
+    for row in data["rows"]:
+        by_kind.setdefault(row["labels"]["what"], []).append(row)
+    odd = [
+        [_text(row, "kind"), *(_metric(row, name) for name in ("pictures", "wrong", "worst_level"))]
+        for row in by_kind.get("group", ())
+    ]
+    parts = [markdown(["pictures", "files", "wrong", "worst difference, levels of 255"], odd)]
+    names = ("tiles", "worst_level", "mean_level", "alone_level")
+    tiled = [
+        [
+            f"{_text(row, 'model')} ({_text(row, 'precision')})",
+            *(_text(row, name) for name in ("photo", "size")),
+            *(_metric(row, name) for name in names),
+        ]
+        for row in by_kind.get("tiling", ())
+    ]
+    header = ["model", "photo", "size", "tiles", "worst difference, levels of 255"]
+    header += ["mean difference", "worst if each tile were normalized on its own"]
+    parts.append(markdown(header, tiled))
+    words = dict.fromkeys(row["labels"]["words"] for row in by_kind.get("tiling", ()))
+    parts += [f"Refused: {text}." for text in words if text]
+    for row in by_kind.get("large", ()):
+        parts.append(
+            f"{_text(row, 'model')} on {_text(row, 'size')}: {_metric(row, 'peak_mib')} MiB at "
+            f"most, of {_metric(row, 'limit_mib')} MiB allowed; {_metric(row, 'tiles')} tiles of "
+            f"{_metric(row, 'tile_px')} px; {_metric(row, 'cpu_seconds')} seconds of one core."
+        )
+    return "\n\n".join(parts)
 
 
 def temporal(data: Document) -> str:
@@ -367,6 +408,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "temporal": temporal,
     "video_fidelity": video_fidelity,
     "folding": folding,
+    "picture_fidelity": picture_fidelity,
 }
 
 

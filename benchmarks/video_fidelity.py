@@ -4,7 +4,8 @@ What `python -m runtime.video` loses when the model changes nothing: frames, tim
 Every clip of a folder goes through an identity model and is compared with the original by FFmpeg's
 own decoder and color conversion; four synthetic clips cover BT.601 and BT.709, limited and full
 range. With --kills a run is killed at random moments and resumed; with --memory its peak memory is
-measured over 300 and 3000 frames. Needs the runtime install and the `onnx` package.
+measured over 300 and 3000 frames (--memory-4k: at 3840x2160, too); with --damage clips are damaged
+at random places. Needs the runtime install and the `onnx` package.
 """
 
 import argparse
@@ -23,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from runtime.cli import Progress, run_command, say
-from runtime.errors import DONE, FAILED, EngineUnavailable, UsageError
+from runtime.errors import DONE, FAILED, EngineUnavailable, StyleError, UsageError
 
-from . import results
+from . import damage, results
 
 # The four combinations that H.264 clips come in: H.273 codes of matrix (also used for primaries and
 # transfer) and range.
@@ -38,6 +39,11 @@ TAGS = {
 SYNTHETIC_FRAMES = 30
 MEMORY_FRAMES = (300, 3000)
 MEMORY_SIZE = (640, 360)
+# At this size encoding would take an hour, so it is done at the encoder's least effort; and the
+# clip is one group of this many pictures, again and again.
+LARGE_SIZE = (3840, 2160)
+LARGE_OPTIONS = ("--preset", "ultrafast", "--quality", "35")
+LOOP_FRAMES = 30
 HOME = Path(__file__).resolve().parent.parent
 
 
@@ -53,6 +59,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--json", type=Path, required=True, metavar="FILE", help="result file")
     add("--kills", type=int, default=0, metavar="N", help="kill and resume N times (default: 0)")
     add("--memory", action="store_true", help="measure peak memory as well")
+    add("--memory-4k", action="store_true", help="at 3840x2160, too (ten minutes of one core)")
+    add(
+        "--damage", type=int, default=0, metavar="N", help="hurt N places of each kind (default: 0)"
+    )
     add("--seed", type=int, default=1, help="of the moments to kill at (default: 1)")
     add("--overwrite", action="store_true", help="replace the result file")
     add("--quiet", "-q", action="store_true", help="errors only on stderr")
@@ -80,6 +90,11 @@ def run(args: argparse.Namespace) -> int:
             rows.append(kill_and_resume(longest, model, folder, args.kills, args.seed))
         if args.memory:
             rows.append(peak_memory(model, folder))
+        if args.memory_4k:
+            plain = build_identity(folder / "bytes.onnx", plain=True)
+            rows.append(peak_memory(plain, folder, LARGE_SIZE, LARGE_OPTIONS))
+        if args.damage:
+            rows += [damage.damage_row(name, folder, args.damage) for name in damage.CLIPS]
     data = results.document("video_fidelity", rows, {"codec": "h264", "stabilizer": "off"})
     results.write(args.json, data, args.overwrite)
     for row in rows:
@@ -97,11 +112,12 @@ def is_lossless(metrics: dict[str, Any]) -> bool:
         and metrics.get("psnr_db", 99) >= 40
         and metrics.get("resumed_identical", 0) == metrics.get("kills", 0)
         and metrics.get("peak_growth_percent", 0) <= 5
+        and metrics.get("false_alarms", 0) == 0
     )
 
 
-def build_identity(path: Path) -> Path:
-    """A model that gives back what it gets."""
+def build_identity(path: Path, plain: bool = False) -> Path:
+    """A model that gives back what it gets: floats, or, `plain`, the bytes of a picture."""
     try:
         import onnx
         from onnx import helper
@@ -111,10 +127,13 @@ def build_identity(path: Path) -> Path:
         ) from None
     from runtime.card import KEY, ModelCard, Port
 
-    card = ModelCard("identity", "foreign", (Port("image"),), (Port("styled"),))
+    facts: dict[str, Any] = {"dtype": "uint8", "layout": "NHWC", "low": 0.0, "high": 255.0}
+    facts = {**facts, "shape": ("N", "H", "W", 3)} if plain else {}
+    card = ModelCard("identity", "foreign", (Port("image", **facts),), (Port("styled", **facts),))
+    kind = onnx.TensorProto.UINT8 if plain else onnx.TensorProto.FLOAT
     ports = [
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 3, "H", "W"])
-        for name in ("image", "styled")
+        helper.make_tensor_value_info(port.name, kind, list(port.shape))
+        for port in (*card.inputs, *card.outputs)
     ]
     node = helper.make_node("Identity", ["image"], ["styled"])
     graph = helper.make_graph([node], "identity", ports[:1], ports[1:])
@@ -300,24 +319,72 @@ def kill_and_resume(clip: Path, model: Path, folder: Path, kills: int, seed: int
     )
 
 
-def peak_memory(model: Path, folder: Path) -> dict[str, Any]:
+def write_looped(path: Path, frames: int, size: tuple[int, int]) -> Path:
+    """A clip of any length whose pictures are LOOP_FRAMES ones again and again: only those are
+    encoded."""
+    import av
+
+    from runtime.sources.synthetic import SyntheticSource
+
+    source = SyntheticSource("synthetic", num_frames=LOOP_FRAMES, size=size)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(
+            "libx264", rate=30, options={"preset": "ultrafast", "crf": "30"}
+        )
+        stream.width, stream.height = size
+        group = []
+        for frame in source:
+            picture = av.VideoFrame.from_ndarray(frame.image, "rgb24").reformat(format="yuv420p")
+            picture.pts, picture.time_base = frame.index, Fraction(1, 30)
+            group += stream.encode(picture)
+        group += stream.encode(None)
+        pictures = [(bytes(packet), packet.is_keyframe) for packet in group]
+        for number in range(frames):
+            data, key = pictures[number % LOOP_FRAMES]
+            packet: Any = av.Packet(data)
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 30), key
+            packet.pts = packet.dts = number
+            packet.duration = 1
+            container.mux(packet)
+    return path
+
+
+def peak_memory(
+    model: Path,
+    folder: Path,
+    size: tuple[int, int] = MEMORY_SIZE,
+    options: tuple[str, ...] = (),
+) -> dict[str, Any]:
     """Peak resident memory of a run over a short and a ten times longer clip."""
-    peaks = []
+    peaks, seconds = [], 0.0
     for frames in MEMORY_FRAMES:
-        clip = write_tagged(folder / f"{frames}.mp4", "bt709-limited", frames, size=MEMORY_SIZE)
+        clip = folder / f"{frames}.mp4"
+        if size == MEMORY_SIZE:
+            write_tagged(clip, "bt709-limited", frames, size=size)
+        else:
+            write_looped(clip, frames, size)
+        output = folder / f"{frames}-out.mp4"
         pid = os.spawnvpe(
             os.P_NOWAIT,
             sys.executable,
-            command(model, clip, folder / f"{frames}-out.mp4"),
+            command(model, clip, output, "--overwrite", *options),
             {**os.environ, "PYTHONPATH": str(HOME)},
         )
-        usage = os.wait4(pid, 0)[2]
+        _, status, usage = os.wait4(pid, 0)
+        if status:
+            raise StyleError(f"painting {frames} frames failed")
         peaks.append(usage.ru_maxrss / 1024)
+        seconds += usage.ru_utime + usage.ru_stime
+        if count_frames(output) != frames:
+            raise StyleError(f"{frames} frames went in, {count_frames(output)} came out")
     metrics = {
         **{f"peak_{n}_frames_mib": round(p, 1) for n, p in zip(MEMORY_FRAMES, peaks, strict=True)},
         "peak_growth_percent": round(100 * (peaks[1] / peaks[0] - 1), 2),
+        "cpu_seconds": round(seconds, 1),
     }
-    return results.row({"clip": "memory", "size": "{}x{}".format(*MEMORY_SIZE)}, metrics, ["clip"])
+    text = "{}x{}".format(*size)
+    name = "memory" if size == MEMORY_SIZE else f"memory {text}"
+    return results.row({"clip": name, "size": text}, metrics, ["clip"])
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import results, video_fidelity
+from benchmarks import damage, results, tables, video_fidelity
 
 pytest.importorskip("onnx")
 
@@ -39,3 +39,27 @@ def test_decibels_of_known_errors():
     assert video_fidelity.decibels(0) == 99
     assert video_fidelity.decibels(255.0**2) == 0
     assert video_fidelity.decibels(6.5025) == pytest.approx(40)
+
+
+def test_memory_of_any_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_fidelity, "MEMORY_FRAMES", (4, 34))
+    model = video_fidelity.build_identity(tmp_path / "bytes.onnx", plain=True)
+    row = video_fidelity.peak_memory(model, tmp_path, (128, 72), ("--preset", "ultrafast"))
+    assert row["id"] == "memory 128x72"
+    assert 50 < row["metrics"]["peak_4_frames_mib"] < 1000
+    assert video_fidelity.count_frames(tmp_path / "34.mp4") == 34
+
+
+def test_damage_is_made_and_counted(tmp_path):
+    row = damage.damage_row("H.264 in Matroska", tmp_path, 2)
+    assert row["metrics"] == {
+        "trials": 2,
+        "false_alarms": 0,
+        "zeros_visible": 2,
+        "zeros_counted": 2,
+        "noise_visible": 2,
+        "noise_counted": 2,
+    }
+    document = {"kind": "video_fidelity", "rows": [row]}
+    assert "| H.264 in Matroska | 2 of 2 | 2 of 2 |" in tables.table(document)
+    assert not video_fidelity.is_lossless({**row["metrics"], "false_alarms": 1})

@@ -1,0 +1,272 @@
+"""python -m benchmarks.picture_fidelity --json picture_fidelity.json
+
+What `python -m runtime.image` loses. Odd pictures (turned, with color profiles, holes, 16 bits,
+CMYK, palettes, moving, one pixel wide) go through a model that changes nothing and must come back
+as they are to be seen; pictures painted in tiles must equal the same painted in one piece; with
+--large a picture of that size is painted within --memory. Needs the runtime install and the
+packages `onnx` and `scikit-image`.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime import cli
+from runtime.cli import Progress, run_command, say
+from runtime.errors import DONE, FAILED, EngineUnavailable, StyleError
+
+from . import results
+from .video_fidelity import HOME, build_identity
+
+TILE = 192
+# The promise of exact tiling, in levels of 255.
+PROMISE = 1.0
+# Photographs of scikit-image that tiling is shown on; their sizes are no multiples of a tile.
+PHOTOS = ("coffee", "chelsea", "astronaut")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.picture_fidelity",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--json", type=Path, required=True, metavar="FILE", help="result file")
+    add(
+        "--model",
+        action="append",
+        metavar="FILE",
+        help="painted in tiles and at once; repeat for several (default: starry.onnx)",
+    )
+    add(
+        "--large",
+        type=cli.parse_size,
+        action="append",
+        default=[],
+        metavar="WxH",
+        help="paint a picture of this size with the first model as well; repeat for several",
+    )
+    add("--memory", type=float, default=4.0, metavar="GB", help="for --large (default: 4)")
+    add("--overwrite", action="store_true", help="replace the result file")
+    add("--quiet", "-q", action="store_true", help="errors only on stderr")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the pictures, paint them, compare."""
+    try:
+        import skimage  # noqa: F401
+    except ImportError:
+        raise EngineUnavailable(
+            'this benchmark needs scikit-image: pip install "impasto[export]"'
+        ) from None
+    models = args.model or ["starry.onnx"]
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows += odd_rows(folder, args.quiet)
+        for model in models:
+            rows += tiling_rows(model)
+        for size in args.large:
+            rows.append(large_row(models[0], size, args.memory, folder))
+    data = results.document("picture_fidelity", rows, {"tile": TILE})
+    results.write(args.json, data, args.overwrite)
+    for row in rows:
+        say(f"{row['id']}: {row['metrics']}", quiet=args.quiet)
+    return DONE if all(is_faithful(row["metrics"]) for row in rows) else FAILED
+
+
+def is_faithful(metrics: dict[str, Any]) -> bool:
+    """What the issue asks of each row."""
+    number = metrics.get
+    return (
+        number("wrong", 0) == 0
+        and (number("worst_level") or 0) <= number("allowed_level", PROMISE)
+        and number("peak_mib", 0) <= number("limit_mib", 0)
+    )
+
+
+def odd_rows(folder: Path, quiet: bool = False) -> list[dict[str, Any]]:
+    """A row for each odd picture, then one for each group of them."""
+    from . import odd_pictures
+
+    model = build_identity(folder / "identity.onnx")
+    cases = odd_pictures.all_pictures()
+    rows = []
+    with Progress(len(cases), "pictures", quiet=quiet) as progress:
+        for odd in cases:
+            rows.append(odd_row(odd, model, folder))
+            progress.update()
+    groups = dict.fromkeys(odd.group for odd in cases)
+    return rows + [group_row(group, rows) for group in groups]
+
+
+def odd_row(odd: Any, model: Path, folder: Path) -> dict[str, Any]:
+    """One picture through the command, as a user would type it, against what it must look like."""
+    from . import odd_pictures
+
+    source, target = folder / odd.name, folder / f"out-{odd.name}{odd.output}"
+    odd.write(source)
+    command = [*image_command(str(model)), "--input", str(source), "--output", str(target), "-q"]
+    subprocess.run(command, cwd=HOME, check=True)
+    back = odd_pictures.shown(target)
+    expected = odd.frames or [odd.pixels]
+    worst, wrong = 0.0, abs(len(back) - len(expected))
+    for (pixels, _, _), wanted in zip(back, expected, strict=False):
+        if pixels.shape != wanted.shape or pixels.dtype != wanted.dtype:
+            wrong += 1
+            continue
+        worst = max(worst, difference(pixels, wanted))
+    alpha = back[0][1]
+    if (alpha is None) != (odd.alpha is None):
+        wrong += 1
+    elif alpha is not None:
+        worst = max(worst, difference(alpha, odd.alpha))
+    durations = [round(milliseconds) for _, _, milliseconds in back]
+    wrong += bool(odd.durations) and durations != odd.durations
+    metrics = {
+        "worst_level": round(worst, 3),
+        "allowed_level": odd.allowed,
+        "wrong": int(wrong),
+        "frames": len(back),
+    }
+    return results.row({"what": "picture", "file": odd.name, "group": odd.group}, metrics, ["file"])
+
+
+def group_row(group: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the pictures of one group have in common."""
+    own = [row["metrics"] for row in rows if row["labels"].get("group") == group]
+    metrics = {
+        "pictures": len(own),
+        "wrong": sum(metrics["wrong"] > 0 for metrics in own),
+        "worst_level": max(metrics["worst_level"] for metrics in own),
+        "allowed_level": max(metrics["allowed_level"] for metrics in own),
+    }
+    return results.row({"what": "group", "kind": group}, metrics, ["what", "kind"])
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Greatest difference of two pictures of one type, in levels of 255."""
+    top = np.iinfo(one.dtype).max
+    return float(np.abs(one.astype(np.int64) - other).max() * 255 / top)
+
+
+def image_command(model: str) -> list[str]:
+    """The command under test."""
+    return [sys.executable, "-m", "runtime.image", "--model", model, "--device", "cpu"]
+
+
+def tiling_rows(model: str) -> list[dict[str, Any]]:
+    """One model in tiles and at once: with the statistics of the whole picture, and, to show what
+    they are for, without."""
+    from skimage import data
+
+    from runtime import open_session
+    from runtime.look import Effects, Look
+    from runtime.pictures import Picture
+    from runtime.stills import Options, StillPainter
+
+    rows = []
+    with open_session(model, device="cpu") as session:
+        look = Look([(session, 1.0)], Effects())
+        precision = session.card.precision
+        labels = {"what": "tiling", "model": session.model_path.stem, "precision": precision}
+        for name in PHOTOS:
+            image = np.ascontiguousarray(getattr(data, name)())
+            # 16 bits show differences that bytes would round away.
+            picture = Picture(image.astype(np.uint16) * 257)
+            height, width = picture.size
+            labels = {**labels, "photo": name, "size": f"{width}x{height}", "words": None}
+            whole = StillPainter(look, Options(tile="off", quiet=True), print).paint(picture)
+            metrics: dict[str, Any] = {"tiles": -(-height // TILE) * -(-width // TILE)}
+            try:
+                tiled = StillPainter(look, Options(tile=TILE, quiet=True), _nobody).paint(picture)
+            except StyleError as error:
+                labels["words"] = str(error)
+                metrics |= {"worst_level": None, "mean_level": None, "alone_level": None}
+            else:
+                errors = np.abs(tiled.pixels.astype(np.int64) - whole.pixels) / 257
+                metrics["worst_level"] = round(float(errors.max()), 4)
+                metrics["mean_level"] = round(float(errors.mean()), 6)
+                metrics["alone_level"] = round(alone(session, image, whole.pixels), 1)
+            rows.append(results.row(labels, metrics, ["what", "model", "photo"]))
+    return rows
+
+
+def _nobody(_: str) -> None:
+    """Takes what the painter says."""
+
+
+def alone(session: Any, image: np.ndarray, whole: np.ndarray) -> float:
+    """Greatest difference, in levels of 255, if each tile is normalized on its own."""
+    from runtime import tiles
+
+    halo = -(-session.card.overlap // TILE) * TILE
+    height, width = image.shape[:2]
+    worst = 0.0
+    for inner, outer in tiles.windows(height, width, TILE, halo):
+        part = np.ascontiguousarray(image[outer[0] : outer[2], outer[1] : outer[3]])
+        painted = session.stylize(part)
+        top, left = inner[0] - outer[0], inner[1] - outer[1]
+        rows, columns = inner[2] - inner[0], inner[3] - inner[1]
+        own = painted[top : top + rows, left : left + columns].astype(np.int64) * 257
+        there = whole[inner[0] : inner[2], inner[1] : inner[3]]
+        worst = max(worst, float(np.abs(own - there).max() / 257))
+    return worst
+
+
+def large_row(model: str, size: tuple[int, int], memory: float, folder: Path) -> dict[str, Any]:
+    """A picture of this size through the command: time and peak memory against its own limit."""
+    from skimage import data
+
+    from runtime import picture_files
+    from runtime.pictures import Picture
+
+    width, height = size
+    source, target = folder / f"{width}x{height}.png", folder / f"out-{width}x{height}.png"
+    photo = data.astronaut()
+    repeats = (-(-height // photo.shape[0]), -(-width // photo.shape[1]), 1)
+    picture_files.write(source, [Picture(np.tile(photo, repeats)[:height, :width])])
+    command = [*image_command(model), "--memory", f"{memory:g}"]
+    command += ["--input", str(source), "--output", str(target)]
+    said, start = folder / "said.txt", time.monotonic()
+    with said.open("wb") as stream:
+        process = subprocess.Popen(command, cwd=HOME, stderr=stream)
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds, words = time.monotonic() - start, said.read_text(errors="replace")
+    if status:
+        raise StyleError(f"painting {width}x{height} failed: {words.splitlines()[-1]}")
+    source.unlink()
+    found = re.search(r"memory: about ([\d.]+) GB .*?in (\d+) tiles of (\d+) px", words)
+    estimate, number, side = found.groups() if found else (None, None, None)
+    metrics = {
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_mib": round(usage.ru_maxrss / 1024, 1),
+        "limit_mib": round(memory * 1024, 1),
+        "estimate_mib": None if estimate is None else round(float(estimate) * 1024, 1),
+        "tiles": None if number is None else int(number),
+        "tile_px": None if side is None else int(side),
+    }
+    target.unlink()
+    labels = {"what": "large", "model": Path(model).stem, "size": f"{width}x{height}"}
+    return results.row(labels, metrics, ["what", "model", "size"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
