@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 from .errors import CardMismatch
 
 KEY = "impasto.card"
+# Beside the card: the figures of a model that is folded for each scene (`runtime.folding`).
+FOLDING_KEY = "impasto.folding"
 FORMAT = 1
 
 Role = Literal["image", "style", "code", "scalar", "state"]

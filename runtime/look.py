@@ -48,7 +48,7 @@ class Look:
         self.effects = around
         first = sessions[0][0]
         self.card, self.engine, self.device = first.card, first.engine, first.device
-        self.model_path, self.sha256 = first.model_path, first.sha256
+        self.model_path = first.model_path
         notes = (note for session, _ in sessions for note in session.notes)
         self.notes = list(dict.fromkeys(notes))
         self._mask: np.ndarray | None = None
