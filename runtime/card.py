@@ -80,6 +80,8 @@ class ModelCard:
         overlap: pixels of context a tile needs on each side (half the receptive field).
         target: what the file is for: "onnx", "ort", "openvino", ...
         precision: "fp32", "fp16", "int8".
+        grade: which of several networks for one style it is: "quality", "default" or "fast"; ""
+            leaves it to the file name (`runtime.variants`).
         network: name and configuration of the network, enough to rebuild it.
         normalization: "instance" if the output depends on whole-picture statistics, else "none".
         recipe: the resolved training recipe.
@@ -99,6 +101,7 @@ class ModelCard:
     overlap: int = 0
     target: str = "onnx"
     precision: str = "fp32"
+    grade: str = ""
     network: dict[str, Any] = field(default_factory=dict)
     normalization: Literal["instance", "none"] = "none"
     recipe: dict[str, Any] = field(default_factory=dict)

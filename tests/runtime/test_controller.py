@@ -51,7 +51,7 @@ def changes(made):
 
 
 def test_ladder_goes_from_the_best_picture_to_the_cheapest():
-    rungs = ladder(1280, 720, variants=2, multiple_of=8)
+    rungs = ladder(1280, 720, variants=(0, 1), multiple_of=8)
     assert rungs[0] == Choice(1280, 720, 1, 0)
     assert [r.variant for r in rungs] == sorted(r.variant for r in rungs)
     assert [r.every for r in rungs] == sorted(r.every for r in rungs)
@@ -103,7 +103,7 @@ def test_very_slow_machine_ends_on_every_second_frame_and_admits_it():
 
 
 def test_faster_variant_is_taken_before_a_picture_under_half_size():
-    rungs = ladder(1280, 720, variants=2)
+    rungs = ladder(1280, 720, variants=(0, 1))
     controller = Controller(30, rungs, costs=[1.0, 0.2])
     drive(controller, Machine(200, variants=(1.0, 0.2)), 10)
     assert controller.choice == Choice(1280, 720, 1, 1) or controller.choice.variant == 1
@@ -156,7 +156,7 @@ def test_another_ladder_keeps_the_nearest_size():
     controller = Controller(30, ladder(1280, 720))
     drive(controller, Machine(100), 5)
     before = controller.choice
-    controller.set_rungs(ladder(1280, 720, variants=2, every_second=False))
+    controller.set_rungs(ladder(1280, 720, variants=(0, 1), every_second=False))
     assert controller.choice.pixels == before.pixels
 
 
