@@ -72,6 +72,7 @@ class FoldingEngine:
         self._engine: Engine | None = base
         self._folding, self._fold, self._measuring = folding, fold, measuring
         self._worker: ThreadPoolExecutor | None = None
+        self._hurried = False
         self.folds = 0
         self.measurements = 0
         self.reset()
@@ -95,6 +96,11 @@ class FoldingEngine:
         self._pending: Future | None = None
         self._due = 0
         self._frame = 0
+
+    def hurry(self) -> None:
+        """From now on a new scene's first picture is measured on its smaller copy: a sixth of the
+        time, at 1280x720 about 25 ms instead of 130. The exact figures follow like any drift."""
+        self._hurried = True
 
     def close(self) -> None:
         """Free everything; may be called twice."""
@@ -129,9 +135,13 @@ class FoldingEngine:
         """A new scene: measured and folded before its first picture is painted."""
         self.reset()
         self._shape, self._signature = picture.shape, now
-        exact = self._measure(picture)
-        self._install(exact)
-        self._goal = exact
+        small = smaller(picture) if self._hurried else picture
+        found = self._measure(small)
+        self._install(found)
+        self._goal = found
+        if small is not picture:
+            self._due = self._frame + DELAY
+            self._pending = self._thread().submit(self._remeasure, (picture.copy(), small))
 
     def _resize(self, picture: np.ndarray, now: np.ndarray) -> None:
         """The same scene at another size, as live controllers choose it: the fold stays for the

@@ -131,6 +131,13 @@ class StyleSession:
         if forget is not None:
             forget()
 
+    def hurry(self) -> None:
+        """Prefer frames in time to the last bit of exactness where a scene begins: models that are
+        folded for each scene measure a smaller copy of its first frame, and correct it later."""
+        hurry = getattr(self._engine, "hurry", None)
+        if hurry is not None:
+            hurry()
+
     def close(self) -> None:
         """Free the model; may be called twice."""
         self._engine.close()

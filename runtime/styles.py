@@ -60,7 +60,11 @@ class Entry:
 
     def name(self, variant: int) -> str:
         """What the screen calls this file."""
-        return self.variants[variant].label if self.variants else self.label
+        return self.variants[variant].label if len(self.variants) > 1 else self.label
+
+    def grade(self, variant: int) -> str:
+        """Of this file, "" for a mixture of models."""
+        return self.variants[variant].grade if self.variants else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class Styles:
         entry, order = self.entries[style], self.order(style)
         if not entry.variants:
             return 0
-        same = [k for k in order if entry.variants[k].grade == grade]
+        same = [k for k in order if entry.grade(k) == grade]
         return same[0] if same else first_choice(entry.variants, order)
 
     def open_first(self, key: Key) -> Look:

@@ -130,6 +130,11 @@ class OnnxRuntimeEngine:
 PLUGIN = OnnxRuntimeEngine
 
 
+def lists_gpu() -> bool:
+    """Whether this ONNX Runtime was built for NVIDIA GPUs; one that works need not be there."""
+    return CUDA in _library().get_available_providers()
+
+
 def _library() -> Any:
     try:
         import onnxruntime as ort

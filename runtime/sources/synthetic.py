@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import SourceError
 from ..frame import Frame, Image
+from ..pool import Pool
 from . import SourceInfo
 
 _SPEC = re.compile(r"synthetic(:(?P<w>\d+)x(?P<h>\d+)(@(?P<rate>\d+(/\d+)?)(x(?P<n>\d+))?)?)?$")
@@ -36,6 +37,9 @@ class SyntheticSource:
             of as fast as possible.
         num_frames: stop after so many frames; the spec wins; None goes on for ever when live and
             for one loop of the motion otherwise.
+
+    Attributes:
+        decode_ms: how long the last picture took to draw.
     """
 
     def __init__(
@@ -64,6 +68,8 @@ class SyntheticSource:
             count = LOOP
         self.info = SourceInfo("synthetic", width, height, rate, count, live)
         self._plane = paint_plane(width + 2 * MARGIN, height + 2 * MARGIN)
+        self._pool = Pool()
+        self.decode_ms = 0.0
         self._closed = False
 
     @staticmethod
@@ -85,7 +91,11 @@ class SyntheticSource:
                 else:  # late: what a camera showed meanwhile is gone
                     number = int((time.monotonic() - start) * rate)
                     moment = number / rate
-            yield Frame(self.render(number), Fraction(moment), index)
+            before = time.perf_counter()
+            image = self.render(number)
+            self.decode_ms = (time.perf_counter() - before) * 1000.0
+            yield Frame(image, Fraction(moment), index)
+            del image  # its buffer is free again when nobody else looks at it
             number += 1
             index += 1
 
@@ -97,7 +107,11 @@ class SyntheticSource:
         shift_y = MARGIN * (1 + sin(2 * angle))
         matrix = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float64)
         image = cv2.warpAffine(
-            self._plane, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            self._plane,
+            matrix,
+            (width, height),
+            dst=self._pool.take(height, width, 3),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         )
         unit = max(2, min(width, height) // 10)
         center = (
