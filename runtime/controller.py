@@ -2,17 +2,17 @@
 whether every second frame is carried by the stabilizer instead of the network.
 
 Pure arithmetic on what was measured during the last moments; no threads, no clock of its own.
-The ladder of choices is ordered from the best picture to the cheapest, and the controller takes the
-first one whose predicted cost fits. Going down is quick, going up is slow, and a step up that did
-not hold doubles the wait before the next try: so the size does not flicker. How the cores are
+The choices are ordered from the best picture to the cheapest (`ladder`), and the controller takes
+the first one whose predicted cost fits. Going down is quick, going up is slow, and a step up that
+did not hold doubles the wait before the next try: so the size does not flicker. How the cores are
 shared between the network and everything else is tried out, see `split`.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .costs import CostCurve
+from .ladder import Choice
 from .split import Split
 
 # Fractions of the frame's time budget. Above TOO_MUCH the rate is not held; a new choice must be
@@ -34,38 +34,6 @@ FUTILE = 2
 # Seconds of calm before a step up, and the longest that failed tries can make it.
 CALM_S = 3.0
 CALM_MAX_S = 60.0
-# Shorter side of the smallest working size while the network still runs on every frame, and when
-# it runs on every second one: below about 96 pixels no face is readable any more.
-FLOOR_PX = 240
-LAST_PX = 96
-# A faster network at full size is a better picture than the same one at less than this share of the
-# sides: what is painted at 70 % and scaled up looks soft beside the camera's picture.
-KEEP = 0.8
-# Linear steps between sizes: 2^(1/4) = 1.19 changes the cost by 1.41, wider than the hysteresis.
-STEP = 2 ** (1 / 4)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One rung of the ladder.
-
-    Attributes:
-        width, height: working size in pixels, at which network and stabilizer run.
-        every: 1 = the network sees every frame, 2 = every second one.
-        variant: index into the files of the current style.
-        threads: of the engine, 0 = its own choice.
-    """
-
-    width: int
-    height: int
-    every: int = 1
-    variant: int = 0
-    threads: int = 0
-
-    @property
-    def pixels(self) -> int:
-        """Pixels per frame."""
-        return self.width * self.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,55 +59,6 @@ class Window:
     work_ms: dict[str, float] = field(default_factory=dict)
 
 
-def ladder(
-    width: int,
-    height: int,
-    *,
-    variants: Sequence[int] = (0,),
-    multiple_of: int = 1,
-    every_second: bool = True,
-    fixed: bool = False,
-) -> list[Choice]:
-    """All choices for a source of this size, best picture first.
-
-    Full size and a little less with the best variant, then the same with each faster variant, then
-    the smaller sizes with the fastest one, and at the end every second frame.
-
-    Args:
-        variants: files of the style, best picture first.
-        fixed: this size only.
-        multiple_of: sides are rounded to this, so that the network needs no padding.
-        every_second: False where no stabilizer can carry the picture over a skipped frame.
-    """
-    scales = [1.0] if fixed else _scales(min(width, height), LAST_PX)
-    # The smallest size for the network on every frame; a source below FLOOR_PX is used whole.
-    floor = min([s for s in scales if s * min(width, height) >= FLOOR_PX] or [1.0])
-    single = [s for s in scales if s >= floor or not every_second]
-    fast = variants[-1]
-    plan = [(s, 1, variant) for variant in variants for s in single if s >= KEEP]
-    plan += [(s, 1, fast) for s in single if s < KEEP]
-    if every_second:
-        plan += [(s, 2, fast) for s in scales if s <= floor]
-    found = []
-    for scale, every, variant in plan:
-        size = (width, height)
-        if scale < 1.0:
-            size = (_rounded(width * scale, multiple_of), _rounded(height * scale, multiple_of))
-        found.append(Choice(*size, every, variant))
-    return list(dict.fromkeys(found))
-
-
-def _scales(short: int, last: int) -> list[float]:
-    steps = max(0, math.floor(math.log(short / last, STEP))) if short > last else 0
-    return [STEP**-k for k in range(steps + 1)]
-
-
-def _rounded(length: float, multiple_of: int) -> int:
-    # Even at least: half-size color planes and virtual cameras want even sides.
-    unit = math.lcm(multiple_of, 2)
-    return max(unit, round(length / unit) * unit)
-
-
 class Controller:
     """Chooses a rung of `rungs` so that `target_fps` holds.
 
@@ -154,17 +73,17 @@ class Controller:
         rungs: Sequence[Choice],
         costs: Sequence[float] = (1.0,),
         *,
-        variant: int | None = None,
+        start: Choice | None = None,
         split: Split | None = None,
         cores: int = 0,
     ) -> None:
-        """Start at the best rung.
+        """Start at the best rung, or at `start`.
 
         Args:
             target_fps: frames per second to hold.
             rungs: from `ladder`.
             costs: time per pixel of each variant relative to the first (see `set_costs`).
-            variant: start at the best rung of this one instead.
+            start: one of the rungs.
             split: decides on the threads of the network; None leaves them to the engine.
             cores: of the machine, which all stages share; 0 if unknown.
         """
@@ -172,8 +91,7 @@ class Controller:
         self._rungs = list(rungs)
         self._costs = list(costs)
         self._split, self._cores = split, cores
-        at = (k for k, rung in enumerate(self._rungs) if rung.variant == variant)
-        self._at = next(at, 0)
+        self._at = self._rungs.index(replace(start, threads=0)) if start else 0
         self._measured: tuple[int, float] | None = None
         self._over = 0
         self._calm = 0.0

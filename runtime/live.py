@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 
 from .capture import Capture, Captured
-from .controller import Choice
 from .controls import Settings
 from .frame import Image
+from .ladder import Choice
 from .meter import Meter
 from .pool import Pool
 from .slot import Closed, Slot
@@ -173,6 +173,14 @@ class LivePipeline:
         if self._stabilizer is None or frame.look_changed:
             # Strokes of another look are no use.
             self._stabilizer = self._make_stabilizer(frame.settings.stabilizer)
+            if frame.styled is not None:
+                # With no past there is nothing to carry: the first frame is shown as it was
+                # painted, and the stabilizer takes it in while it is already on the screen.
+                frame.painted = frame.styled
+                self._measure(frame, "stabilize", start)
+                self.output.put(frame)
+                self._stabilizer.step(frame.work, frame.styled)
+                return
         if frame.styled is None:
             frame.painted = self._stabilizer.skip(frame.work)
         else:

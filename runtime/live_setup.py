@@ -9,33 +9,31 @@ is imported and opened meanwhile.
 import argparse
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import cli, variants
 from .capture import Capture
-from .controller import Choice, Controller, ladder
 from .controls import Settings
 from .cores import num_cores, share_cores
+from .ladder import Choice, ladder
 from .live import LivePipeline
 from .look import Look, open_look
 from .meter import Meter
 from .plugins import load
 from .sources import Source, SourceInfo, open_source
-from .split import Split, candidates
 from .styles import Entry, Key, Styles
 
 if TYPE_CHECKING:
+    from .controller import Controller
     from .show import Show
 
 # Held when neither --target-fps nor the source names a rate.
 DEFAULT_FPS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class LiveRun:
+class LiveRun(NamedTuple):
     """A run ready to be shown.
 
     Attributes:
@@ -90,9 +88,9 @@ def open_run(
         fullscreen=args.fullscreen,
         stats=not args.no_stats,
     )
-    rate = _rate(args, info, size, look, styles, settings, Share(threads, cores))
+    plan = _plan(args, info, size, look.card.multiple_of, styles, threads)
     make_stabilizer = _stabilizer_maker(args)
-    pipeline = LivePipeline(capture, styles, make_stabilizer, rate.choice, settings, meter)
+    pipeline = LivePipeline(capture, styles, make_stabilizer, plan.choice, settings, meter)
     stack.callback(pipeline.close)
     pipeline.start()
     # From here on the network is painting the first frame.
@@ -107,15 +105,15 @@ def open_run(
         pipeline,
         info,
         Gauges(meter, began),
-        open_recorder(args, size, info, rate.target_fps, meter),
+        open_recorder(args, size, info, plan.target_fps, meter),
         Snapshots(Path(args.snapshots)),
-        rate.controller,
-        rate.rungs,
+        _controller(args, plan, styles.order(0), settings, look),
+        plan.rungs,
         later=lambda: styles.add(_neighbors(args, styles)),
         script=script,
         frames=args.frames,
         seconds=args.seconds,
-        target_fps=rate.target_fps,
+        target_fps=plan.target_fps,
         quiet=args.quiet,
     )
     show = Show(parts, settings, size)
@@ -236,50 +234,33 @@ def _why(args: argparse.Namespace, look: Look) -> str:
     return " (this ONNX Runtime is the one without GPU support)"
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How the cores are shared at the start."""
-
-    threads: int
-    cores: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How the rate is held.
+class Plan(NamedTuple):
+    """What is to be held, and how.
 
     Attributes:
-        target_fps: 0 for none.
-        controller: None when everything is fixed.
-        rungs: a new ladder for (files worth choosing among, whether frames can be carried).
+        target_fps: 0 for no rate: then `choice` stays.
+        rungs: a ladder for (files worth choosing among, whether frames can be carried).
         choice: the first one.
     """
 
     target_fps: float
-    controller: Controller | None
-    rungs: Callable[[list[int], bool], list[Choice]] | None
+    rungs: Callable[[list[int], bool], list[Choice]]
     choice: Choice
 
 
-def _rate(
+def _plan(
     args: argparse.Namespace,
     info: SourceInfo,
     size: tuple[int, int],
-    look: Look,
+    multiple_of: int,
     styles: Styles,
-    settings: Settings,
-    share: Share,
-) -> Rate:
-    """Target rate, controller, ladder and the first choice."""
+    threads: int,
+) -> Plan:
+    """Target rate, ladder and the first choice."""
     order, first = styles.order(0), styles.first(0)
     fixed = _fitted(info, args.working_size) if args.working_size else None
-    if args.target_fps == 0.0 or (fixed and len(order) == 1):
-        # Nothing to steer: the best picture there is.
-        return Rate(0.0, None, None, Choice(*(fixed or size), 1, order[0], share.threads))
-    target = args.target_fps or float(info.rate or DEFAULT_FPS)
     # A picture shown larger than it was taken is not painted larger: there is nothing to gain.
     largest = fixed or min(size, (info.width, info.height))
-    multiple_of = look.card.multiple_of
 
     def rungs(order: list[int], carried: bool) -> list[Choice]:
         return ladder(
@@ -290,13 +271,28 @@ def _rate(
             fixed=fixed is not None,
         )
 
+    if args.target_fps == 0.0 or (fixed and len(order) == 1):
+        # Nothing to steer: the best picture there is.
+        return Plan(0.0, rungs, Choice(*(fixed or size), 1, order[0], threads))
+    target = args.target_fps or float(info.rate or DEFAULT_FPS)
+    return Plan(target, rungs, Choice(*largest, 1, first, threads))
+
+
+def _controller(
+    args: argparse.Namespace, plan: Plan, order: list[int], settings: Settings, look: Look
+) -> "Controller | None":
+    """What holds the rate of the plan; None if there is none to hold."""
+    if not plan.target_fps:
+        return None
+    from .controller import Controller
+    from .split import Split, candidates
+
+    cores, threads = num_cores(), plan.choice.threads
     # A GPU does not care, and a number the user gave stays.
     free = look.device == "cpu" and not args.threads
-    choices = candidates(share.cores) if free else [share.threads]
-    split = Split(choices, share.threads, share.cores)
-    steps = rungs(order, settings.stabilizer)
-    controller = Controller(target, steps, variant=first, split=split, cores=share.cores)
-    return Rate(target, controller, rungs, controller.choice)
+    split = Split(candidates(cores) if free else [threads], threads, cores)
+    steps = plan.rungs(order, settings.stabilizer)
+    return Controller(plan.target_fps, steps, start=plan.choice, split=split, cores=cores)
 
 
 def _stabilizer_maker(args: argparse.Namespace) -> Callable[[bool], Any]:

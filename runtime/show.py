@@ -14,12 +14,13 @@ from typing import Any
 from .capture import Capture
 from .cli import say
 from .compose import Composer
-from .controller import Choice, Controller
+from .controller import Controller
 from .controls import Settings, apply
 from .cores import num_cores, share_cores
 from .frame import Frame, Image
 from .gauges import Gauges
 from .keys import action_of
+from .ladder import Choice
 from .live import LiveFrame, LivePipeline
 from .outlets import Outlet
 from .overlay import Stats, draw_help, draw_messages, draw_stats

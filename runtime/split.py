@@ -8,7 +8,6 @@ on, so another share is tried while the picture runs, and kept if frames come fa
 """
 
 from collections.abc import Sequence
-from statistics import median
 
 # Windows of a trial (half a second each): enough for 30 frames, too short to annoy.
 TRIAL_WINDOWS = 2
@@ -72,7 +71,7 @@ class Split:
         """
         self._again = {k: left - seconds for k, left in self._again.items()}
         self._last = [*self._last[-(TRIAL_WINDOWS - 1) :], frame_ms]
-        self.tried[self.threads] = median(self._last)
+        self.tried[self.threads] = _middle(self._last)
         if self.trying:
             return self._judge()
         self._calm += seconds
@@ -81,7 +80,7 @@ class Split:
         hopeful = self._most_promising(frame_ms, network_ms, others_ms)
         if hopeful is None:
             return False
-        self._before, self._base = self.threads, median(self._last)
+        self._before, self._base = self.threads, _middle(self._last)
         self.threads, self.trying = hopeful, True
         self._last = []
         return True
@@ -91,7 +90,7 @@ class Split:
         if len(self._last) < TRIAL_WINDOWS:
             return False
         self.trying, self._calm = False, 0.0
-        if median(self._last) <= BETTER * self._base:
+        if _middle(self._last) <= BETTER * self._base:
             # What was left is worth another look only after a while.
             self._again[self._before] = self._pause.setdefault(self._before, AGAIN_S)
             self._last = []
@@ -122,3 +121,7 @@ class Split:
             return 0.8 * frame_ms if crowded else float("inf")
         work = network_ms * (1 + PER_THREAD * (self.threads - 1))
         return max(work / (1 + PER_THREAD * (threads - 1)), (work + others_ms) / self._cores)
+
+
+def _middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]

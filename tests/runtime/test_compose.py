@@ -8,9 +8,9 @@ import pytest
 
 from runtime.card import ModelCard, Port
 from runtime.compose import Composer
-from runtime.controller import Choice
 from runtime.controls import Settings
 from runtime.gauges import TIMELINE_S, WARM_UP, Gauges, resident_mb
+from runtime.ladder import Choice
 from runtime.live import LiveFrame
 from runtime.meter import Meter
 from runtime.stabilizers.off import Off

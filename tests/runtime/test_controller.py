@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.controller import FLOOR_PX, LAST_PX, Choice, Controller, Window, ladder
+from runtime.controller import Controller, Window
+from runtime.ladder import FLOOR_PX, LAST_PX, Choice, ladder
 
 
 class Machine:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from runtime.capture import Capture
-from runtime.controller import Choice
 from runtime.controls import Settings
 from runtime.errors import SourceError, StyleError
 from runtime.frame import Frame
+from runtime.ladder import Choice
 from runtime.live import LivePipeline
 from runtime.meter import Meter
 from runtime.slot import Closed
