@@ -33,9 +33,7 @@ def load(package: ModuleType, name: str) -> Any:
         UsageError: unknown name; the message lists the folder and suggests the nearest.
     """
     path = f"{package.__name__}.{name}"
-    if path in sys.modules and not name.startswith("_"):
-        return sys.modules[path].PLUGIN
-    known = names(package)
+    known = [name] if path in sys.modules and not name.startswith("_") else names(package)
     if name not in known:
         kind = package.__name__.rsplit(".", 1)[-1]
         raise UsageError(f'no "{name}" in {kind}.{suggest(name, known)}')
