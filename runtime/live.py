@@ -21,6 +21,7 @@ import numpy as np
 
 from .capture import Capture, Captured
 from .controls import Settings
+from .cores import num_cores
 from .frame import Image
 from .ladder import Choice
 from .meter import Meter
@@ -161,7 +162,10 @@ class LivePipeline:
         self._styled.put(frame)
 
     def _warm_up(self) -> None:
-        """Load the stabilizer's code and tables while the network paints its first frame."""
+        """Load the stabilizer's code and tables while the network paints its first frame; with a
+        single core that would only delay it."""
+        if num_cores() < 2:
+            return
         picture = np.zeros((16, 16, 3), np.uint8)
         with suppress(ValueError):  # it may refuse so small a picture; then it warms up later
             self._make_stabilizer(self.settings.stabilizer).step(picture, picture)
