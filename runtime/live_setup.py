@@ -8,6 +8,7 @@ is imported and opened meanwhile.
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 # Held when neither --target-fps nor the source names a rate.
 DEFAULT_FPS = 30.0
+# How long a thread that computes in Python may keep the others from the interpreter.
+TURN_S = 0.001
 
 
 class LiveRun(NamedTuple):
@@ -66,6 +69,9 @@ def open_run(
     Raises:
         StyleError: a model, the source or an output cannot be opened.
     """
+    # Python's threads take turns every 5 ms unless told otherwise: a sixth of a frame.
+    stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+    sys.setswitchinterval(TURN_S)
     meter = Meter()
     capture = Capture(_opener(args), meter)
     stack.callback(capture.close)

@@ -117,7 +117,7 @@ class Split:
         """Milliseconds per frame with so many threads, at best."""
         if threads < self.threads:
             # The network's time now is mostly waiting where the others need the cores, too.
-            crowded = others_ms > 0.4 * network_ms or frame_ms > 1.1 * network_ms
+            crowded = others_ms > 0.25 * network_ms or frame_ms > 1.1 * network_ms
             return 0.8 * frame_ms if crowded else float("inf")
         work = network_ms * (1 + PER_THREAD * (self.threads - 1))
         return max(work / (1 + PER_THREAD * (threads - 1)), (work + others_ms) / self._cores)
