@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import cli, variants
+from . import cli, variants, zoo
 from .capture import Capture
 from .controls import Settings
 from .cores import num_cores, share_cores
@@ -166,7 +166,7 @@ def _open_styles(args: argparse.Namespace, threads: int) -> tuple[Styles, Look]:
         return styles, styles.open_first(Key(0, 0, threads))
     hope = _hopes_for_gpu(args)
     for order in (variants.ON_GPU, variants.ON_CPU) if hope else (variants.ON_CPU,):
-        styles = Styles([_entry(args, _files(name, args.engine), order) for name, _ in given])
+        styles = Styles([_entry(args, *_files(name, args.engine), order) for name, _ in given])
         look = styles.open_first(Key(0, styles.first(0), threads))
         chosen = styles.entries[0].variants
         if look.device != "cpu" or order is variants.ON_CPU or len(chosen) < 2:
@@ -175,19 +175,23 @@ def _open_styles(args: argparse.Namespace, threads: int) -> tuple[Styles, Look]:
     return styles, look
 
 
-def _files(name: str, engine: str) -> list[variants.Variant]:
-    """All files of a style, or the one file that was named."""
+def _files(name: str, engine: str) -> tuple[str, list[variants.Variant]]:
+    """What to call it, and all files of a style, or the one file that was named."""
     from . import store
 
     found = variants.find(name, engine)
-    return found or [variants.variant_of(store.resolve(name), None)]
+    if found:
+        return found[0].style, found
+    path = store.resolve(name)
+    return path.stem, [variants.variant_of(path, zoo.read_card(path))]
 
 
 def _entry(
-    args: argparse.Namespace, files: list[variants.Variant], preferred: tuple[str, ...]
+    args: argparse.Namespace,
+    label: str,
+    files: list[variants.Variant],
+    preferred: tuple[str, ...],
 ) -> Entry:
-    label = files[0].style if len(files) > 1 else files[0].path.stem
-
     def open_file(variant: int, threads: int) -> Look:
         return open_look(_quiet(args, [str(files[variant].path)]), threads, live=True)
 
@@ -210,7 +214,7 @@ def _neighbors(args: argparse.Namespace, styles: Styles) -> list[Entry]:
     entries = []
     for name, files in others.items():
         if name != mine[0].style and path not in [one.path for one in files]:
-            entries.append(_entry(args, files, tuple(styles.entries[0].preferred)))
+            entries.append(_entry(args, name, files, tuple(styles.entries[0].preferred)))
     return entries
 
 
