@@ -5,11 +5,13 @@ for after typing a command, not what a machine needs after booting.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runtime.errors import StyleError
 
@@ -21,6 +23,9 @@ CODE = (
     "import time; booted = time.monotonic_ns(); "
     "from benchmarks._first_frame import main; main(booted)"
 )
+# What every start needs whatever our code does: the yardstick.
+IMPORTS = "import numpy, cv2, onnxruntime, time; print(time.monotonic_ns())"
+LIVE = "from benchmarks._first_live import main; main()"
 # Stages of a start, in order; they add up to the whole.
 STAGES = ("python", "imports", "open", "frame")
 
@@ -71,15 +76,8 @@ def start(
     Raises:
         StyleError: the process failed; its last words are in the message.
     """
-    code = [sys.executable, "-c", CODE, str(Path(model).resolve())]
     numbers = [str(width), str(height), engine, device, str(threads or 0), str(frames)]
-    numbers.append(values)
-    begun = time.monotonic_ns()
-    done = subprocess.run([*code, *numbers], capture_output=True, text=True, cwd=HOME)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise StyleError(f"a fresh process could not style a frame with {model}: {last}")
-    said = json.loads(done.stdout)
+    begun, said = _run(CODE, str(Path(model).resolve()), *numbers, values)
     marks = [begun, *(said[key] for key in ("booted", "imported", "opened", "styled"))]
     stages = {
         name: (after - before) / 1e6
@@ -87,6 +85,44 @@ def start(
     }
     peak, empty = said["peak_memory_mib"], said["memory_before_mib"]
     return Start(stages, peak, None if peak is None else round(peak - empty, 1))
+
+
+def imports_alone_ms() -> float:
+    """From asking for a process until it has imported numpy, OpenCV and ONNX Runtime, no more."""
+    begun, imported = _run(IMPORTS)
+    return (imported - begun) / 1e6
+
+
+def live_start_ms(model: Path, width: int, height: int, engine: str = "auto") -> float:
+    """From asking for `runtime.webcam` (synthetic camera, no window) to its first shown frame.
+
+    Raises:
+        StyleError: the process failed; its last words are in the message.
+    """
+    flags = ["--model", str(Path(model).resolve()), "--source", f"synthetic:{width}x{height}"]
+    begun, shown = _run(LIVE, *flags, "--engine", engine, "--headless", "--frames", "1", "-q")
+    return (shown - begun) / 1e6
+
+
+def _run(code: str, *words: str) -> tuple[int, Any]:
+    """When a fresh Python was asked for (monotonic nanoseconds), and the JSON it printed.
+
+    Compiled modules are kept, as they are for every user from the second start on: with them
+    switched off, each start would compile our sources again.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    begun = time.monotonic_ns()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        cwd=HOME,
+        env=environment,
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise StyleError(f"a fresh process could not style a frame ({' '.join(words)}): {last}")
+    return begun, json.loads(done.stdout)
 
 
 def metrics(starts: list[Start]) -> dict[str, float | None]:

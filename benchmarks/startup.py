@@ -1,8 +1,9 @@
 """python -m benchmarks.startup --models starry --sizes 1280x720
 
 Time from asking the system for a process to its first styled frame, in fresh processes: Python,
-imports, opening the model, the frame. The disk cache is warm. Models and sizes take turns. Needs
-the runtime install only.
+imports, opening the model, the frame; the same for a live run up to its first shown frame; and,
+beside them, importing numpy, OpenCV and ONNX Runtime alone. The disk cache is warm. Models and
+sizes take turns. Needs the runtime install only.
 """
 
 import argparse
@@ -49,22 +50,34 @@ def run(args: argparse.Namespace) -> int:
     paths = {name: store.resolve(name) for name in args.models}
     places = list(product(paths, args.sizes, args.engines))
     starts: dict[tuple[Any, ...], list[cold.Start]] = {place: [] for place in places}
+    lives: dict[tuple[Any, ...], list[float]] = {place: [] for place in places}
+    alone: list[float] = []
     heat = Thermometer()
     readings = [heat()]
     for model, size, engine in places:  # the first one only fills the disk cache
         cold.start(paths[model], *size, engine=engine, threads=args.threads, frames=1)
+        cold.live_start_ms(paths[model], *size, engine)
     with Progress(args.starts, "rounds", quiet=args.quiet) as progress:
         for _ in range(args.starts):
+            alone.append(cold.imports_alone_ms())
             for place in places:
                 model, size, engine = place
                 begun = cold.start(paths[model], *size, engine=engine, threads=args.threads)
                 starts[place].append(begun)
+                lives[place].append(cold.live_start_ms(paths[model], *size, engine))
             readings.append(heat())
             progress.update()
     heat.close()
     kept = measure.clean_rounds(readings, args.starts)
     rows = [
-        _row(paths[place[0]].stem, place, [starts[place][i] for i in kept], args.threads)
+        _row(
+            paths[place[0]].stem,
+            place,
+            [starts[place][i] for i in kept],
+            [lives[place][i] for i in kept],
+            [alone[i] for i in kept],
+            args.threads,
+        )
         for place in places
     ]
     block = {
@@ -76,7 +89,14 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _row(model: str, place: tuple[Any, ...], starts: list[Any], threads: int) -> dict[str, Any]:
+def _row(
+    model: str,
+    place: tuple[Any, ...],
+    starts: list[Any],
+    lives: list[float],
+    alone: list[float],
+    threads: int,
+) -> dict[str, Any]:
     from . import cold, results, statistics
 
     _, (width, height), engine = place
@@ -87,10 +107,21 @@ def _row(model: str, place: tuple[Any, ...], starts: list[Any], threads: int) ->
         **cold.metrics(starts),
         **statistics.summary(totals, "total"),
         "total_times_ms": [round(value, 1) for value in totals],
+        "imports_alone_ms": round(statistics.median(alone), 1),
+        "session_x_imports": _ratio(totals, alone),
+        "live_ms": round(statistics.median(lives), 1),
+        "live_x_imports": _ratio(lives, alone),
         "samples": len(starts),
         "aim_ms": AIM_MS,
     }
     return results.row(labels, metrics)
+
+
+def _ratio(times: list[float], alone: list[float]) -> float:
+    """Median of the rounds' own ratios: a busy moment slows both sides of one."""
+    from . import statistics
+
+    return round(statistics.median([a / b for a, b in zip(times, alone, strict=True)]), 2)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -233,8 +233,11 @@ def end_to_end(data: Document) -> str:
 def startup(data: Document) -> str:
     """From process start to the first styled frame."""
     header = ["model", "size", "python ms", "imports ms", "open ms", "first frame ms", "all ms"]
-    header += ["aim ms", "memory MiB"]
     names = ("cold_python_ms", "cold_imports_ms", "cold_open_ms", "cold_frame_ms", "cold_start_ms")
+    if any("live_ms" in row["metrics"] for row in data["rows"]):
+        header += ["x imports alone", "live ms", "x imports alone"]
+        names += ("session_x_imports", "live_ms", "live_x_imports")
+    header += ["aim ms", "memory MiB"]
     rows = [
         [
             *(_text(row, "model"), _text(row, "size"), *(_metric(row, name) for name in names)),

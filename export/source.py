@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from runtime import store
 from runtime.card import ModelCard, Port
 from runtime.errors import UsageError
+from runtime.variants import parse_name
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.quantization import RANGES
 
@@ -96,6 +97,7 @@ def draft_card(
         method=recipe.get("method", "perceptual"),
         inputs=(Port("image", shape=shape),),
         outputs=(Port("styled", shape=shape),),
+        grade=parse_name(name).grade,
         multiple_of=multiple,
         minimum=smallest_size(generator, multiple),
         overlap=int(getattr(generator, "overlap", 0)),

@@ -8,10 +8,10 @@
 from typing import TYPE_CHECKING, Any
 
 from . import _siblings
-from .card import ModelCard
-from .frame import Frame
 
 if TYPE_CHECKING:
+    from .card import ModelCard
+    from .frame import Frame
     from .session import StyleSession, open_session
 
 __all__ = ["Frame", "ModelCard", "StyleSession", "open_session"]
@@ -19,10 +19,19 @@ __all__ = ["Frame", "ModelCard", "StyleSession", "open_session"]
 _siblings.check("training", "export", "benchmarks")
 
 
-def __getattr__(name: str) -> Any:
-    """Import the session only when asked for: it brings OpenCV, which `--help` does not need."""
-    if name in ("StyleSession", "open_session"):
-        from . import session
+_HOMES = {
+    "Frame": "frame",
+    "ModelCard": "card",
+    "StyleSession": "session",
+    "open_session": "session",
+}
 
-        return getattr(session, name)
+
+def __getattr__(name: str) -> Any:
+    """Import a name's module only when it is asked for: the session brings OpenCV, which `--help`
+    does not need, and a command's first frame should wait for nothing it does not use."""
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f'module "runtime" has no attribute "{name}"')

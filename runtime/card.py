@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 from .errors import CardMismatch
 
 KEY = "impasto.card"
+# Beside the card: the figures of a model that is folded for each scene (`runtime.folding`).
+FOLDING_KEY = "impasto.folding"
 FORMAT = 1
 
 Role = Literal["image", "style", "code", "scalar", "state"]
@@ -78,6 +80,8 @@ class ModelCard:
         overlap: pixels of context a tile needs on each side (half the receptive field).
         target: what the file is for: "onnx", "ort", "openvino", ...
         precision: "fp32", "fp16", "int8".
+        grade: which of several networks for one style it is: "quality", "default" or "fast"; ""
+            leaves it to the file name (`runtime.variants`).
         network: name and configuration of the network, enough to rebuild it.
         normalization: "instance" if the output depends on whole-picture statistics, else "none".
         recipe: the resolved training recipe.
@@ -97,6 +101,7 @@ class ModelCard:
     overlap: int = 0
     target: str = "onnx"
     precision: str = "fp32"
+    grade: str = ""
     network: dict[str, Any] = field(default_factory=dict)
     normalization: Literal["instance", "none"] = "none"
     recipe: dict[str, Any] = field(default_factory=dict)

@@ -1,17 +1,19 @@
-"""Holds a frame rate: picks the working size, the model variant and whether every second frame
-is carried by the stabilizer instead of the network.
+"""Holds a frame rate: picks the working size, the model variant, the threads of the network, and
+whether every second frame is carried by the stabilizer instead of the network.
 
 Pure arithmetic on what was measured during the last moments; no threads, no clock of its own.
-The ladder of choices is ordered from the best picture to the cheapest, and the controller takes the
-first one whose predicted cost fits. Going down is quick, going up is slow, and a step up that did
-not hold doubles the wait before the next try: so the size does not flicker.
+The choices are ordered from the best picture to the cheapest (`ladder`), and the controller takes
+the first one whose predicted cost fits. Going down is quick, going up is slow, and a step up that
+did not hold doubles the wait before the next try: so the size does not flicker. How the cores are
+shared between the network and everything else is tried out, see `split`.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .costs import CostCurve
+from .ladder import Choice
+from .split import Split
 
 # Fractions of the frame's time budget. Above TOO_MUCH the rate is not held; a new choice must be
 # predicted below FITS, and a better one is tried only if predicted below ROOM: the gaps are the
@@ -32,33 +34,6 @@ FUTILE = 2
 # Seconds of calm before a step up, and the longest that failed tries can make it.
 CALM_S = 3.0
 CALM_MAX_S = 60.0
-# Shorter side of the smallest working size while the network still runs on every frame, and when
-# it runs on every second one: below about 96 pixels no face is readable any more.
-FLOOR_PX = 240
-LAST_PX = 96
-# Linear steps between sizes: 2^(1/4) = 1.19 changes the cost by 1.41, wider than the hysteresis.
-STEP = 2 ** (1 / 4)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One rung of the ladder.
-
-    Attributes:
-        width, height: working size in pixels, at which network and stabilizer run.
-        every: 1 = the network sees every frame, 2 = every second one.
-        variant: index into the variants of the current style, 0 = the best picture.
-    """
-
-    width: int
-    height: int
-    every: int = 1
-    variant: int = 0
-
-    @property
-    def pixels(self) -> int:
-        """Pixels per frame."""
-        return self.width * self.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +46,8 @@ class Window:
         per_frame_ms: median time per frame of each other stage that grows with the working size.
         fixed_ms: median time per frame of stages that do not (capture, display).
         arrived, shown: frames the source delivered, and frames that reached the screen.
+        work_ms: of each stage, the network ("style") included, the processor time per frame that
+            its own thread took; empty where it was not measured.
     """
 
     seconds: float
@@ -79,72 +56,43 @@ class Window:
     fixed_ms: dict[str, float] = field(default_factory=dict)
     arrived: int = 0
     shown: int = 0
-
-
-def ladder(
-    width: int, height: int, *, variants: int = 1, multiple_of: int = 1, every_second: bool = True
-) -> list[Choice]:
-    """All choices for a source of this size, best picture first.
-
-    Full size down to half size with the best variant, then the same with each faster variant, then
-    the smaller sizes with the fastest one, and at the end every second frame.
-
-    Args:
-        multiple_of: sides are rounded to this, so that the network needs no padding.
-        every_second: False where no stabilizer can carry the picture over a skipped frame.
-    """
-    scales = _scales(min(width, height), LAST_PX)
-    # The smallest size for the network on every frame; a source below FLOOR_PX is used whole.
-    floor = min([s for s in scales if s * min(width, height) >= FLOOR_PX] or [1.0])
-    single = [s for s in scales if s >= floor or not every_second]
-    fast = variants - 1
-    plan = [(s, 1, variant) for variant in range(variants) for s in single if s >= 0.5]
-    plan += [(s, 1, fast) for s in single if s < 0.5]
-    if every_second:
-        plan += [(s, 2, fast) for s in scales if s <= floor]
-    found = []
-    for scale, every, variant in plan:
-        size = (width, height)
-        if scale < 1.0:
-            size = (_rounded(width * scale, multiple_of), _rounded(height * scale, multiple_of))
-        found.append(Choice(*size, every, variant))
-    return list(dict.fromkeys(found))
-
-
-def _scales(short: int, last: int) -> list[float]:
-    steps = max(0, math.floor(math.log(short / last, STEP))) if short > last else 0
-    return [STEP**-k for k in range(steps + 1)]
-
-
-def _rounded(length: float, multiple_of: int) -> int:
-    # Even at least: half-size color planes and virtual cameras want even sides.
-    unit = math.lcm(multiple_of, 2)
-    return max(unit, round(length / unit) * unit)
+    work_ms: dict[str, float] = field(default_factory=dict)
 
 
 class Controller:
     """Chooses a rung of `rungs` so that `target_fps` holds.
 
     Attributes:
-        choice: the current rung.
         load: share of the frame's time that the bottleneck needs, 1.0 = just held.
         held: False if the rate was not held during the last window.
     """
 
     def __init__(
-        self, target_fps: float, rungs: Sequence[Choice], costs: Sequence[float] = (1.0,)
+        self,
+        target_fps: float,
+        rungs: Sequence[Choice],
+        costs: Sequence[float] = (1.0,),
+        *,
+        start: Choice | None = None,
+        split: Split | None = None,
+        cores: int = 0,
     ) -> None:
-        """Start at the best rung.
+        """Start at the best rung, or at `start`.
 
         Args:
             target_fps: frames per second to hold.
             rungs: from `ladder`.
-            costs: time per pixel of each variant relative to variant 0 (see `set_costs`).
+            costs: time per pixel of each variant relative to the first (see `set_costs`).
+            start: one of the rungs.
+            split: decides on the threads of the network; None leaves them to the engine.
+            cores: of the machine, which all stages share; 0 if unknown.
         """
         self.target_fps = target_fps
         self._rungs = list(rungs)
         self._costs = list(costs)
-        self._at = 0
+        self._split, self._cores = split, cores
+        self._at = self._rungs.index(replace(start, threads=0)) if start else 0
+        self._measured: tuple[int, float] | None = None
         self._over = 0
         self._calm = 0.0
         self._patience = CALM_S
@@ -157,23 +105,36 @@ class Controller:
     @property
     def choice(self) -> Choice:
         """The rung in use."""
-        return self._rungs[self._at]
+        rung = self._rungs[self._at]
+        return replace(rung, threads=self._split.threads) if self._split else rung
+
+    @property
+    def tried(self) -> dict[int, float]:
+        """Threads of the network -> milliseconds per frame with them."""
+        return dict(self._split.tried) if self._split else {}
 
     def set_costs(self, costs: Sequence[float]) -> None:
-        """Measured time per pixel of each variant, relative to variant 0."""
+        """Measured time per pixel of each variant, relative to the first."""
         self._costs = list(costs)
+        self._measured = None
         self._curves.pop("style", None)  # another style, another curve
 
-    def set_rungs(self, rungs: Sequence[Choice]) -> None:
-        """Another ladder (new style, other stabilizer); stays as near as possible to the size."""
+    def set_rungs(self, rungs: Sequence[Choice], variant: int | None = None) -> None:
+        """Another ladder (new style, other stabilizer); stays as near as possible to the size.
+
+        Args:
+            rungs: from `ladder`.
+            variant: preferred if the ladder has it at that size; None prefers the one in use.
+        """
         now = self.choice
+        variant = now.variant if variant is None else variant
         self._rungs = list(rungs)
         self._at = min(
             range(len(self._rungs)),
             key=lambda k: (
                 abs(self._rungs[k].pixels - now.pixels),
                 self._rungs[k].every != now.every,
-                self._rungs[k].variant,
+                self._rungs[k].variant != variant,
             ),
         )
         self._forget()
@@ -185,6 +146,10 @@ class Controller:
         short = self._short(window)
         self.load = max(explained, short if short > SHORT else 0.0)
         self.held = self.load <= TOO_MUCH
+        if self._split is not None and self._share(window, short):
+            return True
+        if self._split is not None and self._split.trying:
+            return False
         if not self.held:
             return self._too_much(window, explained, short)
         self._over = self._futile = 0
@@ -200,6 +165,25 @@ class Controller:
             return False
         self._climbed_from = self._at
         return self._go(better)
+
+    def _share(self, window: Window, short: float) -> bool:
+        """Let the split look at the window; True if the threads are now others."""
+        split = self._split
+        if split is None:
+            return False
+        network = window.styled_ms / self.choice.every
+        others = {**window.per_frame_ms, **window.fixed_ms}
+        slowest = max([network, *others.values()])
+        if short > SHORT:
+            slowest = max(slowest, 1000.0 * window.seconds / window.shown)
+        work = {name: ms for name, ms in window.work_ms.items() if name != "style"} or others
+        cramped = self._at > 0 or self.load > FITS
+        changed = split.update(window.seconds, slowest, network, sum(work.values()), cramped)
+        if changed:
+            self._curves.pop("style", None)  # other threads, another curve
+            self._measured = None
+            self._over, self._calm = 0, 0.0
+        return changed
 
     def _too_much(self, window: Window, explained: float, short: float) -> bool:
         self._over += 1
@@ -232,11 +216,15 @@ class Controller:
         if changed:
             self._over = 0
             self._calm = 0.0
+            if self._split is not None:
+                self._split.disturb()
         return changed
 
     def _forget(self) -> None:
         self._over, self._calm, self._climbed_from = 0, 0.0, None
         self._short_before, self._futile = 0.0, 0
+        if self._split is not None:
+            self._split.disturb()
 
     def _short(self, window: Window) -> float:
         """What should have been shown divided by what was."""
@@ -245,23 +233,41 @@ class Controller:
         return wanted / window.shown if wanted >= 8 and window.shown else 0.0
 
     def _predicted(self, window: Window, rung: Choice) -> float:
-        """Load of the bottleneck stage at `rung`, from times measured at the current one."""
+        """Load of the bottleneck at `rung`, from times measured at the current one: the slowest
+        stage, or the cores if all stages together need more than there are."""
         now, then = self.choice.pixels, rung.pixels
+        grown = {name: self._curve(name).ratio(now, then) for name in window.per_frame_ms}
         speed = self._cost(rung.variant) / self._cost(self.choice.variant)
-        grown = self._curve("style").ratio(now, then)
-        stages = [window.styled_ms * grown * speed / rung.every]
-        stages += [
-            ms * self._curve(name).ratio(now, then) for name, ms in window.per_frame_ms.items()
-        ]
-        stages += list(window.fixed_ms.values())
+        grown["style"] = self._curve("style").ratio(now, then) * speed / rung.every
+        stages = [window.styled_ms * grown["style"], *window.fixed_ms.values()]
+        stages += [ms * grown[name] for name, ms in window.per_frame_ms.items()]
+        if self._cores:
+            work = {name: ms * grown.get(name, 1.0) for name, ms in window.work_ms.items()}
+            # Threads beyond the measured one work about as long as that one does.
+            network = work.pop("style", 0.0) * max(1, self.choice.threads)
+            stages.append((network + sum(work.values())) / self._cores)
         return max(stages) * self.target_fps / 1000.0
 
     def _learn(self, window: Window) -> None:
-        """Remember how long this size took; variants share one curve, in units of the first."""
-        pixels = self.choice.pixels
-        self._curve("style").learn(pixels, window.styled_ms / self._cost(self.choice.variant))
+        """Remember how long this size took; variants share one curve, in units of the first.
+
+        The first window of another variant says what it costs beside the one before, under the same
+        load: better than what a small test picture said.
+        """
+        variant, pixels = self.choice.variant, self.choice.pixels
+        if self._measured is not None and self._measured[0] != variant:
+            before, unit = self._measured
+            told, cost = self._cost(before), self._cost(variant)
+            seen = told * (window.styled_ms / pixels) / unit
+            self._set_cost(variant, min(4 * cost, max(cost / 4, seen)))
+        self._measured = (variant, window.styled_ms / pixels)
+        self._curve("style").learn(pixels, window.styled_ms / self._cost(variant))
         for name, ms in window.per_frame_ms.items():
             self._curve(name).learn(pixels, ms)
+
+    def _set_cost(self, variant: int, cost: float) -> None:
+        self._costs += [1.0] * (variant + 1 - len(self._costs))
+        self._costs[variant] = cost
 
     def _curve(self, stage: str) -> CostCurve:
         return self._curves.setdefault(stage, CostCurve())

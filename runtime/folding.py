@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from .card import FOLDING_KEY
 from .errors import CardMismatch
 
 # Metadata keys: the layers' figures (JSON), and the measuring graph (base64 of an ONNX file).
-KEY = "impasto.folding"
+KEY = FOLDING_KEY
 GRAPH_KEY = "impasto.statistics"
 FORMAT = 1
 # Biases are int32; beyond this a nearly constant channel would overflow its accumulator.

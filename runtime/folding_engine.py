@@ -27,6 +27,8 @@ COPY = 0.4
 LEAST_SIDE = 256
 # Frames between beginning a measurement and using it: time for a second core to finish it.
 DELAY = 4
+# Frames after which a scene that was begun in a hurry is measured whole: the start is over by then.
+SETTLED = 10
 # Every this many frames the fold moves by this share of the way to new statistics: half of it in 4
 # frames, 95 % in 18, half a second at 30 per second. A fold costs 7 to 10 ms of a core.
 PACE = 3
@@ -72,6 +74,7 @@ class FoldingEngine:
         self._engine: Engine | None = base
         self._folding, self._fold, self._measuring = folding, fold, measuring
         self._worker: ThreadPoolExecutor | None = None
+        self._hurried = False
         self.folds = 0
         self.measurements = 0
         self.reset()
@@ -93,8 +96,15 @@ class FoldingEngine:
         self._signature = np.zeros(0)
         self._shape: tuple[int, ...] = ()
         self._pending: Future | None = None
+        self._rough = False
         self._due = 0
         self._frame = 0
+
+    def hurry(self) -> None:
+        """From now on a new scene's first picture is measured on its smaller copy: a sixth of the
+        time, at 1280x720 about 25 ms instead of 130. The exact figures follow a third of a second
+        later, like any drift."""
+        self._hurried = True
 
     def close(self) -> None:
         """Free everything; may be called twice."""
@@ -119,7 +129,10 @@ class FoldingEngine:
             self._resize(picture, now)
         if self._pending is not None and self._frame >= self._due:
             self._accept()
-        elif self._pending is None and _change(self._signature, now) > DRIFT:
+        elif self._pending is None and (
+            _change(self._signature, now) > DRIFT or (self._rough and self._frame >= SETTLED)
+        ):
+            self._rough = False
             self._signature, self._due = now, self._frame + DELAY
             self._pending = self._thread().submit(self._remeasure, self._evidence(picture))
         if self._frame % PACE == 0:
@@ -129,9 +142,11 @@ class FoldingEngine:
         """A new scene: measured and folded before its first picture is painted."""
         self.reset()
         self._shape, self._signature = picture.shape, now
-        exact = self._measure(picture)
-        self._install(exact)
-        self._goal = exact
+        small = smaller(picture) if self._hurried else picture
+        found = self._measure(small)
+        self._install(found)
+        self._goal = found
+        self._rough = small is not picture
 
     def _resize(self, picture: np.ndarray, now: np.ndarray) -> None:
         """The same scene at another size, as live controllers choose it: the fold stays for the

@@ -4,7 +4,6 @@ One table for all three: a key, the action it stands for, and the words of the h
 word such as "next" or "style 3"; `runtime.controls` says what it changes.
 """
 
-import difflib
 import re
 from dataclasses import dataclass
 
@@ -71,6 +70,8 @@ def action_named(word: str) -> str:
             return _BY_KEY[candidate]
         if candidate in ACTIONS:
             return candidate
+    import difflib
+
     near = difflib.get_close_matches(plain.lower(), [*ACTIONS, *_BY_KEY], n=1)
     hint = f' Did you mean "{near[0]}"?' if near else ""
     raise UsageError(f'no key or action "{word}".{hint} Keys: {", ".join(_BY_KEY)}')

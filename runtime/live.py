@@ -12,20 +12,23 @@ Errors travel downstream through the slots and are raised in the thread that sho
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import cv2
+import numpy as np
 
 from .capture import Capture, Captured
-from .controller import Choice
 from .controls import Settings
+from .cores import num_cores
 from .frame import Image
+from .ladder import Choice
 from .meter import Meter
 from .pool import Pool
 from .slot import Closed, Slot
 from .stabilizers import Stabilizer
-from .styles import Active, Styles
+from .styles import Active, Key, Styles
 
 # How long `close` waits for a thread: a slow network may need seconds for its last frame.
 JOIN_S = 10.0
@@ -42,9 +45,11 @@ class LiveFrame:
         choice: working size and rhythm it was painted with.
         active: the look it was painted with.
         work: `image` at the working size.
+        look_changed: the frame before had another look, or the stabilizer was switched.
         styled: the network's answer at the working size; None if the network was spared.
         painted: the stabilizer's answer at the working size; `show` scales it up.
-        stages_ms: how long each stage worked on it.
+        stages_ms: how long each stage took for it.
+        work_ms: of this, how long its thread had a processor.
     """
 
     image: Image
@@ -55,18 +60,19 @@ class LiveFrame:
     choice: Choice
     active: Active
     work: Image
-    stabilizer: Stabilizer
+    look_changed: bool = False
     styled: Image | None = None
     painted: Image | None = None
     stages_ms: dict[str, float] = field(default_factory=dict)
+    work_ms: dict[str, float] = field(default_factory=dict)
 
 
 class LivePipeline:
     """Paints what `capture` delivers.
 
     Attributes:
-        choice: working size, rhythm and variant for the frames to come; set by the controller.
-        settings: the controls; set by the main thread, read once per frame.
+        plan: the controls, and working size, rhythm, variant and threads, for the frames to come.
+            Set as one by the main thread and read once per frame: a variant belongs to a style.
         output: slot from which finished frames are shown.
         carried: frames for which the stabilizer replaced the network.
         held: frames it could not carry (scene cut); the last picture simply stays.
@@ -86,19 +92,20 @@ class LivePipeline:
         Args:
             make_stabilizer: a new one; the argument says whether it is switched on.
         """
-        self.choice, self.settings = choice, settings
+        self.plan = (settings, choice)
         self.output: Slot[LiveFrame] = Slot()
         self.carried = self.held = 0
         self._cut = False
+        self._stabilizer: Stabilizer | None = None
         self._capture, self._styles, self._meter = capture, styles, meter
         self._make_stabilizer = make_stabilizer
         self._styled: Slot[LiveFrame] = Slot()
         self._painter = _Painter(self)
         self._threads = [
-            threading.Thread(target=self._run, args=(body, out), name=name, daemon=True)
-            for name, body, out in (
-                ("style", self._style, self._styled),
-                ("stabilize", self._stabilize, self.output),
+            threading.Thread(target=self._run, args=(first, body, out), name=name, daemon=True)
+            for name, first, body, out in (
+                ("style", lambda: None, self._style, self._styled),
+                ("stabilize", self._warm_up, self._stabilize, self.output),
             )
         ]
 
@@ -119,13 +126,26 @@ class LivePipeline:
             self._styles.close()
 
     @property
+    def settings(self) -> Settings:
+        """The controls."""
+        return self.plan[0]
+
+    @property
+    def choice(self) -> Choice:
+        """Working size, rhythm, variant and threads."""
+        return self.plan[1]
+
+    @property
     def dropped(self) -> int:
         """Frames that a newer one replaced before they were painted or shown."""
         return self._capture.slot.dropped + self.output.dropped
 
-    def _run(self, body: Callable[[], None], out: Slot[LiveFrame]) -> None:
+    def _run(
+        self, first: Callable[[], None], body: Callable[[], None], out: Slot[LiveFrame]
+    ) -> None:
         """Run a stage until its input ends; hand its end or its error to the next one."""
         try:
+            first()
             while not out.closed:
                 body()
         except Closed:
@@ -141,17 +161,37 @@ class LivePipeline:
             self._painter.paint(frame)
         self._styled.put(frame)
 
+    def _warm_up(self) -> None:
+        """Load the stabilizer's code and tables while the network paints its first frame; with a
+        single core that would only delay it."""
+        if num_cores() < 2:
+            return
+        picture = np.zeros((16, 16, 3), np.uint8)
+        with suppress(ValueError):  # it may refuse so small a picture; then it warms up later
+            self._make_stabilizer(self.settings.stabilizer).step(picture, picture)
+
     def _stabilize(self) -> None:
         """One frame from the network to the screen."""
         frame = self._styled.get()
-        start = time.perf_counter()
+        start = _now()
+        if self._stabilizer is None or frame.look_changed:
+            # Strokes of another look are no use.
+            self._stabilizer = self._make_stabilizer(frame.settings.stabilizer)
+            if frame.styled is not None:
+                # With no past there is nothing to carry: the first frame is shown as it was
+                # painted, and the stabilizer takes it in while it is already on the screen.
+                frame.painted = frame.styled
+                self._measure(frame, "stabilize", start)
+                self.output.put(frame)
+                self._stabilizer.step(frame.work, frame.styled)
+                return
         if frame.styled is None:
-            frame.painted = frame.stabilizer.skip(frame.work)
+            frame.painted = self._stabilizer.skip(frame.work)
         else:
             # Without prepare(): it has to run between the last step and the network, and style and
             # stabilize could never work at the same time. The network sees the raw frame instead.
-            frame.painted = frame.stabilizer.step(frame.work, frame.styled)
-            self._cut = self._cut or frame.stabilizer.cut
+            frame.painted = self._stabilizer.step(frame.work, frame.styled)
+            self._cut = self._cut or self._stabilizer.cut
         self._measure(frame, "stabilize", start)
         if frame.painted is None:
             self.held += 1
@@ -159,9 +199,16 @@ class LivePipeline:
         self.carried += frame.styled is None
         self.output.put(frame)
 
-    def _measure(self, frame: LiveFrame, stage: str, start: float) -> None:
-        frame.stages_ms[stage] = (time.perf_counter() - start) * 1000.0
+    def _measure(self, frame: LiveFrame, stage: str, start: tuple[float, float]) -> None:
+        clock, work = _now()
+        frame.stages_ms[stage] = (clock - start[0]) * 1000.0
+        frame.work_ms[stage] = (work - start[1]) * 1000.0
         self._meter.add(stage, frame.stages_ms[stage])
+
+
+def _now() -> tuple[float, float]:
+    """Seconds of the clock, and of this thread on a processor."""
+    return time.perf_counter(), time.thread_time()
 
 
 class _Painter:
@@ -171,19 +218,17 @@ class _Painter:
         self._pipeline = pipeline
         self._pool = Pool()
         self._frozen: Captured | None = None
-        self._stabilizer: Stabilizer | None = None
         self._key: tuple[object, ...] = ()
         self._spared = True
 
     def prepare(self, captured: Captured) -> LiveFrame:
         """Scale the frame to the working size and gather what it will be painted with."""
         pipeline = self._pipeline
-        settings, choice = pipeline.settings, pipeline.choice
-        pipeline._styles.select(settings.style, choice.variant)
+        settings, choice = pipeline.plan
+        pipeline._styles.select(Key(settings.style, choice.variant, choice.threads))
         active = pipeline._styles.take()
         self._frozen = (self._frozen or captured) if settings.frozen else None
         image = (self._frozen or captured).frame.image
-        stabilizer = self._stabilizer_for(settings, active)
         frame = captured.frame
         return LiveFrame(
             image,
@@ -194,18 +239,19 @@ class _Painter:
             choice,
             active,
             self._scaled(image, choice),
-            stabilizer,
+            self._changed(settings, active),
             stages_ms={"decode": captured.decode_ms},
+            work_ms={"decode": captured.decode_ms},
         )
 
     def spare(self, frame: LiveFrame) -> bool:
         """Whether this frame goes to the stabilizer without the network."""
-        self._spared = frame.choice.every == 2 and not self._spared
+        self._spared = frame.choice.every == 2 and not self._spared and not frame.look_changed
         return self._spared
 
     def paint(self, frame: LiveFrame) -> None:
         """Run the network."""
-        start = time.perf_counter()
+        start = _now()
         look = frame.active.look
         if self._pipeline._cut:  # found by the stabilizer; recurrent models must forget the past
             self._pipeline._cut = False
@@ -216,16 +262,14 @@ class _Painter:
         frame.styled = look.stylize(frame.work, strength=strength)
         self._pipeline._measure(frame, "style", start)
 
-    def _stabilizer_for(self, settings: Settings, active: Active) -> Stabilizer:
-        """A fresh one for each style and each switch: strokes of another style are no use, and the
-        old one may still be busy in the other thread."""
-        key = (settings.stabilizer, active.style, active.variant)
-        if self._stabilizer is None or key != self._key:
-            if self._stabilizer is not None:
-                active.look.reset()
-            self._key = key
-            self._stabilizer = self._pipeline._make_stabilizer(settings.stabilizer)
-        return self._stabilizer
+    def _changed(self, settings: Settings, active: Active) -> bool:
+        """Whether this frame is the first of another look, or of another stabilizer setting. The
+        same file with other threads paints the same strokes."""
+        key = (settings.stabilizer, active.key.style, active.key.variant)
+        before, self._key = self._key, key
+        if before and before != key:
+            active.look.reset()
+        return before != key
 
     def _scaled(self, image: Image, choice: Choice) -> Image:
         if image.shape[:2] == (choice.height, choice.width):

@@ -1,7 +1,9 @@
 """What a live run tells at its end."""
 
+import math
 from typing import Any
 
+from .cores import num_cores
 from .live_setup import LiveRun
 
 
@@ -36,6 +38,7 @@ def report(live: LiveRun) -> dict[str, Any]:
     if last is not None:
         result["working_size"] = [last.choice.width, last.choice.height]
         result["every"] = last.choice.every
+        result.update(_look(live))
     if parts.recorder.files:
         result["recorded"] = parts.recorder.files
         result["recorded_frames"] = parts.recorder.written
@@ -48,6 +51,34 @@ def report(live: LiveRun) -> dict[str, Any]:
             for outlet in parts.outlets
         ]
     return result
+
+
+def _look(live: LiveRun) -> dict[str, Any]:
+    """What the frames were painted with at the end, and what else there was to choose from."""
+    parts, last = live.show.parts, live.show.last
+    if last is None:
+        return {}
+    key = last.active.key
+    entry = parts.styles.entries[key.style]
+    found: dict[str, Any] = {"style": entry.label, "threads": key.threads, "cores": num_cores()}
+    if parts.controller is not None and len(parts.controller.tried) > 1:
+        tried = parts.controller.tried.items()
+        found["threads_ms_per_frame"] = {str(k): round(ms, 2) for k, ms in sorted(tried)}
+    if entry.variants:
+        found["grade"] = entry.variants[key.variant].grade
+        found["precision"] = last.active.look.card.precision
+    costs = parts.styles.costs.get(key.style, [])
+    if costs:
+        found["variants"] = [
+            {
+                "model": variant.path.name,
+                "grade": variant.grade,
+                "precision": variant.precision,
+                "relative_ms": round(cost, 3) if math.isfinite(cost) else None,
+            }
+            for variant, cost in zip(entry.variants, costs, strict=True)
+        ]
+    return found
 
 
 def summary(result: dict[str, Any]) -> str:

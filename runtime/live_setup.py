@@ -1,39 +1,42 @@
-"""Puts a live run together from the flags of `runtime.webcam`: source, styles, rate, outputs."""
+"""Puts a live run together from the flags of `runtime.webcam`: source, styles, rate; the outputs
+are `live_outputs`.
+
+The order is that of a hurried start: the source opens in its own thread while this one loads the
+model, and as soon as both are there the network begins to paint. What the first frame does not need
+is imported and opened meanwhile.
+"""
 
 import argparse
 import contextlib
-import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import cli, stabilizers, store, zoo
+from . import cli, variants, zoo
 from .capture import Capture
-from .controller import Choice, Controller
 from .controls import Settings
-from .errors import StyleError
-from .gauges import Gauges
+from .cores import num_cores, share_cores
+from .ladder import Choice, ladder
 from .live import LivePipeline
 from .look import Look, open_look
 from .meter import Meter
-from .outlets import BEHIND, Outlet
-from .pacing import Paced
 from .plugins import load
-from .recorder import Recorder, live_clip
-from .show import Parts, Show, make_rungs
-from .sinks import open_sink
-from .snapshots import Snapshots
 from .sources import Source, SourceInfo, open_source
-from .styles import Entry, Styles
+from .styles import Entry, Key, Styles
+
+if TYPE_CHECKING:
+    from .controller import Controller
+    from .show import Show
 
 # Held when neither --target-fps nor the source names a rate.
 DEFAULT_FPS = 30.0
+# How long a thread that computes in Python may keep the others from the interpreter.
+TURN_S = 0.001
 
 
-@dataclass(frozen=True, slots=True)
-class LiveRun:
+class LiveRun(NamedTuple):
     """A run ready to be shown.
 
     Attributes:
@@ -43,7 +46,7 @@ class LiveRun:
         size: (width, height) of the shown picture.
     """
 
-    show: Show
+    show: "Show"
     meter: Meter
     look: Look
     size: tuple[int, int]
@@ -66,14 +69,18 @@ def open_run(
     Raises:
         StyleError: a model, the source or an output cannot be opened.
     """
+    # Python's threads take turns every 5 ms unless told otherwise: a sixth of a frame.
+    stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+    sys.setswitchinterval(TURN_S)
     meter = Meter()
     capture = Capture(_opener(args), meter)
     stack.callback(capture.close)
     capture.start()
-    # The source opens in its own thread while the model is loaded in this one.
-    styles = _styles(args)
+    cores = num_cores()
+    threads = args.threads or max(1, cores - 1)
+    share_cores(threads, cores, stack)
+    styles, look = _open_styles(args, threads)
     stack.callback(styles.close)
-    look = styles.open_first()
     for line in [*look.notes, f"{look.label}: {look.engine} on {look.device}{_why(args, look)}"]:
         cli.say(line, quiet=args.quiet)
     info = capture.wait_info()
@@ -87,48 +94,38 @@ def open_run(
         fullscreen=args.fullscreen,
         stats=not args.no_stats,
     )
-    target, controller, rungs, choice = _plan(args, info, size, look.card.multiple_of, settings)
-    pipeline = LivePipeline(capture, styles, _stabilizer_maker(args), choice, settings, meter)
+    plan = _plan(args, info, size, look.card.multiple_of, styles, threads)
+    make_stabilizer = _stabilizer_maker(args)
+    pipeline = LivePipeline(capture, styles, make_stabilizer, plan.choice, settings, meter)
+    stack.callback(pipeline.close)
+    pipeline.start()
+    # From here on the network is painting the first frame.
+    from .gauges import Gauges
+    from .live_outputs import open_outputs, open_recorder
+    from .show import Parts, Show
+    from .snapshots import Snapshots
+
     parts = Parts(
         capture,
         styles,
         pipeline,
         info,
         Gauges(meter, began),
-        _recorder(args, size, info, target, meter),
+        open_recorder(args, size, info, plan.target_fps, meter),
         Snapshots(Path(args.snapshots)),
-        controller,
-        rungs,
+        _controller(args, plan, styles.order(0), settings, look),
+        plan.rungs,
+        later=lambda: styles.add(_neighbors(args, styles)),
         script=script,
         frames=args.frames,
         seconds=args.seconds,
-        target_fps=target,
+        target_fps=plan.target_fps,
         quiet=args.quiet,
     )
-    stack.callback(parts.snapshots.close)
-    _at_the_end(stack, parts.recorder.close)
-    if args.record:
-        parts.recorder.start()
     show = Show(parts, settings, size)
-    _add_outputs(args, show, size, stack)
-    styles.survey(0)
-    pipeline.start()
-    stack.callback(pipeline.close)
+    open_outputs(args, show, size, stack)
+    stack.callback(pipeline.close)  # again: threads stop before the files are finished
     return LiveRun(show, meter, look, size)
-
-
-def _at_the_end(stack: contextlib.ExitStack, close: Callable[[], None]) -> None:
-    """Close with the run; when it ends by an error, that one is told, not what followed from it."""
-
-    def leave(_: object, error: BaseException | None, __: object) -> bool:
-        try:
-            close()
-        except StyleError:
-            if error is None:
-                raise
-        return False
-
-    stack.push(leave)
 
 
 def _opener(args: argparse.Namespace) -> Callable[[], Source]:
@@ -142,6 +139,8 @@ def _opener(args: argparse.Namespace) -> Callable[[], Source]:
         source = open_source(args.source, **wishes)
         if source.info.live:
             return source
+        from .pacing import Paced
+
         first: list[Any] = [source]
 
         def again() -> Any:
@@ -152,25 +151,82 @@ def _opener(args: argparse.Namespace) -> Callable[[], Source]:
     return open_it
 
 
-def _styles(args: argparse.Namespace) -> Styles:
-    """The list of styles: the models given, or, after a single one, those beside it."""
+def _open_styles(args: argparse.Namespace, threads: int) -> tuple[Styles, Look]:
+    """The styles that were asked for, and the first of them, open.
 
-    def entry(models: list[str], label: str) -> Entry:
-        one = argparse.Namespace(**{**vars(args), "model": models, "quiet": True})
-        return Entry(label, lambda: open_look(one, threads))
-
-    threads = args.threads or spare_core()
+    Where a GPU might be used, a file that suits it is tried first; if it then runs on the CPU after
+    all, the one that suits the CPU takes its place.
+    """
     given = [cli.parse_models(text) for text in args.model]
     if any(text != name for text, (name, _) in zip(args.model, given, strict=True)):
-        return Styles([[entry(args.model, " + ".join(args.model))]])  # weights: one mixed style
-    paths = [store.resolve(name) for name, _ in given]
-    if len(paths) == 1 and not args.style:
-        paths += zoo.neighbors_of(paths[0])
+        label = " + ".join(args.model)  # weights: one mixed style
+        styles = Styles(
+            [Entry(label, lambda _, threads: open_look(_quiet(args), threads, live=True))]
+        )
+        return styles, styles.open_first(Key(0, 0, threads))
+    hope = _hopes_for_gpu(args)
+    for order in (variants.ON_GPU, variants.ON_CPU) if hope else (variants.ON_CPU,):
+        styles = Styles([_entry(args, *_files(name, args.engine), order) for name, _ in given])
+        look = styles.open_first(Key(0, styles.first(0), threads))
+        chosen = styles.entries[0].variants
+        if look.device != "cpu" or order is variants.ON_CPU or len(chosen) < 2:
+            break
+        styles.close()
+    return styles, look
+
+
+def _files(name: str, engine: str) -> tuple[str, list[variants.Variant]]:
+    """What to call it, and all files of a style, or the one file that was named."""
+    from . import store
+
+    found = variants.find(name, engine)
+    if found:
+        return found[0].style, found
+    path = store.resolve(name)
+    return path.stem, [variants.variant_of(path, zoo.read_card(path))]
+
+
+def _entry(
+    args: argparse.Namespace,
+    label: str,
+    files: list[variants.Variant],
+    preferred: tuple[str, ...],
+) -> Entry:
+    def open_file(variant: int, threads: int) -> Look:
+        return open_look(_quiet(args, [str(files[variant].path)]), threads, live=True)
+
+    return Entry(label, open_file, files, preferred)
+
+
+def _quiet(args: argparse.Namespace, models: list[str] | None = None) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(args), "model": models or args.model, "quiet": True})
+
+
+def _neighbors(args: argparse.Namespace, styles: Styles) -> list[Entry]:
+    """After a single model: the other styles in its folder."""
+    mine = styles.entries[0].variants
+    if len(args.model) > 1 or args.style or not mine:
+        return []
+    from . import formats
+
+    path = mine[0].path
+    others = variants.styles_in(path.parent, formats.suffix_of(path))
     entries = []
-    for path in paths:
-        variants = [path] if args.working_size else [path, *zoo.variants_of(path)]
-        entries.append([entry([str(one)], one.stem) for one in variants])
-    return Styles(entries)
+    for name, files in others.items():
+        if name != mine[0].style and path not in [one.path for one in files]:
+            entries.append(_entry(args, name, files, tuple(styles.entries[0].preferred)))
+    return entries
+
+
+def _hopes_for_gpu(args: argparse.Namespace) -> bool:
+    """Whether the engine may come to run on a GPU."""
+    if args.device == "cpu":
+        return False
+    if args.device != "auto" or args.engine not in ("auto", "onnxruntime"):
+        return args.device != "auto"
+    from .engines.onnxruntime import lists_gpu
+
+    return lists_gpu()
 
 
 def _fitted(info: SourceInfo, box: tuple[int, int] | None) -> tuple[int, int]:
@@ -188,14 +244,18 @@ def _why(args: argparse.Namespace, look: Look) -> str:
     return " (this ONNX Runtime is the one without GPU support)"
 
 
-def spare_core() -> int:
-    """Threads for the engine: all cores but one, which capture, stabilizer and screen need. An
-    engine that spins on every core waits for its own starved threads: 35.6 ms a frame instead of
-    13.3 with one thread, where the second core was busy."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return max(1, cores - 1)
+class Plan(NamedTuple):
+    """What is to be held, and how.
+
+    Attributes:
+        target_fps: 0 for no rate: then `choice` stays.
+        rungs: a ladder for (files worth choosing among, whether frames can be carried).
+        choice: the first one.
+    """
+
+    target_fps: float
+    rungs: Callable[[list[int], bool], list[Choice]]
+    choice: Choice
 
 
 def _plan(
@@ -203,82 +263,57 @@ def _plan(
     info: SourceInfo,
     size: tuple[int, int],
     multiple_of: int,
-    settings: Settings,
-) -> tuple[float, Any, Any, Any]:
-    """Target rate, controller, ladders and the first choice."""
-    if args.working_size:
-        return 0.0, None, None, Choice(*_fitted(info, args.working_size))
-    if args.target_fps == 0.0:
-        return 0.0, None, None, Choice(*size)
-    target = args.target_fps or float(info.rate or DEFAULT_FPS)
+    styles: Styles,
+    threads: int,
+) -> Plan:
+    """Target rate, ladder and the first choice."""
+    order, first = styles.order(0), styles.first(0)
+    fixed = _fitted(info, args.working_size) if args.working_size else None
     # A picture shown larger than it was taken is not painted larger: there is nothing to gain.
-    largest = min(size, (info.width, info.height))
-    rungs = make_rungs(*largest, multiple_of)
-    controller = Controller(target, rungs(1, settings.stabilizer and args.stability > 0))
-    return target, controller, rungs, controller.choice
+    largest = fixed or min(size, (info.width, info.height))
+
+    def rungs(order: list[int], carried: bool) -> list[Choice]:
+        return ladder(
+            *largest,
+            variants=order,
+            multiple_of=multiple_of,
+            every_second=carried and args.stability > 0 and not fixed,
+            fixed=fixed is not None,
+        )
+
+    if args.target_fps == 0.0 or (fixed and len(order) == 1):
+        # Nothing to steer: the best picture there is.
+        return Plan(0.0, rungs, Choice(*(fixed or size), 1, order[0], threads))
+    target = args.target_fps or float(info.rate or DEFAULT_FPS)
+    return Plan(target, rungs, Choice(*largest, 1, first, threads))
+
+
+def _controller(
+    args: argparse.Namespace, plan: Plan, order: list[int], settings: Settings, look: Look
+) -> "Controller | None":
+    """What holds the rate of the plan; None if there is none to hold."""
+    if not plan.target_fps:
+        return None
+    from .controller import Controller
+    from .split import Split, candidates
+
+    cores, threads = num_cores(), plan.choice.threads
+    # A GPU does not care, and a number the user gave stays.
+    free = look.device == "cpu" and not args.threads
+    split = Split(candidates(cores) if free else [threads], threads, cores)
+    steps = plan.rungs(order, settings.stabilizer)
+    return Controller(plan.target_fps, steps, start=plan.choice, split=split, cores=cores)
 
 
 def _stabilizer_maker(args: argparse.Namespace) -> Callable[[bool], Any]:
-    on = load(stabilizers, args.stabilizer if args.stabilizer != "off" else "live")
-    off = load(stabilizers, "off")
-    return lambda wanted: on(args.stability) if wanted else off()
+    """Makes stabilizers, switched on or off; their code is loaded when the first one is made."""
+    from . import stabilizers
 
+    name = args.stabilizer if args.stabilizer != "off" else "live"
 
-def _recorder(
-    args: argparse.Namespace, size: tuple[int, int], info: SourceInfo, target: float, meter: Any
-) -> Any:
-    path = Path(args.record) if args.record else Path("impasto-recording.mp4")
+    def make(wanted: bool) -> Any:
+        if not wanted:
+            return load(stabilizers, "off")()
+        return load(stabilizers, name)(args.stability)
 
-    def timer(milliseconds: float) -> None:
-        meter.add("encode", milliseconds)
-
-    def open_file(path: Path) -> Any:
-        return _open_sink(str(path), args, size, info, target)
-
-    return Recorder(path, open_file, timer)
-
-
-def _open_sink(
-    spec: str, args: argparse.Namespace, size: tuple[int, int], info: SourceInfo, target: float
-) -> Any:
-    rate = Fraction(target or DEFAULT_FPS).limit_denominator(1001)
-    facts = replace(info, width=size[0], height=size[1], rate=rate, num_frames=None, live=True)
-    options: dict[str, Any] = {"overwrite": args.overwrite, "pipe_format": args.pipe_format}
-    if not spec.startswith(("-", "pipe:", "virtualcam")):
-        # The fastest preset: 4.8 ms per 1280x720 frame on one core where "veryfast" takes 13.3.
-        options |= {"clip": live_clip(), "preset": "ultrafast"}
-    return open_sink(spec, facts, **options)
-
-
-def _add_outputs(
-    args: argparse.Namespace, show: Show, size: tuple[int, int], stack: contextlib.ExitStack
-) -> None:
-    """Window, page, virtual camera and everything of --output."""
-    parts = show.parts
-    specs = list(args.output)
-    if args.virtual_camera is not None:
-        specs.append(f"virtualcam:{args.virtual_camera}" if args.virtual_camera else "virtualcam")
-    outlets = []
-    for spec in specs:
-        live = spec.startswith(("-", "pipe:", "virtualcam"))
-        outlet = Outlet(
-            spec,
-            lambda spec=spec: _open_sink(spec, args, size, parts.info, parts.target_fps),
-            behind=1 if live else BEHIND,
-        )
-        _at_the_end(stack, outlet.close)
-        outlets.append(outlet)
-    for outlet in outlets:
-        outlet.wait_open()
-    parts.outlets = outlets
-    if args.serve:
-        from .serve import Preview
-
-        parts.preview = stack.enter_context(Preview(args.serve, show.actions, args.token))
-        cli.say(f"open {parts.preview.url} in a browser", quiet=args.quiet)
-    if not args.headless:
-        from .sinks.window import WindowSink
-
-        parts.window = stack.enter_context(
-            WindowSink("window:Impasto", parts.info, fullscreen=args.fullscreen)
-        )
+    return make

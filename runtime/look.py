@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import effects
+from . import effects, variants
 from .cli import parse_fraction, parse_models, say
 from .errors import UsageError
 from .frame import Image
@@ -48,7 +48,7 @@ class Look:
         self.effects = around
         first = sessions[0][0]
         self.card, self.engine, self.device = first.card, first.engine, first.device
-        self.model_path, self.sha256 = first.model_path, first.sha256
+        self.model_path = first.model_path
         notes = (note for session, _ in sessions for note in session.notes)
         self.notes = list(dict.fromkeys(notes))
         self._mask: np.ndarray | None = None
@@ -215,12 +215,15 @@ def add_look_flags(parser: argparse.ArgumentParser) -> None:
     facts.add_argument("--multiple-of", type=int, metavar="N", help="sizes the graph accepts")
 
 
-def open_look(args: argparse.Namespace, threads: int | None = None) -> Look:
+def open_look(args: argparse.Namespace, threads: int | None = None, *, live: bool = False) -> Look:
     """The look a command's flags describe; what was found out goes to stderr.
+
+    A bare style name ("starry") means its best picture; whoever wants another file names it.
 
     Args:
         args: parsed by `add_common_flags` and, if the command has them, `add_look_flags`.
         threads: of the engine, None for all cores.
+        live: frames must not wait: see `StyleSession.hurry`.
     """
     facts = {
         name: getattr(args, flag, None)
@@ -238,14 +241,19 @@ def open_look(args: argparse.Namespace, threads: int | None = None) -> Look:
     sessions: list[tuple[StyleSession, float]] = []
     try:
         for name, weight in named:
+            files = variants.find(name, args.engine)
             session = open_session(
-                name,
+                variants.best(files).path if files else name,
                 engine=args.engine,
                 device=args.device,
                 threads=threads,
                 precision_hint=getattr(args, "precision_hint", None),
                 **overrides,
             )
+            if live:
+                session.hurry()
+            elif len(files) > 1:
+                say(f"{name}: {session.model_path.name}", quiet=args.quiet)
             sessions.append((session, weight))
     except BaseException:
         for session, _ in sessions:

@@ -45,6 +45,7 @@ class Stats:
         working: (width, height) at which the network runs.
         every: 1, or 2 when the network sees every second frame.
         engine: "onnxruntime cpu".
+        threads, cores: of the network and of the machine; 0 threads where they do not matter.
         stabilizer: "live", "off".
         dropped, arrived: frames.
         held: False when the rate was not held during the last moments.
@@ -63,6 +64,8 @@ class Stats:
     working: tuple[int, int] = (0, 0)
     every: int = 1
     engine: str = ""
+    threads: int = 0
+    cores: int = 0
     stabilizer: str = ""
     dropped: int = 0
     arrived: int = 0
@@ -83,10 +86,13 @@ def text_lines(stats: Stats) -> list[str]:
     if stats.working != stats.size:
         size += f" of {stats.size[0]}x{stats.size[1]}"
     rhythm = ", every 2nd frame" if stats.every == 2 else ""
+    engine = stats.engine
+    if stats.threads and stats.cores > 1:
+        engine += f"   {stats.threads} of {stats.cores} cores"
     share = 100 * stats.dropped / stats.arrived if stats.arrived else 0.0
     lines = [
         f"{stats.fps:.1f}{wish} fps   {stats.latency_ms:.0f} ms (p95 {stats.latency_p95_ms:.0f})",
-        f"{stats.style}  {100 * stats.strength:.0f} %   {stats.engine}",
+        f"{stats.style}  {100 * stats.strength:.0f} %   {engine}",
         f"{size}{rhythm}   stabilizer {stats.stabilizer}",
         f"dropped {stats.dropped} ({share:.1f} %)",
     ]

@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from . import arrays, folding_engine, formats, store
-from .card import KEY, ModelCard, Port, beside
+from . import arrays, formats, store
+from .card import FOLDING_KEY, KEY, ModelCard, Port, beside
 from .conditions import Conditions
 from .engines import Engine, open_model
 from .errors import CardMismatch, StyleError
@@ -30,7 +30,7 @@ class StyleSession:
         device: where it really runs ("cpu", "cuda:0").
         precision_hint: "bf16" if the engine was allowed to be inexact so, else None.
         model_path: the file.
-        sha256: of the file.
+        sha256: of the file; computed when it is first asked for.
         notes: what a user should know about how the model was opened, one line each.
     """
 
@@ -40,7 +40,7 @@ class StyleSession:
         card: ModelCard,
         model_path: Path,
         engine_name: str,
-        sha256: str,
+        sha256: str = "",
         threads: int | None = None,
         hint: str | None = None,
     ) -> None:
@@ -48,7 +48,7 @@ class StyleSession:
         self.engine = engine_name
         self.device = engine.device
         self.model_path = model_path
-        self.sha256 = sha256
+        self._sha256 = sha256
         self.notes: list[str] = []
         self._engine = engine
         self._threads = threads
@@ -58,6 +58,12 @@ class StyleSession:
         self._conditions = Conditions(card, model_path, engine_name, engine.device)
         self._buffer: np.ndarray | None = None
         self._checked = False
+
+    @property
+    def sha256(self) -> str:
+        """Of the model's file, 64 hexadecimal digits."""
+        self._sha256 = self._sha256 or store.sha256(self.model_path)
+        return self._sha256
 
     def stylize(
         self,
@@ -121,8 +127,16 @@ class StyleSession:
         """Forget what earlier pictures left in the model: the memory of recurrent ones, the fold
         of those that are folded for each scene (after a cut or a seek)."""
         self._conditions.reset()
-        if isinstance(self._engine, folding_engine.FoldingEngine):
-            self._engine.reset()
+        forget = getattr(self._engine, "reset", None)
+        if forget is not None:
+            forget()
+
+    def hurry(self) -> None:
+        """Prefer frames in time to the last bit of exactness where a scene begins: models that are
+        folded for each scene measure a smaller copy of its first frame, and correct it later."""
+        hurry = getattr(self._engine, "hurry", None)
+        if hurry is not None:
+            hurry()
 
     def close(self) -> None:
         """Free the model; may be called twice."""
@@ -250,10 +264,12 @@ def open_session(
         raise CardMismatch(f'"{path}" needs "{other.name}" beside it; copy or export both again')
     loaded = open_model(path, name, device, threads, precision_hint)
     try:
-        loaded = folding_engine.wrap(loaded, path, name, device, threads)
+        if FOLDING_KEY in loaded.metadata:
+            from . import folding_engine
+
+            loaded = folding_engine.wrap(loaded, path, name, device, threads)
         card, notes = _card(loaded, path, overrides)
-        digest = store.sha256(path)
-        session = StyleSession(loaded, card, path, name, digest, threads, precision_hint)
+        session = StyleSession(loaded, card, path, name, "", threads, precision_hint)
     except BaseException:
         loaded.close()
         raise
@@ -263,12 +279,12 @@ def open_session(
 
 def _card(engine: Engine, path: Path, overrides: dict[str, Any]) -> tuple[ModelCard, list[str]]:
     """The model's own card, or one worked out by probing; and what to tell the user."""
-    from . import probe
-
     text = engine.metadata.get(KEY)
     if text is None and beside(path).is_file():
         text = beside(path).read_text(encoding="utf-8")
     if text is None:
+        from . import probe
+
         return probe.foreign_card(engine, path, **overrides)
     card = ModelCard.from_json(text, f'"{path}"')
     given = {value.name for value in engine.inputs}
@@ -278,7 +294,11 @@ def _card(engine: Engine, path: Path, overrides: dict[str, Any]) -> tuple[ModelC
             f'the card in "{path}" names inputs the graph does not have: {", ".join(missing)} '
             f"(it has: {', '.join(sorted(given))})"
         )
-    return probe.override(card, **overrides), []
+    if overrides:
+        from . import probe
+
+        card = probe.override(card, **overrides)
+    return card, []
 
 
 def _image_output(card: ModelCard) -> Port:

@@ -14,11 +14,13 @@ from typing import Any
 from .capture import Capture
 from .cli import say
 from .compose import Composer
-from .controller import Choice, Controller, ladder
+from .controller import Controller
 from .controls import Settings, apply
+from .cores import num_cores, share_cores
 from .frame import Frame, Image
 from .gauges import Gauges
 from .keys import action_of
+from .ladder import Choice
 from .live import LiveFrame, LivePipeline
 from .outlets import Outlet
 from .overlay import Stats, draw_help, draw_messages, draw_stats
@@ -27,7 +29,7 @@ from .recorder import Recorder
 from .slot import Closed, Empty
 from .snapshots import Snapshots
 from .sources import SourceInfo
-from .styles import Styles
+from .styles import Key, Styles
 
 # How long the main thread waits for a frame before it looks at keys and messages again.
 POLL_S = 0.02
@@ -39,6 +41,8 @@ MESSAGE_S = 4.0
 # held back until this share of a frame's time has passed since the last one, so that the motion
 # does not limp.
 EVEN = 0.9
+# Shown frames after which the files of a style are compared in the background: the start is over.
+SETTLED = 30
 
 
 @dataclass(slots=True)
@@ -50,7 +54,8 @@ class Parts:
         info: of the source.
         gauges: of the run.
         controller: None when the size is fixed.
-        rungs: makes a new ladder for (variants of the style, whether frames can be carried).
+        rungs: makes a new ladder for (files worth choosing among, whether frames can be carried).
+        later: what can wait until the first frame is on the screen.
         window: `WindowSink`, or None.
         outlets: other outputs.
         recorder, snapshots: for their keys.
@@ -69,7 +74,8 @@ class Parts:
     recorder: Recorder
     snapshots: Snapshots
     controller: Controller | None = None
-    rungs: Callable[[int, bool], list[Choice]] | None = None
+    rungs: Callable[[list[int], bool], list[Choice]] | None = None
+    later: Callable[[], None] = lambda: None
     window: Any = None
     outlets: Sequence[Outlet] = ()
     preview: Any = None
@@ -102,7 +108,8 @@ class Show:
         self._script = list(parts.script)
         self._done = False
         self._publish_at = 0.0
-        self._variants: tuple[int, int, bool] = (0, 1, settings.stabilizer)
+        self._offered: tuple[Any, ...] = ()
+        self._threads = parts.pipeline.choice.threads
 
     def run(self) -> None:
         """Show frames until the source ends, the user stops, or the wished number is reached.
@@ -132,7 +139,7 @@ class Show:
         """One frame to the screen and to all outputs."""
         parts = self.parts
         self._hold_back(frame)
-        start = time.perf_counter()
+        start, work = time.perf_counter(), time.thread_time()
         picture = self._composer.compose(frame, self.settings)
         self.last, self._picture = frame, picture
         shown = Frame(picture, frame.time, frame.index)
@@ -145,7 +152,12 @@ class Show:
             self._draw(picture)
         now = time.perf_counter()
         frame.stages_ms["show"] = (now - start) * 1000.0
-        parts.gauges.add(now, (now - frame.taken) * 1000.0, frame.stages_ms)
+        frame.work_ms["show"] = (time.thread_time() - work) * 1000.0
+        parts.gauges.add(now, (now - frame.taken) * 1000.0, frame.stages_ms, frame.work_ms)
+        if parts.gauges.shown == 1:
+            parts.later()
+        elif parts.gauges.shown == SETTLED:
+            parts.styles.survey(self.settings.style, self._threads)
         parts.gauges.tick(now, parts.pipeline.dropped)
         if parts.preview is not None and now >= self._publish_at:
             self._publish_at = now + PUBLISH_S
@@ -236,12 +248,17 @@ class Show:
                 self._apply(before)
 
     def _apply(self, before: Settings) -> None:
-        self.parts.pipeline.settings = self.settings
+        pipeline, styles = self.parts.pipeline, self.parts.styles
+        choice, style = pipeline.choice, self.settings.style
+        if style != before.style:
+            # The same grade of the other style, until its own files have been measured.
+            grade = styles.entries[before.style].grade(choice.variant)
+            choice = replace(choice, variant=styles.first(style, grade))
+            styles.survey(style, self._threads)
+        pipeline.plan = (self.settings, choice)
         window = self.parts.window
         if window is not None and self.settings.fullscreen != before.fullscreen:
             window.set_fullscreen(self.settings.fullscreen)
-        if self.settings.style != before.style:
-            self.parts.styles.survey(self.settings.style)
 
     def _steer(self) -> None:
         """Let the controller look at the last moments."""
@@ -251,25 +268,42 @@ class Show:
             return
         self._renew_ladder(controller)
         now = time.perf_counter()
-        active = self.last.active
-        if (self.last.choice, active.variant) != (controller.choice, controller.choice.variant):
-            # Frames painted before the last decision, or with the variant that is still being
+        choice = controller.choice
+        wanted = Key(self.settings.style, choice.variant, choice.threads)
+        if (self.last.choice, self.last.active.key) != (choice, wanted):
+            # Frames painted before the last decision, or with the look that is still being
             # replaced, are arriving: judge only new ones.
             parts.gauges.forget_window(now, parts.capture.arrived)
             return
         window = parts.gauges.window(now, parts.capture.arrived)
         if window is not None and not self.settings.frozen and controller.update(window):
-            parts.pipeline.choice = controller.choice
+            self._obey(controller)
 
     def _renew_ladder(self, controller: Controller) -> None:
-        """Another style or stabilizer offers other choices; so do variants once measured."""
-        costs = self.parts.styles.costs.get(self.settings.style, [1.0])
-        key = (self.settings.style, len(costs), self.settings.stabilizer)
-        if key != self._variants and self.parts.rungs is not None:
-            self._variants = key
+        """Another style or stabilizer offers other choices; so do files once measured."""
+        styles, style = self.parts.styles, self.settings.style
+        order, costs = styles.order(style), styles.costs.get(style, [])
+        offered = (style, tuple(order), tuple(costs), self.settings.stabilizer)
+        if self.parts.rungs is None or offered == self._offered:
+            return
+        before, self._offered = self._offered, offered
+        if not before:
+            return  # the ladder the controller began with
+        if offered[:3] != before[:3]:
             controller.set_costs(costs)
-            controller.set_rungs(self.parts.rungs(len(costs), self.settings.stabilizer))
-            self.parts.pipeline.choice = controller.choice
+        variant = self.parts.pipeline.choice.variant
+        if variant not in order:  # the same grade in another precision
+            variant = styles.first(style, styles.entries[style].grade(variant))
+        controller.set_rungs(self.parts.rungs(order, self.settings.stabilizer), variant)
+        self._obey(controller)
+
+    def _obey(self, controller: Controller) -> None:
+        """Let the pipeline do what the controller chose."""
+        choice = controller.choice
+        self.parts.pipeline.plan = (self.settings, choice)
+        if choice.threads != self._threads:
+            self._threads = choice.threads
+            share_cores(choice.threads, num_cores())
 
     def _style_label(self) -> str:
         return self.parts.styles.labels[self.last.active.style] if self.last else ""
@@ -282,19 +316,21 @@ class Show:
         if last is None:
             return Stats(messages=tuple(self._current_messages()))
         look = last.active.look
-        entry = parts.styles.entries[last.active.style][last.active.variant]
+        entry, key = parts.styles.entries[last.active.style], last.active.key
         return Stats(
             fps=gauges.fps(),
             target_fps=parts.target_fps,
             latency_ms=p50,
             latency_p95_ms=p95,
             stages_ms=gauges.stages(),
-            style=f"{last.active.style + 1} {entry.label}",
+            style=f"{last.active.style + 1} {entry.name(key.variant)}",
             strength=self.settings.strength,
             size=(parts.info.width, parts.info.height),
             working=(last.choice.width, last.choice.height),
             every=last.choice.every,
             engine=f"{look.engine} {look.device}",
+            threads=key.threads if look.device == "cpu" else 0,
+            cores=num_cores(),
             stabilizer="on" if self.settings.stabilizer else "off",
             dropped=parts.pipeline.dropped,
             arrived=parts.capture.arrived,
@@ -302,14 +338,3 @@ class Show:
             recording=parts.recorder.seconds,
             messages=tuple(self._current_messages()),
         )
-
-
-def make_rungs(width: int, height: int, multiple_of: int) -> Callable[[int, bool], list[Choice]]:
-    """A function from (variants, whether frames can be carried) to the ladder for this source."""
-
-    def rungs(variants: int, carried: bool) -> list[Choice]:
-        return ladder(
-            width, height, variants=variants, multiple_of=multiple_of, every_second=carried
-        )
-
-    return rungs

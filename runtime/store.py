@@ -5,13 +5,11 @@ folder beside this package. "starry" finds "starry.onnx", or the first there is 
 that an engine reads.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
 from . import formats
 from .errors import ModelNotFound
-from .plugins import suggest
 
 # The repository's models folder, or the one installed beside the packages.
 BUNDLED = Path(__file__).resolve().parent.parent / "models"
@@ -56,6 +54,8 @@ def resolve(name: str | Path) -> Path:
         raise ModelNotFound(
             f'"{name}" is a folder, a model is a file ending in {formats.words(kinds)}'
         )
+    from .plugins import suggest
+
     known = available()
     word = asked.name if formats.suffix_of(asked) else asked.name + kinds[0]
     where = "the working directory or models/" if asked.parent == Path() else str(asked.parent)
@@ -65,6 +65,8 @@ def resolve(name: str | Path) -> Path:
 def sha256(path: Path) -> str:
     """SHA-256 of a file, as 64 hexadecimal digits; of a folder, that of its `sha256sum` listing
     (one line "<digest>  <path inside>" per file, sorted by path)."""
+    import hashlib  # loads OpenSSL, 3 ms that a first frame need not wait for
+
     if path.is_dir():
         inside = sorted(entry for entry in path.rglob("*") if entry.is_file())
         lines = (f"{sha256(entry)}  {entry.relative_to(path).as_posix()}\n" for entry in inside)

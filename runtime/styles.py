@@ -1,8 +1,10 @@
-"""The styles one can switch among while the picture runs.
+"""The styles one can switch among while the picture runs, each in several variants.
 
-A new style is opened in a thread of its own while the old one goes on painting, and taken over
-between two frames; one that cannot be opened leaves a note on the screen and changes nothing. The
-few styles used last stay open, so that going back and forth is immediate.
+A style comes as one or more files (networks of several grades, in several precisions), and an open
+file has a number of threads: together a `Key`. A new one is opened in a thread of its own while the
+old one goes on painting, and taken over between two frames; one that cannot be opened leaves a note
+on the screen and changes nothing. The few used last stay open, so that going back and forth is
+immediate.
 """
 
 import queue
@@ -11,31 +13,58 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
 from .errors import StyleError
 from .look import Look
+from .variants import Variant, first_choice, ranking
 
 # Looks kept open. Each holds its weights and the engine's buffers, at 1280x720 about 100 MB.
-KEPT = 3
+KEPT = 4
 # Picture (height, width) and runs by which variants are compared: large enough that the fixed cost
 # of a run (about 0.2 ms) does not count, small enough not to disturb the running picture.
 TRIAL_SIZE = (192, 256)
-TRIAL_RUNS = 3
+TRIAL_RUNS = 4
+
+
+class Key(NamedTuple):
+    """What is painted with: style, file of the style, threads of the engine (0: its own choice)."""
+
+    style: int
+    variant: int = 0
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file one can switch to.
+    """One style.
 
     Attributes:
         label: what the screen and the page call it.
-        open: opens it.
+        variants: its files, best picture first; empty for a mixture of models.
+        open: opens one, given its index and the threads of the engine.
+        preferred: precisions, fastest first, as long as nothing was measured.
     """
 
     label: str
-    open: Callable[[], Look]
+    open: Callable[[int, int], Look]
+    variants: Sequence[Variant] = ()
+    preferred: Sequence[str] = ()
+
+    @property
+    def num_variants(self) -> int:
+        """How many files there are to choose from."""
+        return max(1, len(self.variants))
+
+    def name(self, variant: int) -> str:
+        """What the screen calls this file."""
+        return self.variants[variant].label if len(self.variants) > 1 else self.label
+
+    def grade(self, variant: int) -> str:
+        """Of this file, "" for a mixture of models."""
+        return self.variants[variant].grade if self.variants else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +72,32 @@ class Active:
     """The look in use, and where it stands in the list."""
 
     look: Look
-    style: int
-    variant: int
+    key: Key
+
+    @property
+    def style(self) -> int:
+        """Index of the style."""
+        return self.key.style
 
 
 class Styles:
     """Opens, keeps and closes looks.
 
     Attributes:
-        entries: styles, each with its variants, the best picture first.
+        entries: the styles.
         note: why the last wish was not fulfilled, "" if it was.
-        costs: time per pixel of each variant of a style relative to its first, once measured.
+        costs: time per pixel of each file of a style relative to its first, once measured.
     """
 
-    def __init__(self, entries: Sequence[Sequence[Entry]]) -> None:
-        self.entries = [list(variants) for variants in entries]
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = list(entries)
         self.note = ""
         self.costs: dict[int, list[float]] = {}
-        self._open: OrderedDict[tuple[int, int], Look] = OrderedDict()
+        self._open: OrderedDict[Key, Look] = OrderedDict()
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._wanted = (0, 0)
-        self._failed: dict[tuple[int, int], str] = {}
+        self._wanted = Key(0)
+        self._failed: dict[Key, str] = {}
         self._error: Exception | None = None
         self._active: Active | None = None
         self._thread: threading.Thread | None = None
@@ -72,18 +105,40 @@ class Styles:
     @property
     def labels(self) -> list[str]:
         """Names of the styles, in the order of the keys 1-9."""
-        return [variants[0].label for variants in self.entries]
+        return [entry.label for entry in self.entries]
 
-    def open_first(self) -> Look:
-        """Open the first style in the calling thread; raises what opening raises."""
-        look = self.entries[0][0].open()
-        self._open[0, 0] = look
-        self._active = Active(look, 0, 0)
+    def add(self, entries: Sequence[Entry]) -> None:
+        """More styles, at the end of the list."""
+        self.entries = [*self.entries, *entries]
+
+    def order(self, style: int) -> list[int]:
+        """The files of a style worth choosing among, one per grade, best picture first."""
+        entry = self.entries[style]
+        if not entry.variants:
+            return [0]
+        costs = self.costs.get(style)
+        with self._lock:
+            broken = {key.variant for key in self._failed if key.style == style}
+        order = ranking(entry.variants, entry.preferred, costs)
+        return [k for k in order if k not in broken] or order
+
+    def first(self, style: int, grade: str = "") -> int:
+        """The file of a style to begin with: of this grade if there is one, else the usual one."""
+        entry, order = self.entries[style], self.order(style)
+        if not entry.variants:
+            return 0
+        same = [k for k in order if entry.grade(k) == grade]
+        return same[0] if same else first_choice(entry.variants, order)
+
+    def open_first(self, key: Key) -> Look:
+        """Open a first look in the calling thread; raises what opening raises."""
+        look = self.entries[key.style].open(key.variant, key.threads)
+        self._open[key] = look
+        self._active, self._wanted = Active(look, key), key
         return look
 
-    def select(self, style: int, variant: int = 0) -> None:
-        """Wish for a style; `take` gives it as soon as it is open."""
-        key = (style, variant)
+    def select(self, key: Key) -> None:
+        """Wish for a look; `take` gives it as soon as it is open."""
         with self._lock:
             if key == self._wanted:
                 return
@@ -91,7 +146,7 @@ class Styles:
                 self.note = self._failed[key]
                 return
             self._wanted, self.note = key, ""
-        self._enqueue(lambda: self._load(style, variant))
+        self._enqueue(lambda: self._load(key))
 
     def take(self) -> Active:
         """The look for the next frame; called by the one thread that paints.
@@ -104,19 +159,19 @@ class Styles:
             active = self._active
             if active is None:
                 raise ValueError("open_first was not called")
-            if self._wanted != (active.style, active.variant) and self._wanted in self._open:
-                active = self._active = Active(self._open[self._wanted], *self._wanted)
+            if self._wanted != active.key and self._wanted in self._open:
+                active = self._active = Active(self._open[self._wanted], self._wanted)
                 self._open.move_to_end(self._wanted)
-            old = [key for key in self._open if key != (active.style, active.variant)]
+            old = [key for key in self._open if key != active.key]
             closing = [self._open.pop(key) for key in old[: max(0, len(self._open) - KEPT)]]
         for look in closing:
             look.close()
         return active
 
-    def survey(self, style: int) -> None:
-        """Measure the variants of a style in the background; the result goes to `costs`."""
-        if len(self.entries[style]) > 1:
-            self._enqueue(lambda: self._survey(style))
+    def survey(self, style: int, threads: int) -> None:
+        """Measure the files of a style in the background; the result goes to `costs`."""
+        if len(self.entries[style].variants) > 1 and style not in self.costs:
+            self._enqueue(lambda: self._survey(style, threads))
 
     def close(self) -> None:
         """Close everything; may be called twice."""
@@ -141,37 +196,46 @@ class Styles:
         except Exception as error:  # a bug; the painting thread raises it
             self._error = error
 
-    def _load(self, style: int, variant: int) -> None:
+    def _load(self, key: Key) -> None:
         with self._lock:
-            if self._wanted != (style, variant) or (style, variant) in self._open:
+            if self._wanted != key or key in self._open:
                 return  # already open, or another wish came meanwhile
+        entry = self.entries[key.style]
         try:
-            look = self.entries[style][variant].open()
+            look = entry.open(key.variant, key.threads)
         except StyleError as error:
             with self._lock:
-                self.note = f"{self.entries[style][variant].label}: {error}"
-                self._failed[style, variant] = self.note
-                if self._wanted == (style, variant) and self._active is not None:
-                    self._wanted = (self._active.style, self._active.variant)
+                self.note = f"{entry.name(key.variant)}: {error}"
+                self._failed[key] = self.note
+                if self._wanted == key and self._active is not None:
+                    self._wanted = self._active.key
             return
         with self._lock:
-            self._open[style, variant] = look
+            self._open[key] = look
 
-    def _survey(self, style: int) -> None:
-        """Milliseconds of each variant on a small gray picture, as a ratio to the first."""
+    def _survey(self, style: int, threads: int) -> None:
+        """Milliseconds of each file on a small gray picture, as a ratio to the first that works.
+
+        The shortest of a few runs: the running picture has the processor, too, and whatever it
+        takes away only ever makes a run longer.
+        """
+        if style in self.costs:
+            return
         image = np.full((*TRIAL_SIZE, 3), 128, np.uint8)
+        entry = self.entries[style]
         times = []
-        for entry in self.entries[style]:
+        for variant in range(entry.num_variants):
             try:
-                with entry.open() as look:
+                with entry.open(variant, threads) as look:
                     look.stylize(image)  # the first run allocates
                     runs = []
                     for _ in range(TRIAL_RUNS):
                         start = perf_counter()
                         look.stylize(image)
                         runs.append(perf_counter() - start)
-                    times.append(sorted(runs)[len(runs) // 2])
+                    times.append(min(runs))
             except StyleError as error:
-                self.note = f"{entry.label}: {error}"
+                self.note = f"{entry.name(variant)}: {error}"
                 times.append(float("inf"))  # never predicted to fit, so never chosen
-        self.costs[style] = [one / times[0] for one in times]
+        base = next((time for time in times if time < float("inf")), 1.0)
+        self.costs[style] = [time / base for time in times]

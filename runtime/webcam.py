@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m runtime.webcam",
         description=__doc__,
         epilog="keys:\n  " + "\n  ".join(help_lines()).replace("%", "%%"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=cli.HelpFormatter,
     )
     cli.add_common_flags(parser)
     parser.add_argument("--threads", type=_count, metavar="N", help="of the engine")

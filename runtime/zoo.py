@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree
 
-from . import formats
 from .card import KEY, ModelCard, beside
 from .errors import CardMismatch
 
@@ -59,46 +58,6 @@ def is_style(card: ModelCard | None) -> bool:
         return False
     pictures = any(port.role == "image" for port in card.outputs)
     return pictures and all(port.role in ("image", "scalar", "state") for port in card.inputs)
-
-
-def variants_of(model: Path) -> list[Path]:
-    """Other files of the same style and kind beside `model`: `starry-int8.onnx`, `starry-fast.onnx`
-    for `starry.onnx`. A file belongs to it if its name begins so and the cards agree on the
-    style."""
-    mine = read_card(model)
-    if mine is None:
-        return []
-    found = []
-    for path in _of_its_kind(model):
-        if path.stem.startswith(f"{model.stem}-"):
-            card = read_card(path)
-            if card is not None and is_style(card) and card.style == mine.style:
-                found.append(path)
-    return found
-
-
-def neighbors_of(model: Path) -> list[Path]:
-    """The other styles in the folder of `model`, by name; variants of any style are left out, and
-    files of another kind (the same style for another engine)."""
-    cards = {path: card for path in _of_its_kind(model) if is_style(card := read_card(path))}
-    stems = {path.stem for path in cards} | {model.stem}
-    return [
-        path
-        for path in cards
-        if path.name != model.name
-        and not any(path.stem.startswith(f"{stem}-") for stem in stems)
-        and not model.stem.startswith(f"{path.stem}-")
-    ]
-
-
-def _of_its_kind(model: Path) -> list[Path]:
-    """All models in the folder whose files end as this one's does, by name."""
-    suffix = formats.suffix_of(model)
-    return [
-        path
-        for path in sorted(model.parent.iterdir())
-        if formats.is_model(path) and formats.suffix_of(path) == suffix
-    ]
 
 
 def _fields(stream: BinaryIO, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:

@@ -2,13 +2,12 @@
 operation and must run it. What `get_available_providers()` lists is only what the wheel was built
 with."""
 
-import contextlib
-import io
 from typing import Any
 
 import numpy as np
 
 from ..onnxfile import LENGTH, VARINT, encode
+from ._quiet import quiet
 
 # onnx.proto3: TypeProto.Tensor, ValueInfoProto, NodeProto, GraphProto, ModelProto.
 FLOAT, IR_VERSION, OPSET = 1, 8, 13
@@ -39,7 +38,7 @@ def why_not(ort: Any, provider: str, options: dict[str, Any] | None = None) -> s
     session_options = ort.SessionOptions()
     session_options.log_severity_level = 4  # its banners would stand between a result and --json
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with quiet():
             session = ort.InferenceSession(
                 probe_model(), session_options, providers=[(provider, options or {})]
             )

@@ -6,7 +6,6 @@ compared with what the finished session says it runs on.
 """
 
 import contextlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +14,7 @@ import numpy as np
 
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
+from ._quiet import quiet
 from ._threads import allowed_threads
 
 CUDA = "CUDAExecutionProvider"
@@ -130,6 +130,11 @@ class OnnxRuntimeEngine:
 PLUGIN = OnnxRuntimeEngine
 
 
+def lists_gpu() -> bool:
+    """Whether this ONNX Runtime was built for NVIDIA GPUs; one that works need not be there."""
+    return CUDA in _library().get_available_providers()
+
+
 def _library() -> Any:
     try:
         import onnxruntime as ort
@@ -164,7 +169,7 @@ def _providers(ort: Any, device: str) -> list[Any]:
         return [CPU]
     if hasattr(ort, "preload_dlls"):
         # Finds cuBLAS and cuDNN in NVIDIA's pip wheels, which the dynamic linker does not search.
-        with _silence():
+        with quiet():
             ort.preload_dlls()
     return [(CUDA, {"device_id": int(number or 0)}), CPU]
 
@@ -185,7 +190,8 @@ def _create(
     if threads:
         options.intra_op_num_threads = threads
     try:
-        with _silence():
+        # Only a GPU provider that fails is announced on stdout.
+        with quiet() if providers != [CPU] else contextlib.nullcontext():
             return ort.InferenceSession(source, options, providers=providers)
     except Exception as error:  # ORT raises a dozen classes without a common base
         reason = " ".join(str(error).split())
@@ -215,10 +221,3 @@ def _run_error(error: Exception, feeds: dict[str, np.ndarray]) -> StyleError:
             "or made smaller with --size"
         )
     return StyleError(f"the model failed on {shapes}: {text[:300]}")
-
-
-@contextlib.contextmanager
-def _silence():
-    """Swallow what ONNX Runtime prints on stdout ("EP Error" banners) while it makes a session."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield

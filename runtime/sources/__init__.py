@@ -86,8 +86,12 @@ def open_source(spec: str | Path, **options: Any) -> Source:
     folder = sys.modules[__name__]
     known = names(folder)
     prefix, colon, rest = text.partition(":")
-    if colon and prefix in known and not load(folder, prefix).accepts(text):
-        return _build(load(folder, prefix), rest, options)
+    if prefix in known:
+        plugin = load(folder, prefix)
+        if plugin.accepts(text):
+            return _build(plugin, text, options)
+        if colon:
+            return _build(plugin, rest, options)
     for name in known:
         plugin = load(folder, name)
         if plugin.accepts(text):

@@ -172,7 +172,10 @@ def test_startup_rows(tiny_model, capsys):
     assert startup.main(flags) == 0
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert row["id"] == "tiny/64x48/onnxruntime/cpu" and row["metrics"]["aim_ms"] == 150
-    assert row["metrics"]["cold_python_ms"] > 0 and row["metrics"]["samples"] == 2
+    metrics = row["metrics"]
+    assert metrics["cold_python_ms"] > 0 and metrics["samples"] == 2
+    assert metrics["imports_alone_ms"] > 0 and metrics["session_x_imports"] > 0
+    assert metrics["live_ms"] > 0 and metrics["live_x_imports"] > 0
 
 
 def test_a_process_that_fails_is_reported(tmp_path):

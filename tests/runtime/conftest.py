@@ -182,3 +182,21 @@ def _write_tone(container, sound, seconds: Fraction) -> None:
 def make_clip(tmp_path: Path) -> Callable[..., Path]:
     """`write_clip` into the test's folder: `make_clip("in.mp4", frames=5)`."""
     return lambda name, **facts: write_clip(tmp_path / name, **facts)
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a model that copies its picture: `put("wave-fast", {"title": ...}, grade="fast")`."""
+
+    def write(stem, style=None, roles=("image",), card=True, **facts):
+        inputs = tuple(Port(f"in{k}" if k else "image", role) for k, role in enumerate(roles))
+        text = ModelCard(stem, "perceptual", inputs, (Port("styled"),), style=style or {}, **facts)
+        return save_model(
+            tmp_path / f"{stem}.onnx",
+            [helper.make_node("Identity", ["image"], ["styled"])],
+            [picture(port.name, FREE) for port in inputs],
+            [picture("styled", FREE)],
+            card=text if card else None,
+        )
+
+    return write

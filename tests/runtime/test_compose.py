@@ -8,13 +8,12 @@ import pytest
 
 from runtime.card import ModelCard, Port
 from runtime.compose import Composer
-from runtime.controller import Choice
 from runtime.controls import Settings
 from runtime.gauges import TIMELINE_S, WARM_UP, Gauges, resident_mb
+from runtime.ladder import Choice
 from runtime.live import LiveFrame
 from runtime.meter import Meter
-from runtime.stabilizers.off import Off
-from runtime.styles import Active
+from runtime.styles import Active, Key
 
 WIDTH, HEIGHT = 64, 48
 
@@ -32,9 +31,9 @@ def made(painted_size=(WIDTH, HEIGHT), card=None):
         0.0,
         Settings(),
         Choice(width, height),
-        Active(look, 0, 0),
+        Active(look, Key(0)),
         image,
-        Off(),
+        False,
         painted,
         painted,
     )

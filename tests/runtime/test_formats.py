@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime import engines, formats, plugins, store
+from runtime import engines, formats, plugins, store, variants
 from runtime.card import ModelCard, Port, beside
 from runtime.errors import CardMismatch, ModelNotFound, UsageError
 from runtime.session import open_session
-from runtime.zoo import neighbors_of, read_card, variants_of
+from runtime.zoo import read_card
 
 KINDS = {".onnx": ("onnxruntime", "second"), ".xml": ("second",), ".part.param": ("third",)}
 CARD = ModelCard("a", "perceptual", (Port("image"),), (Port("styled"),))
@@ -79,8 +79,11 @@ def test_the_same_style_in_two_formats_is_one_style(more_kinds, tmp_path):
         (tmp_path / name).write_text("<x/>")
         beside(tmp_path / name).write_text(CARD.to_json())
     assert read_card(tmp_path / "a.xml") == CARD
-    assert [path.name for path in neighbors_of(tmp_path / "a.xml")] == ["b.xml"]
-    assert [path.name for path in variants_of(tmp_path / "a.xml")] == ["a-fast.xml"]
+    styles = variants.styles_in(tmp_path, ".xml")
+    names = {style: [one.path.name for one in files] for style, files in styles.items()}
+    assert names == {"a": ["a.xml", "a-fast.xml"], "b": ["b.xml"]}
+    found = variants.find(tmp_path / "a")
+    assert [one.path.name for one in found] == ["a.xml", "a-fast.xml"]
 
 
 def test_hints_are_refused_by_engines_without_them(invert_model):

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from runtime.capture import Capture
-from runtime.controller import Choice
 from runtime.controls import Settings
 from runtime.errors import SourceError, StyleError
 from runtime.frame import Frame
+from runtime.ladder import Choice
 from runtime.live import LivePipeline
 from runtime.meter import Meter
 from runtime.slot import Closed
 from runtime.sources import SourceInfo
 from runtime.stabilizers.off import Off
-from runtime.styles import Entry, Styles
+from runtime.styles import Entry, Key, Styles
 
 PATIENCE_S = 20.0
 WIDTH, HEIGHT = 32, 24
@@ -92,8 +92,8 @@ class Carrier(Off):
 def build(source, look=None, choice=None, stabilizer=None, settings=None):
     look = look or FakeLook()
     capture = Capture(lambda: source, Meter())
-    styles = Styles([[Entry("fake", lambda: look)]])
-    styles.open_first()
+    styles = Styles([Entry("fake", lambda variant, threads: look)])
+    styles.open_first(Key(0))
     pipeline = LivePipeline(
         capture,
         styles,
@@ -192,13 +192,13 @@ def test_working_size_and_settings_change_between_two_frames():
     pipeline = build(Numbers(4, ticks), look)
     ticks.release()
     assert pipeline.output.get(PATIENCE_S).painted.shape == (HEIGHT, WIDTH, 3)
-    pipeline.choice = Choice(16, 12)
+    pipeline.plan = (pipeline.settings, Choice(16, 12))
     ticks.release()
     frame = pipeline.output.get(PATIENCE_S)
     assert frame.painted.shape == (12, 16, 3)
     assert frame.image.shape == (HEIGHT, WIDTH, 3)
     assert look.sizes == [(32, 24), (16, 12)]
-    pipeline.settings = replace(pipeline.settings, frozen=True)
+    pipeline.plan = (replace(pipeline.settings, frozen=True), pipeline.choice)
     ticks.release(2)
     held = pipeline.output.get(PATIENCE_S)
     again = pipeline.output.get(PATIENCE_S) if held.index == 2 else held

@@ -329,3 +329,49 @@ def test_a_display_that_does_not_answer_is_found_out_before_qt_ends_the_process(
         monkeypatch.setenv("DISPLAY", name)
         assert window._display() is answer
     assert os.environ["DISPLAY"] == "nonsense"
+
+
+@pytest.fixture
+def painted_zoo(put, tmp_path):
+    """Two styles, the first in three grades and a twin; all copy their picture."""
+    for stem, facts in {
+        "starry": {"precision": "int8"},
+        "starry-fp32": {},
+        "starry-fast": {"precision": "int8"},
+        "starry-quality": {"precision": "int8"},
+        "wave": {},
+        "wave-fast": {},
+    }.items():
+        put(stem, {"title": stem.partition("-")[0]}, **facts)
+    return tmp_path
+
+
+def test_a_style_name_lets_the_controller_choose_the_file(run, painted_zoo):
+    found = run("--source", "synthetic:64x48@100", "--seconds", "3", model="starry")
+    assert found["style"] == "starry"
+    names = [entry["model"] for entry in found["variants"]]
+    assert names == ["starry-quality.onnx", "starry-fp32.onnx", "starry.onnx", "starry-fast.onnx"]
+    assert all(entry["relative_ms"] > 0 for entry in found["variants"])
+    assert found["model"] in names
+    assert found["threads"] == 1
+
+
+def test_a_file_name_means_that_file(run, painted_zoo):
+    found = run("--source", "synthetic:64x48@60", "--frames", "40", model="starry-fast.onnx")
+    assert (found["model"], found["grade"]) == ("starry-fast.onnx", "fast")
+    assert "variants" not in found
+
+
+def test_it_begins_with_the_usual_grade_in_the_precision_of_the_device(run, painted_zoo):
+    found = run("--source", "synthetic:64x48@60", "--frames", "5", model="starry")
+    assert (found["model"], found["grade"], found["precision"]) == (
+        "starry.onnx", "default", "int8",
+    )  # fmt: skip
+
+
+def test_the_style_keys_move_between_styles_not_variants(run, painted_zoo):
+    flags = ("--source", "synthetic:64x48@100", "--frames", "150", "--target-fps", "off")
+    # The folder also holds the style of `invert_model`, before "wave" in the alphabet.
+    for keys, style in (("1:n", "invert"), ("1:p", "wave"), ("1:n 2:n 3:n", "starry")):
+        assert run(*flags, "--keys", keys, model="starry")["style"] == style
+    assert run(*flags, "--keys", "1:p", model="starry-fast.onnx")["style"] == "wave"

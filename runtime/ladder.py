@@ -1,0 +1,88 @@
+"""The choices a live run has between the best picture and the cheapest: working sizes, files of the
+style, and whether the network sees every frame."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Shorter side of the smallest working size while the network still runs on every frame, and when
+# it runs on every second one: below about 96 pixels no face is readable any more.
+FLOOR_PX = 240
+LAST_PX = 96
+# A faster network at full size is a better picture than the same one at less than this share of the
+# sides: what is painted at 70 % and scaled up looks soft beside the camera's picture.
+KEEP = 0.8
+# Linear steps between sizes: 2^(1/4) = 1.19 changes the cost by 1.41, wider than the hysteresis.
+STEP = 2 ** (1 / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One rung of the ladder.
+
+    Attributes:
+        width, height: working size in pixels, at which network and stabilizer run.
+        every: 1 = the network sees every frame, 2 = every second one.
+        variant: index into the files of the current style.
+        threads: of the engine, 0 = its own choice.
+    """
+
+    width: int
+    height: int
+    every: int = 1
+    variant: int = 0
+    threads: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Pixels per frame."""
+        return self.width * self.height
+
+
+def ladder(
+    width: int,
+    height: int,
+    *,
+    variants: Sequence[int] = (0,),
+    multiple_of: int = 1,
+    every_second: bool = True,
+    fixed: bool = False,
+) -> list[Choice]:
+    """All choices for a source of this size, best picture first.
+
+    Full size and a little less with the best variant, then the same with each faster variant, then
+    the smaller sizes with the fastest one, and at the end every second frame.
+
+    Args:
+        variants: files of the style, best picture first.
+        fixed: this size only.
+        multiple_of: sides are rounded to this, so that the network needs no padding.
+        every_second: False where no stabilizer can carry the picture over a skipped frame.
+    """
+    scales = [1.0] if fixed else _scales(min(width, height), LAST_PX)
+    # The smallest size for the network on every frame; a source below FLOOR_PX is used whole.
+    floor = min([s for s in scales if s * min(width, height) >= FLOOR_PX] or [1.0])
+    single = [s for s in scales if s >= floor or not every_second]
+    fast = variants[-1]
+    plan = [(s, 1, variant) for variant in variants for s in single if s >= KEEP]
+    plan += [(s, 1, fast) for s in single if s < KEEP]
+    if every_second:
+        plan += [(s, 2, fast) for s in scales if s <= floor]
+    found = []
+    for scale, every, variant in plan:
+        size = (width, height)
+        if scale < 1.0:
+            size = (_rounded(width * scale, multiple_of), _rounded(height * scale, multiple_of))
+        found.append(Choice(*size, every, variant))
+    return list(dict.fromkeys(found))
+
+
+def _scales(short: int, last: int) -> list[float]:
+    steps = max(0, math.floor(math.log(short / last, STEP))) if short > last else 0
+    return [STEP**-k for k in range(steps + 1)]
+
+
+def _rounded(length: float, multiple_of: int) -> int:
+    # Even at least: half-size color planes and virtual cameras want even sides.
+    unit = math.lcm(multiple_of, 2)
+    return max(unit, round(length / unit) * unit)
