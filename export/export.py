@@ -1,7 +1,8 @@
 """One export from checkpoint, or from finished models, to receipt."""
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class Request:
     Attributes:
         path: where the artefact goes (`delivery.check_place`).
         checkpoint: for targets that start from one.
-        models: for targets that start from finished models.
+        models: for targets that start from finished models; without any, one is made of the
+            checkpoint first.
     """
 
     target: str
@@ -131,10 +133,15 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
 
 def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -> dict[str, Any]:
     """The same for a target that starts from finished models."""
+    if not request.models and request.checkpoint is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            first = Path(folder) / f"{request.name}.onnx"
+            export(replace(request, target="onnx", path=first, extra={}, sheet=None), tell)
+            return _pack(replace(request, models=(first,)), target, tell)
     options = Options(request.precision, request.size, request.opset, (), request.extra)
     models = list(request.models)
     written: list[Written] = []
-    checks: list[str] = []
+    findings = _Findings()
 
     def write(path: Path) -> None:
         tell(f"writing {request.target} from {', '.join(model.name for model in models)}")
@@ -142,12 +149,12 @@ def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -
 
     def verify(path: Path) -> None:
         tell("checking")
-        checks.extend(target.check(models, path, options))
+        findings.proof = target.check(models, path, options)
 
     delivered = deliver(request.path, write, verify)
     (made,) = written
     facts = {"target": request.target, **made.facts}
-    receipt = make_receipt(origin_of_models(models), delivered, made.steps, checks, facts)
+    receipt = make_receipt(origin_of_models(models), delivered, made.steps, findings.proof, facts)
     write_receipt(receipt, request.path)
     return receipt
 

@@ -46,6 +46,11 @@ def suffix_of(path: Path) -> str:
     return max(fitting, key=len, default="")
 
 
+def bare_name(path: Path) -> str:
+    """A model's name without the suffix of its kind: `starry` of `starry.ncnn.param`."""
+    return path.name.removesuffix(suffix_of(path)) if suffix_of(path) else path.stem
+
+
 def beside(path: Path) -> Path | None:
     """The second file this model needs, None if its kind is complete in one."""
     suffix = suffix_of(path)

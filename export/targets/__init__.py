@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from runtime.card import ModelCard
     from runtime.frame import Image
 
+    from ..parity import Parity
+
 # What `--target` and `--precision` call all there are.
 EVERY = "all"
 
@@ -116,11 +118,12 @@ class Target(ABC):
         """
 
     @staticmethod
-    def check(source: Any, path: Path, options: Options) -> list[str]:
+    def check(source: Any, path: Path, options: Options) -> Parity | list[str]:
         """For targets without an engine: examine what was written as far as this machine can.
 
         Returns:
-            what was found to be right, one sentence each, for the receipt.
+            the comparison it passed, if this machine can run it by other means; else what was
+            found to be right, one sentence each. Both for the receipt.
 
         Raises:
             ParityError: it is wrong, and must not be shipped.
