@@ -200,11 +200,16 @@ def energies(generator: nn.Module, photos: Sequence[Tensor]) -> dict[str, Tensor
     return found
 
 
-def _check(generator: nn.Module, width: int, blocks: int) -> dict[str, Any]:
-    """The network's configuration, if it can be pruned to this shape."""
+def check_network(generator: nn.Module) -> None:
+    """Raise UsageError if this network cannot be pruned."""
     name = str(getattr(generator, "name", ""))
     if name not in PRUNABLE:
         raise UsageError(f'network "{name}" cannot be pruned.{suggest(name, list(PRUNABLE))}')
+
+
+def _check(generator: nn.Module, width: int, blocks: int) -> dict[str, Any]:
+    """The network's configuration, if it can be pruned to this shape."""
+    check_network(generator)
     config: dict[str, Any] = dict(generator.config)  # type: ignore[arg-type]
     for key, value in (("width", width), ("blocks", blocks)):
         least = 1 if key == "width" else 0
