@@ -1,7 +1,8 @@
 """python -m benchmarks.sheet --model starry.onnx --style painting.jpg --output models/starry.jpg
 
-A contact sheet for people: the painting, photographs, and what the model makes of them, without
-and with stroke seeds. Without --photos it takes photographs that scikit-image bundles.
+A contact sheet for people: photographs, and for every --model its painting and what it makes of
+them, without and with stroke seeds. Without --photos it takes photographs that scikit-image
+bundles. --model and --style may be given several times, in the same order.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 
 from runtime.cli import check_output, parse_fraction, run_command
-from runtime.errors import DONE, EngineUnavailable
+from runtime.errors import DONE, EngineUnavailable, UsageError
 from runtime.frame import Image
 
 HEIGHT = 300  # px of every picture on the sheet
@@ -26,11 +27,14 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--style", type=Path, help="the painting, shown first")
+    add = parser.add_argument
+    add("--model", action="append", required=True, help="may be repeated")
+    add("--style", action="append", type=Path, default=[], help="the painting of each --model")
     parser.add_argument("--photos", type=Path, nargs="+", help="default: bundled photographs")
     parser.add_argument("--output", type=Path, required=True, help="picture to write")
-    parser.add_argument("--seeds", type=parse_fraction, default=0.5, help="default 0.5")
+    parser.add_argument(
+        "--seeds", type=parse_fraction, default=0.5, help="0: no seeds; default 0.5"
+    )
     parser.add_argument("--overwrite", action="store_true")
     return parser
 
@@ -81,17 +85,23 @@ def run(args: argparse.Namespace) -> int:
     from runtime.pictures import read_rgb
     from runtime.session import open_session
 
+    if args.style and len(args.style) != len(args.model):
+        raise UsageError(
+            f"{len(args.style)} --style for {len(args.model)} --model: give one for each, or none"
+        )
     photos = load_photos(args.photos)
-    with open_session(args.model) as session:
-        plain = [session.stylize(photo) for photo in photos]
-        seeded = []
-        for photo in photos:
-            seeds = StrokeSeeds(photo.shape[0], photo.shape[1], args.seeds).whole()
-            seeded.append(session.stylize(photo, offset=seeds))
-    first = [fit_height(image) for image in photos]
-    if args.style:
-        first.insert(0, fit_height(read_rgb(args.style)))
-    rows = [first, [fit_height(i) for i in plain], [fit_height(i) for i in seeded]]
+    rows = [[fit_height(image) for image in photos]]
+    for number, model in enumerate(args.model):
+        painting = [fit_height(read_rgb(args.style[number]))] if args.style else []
+        with open_session(model) as session:
+            for amount in dict.fromkeys((0.0, args.seeds)):
+                row = []
+                for photo in photos:
+                    session.reset()
+                    seeds = StrokeSeeds(*photo.shape[:2], amount).whole() if amount else None
+                    row.append(fit_height(session.stylize(photo, offset=seeds)))
+                rows.append([*painting, *row])
+                painting = []
     from PIL import Image as Pillow
 
     temporary = args.output.with_name(f".{args.output.stem}.partial{args.output.suffix}")
