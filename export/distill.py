@@ -34,7 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--student",
         default="lean-c48n3r4",
-        help="lean-c<width>n<blocks>r<scale>; c48n3r4 is the default, c32n2r4 the fast one",
+        help="lean-c<width>n<blocks>r<scale>; c48n3r4 is the default, c32n2r4 the fast one; or a "
+        "run folder or checkpoint (of export.prune): its network, going on from its weights",
     )
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name>-<student>)")
     training_run.add_arguments(parser)
@@ -50,6 +51,13 @@ def parse_student(text: str) -> dict[str, Any]:
     return {"name": "lean", "width": width, "blocks": blocks, "scale": scale}
 
 
+def find_student(text: str) -> Path | None:
+    """The checkpoint that `--student` names, None if it names a form of network."""
+    path = Path(text)
+    path = path / "last.safetensors" if path.is_dir() else path
+    return path if path.is_file() else None
+
+
 def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
     """The teacher's recipe, turned into its student's."""
     from training.checkpoint import load_checkpoint
@@ -58,13 +66,19 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
 
     checkpoint = load_checkpoint(teacher)
     table = dict(checkpoint.recipe)
-    table["name"] = f"{table.get('name') or 'run'}-{student}"
+    started = find_student(student)
+    label = started.parent.name if started else student
+    table["name"] = f"{table.get('name') or 'run'}-{label}"
     table["method"], table["steps"] = "distill", STEPS
-    table["network"] = {**parse_student(student), "margin": MARGIN}
+    if started:
+        table["network"] = dict(load_checkpoint(started).network)
+    else:
+        table["network"] = {**parse_student(student), "margin": MARGIN}
     known = Options.__dataclass_fields__  # not those of the teacher's own method
     kept = {key: value for key, value in table.get("options", {}).items() if key in known}
     table["options"] = {**kept, "teacher": str(teacher)}
-    if start := thinned_start(teacher, checkpoint.network, table["network"]):
+    start = str(started or thinned_start(teacher, checkpoint.network, table["network"]))
+    if start:
         table["options"]["start"] = start
     for setting in settings:
         apply_setting(table, setting)
@@ -82,7 +96,8 @@ def thinned_start(teacher: Path, network: dict[str, Any], student: dict[str, Any
 def run(args: argparse.Namespace) -> int:
     """Train the student; prints its checkpoint and the command that exports it."""
     teacher = args.teacher / "last.safetensors" if args.teacher.is_dir() else args.teacher
-    parse_student(args.student)
+    if find_student(args.student) is None:
+        parse_student(args.student)
     recipe = student_recipe(teacher, args.student, args.set)
     return training_run.train(recipe, args.output or Path("runs") / recipe.name, args)
 

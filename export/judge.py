@@ -52,12 +52,9 @@ def judge(
         UsageError: the painting or the weights of the loss network cannot be found, or the recipe
             is of a method without an objective.
     """
-    objective = _objective(source)
+    objective = build_objective(source)
     rows = {"source": ours, "artefact": theirs}
-    scores: dict[str, dict[str, float]] = {}
-    for name, session in rows.items():
-        found = [_scores(session, cover(photo, *SIZE), objective) for photo in photos]
-        scores[name] = {key: float(np.mean([row[key] for row in found])) for key in found[0]}
+    scores = {name: mean_scores(session, photos, objective) for name, session in rows.items()}
     ratio = scores["artefact"]["total"] / max(scores["source"]["total"], 1e-12)
     return {
         **scores,
@@ -66,6 +63,12 @@ def judge(
         "photos": len(photos),
         "size": f"{SIZE[0]}x{SIZE[1]}",
     }
+
+
+def mean_scores(session: StyleSession, photos: Sequence[Image], objective: Any) -> dict[str, float]:
+    """The objective's terms, their "total" and "shift", mean over photos scaled to `SIZE`."""
+    found = [_scores(session, cover(photo, *SIZE), objective) for photo in photos]
+    return {key: float(np.mean([row[key] for row in found])) for key in found[0]}
 
 
 def refuse_worse(report: dict[str, Any], name: str) -> None:
@@ -124,7 +127,12 @@ def _scores(session: StyleSession, photo: Image, objective: Any) -> dict[str, fl
     return {**{k: float(v) for k, v in values.items()}, "shift": shift_error(session, photo)}
 
 
-def _objective(source: ExportSource) -> Any:
+def build_objective(source: ExportSource) -> Any:
+    """The objective a checkpoint was trained with, without the terms that need motion.
+
+    Raises:
+        UsageError: as `judge`.
+    """
     from training.backbones import open_backbone
     from training.config import find_data, recipe_from_dict
     from training.data.images import load_image

@@ -20,6 +20,7 @@ COMMANDS = [
     "training.train",
     "training.optimize",
     "export",
+    "export.prune",
     "export.finetune",
     "benchmarks.latency",
     "benchmarks.end_to_end",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from runtime.errors import UsageError
-from runtime.plugins import suggest
+from runtime.plugins import load, suggest
 
 from .. import networks
 from ..backbones import open_backbone
@@ -22,7 +22,6 @@ from ..checkpoint import load_checkpoint
 from ..config import OptimizerConfig, Recipe, find_data
 from ..data.images import Photos, load_image, recolored, stroke_seeds
 from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
-from ..networks import lean
 from ..objective import Objective
 from ..thinning import thin
 from . import Assets
@@ -37,7 +36,7 @@ class Options:
     motion_every: int = 2  # steps between motion terms
     ramp_start: float = 0.03  # share of the run at which lock and motion set in
     ramp_end: float = 0.13  # and at which they have their full weight
-    start: str = ""  # checkpoint of a lean network to start from, thinned where it is larger
+    start: str = ""  # checkpoint to start from: of this network, or of a larger lean one (thinned)
     colors: str = "painting"  # or "photos": the painting is recolored to the photos' colors first
 
 
@@ -64,18 +63,26 @@ def ramp(step: int, steps: int, start: float, end: float) -> float:
 
 
 def _start(path: str, network: dict) -> dict[str, Tensor]:
-    """The weights of a checkpoint, thinned to the network that is to start from them."""
+    """The weights of a checkpoint: as they are if it is of this very network, else thinned to it,
+    which works among lean networks."""
     checkpoint = load_checkpoint(path)
-    settings = [_lean(network, "the network"), _lean(checkpoint.network, path)]
     weights = checkpoint.group("ema") or checkpoint.group("generator")
-    return thin(weights, settings[1], settings[0])
+    if _settings(network) == _settings(checkpoint.network):
+        return weights
+    for one, what in ((network, "the network"), (checkpoint.network, path)):
+        if one["name"] != "lean":
+            raise UsageError(
+                f'options.start thins lean networks only, {what} is "{one["name"]}"; the start of '
+                "another network must have exactly its settings"
+            )
+    return thin(weights, _settings(checkpoint.network), _settings(network))
 
 
-def _lean(network: dict, what: str) -> dict:
-    """All settings of a lean network."""
-    if network["name"] != "lean":
-        raise UsageError(f'options.start works among lean networks, {what} is "{network["name"]}"')
-    return asdict(lean.Config(**{k: v for k, v in network.items() if k != "name"}))
+def _settings(network: dict) -> dict:
+    """A network's name and all of its settings."""
+    config, _ = load(networks, network["name"])
+    given = {key: value for key, value in network.items() if key != "name"}
+    return {"name": network["name"], **asdict(config(**given))}
 
 
 class Perceptual:
