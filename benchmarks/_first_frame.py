@@ -47,8 +47,13 @@ def main(booted: int) -> None:
 def open_any(
     model: str | Path, engine: str, device: str, threads: int | None, values: str
 ) -> "StyleSession":
-    """A session of any model; `values` ("0..1") is the range for one without a card, if it is not
-    found out by trying. Speed does not depend on it, pictures do.
+    """A session of any model.
+
+    Args:
+        model, device, threads: as in `open_session`.
+        engine: likewise, or with a precision hint behind it: "openvino:bf16".
+        values: range ("0..1") of a model without a card, if it is not found out by trying. Speed
+            does not depend on it, pictures do.
 
     Raises:
         UsageError: no picture model, or of unknown range and `values` is empty.
@@ -57,13 +62,19 @@ def open_any(
     from runtime.errors import UsageError
     from runtime.session import open_session
 
-    chosen = {"engine": engine, "device": device, "threads": threads}
+    name, _, hint = engine.partition(":")
+    chosen = {"engine": name, "device": device, "threads": threads, "precision_hint": hint or None}
     try:
         return open_session(model, **chosen)
     except UsageError as error:
         if not values or "--range" not in str(error):
             raise
     return open_session(model, **chosen, range=values)
+
+
+def engine_label(session: "StyleSession") -> str:
+    """The engine as result rows call it, with its precision hint: "openvino:bf16"."""
+    return session.engine + (f":{session.precision_hint}" if session.precision_hint else "")
 
 
 def peak_memory_mib() -> float | None:

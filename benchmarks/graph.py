@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime import arrays
+from runtime import arrays, formats
 from runtime.card import ModelCard
 from runtime.conditions import Conditions
 
@@ -161,6 +161,8 @@ class MacCounter:
 
     def _profile(self, height: int, width: int) -> int | None:
         if min(height, width) < self._card.minimum or height % self._card.multiple_of:
+            return None
+        if "onnxruntime" not in formats.readers().get(formats.suffix_of(self._path), ()):
             return None
         return profile_macs(self._path, self._card, height, width)
 

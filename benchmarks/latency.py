@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from runtime import engines, plugins
 from runtime.cli import Progress, check_output, parse_size, print_json, run_command, say
 from runtime.errors import DONE, UsageError
 
@@ -45,7 +46,14 @@ def build_parser() -> argparse.ArgumentParser:
     sizes = listed(parse_size)
     add("--sizes", type=sizes, default=[(640, 480), (1280, 720)], metavar="WxH,WxH")
     add("--peer-sizes", type=sizes, metavar="WxH,WxH", help="default: those of --sizes")
-    add("--engines", type=listed(str), default=["onnxruntime"], metavar="A,B")
+    add(
+        "--engines",
+        type=listed(str),
+        default=["auto"],
+        metavar="A,B",
+        help="auto, or any of these, with a precision hint if it takes one (openvino:bf16): "
+        + ", ".join(plugins.names(engines)),
+    )
     add("--devices", type=listed(str), default=["cpu"], metavar="cpu,cuda")
     add("--threads", type=listed(int), default=[1], metavar="1,2", help="of the engine, on a CPU")
     add("--precisions", type=listed(str), default=[], metavar="A,B", help="only such models")
@@ -145,11 +153,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    from . import subjects
+
     if min(args.threads) < 1 or args.duration <= 0 or args.iterations < 1 or args.cold_starts < 0:
         raise UsageError(
             "--threads and --iterations must be at least 1, --duration above 0, --cold-starts at "
             "least 0"
         )
+    for engine in args.engines:
+        subjects.check_engine(engine)
 
 
 def _cold_starts(chosen: list[Any], count: int, values: str) -> dict[str, dict[str, float | None]]:
@@ -165,7 +177,7 @@ def _cold_starts(chosen: list[Any], count: int, values: str) -> dict[str, dict[s
         starts = [
             cold.start(
                 *(subject.path, width, height),
-                engine=session.engine,
+                engine=subject.labels["engine"],
                 device=session.device,
                 threads=subject.threads,
                 frames=3 if ours else 1,
@@ -196,7 +208,7 @@ def _row(
     subject: Any, rounds: Any, peaks: dict[str, dict[str, float]], cold: dict[str, float | None]
 ) -> dict[str, Any]:
     """Times, rates and sizes of one subject."""
-    from . import graph, results, statistics
+    from . import graph, results, statistics, subjects
 
     name, card = subject.case.name, subject.session.card
     times = {part: rounds.times(name, part) for part in rounds.parts(name)}
@@ -214,7 +226,7 @@ def _row(
         "fps": round(1e3 / metrics["total_p50_ms"], 2),
         "pixels": pixels,
         "parameters": graph.count_parameters(subject.path),
-        "file_mib": round(subject.path.stat().st_size / 2**20, 3),
+        "file_mib": round(subjects.size_of(subject.path) / 2**20, 3),
         "gmacs": None if macs is None else round(macs / 1e9, 4),
         "kmacs_per_pixel": None if macs is None else round(macs / pixels / 1e3, 3),
         "rate_gops": None if rate is None else round(rate, 1),

@@ -45,6 +45,7 @@ BLOCKS: dict[str, tuple[str, Callable[..., str]]] = {
     "quality": ("quality", tables.quality),
     "temporal": ("temporal_starry", tables.temporal),
     "video_fidelity": ("video_fidelity", tables.video_fidelity),
+    "folding": ("folding_starry", tables.folding),
 }
 
 

@@ -24,7 +24,10 @@ from . import environment as machine
 
 NAME = "impasto.benchmark"
 VERSION = 1
-KINDS = ("latency", "end_to_end", "startup", "budget", "quality", "temporal", "video_fidelity")
+KINDS = (
+    *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "video_fidelity"),
+    "folding",
+)
 
 _NUMBER = {"type": ["number", "null"]}
 _STATE = {"type": "object", "additionalProperties": _NUMBER}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime import formats, store
+from runtime import engines, formats, plugins, store
 from runtime.engines import Engine
 from runtime.errors import EngineUnavailable, UsageError
 from runtime.frame import Image
@@ -17,7 +17,7 @@ from runtime.session import StyleSession
 from runtime.sources.synthetic import SyntheticSource
 
 from . import graph
-from ._first_frame import open_any
+from ._first_frame import engine_label, open_any
 from .cuda import DeviceGraph
 from .measure import Case, Parts
 
@@ -88,7 +88,7 @@ class Subject:
         return {
             "model": self.model,
             "size": f"{self.size[0]}x{self.size[1]}",
-            "engine": self.session.engine,
+            "engine": engine_label(self.session),
             "device": self.session.device,
             "threads": self.threads,
             "precision": card.precision,
@@ -136,6 +136,23 @@ class Axes:
     values: str = ""  # range of models without a card
 
 
+def check_engine(engine: str) -> None:
+    """Raise UsageError unless this is "auto", or an engine with a hint it knows or none."""
+    name, colon, hint = engine.partition(":")
+    if name == "auto" and not colon:
+        return
+    plugin = plugins.load(engines, name)
+    if colon and hint not in plugin.hints:
+        allowed = ", ".join(plugin.hints) or "none"
+        raise UsageError(f'--engines "{engine}": the hints of {name} are {allowed}')
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a model, its second file included."""
+    other = formats.beside(path)
+    return path.stat().st_size + (other.stat().st_size if other is not None else 0)
+
+
 def find_peers(where: list[str]) -> list[Path]:
     """Model files named, or lying in the folders named.
 
@@ -173,11 +190,14 @@ def open_subjects(axes: Axes, skipped: list[str]) -> list[Subject]:
     """
     paths = [(store.resolve(name), "ours", axes.sizes) for name in axes.models]
     paths += [(path, "peer", axes.peer_sizes) for path in axes.peers]
-    stems = [path.stem for path, _, _ in paths]
+    names = _names([path for path, _, _ in paths])
     pictures: dict[Size, list[Image]] = {}
     subjects: list[Subject] = []
     for (path, role, sizes), engine, device in product(paths, axes.engines, axes.devices):
-        name = path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}-{path.stem}"
+        name = names[path]
+        if not _reads(path, engine):
+            skipped.append(f"{name} on {engine}: it does not read {path.suffix} files")
+            continue
         every = product(axes.threads if device == "cpu" else [None], sizes)
         for threads, asked in every:
             try:
@@ -200,6 +220,28 @@ def open_subjects(axes: Axes, skipped: list[str]) -> list[Subject]:
     if not subjects:
         raise EngineUnavailable("nothing to measure here: " + "; ".join(dict.fromkeys(skipped)))
     return subjects
+
+
+def _names(paths: list[Path]) -> dict[Path, str]:
+    """What to call each model: its bare name; with the folder or the kind, where that is needed."""
+    bare = {path: formats.bare_name(path) for path in paths}
+    found = {}
+    for path in paths:
+        same = [other for other in paths if bare[other] == bare[path] and other != path]
+        if not same:
+            found[path] = bare[path]
+        elif any(other.parent == path.parent for other in same):
+            found[path] = path.name
+        else:
+            found[path] = f"{path.parent.name}-{bare[path]}"
+    return found
+
+
+def _reads(path: Path, engine: str) -> bool:
+    """Whether the engine reads such files; kinds that nobody knows are left to its own words."""
+    name = engine.partition(":")[0]
+    suffix = formats.suffix_of(path)
+    return name == "auto" or not suffix or name in formats.readers()[suffix]
 
 
 def _own_size(session: StyleSession) -> Size | None:

@@ -305,6 +305,38 @@ def temporal(data: Document) -> str:
     return markdown(header, rows)
 
 
+def folding(data: Document) -> str:
+    """An int8 file against its float network, scene by scene; then what folding costs."""
+    means = [row for row in data["rows"] if row["labels"].get("photo") == "mean"]
+    header = ["what", "PSNR, dB (worst)", "SSIM", "style, of the float network's"]
+    rows = [
+        [
+            _text(row, "what"),
+            f"{_metric(row, 'psnr_db')} ({_metric(row, 'worst_psnr_db')})",
+            _metric(row, "ssim"),
+            _metric(row, "style_ratio"),
+        ]
+        for row in means
+        if "psnr_db" in row["metrics"]
+    ]
+    names = ("flicker", "flicker_folded_once", "flicker_float", "flicker_source")
+    noisy = [row for row in means if "flicker" in row["metrics"]]
+    flickers = markdown(
+        ["what", "flicker, levels", "folded once", "float network", "of the source"],
+        [[_text(row, "what"), *(_metric(row, name) for name in names)] for row in noisy],
+    )
+    parts = ("fold", "measure", "measure_small", "frame")
+    costs = markdown(
+        ["size", "fold ms", "measurement ms", "of a smaller copy ms", "frame ms"],
+        [
+            [_text(row, "size"), *(_metric(row, f"{part}_p50_ms") for part in parts)]
+            for row in data["rows"]
+            if row["labels"]["what"] == "cost"
+        ],
+    )
+    return f"{markdown(header, rows)}\n\n{flickers}\n\n{costs}"
+
+
 def anything(data: Document) -> str:
     """Labels that differ between rows, then every number: for kinds without their own table."""
     rows = data["rows"]
@@ -334,6 +366,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "quality": quality,
     "temporal": temporal,
     "video_fidelity": video_fidelity,
+    "folding": folding,
 }
 
 

@@ -50,7 +50,7 @@ class Subject:
         self.sha256 = session.sha256
         self.stylize: Callable[[Image], Image] = session.stylize
         self._own: dict[int, float] = {}
-        painting = None if style is None else _painting(style)
+        painting = None if style is None else read_painting(style)
         self.style_loss, self.style_note = try_style_loss(weights, painting)
 
     def own_style_loss(self, base: stability.Baseline) -> float:
@@ -66,7 +66,8 @@ class Subject:
         return f"{self.name}: style gate {gate}"
 
 
-def _painting(path: str) -> Image:
+def read_painting(path: str) -> Image:
+    """A painting for the style gate, reduced to the size of training."""
     import cv2
 
     picture = clips.load_photo(path, (1, 1))

@@ -185,13 +185,13 @@ def _request(args: argparse.Namespace, **facts: Any) -> Any:
 
 
 def _check_start(args: argparse.Namespace, target: type[Target]) -> tuple[Path, ...]:
-    """The finished models of a target that starts from such, else ()."""
+    """The finished models of a target that starts from such, else (); it can make one, too."""
     if target.starts_from == "checkpoint":
         if args.checkpoint is None or args.model:
             raise UsageError(f"--target {args.target} starts from --checkpoint, not from --model")
         return ()
-    if not args.model or args.checkpoint is not None:
-        raise UsageError(f"--target {args.target} starts from --model, not from --checkpoint")
+    if bool(args.model) == (args.checkpoint is not None):
+        raise UsageError(f"--target {args.target} starts from --model, or from --checkpoint")
     return tuple(store.resolve(name) for name in args.model)
 
 

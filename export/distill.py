@@ -6,14 +6,14 @@ it with --set. The student is a run folder like any other: resume it, export it.
 """
 
 import argparse
-import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 from runtime.cli import run_command
-from runtime.errors import DONE, OutputExists, UsageError
+from runtime.errors import UsageError
+
+from . import training_run
 
 # Steps a student gets unless told otherwise: students with instance normalization still improve at
 # 2000 (students.md, section 5) and need the teacher's length to come near it.
@@ -37,16 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="lean-c<width>n<blocks>r<scale>; c48n3r4 is the default, c32n2r4 the fast one",
     )
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name>-<student>)")
-    parser.add_argument("--style", type=Path, help="the painting")
-    parser.add_argument("--content", type=Path, help="folder of photos")
-    parser.add_argument("--weights", type=Path, help="weights of the loss network: file or folder")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--resume", action="store_true", help="continue the run in --output")
-    parser.add_argument("--overwrite", action="store_true", help="start the run anew")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
-    parser.add_argument("--dry-run", action="store_true", help="print the recipe and stop")
-    parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
+    training_run.add_arguments(parser)
     return parser
 
 
@@ -93,38 +84,7 @@ def run(args: argparse.Namespace) -> int:
     teacher = args.teacher / "last.safetensors" if args.teacher.is_dir() else args.teacher
     parse_student(args.student)
     recipe = student_recipe(teacher, args.student, args.set)
-    if args.dry_run:
-        print(json.dumps(recipe.to_dict(), indent=2))
-        return DONE
-    import torch
-
-    from runtime.plugins import load
-    from training import methods
-    from training.device import pick_device
-    from training.engine import Engine
-    from training.methods import Assets
-
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    output = args.output or Path("runs") / recipe.name
-    checkpoint = output / "last.safetensors"
-    if checkpoint.exists() and not (args.resume or args.overwrite):
-        raise OutputExists(f"{checkpoint} exists: pass --resume to continue or --overwrite")
-    assets = Assets(args.style, args.content, args.weights, pick_device(args.device))
-    engine = Engine(load(methods, recipe.method)(recipe, assets), output, args.quiet)
-    if args.resume:
-        engine.resume()
-    elif args.overwrite:
-        (output / "log.jsonl").unlink(missing_ok=True)
-    engine.run()
-    print(engine.checkpoint_path)
-    if not args.quiet:
-        print(
-            f"next: python -m export --checkpoint {engine.checkpoint_path} "
-            f"--precision int8 --output models/{recipe.name}.onnx",
-            file=sys.stderr,
-        )
-    return DONE
+    return training_run.train(recipe, args.output or Path("runs") / recipe.name, args)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """One export from checkpoint, or from finished models, to receipt."""
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class Request:
     Attributes:
         path: where the artefact goes (`delivery.check_place`).
         checkpoint: for targets that start from one.
-        models: for targets that start from finished models.
+        models: for targets that start from finished models; without any, one is made of the
+            checkpoint first.
     """
 
     target: str
@@ -92,9 +94,9 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
     calibration = (
         load_photos(request.calibration or request.photos, CALIBRATION_PHOTOS)
         if request.precision == "int8"
-        else []
+        else photos
     )
-    options = Options(request.precision, size, request.opset, calibration, request.extra)
+    options = Options(request.precision, size, request.opset, calibration, request.extra, tell)
     written: list[Written] = []
     findings = _Findings()
 
@@ -119,7 +121,7 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
     if request.measure and target.engine is not None:
         tell("measuring")
         with open_session(request.path, engine=target.engine) as session:
-            extra["milliseconds"] = milliseconds(session, photos[0], list(_sizes(size)))
+            extra["milliseconds"] = milliseconds(session, photos[0], list(sizes_of(size)))
             extra["device"] = session.device
     receipt = make_receipt(origin_of(source), delivered, made.steps, findings.proof, extra)
     write_receipt(receipt, request.path)
@@ -131,10 +133,15 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
 
 def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -> dict[str, Any]:
     """The same for a target that starts from finished models."""
+    if not request.models and request.checkpoint is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            first = Path(folder) / f"{request.name}.onnx"
+            export(replace(request, target="onnx", path=first, extra={}, sheet=None), tell)
+            return _pack(replace(request, models=(first,)), target, tell)
     options = Options(request.precision, request.size, request.opset, (), request.extra)
     models = list(request.models)
     written: list[Written] = []
-    checks: list[str] = []
+    findings = _Findings()
 
     def write(path: Path) -> None:
         tell(f"writing {request.target} from {', '.join(model.name for model in models)}")
@@ -142,17 +149,17 @@ def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -
 
     def verify(path: Path) -> None:
         tell("checking")
-        checks.extend(target.check(models, path, options))
+        findings.proof = target.check(models, path, options)
 
     delivered = deliver(request.path, write, verify)
     (made,) = written
     facts = {"target": request.target, **made.facts}
-    receipt = make_receipt(origin_of_models(models), delivered, made.steps, checks, facts)
+    receipt = make_receipt(origin_of_models(models), delivered, made.steps, findings.proof, facts)
     write_receipt(receipt, request.path)
     return receipt
 
 
-def _sizes(size: tuple[int, int] | None) -> tuple[tuple[int, int], ...]:
+def sizes_of(size: tuple[int, int] | None) -> tuple[tuple[int, int], ...]:
     """(width, height) of the pictures compared; a graph of one size is also given an odd one."""
     return SIZES if size is None else (size, *SIZES[1:2])
 
@@ -168,7 +175,7 @@ def _compare(
     tell: Callable[[str], None],
 ) -> None:
     """Run the artefact beside PyTorch; raises ParityError if they do not agree."""
-    sizes = _sizes(size)
+    sizes = sizes_of(size)
     tell("comparing with PyTorch at " + ", ".join(f"{w}x{h}" for w, h in sizes))
     with torch_session(source, size) as ours, open_session(path, engine=engine) as theirs:
         parity = check(ours, theirs, photos, request.precision, sizes)

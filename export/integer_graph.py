@@ -13,43 +13,30 @@ from typing import Any
 import numpy as np
 
 from runtime.folding import FoldedLayer, Folding
+from training.quantization import MIDDLE, quantize_range, quantize_weights
 
 from . import onnx_tools
 from .calibrate import Calibration
 from .graph_builder import GraphBuilder
-from .lean_layers import EPSILON, MIDDLE, Layer, LeanLayers
+from .lean_layers import EPSILON, Layer, LeanLayers
 
 # Camera bytes as the quantized input: (byte - MIDDLE) / 255.
 BYTE_SCALE = np.float32(1 / 255)
-# Signed weights, symmetric, 7 bits: two products of a byte and such a weight fit in 16 bits, so x86
-# cores without VNNI, which add pairs in 16 bits, cannot saturate (255 * 63 * 2 < 32768). The eighth
-# bit gains nothing: on our network rounded weights alone leave 49 dB, rounded activations 34.
-WEIGHT_LEVELS = 63
-# Smallest range of a quantized activation: a tensor that is zero on all photos still needs a scale.
-LEAST_RANGE = 1e-4
-
-
-def quantize_weights(
-    weight: np.ndarray, levels: int = WEIGHT_LEVELS
-) -> tuple[np.ndarray, np.ndarray]:
-    """(out, in, kh, kw) float to int8 and (out,) float32 scales, symmetric per output channel."""
-    largest = np.abs(weight).max(axis=(1, 2, 3))
-    scale = (np.maximum(largest, 1e-12) / levels).astype(np.float32)
-    rounded = np.rint(weight / scale[:, None, None, None])
-    return np.clip(rounded, -levels, levels).astype(np.int8), scale
-
-
-def quantize_range(low: float, high: float) -> tuple[np.float32, np.uint8]:
-    """Scale and zero point of an unsigned byte that covers low..high, zero exactly included."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max(high - low, LEAST_RANGE) / 255)
-    return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
 
 
 def tensor_range(calibration: Calibration, name: str) -> tuple[np.float32, np.uint8]:
     """Scale and zero point of a whole tensor: wide enough for each of its channels."""
     low, high = calibration.ranges[name]
     return quantize_range(float(low.min()), float(high.max()))
+
+
+def whole_ranges(calibration: Calibration) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of every tensor that is rounded, over its channels."""
+    return {
+        name: (float(low.min()), float(high.max()))
+        for name, (low, high) in calibration.ranges.items()
+        if name != "head"  # its bytes are the picture's
+    }
 
 
 def folding_of(parts: LeanLayers, calibration: Calibration) -> Folding | None:

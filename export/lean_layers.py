@@ -16,12 +16,10 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 from training.networks import lean
 from training.networks.layers import InstanceNorm
+from training.quantization import HALF_LEVEL, MIDDLE
 
 # Of torch's and our instance normalization.
 EPSILON = 1e-5
-# The byte that is zero to the stem: the network subtracts 1/2 = 127.5 / 255, which is no byte.
-MIDDLE = 128
-HALF_LEVEL = MIDDLE / 255 - 0.5
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,20 @@ def tidy(model: Any) -> None:
 
 
 def save(model: Any, card: ModelCard, path: Path, extra: dict[str, str] | None = None) -> None:
-    """Embed the card, name the axes as it does, let onnx check the model, and write it.
+    """Write a model, finished as `finish` does."""
+    path.write_bytes(finish(model, card, extra))
+
+
+def finish(model: Any, card: ModelCard, extra: dict[str, str] | None = None) -> bytes:
+    """Embed the card, name the axes as it does, and let onnx check the model.
 
     Args:
         model: `onnx.ModelProto`, changed in place.
         card: stored as JSON, with the standard `Image.*` keys beside it.
-        path: where to.
         extra: further metadata.
+
+    Returns:
+        the serialized model.
 
     Raises:
         StyleError: onnx finds the model invalid (a bug of ours, or of the exporter).
@@ -56,7 +63,7 @@ def save(model: Any, card: ModelCard, path: Path, extra: dict[str, str] | None =
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise StyleError(f"onnx refuses the graph: {' '.join(str(error).split())[:300]}") from None
-    path.write_bytes(model.SerializeToString())
+    return model.SerializeToString()
 
 
 def _name_axes(values: Any, ports: Any) -> None:

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from runtime import store
+from runtime import formats, store
 from runtime.meter import Meter
 from runtime.session import StyleSession
 
@@ -131,10 +131,12 @@ def write_receipt(receipt: dict[str, Any], model: Path) -> Path:
 
 def receipt_path(model: Path) -> Path:
     """`models/starry.onnx` -> `models/starry.json`; of other kinds the whole name is kept, so that
-    the same style in several formats fits in one folder: `starry.xml` -> `starry.xml.json`."""
+    the same style in several formats fits in one folder: `starry.xml` -> `starry.xml.json`. Where a
+    part of the model has that name, `starry.engine` -> `starry.engine.receipt.json`."""
     if model.suffix == ".onnx":
         return model.with_suffix(".json")
-    return model.with_name(model.name + ".json")
+    usual = model.with_name(model.name + ".json")
+    return usual.with_suffix(".receipt.json") if formats.beside(model) == usual else usual
 
 
 def milliseconds(session: StyleSession, photo: Any, sizes: list[tuple[int, int]]) -> dict[str, Any]:

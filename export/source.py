@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from runtime import store
 from runtime.card import ModelCard, Port
 from runtime.errors import UsageError
 from training.checkpoint import Checkpoint, load_checkpoint
+from training.quantization import RANGES
 
 # Largest picture side tried when the smallest one a graph accepts is looked for; reflection padding
 # of 9x9 convolutions needs 12 px, nothing we know more than 32.
@@ -28,6 +29,7 @@ class ExportSource:
         path: the checkpoint file.
         sha256: of the checkpoint file.
         step: training steps behind it.
+        ranges: lowest and highest value of its activations in bytes, if it was fine-tuned for them.
     """
 
     generator: nn.Module
@@ -35,6 +37,7 @@ class ExportSource:
     path: Path
     sha256: str
     step: int
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class Clamped(nn.Module):
@@ -72,9 +75,12 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
             checkpoint.network[key.strip()] = value.strip()
     generator = checkpoint.build_generator().float().eval().requires_grad_(False)
     digest = store.sha256(path)
-    return ExportSource(
-        generator, draft_card(checkpoint, generator, name, digest), path, digest, checkpoint.step
-    )
+    card = draft_card(checkpoint, generator, name, digest)
+    ranges = {
+        key: (float(pair[0]), float(pair[1]))
+        for key, pair in checkpoint.group(f"extra.{RANGES}").items()
+    }
+    return ExportSource(generator, card, path, digest, checkpoint.step, ranges)
 
 
 def draft_card(

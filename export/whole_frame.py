@@ -1,15 +1,20 @@
 """The int8 file: a whole-frame graph, its folding figures and measuring graph in one file."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from runtime.card import ModelCard, Port
 from runtime.errors import UsageError
+from runtime.frame import Image
 
 from . import onnx_tools
-from .calibrate import PERCENTILE, SIZE, calibrate
-from .integer_graph import folding_of, integer_graph
-from .lean_layers import take_apart
+from .balance import balance
+from .calibrate import PERCENTILE, SIZE, Calibration, calibrate
+from .integer_graph import folding_of, integer_graph, whole_ranges
+from .lean_layers import LeanLayers, take_apart
 from .source import ExportSource
 from .targets import Options, Written
 
@@ -22,15 +27,19 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
     """
     if options.size is not None:
         raise UsageError("--size: whole-frame int8 graphs take any size, leave it out")
-    parts = take_apart(source.generator)
-    calibration = calibrate(parts, options.photos)
+    parts, calibration = _calibrated(source, options.photos)
     folding = folding_of(parts, calibration)
     model = integer_graph(parts, calibration, folding)
     card = byte_card(source.card)
     onnx_tools.save(model, card, path, folding.to_metadata() if folding else None)
+    origin = (
+        "ranges learned by fine-tuning"
+        if source.ranges
+        else f"channels balanced, percentile {PERCENTILE} of {calibration.photos} photos at "
+        f"{SIZE[0]}x{SIZE[1]}, after normalization"
+    )
     steps = [
-        f"weights to int8, symmetric per channel; activations to uint8, percentile {PERCENTILE} of "
-        f"{calibration.photos} photos at {SIZE[0]}x{SIZE[1]}, after normalization",
+        f"weights to int8, symmetric per channel; activations to uint8, {origin}",
         "margin, shuffles, crop and clipping in the graph; bytes in and out",
     ]
     if folding is not None:
@@ -38,6 +47,26 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
             f"{len(folding.layers)} normalizations made foldable; measuring graph embedded"
         )
     return Written(card, steps)
+
+
+def _calibrated(source: ExportSource, photos: Sequence[Image]) -> tuple[LeanLayers, Calibration]:
+    """The layers with their ranges: those the network was fine-tuned with, or measured ones.
+
+    Raises:
+        UsageError: the stored ranges are of another network.
+    """
+    parts = take_apart(source.generator)
+    calibration = calibrate(parts, photos)
+    if not source.ranges:
+        balanced, calibration = balance(source.generator, calibration)
+        return take_apart(balanced), calibration
+    if source.ranges.keys() != whole_ranges(calibration).keys():
+        raise UsageError(
+            f"{source.path} holds ranges of other layers than its network has: "
+            f"{', '.join(sorted(source.ranges))}"
+        )
+    stored = {name: np.array(pair, np.float32)[:, None] for name, pair in source.ranges.items()}
+    return parts, replace(calibration, ranges={**calibration.ranges, **stored})
 
 
 def byte_card(card: ModelCard) -> ModelCard:

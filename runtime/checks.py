@@ -4,7 +4,6 @@ Each check gives lines that say ok, missing (an option you may not need) or brok
 in the last two cases what to type.
 """
 
-import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -13,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from .console import silent
 
 Status = Literal["ok", "missing", "broken"]
 # Wheels that install the same module and overwrite each other without a word.
@@ -162,7 +163,7 @@ def check_engine() -> Iterator[Check]:
     from .engines._starts import why_not
 
     if hasattr(ort, "preload_dlls"):
-        with _silent():
+        with silent():
             ort.preload_dlls()
     names = {
         "CPUExecutionProvider": "CPU",
@@ -170,7 +171,7 @@ def check_engine() -> Iterator[Check]:
         "TensorrtExecutionProvider": "TensorRT",
     }
     for provider, name in names.items():
-        with _silent():
+        with silent():
             reason = why_not(ort, provider)
         if reason is None:
             yield Check("engine", name, "ok", "runs a test model")
@@ -196,8 +197,8 @@ def check_engines() -> Iterator[Check]:
             yield Check("engine", plugin.label, "missing", reads, plugin.install)
             continue
         try:
-            with _silent():
-                loaded = importlib.import_module(plugin.module)
+            with silent():
+                loaded = importlib.import_module(engines.library_of(plugin))
         except Exception as error:  # a library may fail in any way while it is loaded
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             yield Check("engine", plugin.label, "broken", reason[:160], plugin.install)
@@ -219,7 +220,7 @@ def check_encoders() -> Iterator[Check]:
         from . import encoders
 
         codecs = encoders.CODECS
-        with _silent():
+        with silent():
             results = {
                 name: encoders.probe(
                     name, entry.pixel_format if name == entry.software else "yuv420p"
@@ -338,25 +339,6 @@ def as_json(checks: list[Check]) -> dict[str, Any]:
         "folder": str(Path(__file__).resolve().parent.parent),
         "checks": [asdict(check) for check in checks],
     }
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Swallow what C libraries write to the console while they are tried: at the level of the
-    file descriptors, which is where they write."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(1), os.dup(2)]
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 1)
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        for number, saved in enumerate(kept, start=1):
-            os.dup2(saved, number)
-            os.close(saved)
-        os.close(nothing)
 
 
 def _distributions() -> set[str]:

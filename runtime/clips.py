@@ -233,6 +233,7 @@ def _outcome(
     if damage:
         words = ", ".join(f"{number} {kind}" for kind, number in damage.items())
         notes.append(f"the input is damaged: {words}")
+    notes += getattr(source, "remarks", [])
     facts = {
         "input": job.input,
         "output": job.output,

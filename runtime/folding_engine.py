@@ -221,8 +221,8 @@ def wrap(engine: Engine, model: Path, name: str, device: str, threads: int | Non
         return engine
     if name != "onnxruntime":
         raise CardMismatch(
-            f'"{model}" is folded for each scene, which --engine {name} cannot do; use '
-            "--engine onnxruntime, or the fp32 file of this model"
+            f'"{model}" is folded for each scene, which --engine {name} cannot do; use --engine '
+            "onnxruntime, or an int8 file exported for that engine (python -m export --list)"
         )
     from .engines.onnxruntime import OnnxRuntimeEngine
 

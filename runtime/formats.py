@@ -46,6 +46,11 @@ def suffix_of(path: Path) -> str:
     return max(fitting, key=len, default="")
 
 
+def bare_name(path: Path) -> str:
+    """A model's name without the suffix of its kind: `starry` of `starry.ncnn.param`."""
+    return path.name.removesuffix(suffix_of(path)) if suffix_of(path) else path.stem
+
+
 def beside(path: Path) -> Path | None:
     """The second file this model needs, None if its kind is complete in one."""
     suffix = suffix_of(path)
@@ -54,8 +59,12 @@ def beside(path: Path) -> Path | None:
 
 
 def is_model(path: Path) -> bool:
-    """Whether this is there, complete, and of a kind that an engine reads."""
-    if not suffix_of(path) or not path.exists():
+    """Whether this is there, complete, and of a kind that an engine reads.
+
+    A file like `starry.engine.onnx` is none: it is part of `starry.engine`.
+    """
+    suffix = suffix_of(path)
+    if not suffix or suffix_of(Path(path.name.removesuffix(suffix))) or not path.exists():
         return False
     other = beside(path)
     return other is None or other.is_file()

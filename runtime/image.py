@@ -175,10 +175,10 @@ def _paint_file(
 
     with Album(source) as album:
         painter.look.reset()
-        notes = list(album.notes)
         animated = album.num_frames > 1 and picture_files.holds_animation(target)
         wanted = album.num_frames if animated else 1
         frames = painter.paint_album(album, wanted, meter, strip=args.strip)
+        notes = list(album.notes)
         with meter("encode"):
             notes += picture_files.write(
                 target, frames, quality=args.quality, loop=album.loop, animated=animated

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from . import encoders, streams
+from . import encoders, matroska, streams
 from .encoders import Encoding
 from .errors import SinkError
 from .journal import Journal
@@ -26,6 +26,7 @@ MUXERS = {
     ".gif": "gif",
 }
 MP4 = ("mp4", "mov", "ipod")
+MATROSKA = ("matroska", "webm")
 # Matroska counts milliseconds.
 MATROSKA_TICK = Fraction(1, 1000)
 LARGEST_TIMESCALE = 2**31 - 1
@@ -75,7 +76,7 @@ class Joined:
 
 def tick_for(muxer: str, time_base: Fraction) -> Fraction:
     """Seconds per tick of the video in such an output; exact for `time_base` where possible."""
-    if muxer in ("matroska", "webm"):
+    if muxer in MATROSKA:
         return MATROSKA_TICK
     if time_base.denominator > LARGEST_TIMESCALE:
         return Fraction(1, 90_000)  # the clock of MPEG systems
@@ -167,9 +168,16 @@ def _write(
         if original is not None:
             carrier = streams.Carrier(original, output, fates, until)
             _carry_metadata(original, output, video, fates, until)
+        shaped = muxer in MATROSKA and encoding.sample_aspect_ratio != 1
+        if shaped:
+            video.metadata["title"] = matroska.reserve(video.metadata.get("title", ""))
         output.start_encoding()
         _mux(output, video, journal, encoding, carrier)
         output.close()
+        if shaped:
+            matroska.set_pixel_shape(
+                path, encoding.width, encoding.height, encoding.sample_aspect_ratio
+            )
     finally:
         output.close()
         if original is not None:

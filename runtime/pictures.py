@@ -1,8 +1,8 @@
 """Picture files in: every kind of pixels becomes upright RGB of 8 or 16 bits, plus alpha.
 
-Orientation tags are applied, color profiles converted to sRGB (8 bits) or carried along (16 bits,
-for which Pillow has no conversion), CMYK, gray, palettes and transparency understood. Decoding is
-done in bands of rows, so that a picture of 20000x20000 pixels fits beside its own decoder.
+Orientation tags are applied, color profiles converted to sRGB, CMYK, gray, palettes and
+transparency understood. Decoding is done in bands of rows, so that a picture of 20000x20000 pixels
+fits beside its own decoder.
 """
 
 import struct
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from . import color_profile, deep_pixels
 from .errors import SourceError
 from .frame import Image
 from .picture_metadata import ORIENTATION, Metadata, read_metadata
@@ -32,8 +32,6 @@ ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 CLIPS = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v")
 # What Pillow and its decoders raise on damaged files.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error)
-# Pillow's modes with more than 8 bits a channel.
-DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 # Shown for frames of an animation that carry no duration: browsers do the same.
 DEFAULT_DURATION_MS = 100.0
 
@@ -117,14 +115,26 @@ class Album:
         if self.num_frames > 1:
             image.load()
             duration = float(image.info.get("duration", 0) or DEFAULT_DURATION_MS)
-        deep = self.num_frames == 1 and _is_deep(image, self.path)
-        pixels, alpha, icc = _deep_pixels(self.path, image) if deep else _pixels(image)
+        pixels, alpha, icc = self._deep() or _pixels(image)
         return Picture(
             _upright(pixels, self._orientation),
             None if alpha is None else _upright(alpha, self._orientation),
             replace(self._metadata, icc=icc),
             duration,
         )
+
+    def _deep(self) -> tuple[np.ndarray, np.ndarray | None, bytes] | None:
+        """16-bit pixels, in sRGB unless their profile is of a kind that cannot be converted."""
+        if self.num_frames > 1 or not deep_pixels.is_deep(self._image, self.path):
+            note = f"{self.path.name}: 16 bits of this kind are read as 8"
+            if deep_pixels.sample_bits(self._image) == 16 and note not in self.notes:
+                self.notes.append(note)
+            return None
+        found = deep_pixels.read(self.path, self._image)
+        if found is None:
+            return None
+        icc = self._image.info.get("icc_profile") or b""
+        return *found, color_profile.to_srgb(found[0], icc)
 
 
 def read_rgb(path: Path) -> Image:
@@ -208,44 +218,15 @@ def _open(path: Path) -> Any:
             f'"{path}" has {image.width}x{image.height} pixels, at most {MAX_PIXELS} are allowed; '
             "make it smaller first"
         )
-    if image.mode == "F" or _sample_bits(image) == 32:
+    if image.mode == "F" or deep_pixels.sample_bits(image) == 32:
         raise SourceError(f'"{path}" has 32 bits a channel; convert it to 8 or 16 bits')
     return image
-
-
-def _sample_bits(image: Any) -> int:
-    """Bits per channel as stored (Pillow opens 16-bit color as 8-bit)."""
-    if image.format == "TIFF":
-        bits = image.tag_v2.get(258, (8,))
-        return max(bits) if isinstance(bits, tuple) else int(bits)
-    return 16 if image.mode in DEEP_MODES else 8
-
-
-def _is_deep(image: Any, path: Path) -> bool:
-    if image.format == "PNG":
-        with path.open("rb") as stream:
-            # Signature 8, chunk length and name 8, width and height 8, then the bit depth.
-            return stream.read(25)[24:] == b"\x10"
-    return _sample_bits(image) == 16
-
-
-def _deep_pixels(path: Path, image: Any) -> tuple[np.ndarray, np.ndarray | None, bytes]:
-    """16-bit pixels by OpenCV, which keeps them; the color profile stays with them."""
-    image.load()  # Pillow notices damage that OpenCV fills with gray.
-    raw = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if raw is None or raw.dtype != np.uint16:
-        return _pixels(image)
-    icc = image.info.get("icc_profile") or b""
-    if raw.ndim == 2:
-        return np.repeat(raw[:, :, None], 3, axis=2), None, icc
-    rgb = np.ascontiguousarray(raw[:, :, 2::-1])
-    return rgb, np.ascontiguousarray(raw[:, :, 3]) if raw.shape[2] == 4 else None, icc
 
 
 def _pixels(image: Any) -> tuple[np.ndarray, np.ndarray | None, bytes]:
     """8-bit pixels by Pillow, in sRGB, and the profile they are now in (b"" if none was given)."""
     image.load()
-    if image.mode in DEEP_MODES:
+    if image.mode in deep_pixels.MODES:
         image = image.point(lambda level: level / 257).convert("L")
     has_alpha = image.has_transparency_data
     transform, icc = _to_srgb(image)

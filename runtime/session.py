@@ -28,6 +28,7 @@ class StyleSession:
         card: what the model eats and gives.
         engine: name of the engine ("onnxruntime").
         device: where it really runs ("cpu", "cuda:0").
+        precision_hint: "bf16" if the engine was allowed to be inexact so, else None.
         model_path: the file.
         sha256: of the file.
         notes: what a user should know about how the model was opened, one line each.
@@ -51,7 +52,7 @@ class StyleSession:
         self.notes: list[str] = []
         self._engine = engine
         self._threads = threads
-        self._hint = hint
+        self.precision_hint = hint
         self._image = card.port("image")
         self._output = _image_output(card)
         self._conditions = Conditions(card, model_path, engine_name, engine.device)
@@ -167,7 +168,7 @@ class StyleSession:
 
     def open_part(self, model: bytes) -> Engine:
         """Another graph (a part of this one) on the same engine, device and threads."""
-        return open_model(model, self.engine, self.device, self._threads, self._hint)
+        return open_model(model, self.engine, self.device, self._threads, self.precision_hint)
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """The (height, width) the graph runs at for a picture of this size."""

@@ -56,7 +56,7 @@ class Fate:
 
     Attributes:
         index: in the input container.
-        kind: "audio", "subtitle", "data", "attachment", "picture".
+        kind: "audio", "subtitle", "data", "chapters", "attachment", "picture".
         action: "copy", "transcode", "drop".
         codec: what it is in the output.
         note: one line for the user; "" when the stream is simply copied.
@@ -88,8 +88,45 @@ def plan(container: Any, video_index: int, muxer: str) -> list[Fate]:
                 fates.append(Fate(stream.index, "video", "drop", "", note))
                 continue
             kind = "picture"
+        if kind == "data" and stream.name == "bin_data" and container.chapters():
+            # The track in which mp4 files keep the names of chapters; FFmpeg has read it, and the
+            # muxer makes a new one.
+            fates.append(Fate(stream.index, "chapters", "drop", "bin_data"))
+            continue
         fates.append(_fate(stream, kind, muxer))
     return fates
+
+
+def left_behind(clip: Any, *, shape: bool = False) -> list[str]:
+    """What an output that holds pictures only loses of a clip, one line each.
+
+    Args:
+        clip: the input's `ClipInfo`, or None.
+        shape: the output keeps the shape of pixels.
+    """
+    from .sources._container import open_container
+
+    if clip is None:
+        return []
+    notes = []
+    ratio = clip.sample_aspect_ratio
+    if ratio != 1 and not shape:
+        notes.append(
+            f"pixels of shape {ratio.numerator}:{ratio.denominator} become square: bare pictures "
+            "have no place for it"
+        )
+    if clip.path is None:
+        return notes
+    with open_container(clip.path, str(clip.path)) as container:
+        kinds = Counter(
+            {"audio": "sound"}.get(stream.type, stream.type)
+            for stream in container.streams
+            if stream.type in ("audio", "subtitle")
+        )
+    return notes + [
+        f"{number} {kind} stream{'s' * (number > 1)} left out: this output holds pictures only"
+        for kind, number in sorted(kinds.items())
+    ]
 
 
 def _fate(stream: Any, kind: str, muxer: str) -> Fate:

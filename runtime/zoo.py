@@ -5,6 +5,7 @@ file, a millisecond each, where opening a session takes a hundred.
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+from xml.etree import ElementTree
 
 from . import formats
 from .card import KEY, ModelCard, beside
@@ -19,18 +20,36 @@ VARINT_BYTES = 10
 
 
 def read_card(path: Path) -> ModelCard | None:
-    """The card inside an ONNX file, or beside a file of another kind; None if there is none."""
+    """The card inside an ONNX or OpenVINO file, or beside a file of another kind; None if there is
+    none."""
     try:
+        if path.suffix == ".xml" and (found := _xml_card(path)) is not None:
+            return found
         if beside(path).is_file():
             return ModelCard.from_json(beside(path).read_text(encoding="utf-8"), f'"{path}"')
-        with path.open("rb") as stream:
-            size = path.stat().st_size
-            for entry in _fields(stream, 0, size, METADATA_PROPS):
-                pair = {number: value for number, value in _strings(stream, *entry)}
-                if pair.get(ENTRY_KEY) == KEY:
-                    return ModelCard.from_json(pair.get(ENTRY_VALUE, ""), f'"{path}"')
-    except (OSError, EOFError, UnicodeDecodeError, CardMismatch):
+        text = read_metadata(path).get(KEY)
+        return None if text is None else ModelCard.from_json(text, f'"{path}"')
+    except (OSError, EOFError, UnicodeDecodeError, CardMismatch, ElementTree.ParseError):
         return None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The key-value pairs stored in an ONNX file.
+
+    Raises:
+        OSError, EOFError, UnicodeDecodeError: it cannot be read, or is no ONNX file.
+    """
+    with path.open("rb") as stream:
+        entries = list(_fields(stream, 0, path.stat().st_size, METADATA_PROPS))
+        pairs = [dict(_strings(stream, *entry)) for entry in entries]
+    return {pair[ENTRY_KEY]: pair.get(ENTRY_VALUE, "") for pair in pairs if ENTRY_KEY in pair}
+
+
+def _xml_card(path: Path) -> ModelCard | None:
+    """The card in the metadata of an OpenVINO file: `<impasto.card value="..." />`."""
+    for _, element in ElementTree.iterparse(path):
+        if element.tag == KEY:
+            return ModelCard.from_json(element.get("value", ""), f'"{path}"')
     return None
 
 

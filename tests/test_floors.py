@@ -19,9 +19,11 @@ COMMANDS = [
     "training.train",
     "training.optimize",
     "export",
+    "export.finetune",
     "benchmarks.latency",
     "benchmarks.end_to_end",
     "benchmarks.temporal",
+    "benchmarks.folding",
     "benchmarks.report",
     "benchmarks.quality",
 ]
@@ -30,7 +32,10 @@ LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
     "benchmarks.end_to_end",
     "benchmarks.temporal",
 ]
-HEAVY = ["torch", "torchvision", "onnx", "onnxscript", "tensorrt", "openvino", "skimage"]
+HEAVY = [
+    *("torch", "torchvision", "onnx", "onnxscript", "skimage"),
+    *("tensorrt", "openvino", "ncnn", "pnnx"),
+]
 
 
 def sources():

@@ -8,7 +8,7 @@ converter), and loads the rest inside its functions.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -18,6 +18,8 @@ from runtime import engines, plugins
 if TYPE_CHECKING:
     from runtime.card import ModelCard
     from runtime.frame import Image
+
+    from ..parity import Parity
 
 # What `--target` and `--precision` call all there are.
 EVERY = "all"
@@ -31,8 +33,9 @@ class Options:
         precision: "fp32", "fp16" or "int8".
         size: (width, height) of a graph for one size, None for free sizes.
         opset: version of the ONNX operator set.
-        photos: photographs for calibration, given for "int8" only.
+        photos: photographs: for "int8" those of the calibration, else a few.
         extra: `--option KEY=VALUE`, keys as in `Target.options`.
+        tell: called with a line now and then by what takes long.
     """
 
     precision: str = "fp32"
@@ -40,6 +43,7 @@ class Options:
     opset: int = 18
     photos: Sequence[Image] = ()
     extra: dict[str, str] = field(default_factory=dict)
+    tell: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
@@ -114,11 +118,12 @@ class Target(ABC):
         """
 
     @staticmethod
-    def check(source: Any, path: Path, options: Options) -> list[str]:
+    def check(source: Any, path: Path, options: Options) -> Parity | list[str]:
         """For targets without an engine: examine what was written as far as this machine can.
 
         Returns:
-            what was found to be right, one sentence each, for the receipt.
+            the comparison it passed, if this machine can run it by other means; else what was
+            found to be right, one sentence each. Both for the receipt.
 
         Raises:
             ParityError: it is wrong, and must not be shipped.

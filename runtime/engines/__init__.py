@@ -124,6 +124,11 @@ def why_not(engine: str) -> str:
     from .. import engines
 
     plugin: EnginePlugin = plugins.load(engines, engine)
-    if plugins.installed(plugin.module):
-        return ""
-    return f"{plugin.label} is not installed: {plugin.install}"
+    return "" if library_of(plugin) else f"{plugin.label} is not installed: {plugin.install}"
+
+
+def library_of(plugin: EnginePlugin) -> str:
+    """The module that an engine would import: `module`, or where that is absent the first of its
+    `other_modules` (a class may have some) that is installed; "" if none is."""
+    names = (plugin.module, *getattr(plugin, "other_modules", ()))
+    return next((name for name in names if plugins.installed(name)), "")

@@ -7,7 +7,6 @@ compared with what the finished session says it runs on.
 
 import contextlib
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ import numpy as np
 
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
+from ._threads import allowed_threads
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -181,7 +181,7 @@ def _create(
     options.log_severity_level = SILENT
     for key, value in initializers.items():
         options.add_initializer(key, value)
-    threads = threads or _allowed_threads()
+    threads = threads or allowed_threads()
     if threads:
         options.intra_op_num_threads = threads
     try:
@@ -193,15 +193,6 @@ def _create(
             f"{name} is not a model ONNX Runtime can load (truncated, damaged, or another kind "
             f"of file): {reason[:200]}"
         ) from None
-
-
-def _allowed_threads() -> int:
-    """Cores this process is confined to (taskset, containers), 0 if it may use all: the engine
-    counts the machine's cores, and more spinning threads than cores are several times slower."""
-    if not hasattr(os, "sched_getaffinity"):
-        return 0
-    allowed = len(os.sched_getaffinity(0))
-    return allowed if allowed < (os.cpu_count() or allowed) else 0
 
 
 def _name(model: Path | bytes) -> str:

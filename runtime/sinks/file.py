@@ -80,11 +80,10 @@ class FileSink:
         name, remarks = encoders.choose_encoder(chosen, encoder)
         self.notes += remarks
         shape = clip.sample_aspect_ratio if clip is not None else 1
-        if shape != 1 and chosen not in ("h264", "hevc") and not is_mp4(self.path):
+        if shape != 1 and self.path.suffix.lower() == ".gif":
             self.notes.append(
-                f"{chosen} in a {self.path.suffix} file has no place for pixels of shape "
-                f"{shape.numerator}:{shape.denominator}: players will show square ones (.mp4 or "
-                "h264 keep the shape)"
+                f"pixels of shape {shape.numerator}:{shape.denominator} become square: players of "
+                ".gif files know no others"
             )
         self.encoding = plan_encoding(info, clip, self.path, chosen, name, quality, preset)
         if (self.encoding.width, self.encoding.height) != (info.width, info.height):
@@ -379,11 +378,6 @@ def plan_encoding(
         quality=quality,
         preset=preset,
     )
-
-
-def is_mp4(path: Path) -> bool:
-    """True for mp4 and its relatives."""
-    return joining.MUXERS[path.suffix.lower()] in joining.MP4
 
 
 def pad_even(image: Image, width: int, height: int) -> Image:

@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 
+from .. import streams
 from ..errors import OutputExists, SinkError, UsageError
 from ..frame import Frame, check_image
 from ..sources import SourceInfo
@@ -31,11 +32,22 @@ class ImagesSink:
         info: size of the frames to come.
         overwrite: replace a sequence that is there.
         resume: keep the pictures that are there and go on behind them.
+        clip: the input's `ClipInfo`, to say what of it is left out; None for none.
+
+    Attributes:
+        notes: what a user should know, one line each.
     """
 
     def __init__(
-        self, spec: str, info: SourceInfo, *, overwrite: bool = False, resume: bool = False
+        self,
+        spec: str,
+        info: SourceInfo,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        clip: Any = None,
     ) -> None:
+        self.notes = streams.left_behind(clip)
         self._folder, self._name = split_pattern(spec)
         self._info = info
         try:

@@ -9,6 +9,7 @@ import sys
 from fractions import Fraction
 from typing import Any, BinaryIO
 
+from .. import streams
 from ..color import BT601, LIMITED, Colors, Converter
 from ..errors import SinkError, UsageError
 from ..frame import Frame, check_image
@@ -28,6 +29,10 @@ class PipeSink:
         info: size and rate of the frames to come.
         pipe_format: one of FORMATS.
         file: write to this instead of standard output.
+        clip: the input's `ClipInfo`, for the shape of pixels and to say what is left out.
+
+    Attributes:
+        notes: what a user should know, one line each.
     """
 
     def __init__(
@@ -37,20 +42,24 @@ class PipeSink:
         *,
         pipe_format: str = "rgb24",
         file: BinaryIO | None = None,
+        clip: Any = None,
     ) -> None:
         if pipe_format not in FORMATS:
             raise UsageError(
                 f'pipe format "{pipe_format}" is unknown; write one of {", ".join(FORMATS)}'
             )
         self.frames = 0
+        self.notes = streams.left_behind(clip, shape=pipe_format == "y4m")
         self._info, self._format = info, pipe_format
         self._file = file or sys.stdout.buffer
         self._converter = Converter()
         if pipe_format == "y4m":
             rate = info.rate or Fraction(25)
+            shape = clip.sample_aspect_ratio if clip is not None else Fraction(1)
             self._put(
                 f"YUV4MPEG2 W{info.width + info.width % 2} H{info.height + info.height % 2} "
-                f"F{rate.numerator}:{rate.denominator} Ip A1:1 C420jpeg\n".encode()
+                f"F{rate.numerator}:{rate.denominator} Ip "
+                f"A{shape.numerator}:{shape.denominator} C420jpeg\n".encode()
             )
 
     @staticmethod

@@ -176,6 +176,16 @@ def describe(container: Any, stream: Any, frame: Any, path: Path | None) -> Clip
     )
 
 
+def count_frames(container: Any, stream: Any) -> int:
+    """How many frames the container says there are, 0 if it does not.
+
+    The header of an AVI file counts frames that were dropped while recording; its index does not.
+    """
+    if container.format.name == "avi":
+        return len(getattr(stream, "index_entries", ())) or stream.frames
+    return stream.frames
+
+
 def guess_rate(stream: Any) -> Fraction | None:
     """Nominal frames per second: the measured average, else what the container promises."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):

@@ -1,7 +1,7 @@
 """When each decoded frame is shown: exact, strictly increasing, one time per frame."""
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -9,6 +9,13 @@ from typing import Any
 # Containers that store decoding times only: with B-frames, their presentation times come out
 # of order (AVI with MPEG-4). The set of times is right, so it is handed out sorted.
 UNORDERED = frozenset({"avi"})
+# A clip is called one of constant rate if this share of its steps is the same to a tick; below,
+# longer steps are how it was recorded.
+CONSTANT = 0.95
+# Fewer steps tell nothing.
+ENOUGH_STEPS = 24
+# Different steps that are remembered; more of them are no constant rate.
+MOST_STEPS = 256
 
 
 class Clock:
@@ -29,6 +36,7 @@ class Clock:
         self._lookahead = lookahead
         self.step = max(1, round(1 / (rate or 25) / time_base))
         self._last: int | None = None
+        self._steps: Counter[int] = Counter()
 
     def assign(self, frames: Iterable[Any]) -> Iterator[tuple[Any, int]]:
         """Yield (frame, ticks) for decoded frames; holds back `lookahead` frames."""
@@ -51,5 +59,23 @@ class Clock:
         if self._last is not None and ticks <= self._last:
             ticks = self._last + 1
             self.repaired += 1
+        if self._last is not None and len(self._steps) < MOST_STEPS:
+            self._steps[ticks - self._last] += 1
         self._last = ticks
         return ticks
+
+    def gaps(self) -> list[str]:
+        """A sentence about places where a clip of constant rate lacks frames, if there are any."""
+        total = self._steps.total()
+        if total < ENOUGH_STEPS:
+            return []
+        usual = self._steps.most_common(1)[0][0]
+        regular = sum(n for step, n in self._steps.items() if abs(step - usual) <= 1)
+        wide = {step: n for step, n in self._steps.items() if 2 * step > 3 * usual + 1}
+        if regular < CONSTANT * total or not wide:
+            return []
+        frames = sum(round(step / usual - 1) * n for step, n in wide.items())
+        return [
+            f"{sum(wide.values())} gaps: about {frames} frames are not in the clip, never recorded "
+            "or lost; the others keep their times"
+        ]

@@ -1,8 +1,8 @@
 """Video files of every kind FFmpeg reads, frame by frame, with exact times.
 
 What is damaged is reported, never hidden: `damage` counts frames the decoder had to conceal,
-packets it could not use at all and times that had to be repaired; with `strict` the first one is an
-error.
+packets it could not use at all, broken pieces of the file and times that had to be repaired; with
+`strict` the first one is an error.
 """
 
 from collections import Counter
@@ -20,6 +20,8 @@ from ..errors import SourceError, UsageError
 from ..frame import Frame, Image
 from . import SourceInfo
 from . import _container as containers
+from ._clusters import Clusters
+from ._damage import Inspector
 from ._times import UNORDERED, Clock
 
 PICTURES = frozenset(
@@ -46,7 +48,9 @@ class FileSource:
     Attributes:
         info: size after rotation, nominal rate, number of frames.
         clip: what an output must know to look like this clip.
-        damage: Counter of "concealed", "skipped", "missing", "repaired times", "resized".
+        damage: Counter of "concealed", "skipped", "missing", "broken clusters", "repaired times",
+            "resized".
+        remarks: what was noticed on the way and is no damage for certain, one line each.
     """
 
     def __init__(
@@ -63,11 +67,15 @@ class FileSource:
             raise UsageError(f'hdr is "{hdr}", allowed are tonemap, refuse')
         self.name = Path(spec).name
         self.damage: Counter[str] = Counter()
+        self.remarks: list[str] = []
         self._spec, self._wanted, self._strict, self._hdr = spec, stream, strict, hdr
         self._after, self._seek = after, seek
         self._converter = Converter()
         self._resolved: dict[Colors, Colors] = {}
-        self._closed = False
+        self._closed = self._sought = False
+        # Times of packets in which damage was found, until their frames come.
+        self._suspects: Counter[int | None] = Counter()
+        self._clusters: Clusters | None = None
         self._container = self._open()
         try:
             self._begin()
@@ -89,12 +97,8 @@ class FileSource:
 
     def _begin(self) -> None:
         """Choose the stream, decode its first frame, describe the clip."""
-        video = containers.choose_stream(self._container, self._wanted, self._spec)
-        self._stream = video
-        video.thread_type = "AUTO"
-        video.codec_context.flags |= OUTPUT_CORRUPT
-        if self._strict:
-            video.codec_context.options = {"err_detect": "explode"}
+        video = self._prepare()
+        self._promised = containers.count_frames(self._container, video)
         rate = containers.guess_rate(video)
         self._clock = Clock(_fraction(video.time_base), rate, self._lookahead())
         self._frames = self._clock.assign(self._decode())
@@ -108,10 +112,29 @@ class FileSource:
         height, width = frame.height, frame.width
         if self.clip.orientation[0]:
             height, width = width, height
-        number = video.frames or None
+        number = self._promised or None
         if number is None and rate and self.clip.end:
             number = round((self.clip.end - self._time(self._first[1])) * rate)
         self.info = SourceInfo(self.name, width, height, rate, number)
+
+    def _prepare(self) -> Any:
+        """The stream of the open container, ready to decode and to be inspected."""
+        video = containers.choose_stream(self._container, self._wanted, self._spec)
+        video.thread_type = "AUTO"
+        video.codec_context.flags |= OUTPUT_CORRUPT
+        if self._strict:
+            video.codec_context.options = {"err_detect": "explode"}
+        self._stream = video
+        self._watch()
+        return video
+
+    def _watch(self) -> None:
+        """Begin to look for damage, at the packet that comes next."""
+        self._suspects.clear()
+        self._inspector = Inspector(self._stream)
+        if self._clusters is not None:
+            self._clusters.close()
+        self._clusters = None
 
     def _lookahead(self) -> int:
         if self._container.format.name not in UNORDERED:
@@ -138,6 +161,8 @@ class FileSource:
             except av.FFmpegError as error:
                 self._hurt("skipped", f"reading failed: {error.strerror}")
                 packet = None
+            if packet is not None:
+                self._inspect(packet)
             try:
                 frames = self._stream.decode(packet)
             except av.error.EOFError:
@@ -150,11 +175,38 @@ class FileSource:
                     f'the decoder of "{self._spec}" failed: {error.strerror}'
                 ) from None
             for frame in frames:
-                if frame.is_corrupt:
+                if self._suspected(frame) or frame.is_corrupt:
                     self._hurt("concealed", "a damaged frame")
                 yield frame
             if packet is None or (packet.size == 0 and packet.dts is None):
                 return
+
+    def _inspect(self, packet: Any) -> None:
+        """Look for damage that the decoder will not mention."""
+        reason = self._inspector.finds(packet)
+        if reason:
+            self._suspects[packet.pts] += 1
+            if self._strict:
+                self._hurt("concealed", reason)
+        if packet.pos is None or "matroska" not in self._container.format.name:
+            return
+        if self._clusters is None and Path(self._spec).is_file():
+            # At the front, or behind a seek, whose way there was checked by an earlier run.
+            self._clusters = Clusters(Path(self._spec), packet.pos if self._sought else 0)
+        if self._clusters is not None:
+            self._count_broken(self._clusters.advance(packet.pos))
+
+    def _count_broken(self, clusters: int) -> None:
+        for _ in range(clusters):
+            self._hurt("broken clusters", "a piece of the Matroska file is not as it was written")
+
+    def _suspected(self, frame: Any) -> bool:
+        """Whether damage was found in this frame's packet; each packet is asked about once."""
+        name = frame.pts if frame.pts in self._suspects else None
+        if not self._suspects[name]:
+            return False
+        self._suspects[name] -= 1
+        return True
 
     def _hurt(self, kind: str, what: str) -> None:
         if self._strict:
@@ -222,12 +274,12 @@ class FileSource:
         if ticks is None:
             self._container.close()
             self._container = self._open()
-            video = containers.choose_stream(self._container, self._wanted, self._spec)
-            video.thread_type = "AUTO"
-            video.codec_context.flags |= OUTPUT_CORRUPT
-            self._stream = video
+            self._sought = False
+            self._prepare()
         else:
             self._container.seek(ticks, stream=self._stream)
+            self._sought = True
+            self._watch()
         self._clock = Clock(self._clock.time_base, self.info.rate, self._lookahead())
         self._frames = self._clock.assign(self._decode())
 
@@ -254,9 +306,15 @@ class FileSource:
 
     def _check_complete(self, count: int, end: Fraction | None) -> None:
         """Compare with what the container promised."""
+        if self._clusters is not None:
+            self._count_broken(self._clusters.advance())
+        # Damaged packets whose frames never came.
+        if self._suspects.total() > self.damage["skipped"]:
+            self.damage["skipped"] = self._suspects.total()
+        self.remarks += self._clock.gaps()
         if self._clock.repaired:
             self.damage["repaired times"] = self._clock.repaired
-        promised = self._stream.frames
+        promised = self._promised
         if promised and count < promised - self.damage["skipped"]:
             self.damage["missing"] = promised - self.damage["skipped"] - count
         if self.damage["missing"] and self._strict:
@@ -273,6 +331,8 @@ class FileSource:
         """Close the file; the iteration ends."""
         self._closed = True
         self._first = None
+        if self._clusters is not None:
+            self._clusters.close()
         self._container.close()
 
     def __enter__(self) -> "FileSource":

@@ -7,6 +7,7 @@ no header; their size, rate and pixel format are given as `raw="640x480@30:rgb24
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -56,6 +57,7 @@ class PipeSource(FileSource):
         self.name = "standard input"
         if len(self._container.streams) == 1:
             self._tee.forget()
+            self.clip = replace(self.clip, path=None)
 
     @staticmethod
     def accepts(spec: str) -> bool:

@@ -59,3 +59,21 @@ def photos_folder(tmp_path_factory) -> Path:
         cv2.imwrite(str(folder / f"{name}.png"), image[..., ::-1])
     (folder / "broken.jpg").write_bytes(b"this is no picture")
     return folder
+
+
+@pytest.fixture(scope="session")
+def web_dist() -> Path:
+    """Folder of onnxruntime-web's files. npm fetches them once into a folder that git ignores."""
+    import os
+
+    from export import ort_web
+    from runtime.errors import EngineUnavailable
+
+    with pytest.MonkeyPatch.context() as patch:
+        if "IMPASTO_CACHE" not in os.environ:
+            root = Path(__file__).resolve().parents[2]
+            patch.setenv("IMPASTO_CACHE", str(root / "build" / "cache"))
+        try:
+            return ort_web.dist_folder()
+        except EngineUnavailable as absent:
+            pytest.skip(str(absent))

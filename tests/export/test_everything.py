@@ -113,7 +113,7 @@ def test_the_list(capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--target", "packed", "--checkpoint", "a"], "starts from --model"),
+        (["--target", "packed"], "starts from --model"),
         (["--target", "onnx", "--model", "a"], "starts from --checkpoint"),
         (["--target", "all", "--model", "a"], "starts from --checkpoint"),
         (["--target", "onnx", "--checkpoint", "a", "--option", "title=x"], 'knows no "title"'),

@@ -76,7 +76,7 @@ def test_bare_names_find_every_kind(more_kinds, tmp_path, monkeypatch):
 
 def test_the_same_style_in_two_formats_is_one_style(more_kinds, tmp_path):
     for name in ("a.xml", "a.bin", "b.xml", "b.bin", "a-fast.xml", "a-fast.bin", "a.part.param"):
-        (tmp_path / name).write_text("x")
+        (tmp_path / name).write_text("<x/>")
         beside(tmp_path / name).write_text(CARD.to_json())
     assert read_card(tmp_path / "a.xml") == CARD
     assert [path.name for path in neighbors_of(tmp_path / "a.xml")] == ["b.xml"]

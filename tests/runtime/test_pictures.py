@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from runtime import picture_files, pictures
+from benchmarks import odd_pictures
+from runtime import color_profile, picture_files, pictures
 from runtime.errors import SinkError, SourceError, UsageError
 from runtime.picture_metadata import EXIF_IFD, GPS_IFD, ORIENTATION, Metadata
 from runtime.pictures import Album, Picture, read_rgb
@@ -148,13 +149,53 @@ def test_profile_is_converted(tmp_path):
     assert Image.open(tmp_path / "out.png").info["icc_profile"] == picture.metadata.icc
 
 
-def test_profile_of_16_bits_stays(tmp_path):
-    profile, image = wide_profile(), photo().astype(np.uint16) * 257
-    for name in ("deep.png", "deep.tif"):
-        path = tmp_path / name
-        picture_files.write(path, [Picture(image, metadata=Metadata(icc=profile))])
-        back = read(path)
-        assert np.array_equal(back.pixels, image) and back.metadata.icc == profile
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_profile_of_16_bits_is_converted(tmp_path, name):
+    image = photo().astype(np.uint16) * 257
+    path = tmp_path / name
+    picture_files.write(path, [Picture(image, metadata=Metadata(icc=wide_profile()))])
+    back = read(path)
+    assert back.pixels.dtype == np.uint16
+    assert np.abs(back.pixels.astype(int) - image[:, :, ::-1]).max() <= 0.01 * 65535
+    kept = ImageCms.ImageCmsProfile(io.BytesIO(back.metadata.icc))
+    assert "sRGB" in ImageCms.getProfileDescription(kept)
+
+
+def test_16_bits_in_srgb_are_not_touched(tmp_path):
+    image = np.random.default_rng(0).integers(0, 65536, (20, 30, 3)).astype(np.uint16)
+    path, profile = tmp_path / "deep.png", color_profile.srgb_profile()
+    picture_files.write(path, [Picture(image, metadata=Metadata(icc=profile))])
+    back = read(path)
+    assert np.array_equal(back.pixels, image) and back.metadata.icc == profile
+
+
+@pytest.mark.parametrize("profile", [b"no profile", b"", bytes(200)])
+def test_16_bits_in_an_unknown_profile_keep_it(profile):
+    image = photo().astype(np.uint16) * 257
+    before = image.copy()
+    assert color_profile.to_srgb(image, profile) == profile
+    assert np.array_equal(image, before)
+
+
+GROUPS = ("turned", "profiled", "holed", "deep", "gray", "printed", "moving", "sized")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_odd_pictures(tmp_path, group):
+    for odd in getattr(odd_pictures, group)():
+        path = tmp_path / odd.name
+        odd.write(path)
+        with Album(path) as album:
+            back = list(album)
+        assert back[0].pixels.dtype == odd.pixels.dtype, odd.name
+        for picture, expected in zip(back, odd.frames or [odd.pixels], strict=True):
+            top = np.iinfo(expected.dtype).max
+            assert picture.pixels.shape == expected.shape, odd.name
+            worst = np.abs(picture.pixels.astype(int) - expected).max() * 255 / top
+            assert worst <= odd.allowed, odd.name
+        assert (back[0].alpha is None) == (odd.alpha is None), odd.name
+        assert odd.alpha is None or np.array_equal(back[0].alpha, odd.alpha), odd.name
+        assert [picture.duration_ms for picture in back] == (odd.durations or [0]), odd.name
 
 
 def test_a_broken_profile_is_ignored(tmp_path):

@@ -1,21 +1,14 @@
 """The browser page: stream, state, commands, who may see and steer; and in a real browser."""
 
-import base64
 import http.client
 import json
-import os
 import queue
-import shutil
-import socket
-import struct
-import subprocess
-import time
 import urllib.request
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 import pytest
+from headless import PATIENCE_S, Browser, chromium, wait_for
 
 from runtime import serve
 from runtime.controls import Settings, apply
@@ -23,7 +16,6 @@ from runtime.errors import UsageError
 from runtime.overlay import Stats
 from runtime.serve import Preview, is_loopback, parse_address
 
-PATIENCE_S = 20.0
 STATS = Stats(fps=29.0, target_fps=30.0, stages_ms={"style": 20.0}, size=(64, 48), working=(64, 48))
 
 
@@ -187,104 +179,9 @@ def test_closing_lets_watchers_go():
     preview.close()
 
 
-class Browser:
-    """Headless Chromium, steered over its DevTools web socket."""
-
-    def __init__(self, program, folder):
-        self.process = subprocess.Popen(
-            [
-                program,
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-                "--remote-debugging-port=0",
-                f"--user-data-dir={folder}",
-                "about:blank",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        file = folder / "DevToolsActivePort"
-        wait_for(lambda: file.exists() and len(file.read_text().split()) == 2, 60)
-        self.port = int(file.read_text().split()[0])
-        targets = json.loads(
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json", timeout=PATIENCE_S).read()
-        )
-        page = next(target for target in targets if target["type"] == "page")
-        self._connect(urlsplit(page["webSocketDebuggerUrl"]))
-        self._number = 0
-
-    def _connect(self, url):
-        self.socket = socket.create_connection((url.hostname, url.port), PATIENCE_S)
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.socket.sendall(
-            f"GET {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        self.stream = self.socket.makefile("rb")
-        assert b"101" in self.stream.readline()
-        while self.stream.readline().strip():
-            pass
-
-    def call(self, method, **params):
-        """One command and its answer."""
-        self._number += 1
-        body = json.dumps({"id": self._number, "method": method, "params": params}).encode()
-        mask = os.urandom(4)
-        head = b"\x81" + (
-            struct.pack("!B", 0x80 | len(body))
-            if len(body) < 126
-            else struct.pack("!BH", 0x80 | 126, len(body))
-        )
-        self.socket.sendall(head + mask + bytes(b ^ mask[k % 4] for k, b in enumerate(body)))
-        while (answer := json.loads(self._message())).get("id") != self._number:
-            pass
-        assert "error" not in answer, answer
-        return answer["result"]
-
-    def _message(self):
-        data = b""
-        while True:
-            first, length = self.stream.read(2)
-            if length == 126:
-                (length,) = struct.unpack("!H", self.stream.read(2))
-            elif length == 127:
-                (length,) = struct.unpack("!Q", self.stream.read(8))
-            data += self.stream.read(length)
-            if first & 0x80:
-                return data
-
-    def value(self, script):
-        """What a piece of JavaScript gives."""
-        return self.call("Runtime.evaluate", expression=script)["result"].get("value")
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(PATIENCE_S)
-
-
-def wait_for(condition, seconds=PATIENCE_S):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def browser(tmp_path):
-    program = next(
-        (
-            path
-            for name in ("chromium", "chromium-browser", "google-chrome")
-            if (path := shutil.which(name))
-        ),
-        None,
-    )
-    if program is None:
-        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
-    running = Browser(program, tmp_path / "profile")
+    running = Browser(chromium(), tmp_path / "profile")
     yield running
     running.close()
 
@@ -327,8 +224,7 @@ def test_in_a_browser_the_picture_moves_and_buttons_and_keys_work(preview, brows
     browser.value("document.querySelector('[data-action=split]').click()")
     until(lambda: settings.split)
     for key, action in (("-", "weaker"), ("m", "mirror"), (" ", "freeze"), ("3", "style 3")):
-        for kind in ("keyDown", "keyUp"):
-            browser.call("Input.dispatchKeyEvent", type=kind, key=key, text=key)
+        browser.press(key)
         assert action
     until(lambda: settings.mirror and settings.frozen and settings.style == 2)
     assert settings.strength == 0.9

@@ -139,18 +139,37 @@ def test_odd_sizes_stay_odd_where_the_codec_can(tmp_path):
     assert read(tmp_path / "out.webm")[1].info.width == 33
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc"])
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [
+        ("h264", ".mp4"),
+        ("h264", ".mkv"),
+        ("hevc", ".mp4"),
+        ("hevc", ".mkv"),
+        ("vp9", ".mp4"),
+        ("vp9", ".webm"),
+        ("av1", ".mp4"),
+        ("av1", ".mkv"),
+        ("ffv1", ".mkv"),
+        ("prores", ".mov"),
+        ("prores", ".mkv"),
+    ],
+)
 def test_shape_of_pixels_is_kept(make_clip, tmp_path, codec, suffix):
-    path = make_clip("in.mp4", frames=2, sample_aspect_ratio=Fraction(4, 3))
+    path = make_clip("in.mp4", frames=3, sample_aspect_ratio=Fraction(4, 3), audio="aac")
     output = tmp_path / f"out{suffix}"
-    copy(path, output, codec=codec)
-    assert read(output)[1].clip.sample_aspect_ratio == Fraction(4, 3)
+    sink = copy(path, output, codec=codec)
+    frames, source = read(output)
+    assert (len(frames), source.clip.sample_aspect_ratio) == (3, Fraction(4, 3))
+    assert not any("shape" in note for note in sink.notes)
+    assert len(packets(output, "audio")) > 1
+    with av.open(str(output)) as container:
+        assert "title" not in container.streams.video[0].metadata
 
 
-def test_a_shape_that_cannot_be_stored_is_said(make_clip, tmp_path):
+def test_pixels_of_gif_files_are_square_and_that_is_said(make_clip, tmp_path):
     path = make_clip("in.mp4", frames=2, sample_aspect_ratio=Fraction(4, 3))
-    sink = copy(path, tmp_path / "out.webm")
+    sink = copy(path, tmp_path / "out.gif")
     assert any("4:3" in note for note in sink.notes)
 
 
@@ -190,6 +209,16 @@ def test_sound_chapters_and_metadata_are_carried_over(make_clip, tmp_path):
             assert [c["start"] * c["time_base"] for c in chapters] == [0, Fraction(1, 5)]
             found = {key.lower(): value for key, value in container.metadata.items()}
             assert {key: found.get(key) for key in facts} == facts
+
+
+def test_the_track_of_chapter_names_is_no_lost_stream(make_clip, tmp_path):
+    path = make_clip("in.mp4", frames=12, chapters=True)
+    with av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "data"]
+    sink = copy(path, tmp_path / "out.mp4")
+    assert not sink.notes
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [c["metadata"]["title"] for c in container.chapters()] == ["One", "Two"]
 
 
 def test_audio_times_are_identical_in_mp4(make_clip, tmp_path):

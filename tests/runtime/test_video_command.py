@@ -423,3 +423,22 @@ def test_pipes_end_to_end(identity_model, make_clip, tmp_path):
     with av.open(str(output)) as container:
         assert len(container.streams.audio) == 1
     assert [p.name for p in tmp_path.glob("*.copy")] == []
+
+
+def test_a_pipe_without_sound_keeps_the_shape_of_pixels(identity_model, make_clip, tmp_path):
+    path = make_clip("in.mp4", frames=3, sample_aspect_ratio=Fraction(4, 3))
+    send = command(identity_model, "-i", path, "-o", "-", "--pipe-format", "y4m", "-q")
+    bare = subprocess.run(send, cwd=ROOT, capture_output=True, check=True).stdout
+    output = tmp_path / "out.webm"
+    receive = command(identity_model, "-i", "-", "-o", output, "-q")
+    subprocess.run(receive, cwd=ROOT, input=bare, check=True)
+    with open_source(output) as source:
+        assert source.clip.sample_aspect_ratio == Fraction(4, 3)
+        assert sum(1 for _ in source) == 3
+
+
+def test_what_pictures_cannot_hold_is_said(paint, make_clip, tmp_path):
+    path = make_clip("in.mp4", frames=3, audio="aac", sample_aspect_ratio=Fraction(4, 3))
+    _, _, err = paint("--input", path, "--output", tmp_path / "p" / "%03d.png")
+    assert "1 sound stream left out" in err
+    assert "shape 4:3 become square" in err

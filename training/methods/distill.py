@@ -15,6 +15,7 @@ pattern glued to the teacher's grid cannot be learned. After Hinton, Vinyals, De
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,8 +59,12 @@ class Lesson(Objective):
         values = super().__call__(output, content_features, moved, scale)
         if self.target is None:
             return values
-        difference = (output.float() - self.target.float()).abs().mean()
+        difference = self.difference(output.float(), self.target.float())
         return {**values, TERM: difference, "total": values["total"] + self.weight * difference}
+
+    def difference(self, output: Tensor, target: Tensor) -> Tensor:
+        """How far the student is from the teacher: the mean absolute difference."""
+        return (output - target).abs().mean()
 
 
 class Distill(perceptual.Perceptual):
@@ -69,7 +74,7 @@ class Distill(perceptual.Perceptual):
         lesson: Options = perceptual.read_options(Options, recipe.options, "distill")
         if not lesson.teacher:
             raise UsageError("distill needs a teacher: --set options.teacher=CHECKPOINT")
-        base = {key: recipe.options[key] for key in recipe.options if key in _perceptual_options()}
+        base = options_of(perceptual.Options, recipe.options)
         super().__init__(replace(recipe, options=base), assets)
         self.recipe, self.lesson = recipe, lesson
         teacher = load_checkpoint(lesson.teacher).build_generator()
@@ -91,15 +96,20 @@ class Distill(perceptual.Perceptual):
 
     def paint(self, images: Tensor) -> Tensor:
         """The student's picture; of the step's first batch the teacher paints its own."""
+        self.teach(images)
+        return super().paint(images)
+
+    def teach(self, images: Tensor) -> None:
+        """Let the teacher paint the step's first batch, if this is a step with a teacher."""
         if self._teaching and self._given is None:
             self._given = images
             with torch.no_grad():
                 self.objective.target = self.teacher(images).clamp(0, 1)
-        return super().paint(images)
 
 
-def _perceptual_options() -> set[str]:
-    return set(perceptual.Options.__dataclass_fields__)
+def options_of(cls: type, table: dict[str, Any]) -> dict[str, Any]:
+    """The settings in `table` that an options dataclass knows."""
+    return {key: value for key, value in table.items() if key in cls.__dataclass_fields__}
 
 
 PLUGIN = Distill

@@ -1,0 +1,335 @@
+/** The page: what its buttons, keys and drops do. */
+
+import { layAbout, layStyles, markStyle } from "./furniture.js";
+import { knownKeys, listenKeys } from "./keys.js";
+import { keepOffline } from "./offline.js";
+import { Recording, savePicture } from "./output.js";
+import { Painter } from "./painter.js";
+import { $, clock, figures, press, progress, say, titleOf } from "./page.js";
+import { CameraSource, openFile, PictureSource } from "./sources.js";
+import { Studio } from "./studio.js";
+
+/** How much a key changes the strength, in per cent; as in the live window. */
+const STRENGTH_STEP = 10;
+/** How often the slow things on the page are refreshed: 4 times a second. */
+const REFRESH_MS = 250;
+
+let site, painter, studio;
+let number = 0;
+let facing = "user";
+let recording = null;
+let newest = null;
+
+const actions = {
+  camera: () => (studio.source?.kind === "camera" ? leave() : useCamera()),
+  open: () => $("file").click(),
+  example: useExample,
+  flip: () => {
+    facing = facing === "user" ? "environment" : "user";
+    return useCamera();
+  },
+  freeze: () => {
+    if (!studio.source?.live) return;
+    studio.freeze(!studio.frozen);
+    press("freeze", studio.frozen);
+    say(studio.frozen ? "The picture is held." : "The picture goes on.");
+  },
+  next: () => chooseStyle((number + 1) % site.styles.length),
+  previous: () => chooseStyle((number + site.styles.length - 1) % site.styles.length),
+  style: (which) => which <= site.styles.length && chooseStyle(which - 1),
+  stronger: () => setStrength(Number($("strength").value) + STRENGTH_STEP),
+  weaker: () => setStrength(Number($("strength").value) - STRENGTH_STEP),
+  split: () => setSplit(!studio.look.split),
+  mirror: () => setMirror(!studio.look.mirror),
+  stats: () => {
+    $("figures").classList.toggle("off");
+    showFigures();
+  },
+  snapshot: async () => {
+    if (!studio.source || !newest) return;
+    say(`Saved ${await savePicture($("view"), site.styles[number].name)}.`);
+  },
+  record: () => (recording ? stopRecording() : startRecording()),
+  fullscreen: () =>
+    document.fullscreenElement ? document.exitFullscreen() : $("stage").requestFullscreen?.(),
+  help: () => $("about").showModal(),
+};
+
+/** Do what a button or a key says; whatever fails is said in one line. */
+async function act(words) {
+  const [action, argument] = words.split(" ");
+  if (!studio && action !== "help") return;
+  try {
+    await actions[action](Number(argument));
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+function show(source, text) {
+  if (recording) stopRecording();
+  newest = null;
+  studio.show(source);
+  const on = source !== null;
+  document.body.dataset.source = source?.kind ?? "";
+  $("welcome").hidden = on;
+  $("frame").hidden = true;
+  $("position-row").hidden = source?.kind !== "clip";
+  for (const name of ["snapshot", "record", "split", "mirror", "fullscreen"]) enable(name, on);
+  enable("freeze", source?.live ?? false);
+  press("freeze", false);
+  press("camera", source?.kind === "camera");
+  setMirror(source?.kind === "camera" && source.facing === "user");
+  say(text);
+}
+
+function leave() {
+  show(null, "The camera is off.");
+}
+
+async function useCamera() {
+  // Some cameras can be opened only once: let go of it before it is asked for again.
+  if (studio.source?.kind === "camera") show(null, "");
+  say("Waiting for the camera. The browser may ask you.");
+  const source = await CameraSource.open(facing, () => {
+    if (studio.source !== source) return;
+    show(null, "");
+    say("The camera is gone. Plug it in and try again.", true);
+  });
+  facing = source.facing;
+  show(source, "The camera is on. Its picture stays on this device.");
+  $("flip").hidden = (await CameraSource.count()) < 2;
+}
+
+async function useExample() {
+  const answer = await fetch(site.example);
+  if (!answer.ok) throw new Error(`The example is missing on the server (${answer.status}).`);
+  show(await PictureSource.open(await answer.blob(), "the example"), "An example picture.");
+}
+
+async function useFile(file) {
+  if (!file) return;
+  try {
+    show(await openFile(file), file.name);
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+async function chooseStyle(chosen) {
+  const style = site.styles[chosen];
+  try {
+    progress("Loading the style");
+    await painter.load(style);
+  } catch (error) {
+    markStyle(site.styles[number], number);
+    throw new Error(`${style.title} cannot be used: ${error.message}`);
+  } finally {
+    progress(false);
+  }
+  number = chosen;
+  studio.style = style;
+  markStyle(style, number);
+  say(`Style: ${titleOf(style)}.`);
+  studio.repaint();
+}
+
+function setStrength(percent) {
+  const value = Math.max(0, Math.min(100, percent));
+  $("strength").value = value;
+  $("strength-text").textContent = `${Math.round(value)} %`;
+  studio.look.strength = value / 100;
+  studio.recompose();
+}
+
+function setSplit(on) {
+  studio.look.split = on;
+  press("split", on);
+  $("split-row").hidden = $("divider").hidden = !on;
+  studio.recompose();
+}
+
+function setSplitAt(percent) {
+  const value = Math.max(0, Math.min(100, percent));
+  $("split-at").value = value;
+  $("split-text").textContent = `${Math.round(value)} %`;
+  $("frame").style.setProperty("--at", `${value}%`);
+  studio.look.splitAt = value / 100;
+  studio.recompose();
+}
+
+function setMirror(on) {
+  studio.look.mirror = on;
+  press("mirror", on);
+  studio.recompose();
+}
+
+function startRecording() {
+  if (!studio.source || !newest) return;
+  recording = new Recording($("view"), studio.source.sound?.() ?? []);
+  studio.steady = true;
+  press("record", true);
+  $("clock").hidden = false;
+  say("Recording what you see.");
+}
+
+async function stopRecording() {
+  const ended = recording;
+  recording = null;
+  studio.steady = false;
+  press("record", false);
+  $("clock").hidden = true;
+  say(`Saved ${await ended.stop(site.styles[number].name)}.`);
+}
+
+function enable(action, on) {
+  for (const button of document.querySelectorAll(`#actions [data-action=${action}]`)) {
+    button.disabled = !on;
+  }
+}
+
+const events = {
+  onFrame(found) {
+    newest = found;
+    const view = $("view");
+    $("frame").hidden = false;
+    $("stage").style.setProperty("--shape", found.width / found.height);
+    view.dataset.frames = studio.frames;
+    view.dataset.shows = studio.source.label;
+  },
+  onBusy: (busy) => progress(busy ? "Painting" : false),
+  onEngine(note) {
+    showEngine();
+    say(`${note} Going on with the ${painter.engine.split(" ")[0]}.`, true);
+  },
+  onFailure(error) {
+    show(null, "");
+    say(`The picture cannot be painted: ${error.message}. Reload the page.`, true);
+  },
+};
+
+function showEngine() {
+  $("engine").textContent = painter.engine;
+  $("engine").classList.add("on");
+  document.body.dataset.engine = painter.running.name;
+}
+
+function showFigures() {
+  $("figures").hidden = !newest || $("figures").classList.contains("off");
+}
+
+/** What changes all the time is written now and then only: nobody reads 30 numbers a second. */
+function refresh() {
+  const { source } = studio;
+  showFigures();
+  if (newest) {
+    figures(newest);
+    const what = `${source?.label ?? "a picture"}, painted after ${titleOf(site.styles[number])}`;
+    if ($("view").getAttribute("aria-label") !== what) $("view").setAttribute("aria-label", what);
+  }
+  if (source?.kind === "clip" && document.activeElement !== $("position")) {
+    $("position").value = source.position;
+    $("position-text").textContent = clock(source.video.currentTime);
+  }
+  if (recording) $("clock").textContent = clock(recording.seconds);
+}
+
+function listen() {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-action]");
+    if (button) act(button.dataset.action);
+  });
+  const keys = knownKeys(site.keys, new Set(Object.keys(actions)));
+  listenKeys(keys, act, () => $("keys-on").checked);
+  layAbout(site, keys);
+  $("file").addEventListener("change", () => {
+    useFile($("file").files[0]);
+    $("file").value = "";
+  });
+  $("strength").addEventListener("input", () => setStrength(Number($("strength").value)));
+  $("split-at").addEventListener("input", () => setSplitAt(Number($("split-at").value)));
+  $("position").addEventListener("input", () => {
+    studio.source.position = Number($("position").value);
+  });
+  $("detail").addEventListener("change", () => {
+    studio.detail = Number($("detail").value);
+    studio.repaint();
+  });
+  $("wish").addEventListener("change", startEngine);
+  listenDivider();
+  listenDrops();
+}
+
+function listenDivider() {
+  const divider = $("divider");
+  divider.addEventListener("pointerdown", (event) => divider.setPointerCapture(event.pointerId));
+  divider.addEventListener("pointermove", (event) => {
+    if (!divider.hasPointerCapture(event.pointerId)) return;
+    const { left, width } = $("view").getBoundingClientRect();
+    setSplitAt((100 * (event.clientX - left)) / width);
+  });
+}
+
+function listenDrops() {
+  const over = (on) => (event) => {
+    event.preventDefault();
+    $("drop").hidden = !on;
+  };
+  document.addEventListener("dragover", over(true));
+  document.addEventListener("dragleave", over(false));
+  document.addEventListener("drop", (event) => {
+    over(false)(event);
+    useFile(event.dataTransfer.files[0]);
+  });
+}
+
+/** Start what the user wishes to run on; says which engines were passed over. */
+async function startEngine() {
+  const style = site.styles[number];
+  $("engine").textContent = "starting";
+  $("engine").classList.remove("on");
+  try {
+    progress("Loading");
+    const notes = await painter.start($("wish").value, style);
+    showEngine();
+    say(notes.length > 0 ? `Not used: ${notes.join("; ")}.` : "Ready.");
+    studio.repaint();
+    return true;
+  } catch (error) {
+    $("engine").textContent = "not running";
+    say(`The painter cannot start: ${error.message}.`, true);
+    return false;
+  } finally {
+    progress(false);
+  }
+}
+
+async function main() {
+  say("");
+  document.body.dataset.alive = "";
+  const answer = await fetch("site.json").catch(() => null);
+  if (!answer?.ok) {
+    progress(false);
+    say("site.json is missing: this page was not exported whole. Export it again.", true);
+    return;
+  }
+  site = await answer.json();
+  painter = new Painter(site, (share) => progress("Loading", share));
+  studio = new Studio($("view"), painter, events);
+  studio.style = site.styles[0];
+  layStyles(site.styles, (chosen) => act(`style ${chosen + 1}`));
+  markStyle(site.styles[0], 0);
+  $("example").hidden = !site.example;
+  const wish = new URLSearchParams(location.search).get("engine");
+  if (["gpu", "cpu"].includes(wish)) $("wish").value = wish;
+  listen();
+  setInterval(refresh, REFRESH_MS);
+  const running = await startEngine();
+  document.body.dataset.ready = String(running);
+  if (!running) return;
+  const kept = await keepOffline(site, painter.running).catch(() => false);
+  $("offline").textContent = kept ? "Works offline from now on." : "";
+  document.body.dataset.offline = String(kept);
+}
+
+main();

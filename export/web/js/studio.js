@@ -1,0 +1,189 @@
+/**
+ * The loop: take a picture, have it painted, show it.
+ *
+ * One picture is in work at a time. A live source goes on with its newest frame; a still is painted
+ * again only when something changes.
+ */
+
+import { Stopped } from "./painter.js";
+import { FIRST, liveSize, median, nextShort, stillSize } from "./sizes.js";
+import { compose } from "./view.js";
+
+/** Frames at one size that "auto" looks at before it chooses another; the first one warms up. */
+const TRIAL = 4;
+/** Frames the rate is taken from. */
+const RATE_FRAMES = 16;
+
+export class Studio {
+  source = null;
+  /** Entry of site.json. */
+  style = null;
+  look = { strength: 1, split: false, splitAt: 0.5, mirror: false };
+  frozen = false;
+  /** Short side in px, 0 for "auto". */
+  detail = 0;
+  /** Whether "auto" may change the size now; recordings keep theirs. */
+  steady = false;
+  frames = 0;
+
+  #painter;
+  #context;
+  #events;
+  #incoming = canvas();
+  #seen = canvas();
+  #painted = canvas();
+  #short = FIRST;
+  #times = [];
+  #ends = [];
+  #dirty = false;
+  #wake = () => {};
+
+  /**
+   * @param {HTMLCanvasElement} view where the picture is shown.
+   * @param {object} painter of painter.js.
+   * @param {object} events onFrame(figures), onBusy(bool), onEngine(note), onFailure(error).
+   */
+  constructor(view, painter, events) {
+    this.#context = view.getContext("2d", { willReadFrequently: true });
+    this.#painter = painter;
+    this.#events = events;
+  }
+
+  /** Show a source in place of the one before, which is closed. */
+  show(source) {
+    this.source?.close();
+    this.source = source;
+    this.frozen = false;
+    this.#times = [];
+    this.#ends = [];
+    this.#painted.width = 0;
+    if (source) this.#run(source);
+  }
+
+  /** Paint again what stands still (another style, another size). */
+  repaint() {
+    this.#times = [];
+    this.#dirty = true;
+    this.#wake();
+  }
+
+  /** Show the same painting with another look. */
+  recompose() {
+    if (this.#painted.width) compose(this.#context, this.#seen, this.#painted, this.look);
+  }
+
+  /** Hold the picture, or let it go on. */
+  freeze(frozen) {
+    this.frozen = frozen;
+    this.#ends = [];
+    const video = this.source?.kind === "clip" ? this.source.video : null;
+    if (frozen) video?.pause();
+    else video?.play().catch(() => {});
+    this.#wake();
+  }
+
+  async #run(source) {
+    this.#dirty = true;
+    while (this.source === source) {
+      const moves = source.live && !this.frozen;
+      if (!moves && !this.#dirty) {
+        await new Promise((resolve) => {
+          this.#wake = resolve;
+        });
+        continue;
+      }
+      if (moves) await source.next();
+      if (this.source !== source) return;
+      const held = this.frozen && this.#painted.width > 0;
+      this.#dirty = false;
+      try {
+        await this.#paint(source, held);
+      } catch (error) {
+        if (this.source === source) await this.#recover(error);
+      }
+    }
+  }
+
+  async #paint(source, held) {
+    const style = this.style;
+    const { short } = this;
+    const [width, height] = held ? [this.#seen.width, this.#seen.height] : this.#size(source, style);
+    if (!held) fill(this.#incoming, width, height, (context) => source.draw(context, width, height));
+    const image = pixels(held ? this.#seen : this.#incoming, width, height);
+    if (!source.live) this.#events.onBusy(true);
+    const { image: painting, ms } = await this.#painter.paint(style, image);
+    if (this.source !== source) return;
+    if (!held) [this.#incoming, this.#seen] = [this.#seen, this.#incoming];
+    fill(this.#painted, width, height, (context) => context.putImageData(painting, 0, 0));
+    this.recompose();
+    this.frames += 1;
+    if (!source.live) this.#events.onBusy(false);
+    this.#measure(source, short, ms);
+    this.#events.onFrame({ width, height, ms, fps: this.#rate(), live: source.live });
+  }
+
+  /** The short side a live picture is painted at. */
+  get short() {
+    return this.detail || this.#short;
+  }
+
+  #size(source, style) {
+    if (!source.live) return stillSize(source.width, source.height, this.detail);
+    const { multiple_of: multiple, minimum } = style;
+    return liveSize(source.width, source.height, this.short, multiple, minimum);
+  }
+
+  #measure(source, short, ms) {
+    this.#ends.push(performance.now());
+    if (this.#ends.length > RATE_FRAMES) this.#ends.shift();
+    this.#times.push(ms);
+    if (!source.live || this.detail || this.steady || this.#times.length <= TRIAL) return;
+    const chosen = nextShort(short, median(this.#times.slice(1)));
+    this.#times = [];
+    // A source that is smaller than what was chosen is painted at its own size: no use going on.
+    if (chosen > short && Math.min(source.width, source.height) <= short) return;
+    this.#short = chosen;
+  }
+
+  #rate() {
+    const count = this.#ends.length - 1;
+    return count > 0 ? (1000 * count) / (this.#ends[count] - this.#ends[0]) : 0;
+  }
+
+  /** A GPU may be lost at any time; another engine goes on. */
+  async #recover(error) {
+    if (error instanceof Stopped) {
+      this.repaint();
+      return;
+    }
+    try {
+      await this.#painter.fallBack(this.style);
+      this.#events.onEngine(`The GPU gave up (${error.message}).`);
+      this.repaint();
+    } catch {
+      this.show(null);
+      this.#events.onFailure(error);
+    }
+    this.#events.onBusy(false);
+  }
+}
+
+function canvas() {
+  const made = document.createElement("canvas");
+  made.width = made.height = 0;
+  return made;
+}
+
+function fill(target, width, height, draw) {
+  if (target.width !== width || target.height !== height) {
+    target.width = width;
+    target.height = height;
+  }
+  const context = target.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  draw(context);
+}
+
+function pixels(from, width, height) {
+  return from.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, width, height);
+}

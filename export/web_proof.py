@@ -1,0 +1,128 @@
+"""A page is written, then proven: the packed models run in the packed engine beside ONNX Runtime
+for Python, and every file is the one that was meant."""
+
+import json
+import re
+import urllib.parse
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime import store
+from runtime.errors import ParityError, UsageError
+from runtime.frame import Image
+from runtime.session import open_session
+
+from . import ort_web, site
+from .parity import Parity, refuse
+from .parity import check as compare
+from .photos import BUNDLED, load_photos
+from .receipt import receipt_path
+from .targets import Written
+from .web_engine import web_session
+
+# (width, height): what a page paints live, an odd size in both directions, and a still.
+SIZES = ((320, 240), (333, 251), (640, 480))
+# Photos compared at each size: a browser's engine on one thread takes a second for the largest.
+PHOTOS = 2
+# Bundled photo on the page: in the public domain (CC0), by Stefan van der Walt.
+SHOWN = "chelsea"
+# A page may name no other place, but for the names of XML vocabularies, which nothing loads.
+ADDRESS = re.compile(r"https?://(?!www\.w3\.org/)[^\s\"'`<>)]+")
+
+
+def write(models: Sequence[Path], folder: Path, dist: Path) -> Written:
+    """Write the page of these models into `folder`.
+
+    Raises:
+        UsageError: a model does not fit a page, or two have one name.
+        ParityError: a model is not the one its receipt was written for.
+    """
+    names = [path.stem for path in models]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f'two models are called "{twice[0]}"; a page tells styles by their names')
+    cards = [site.read_style(path) for path in models]
+    for path in models:
+        _check_receipt(path)
+    photo = _shown()
+    sessions = [open_session(path) for path in models]
+    try:
+        listing = site.write_site(
+            list(zip(models, cards, sessions, strict=True)), photo, dist, folder
+        )
+    finally:
+        for session in sessions:
+            session.close()
+    steps = [
+        f"page, {len(listing['engines'])} engines of {ort_web.PACKAGE} {ort_web.VERSION}, "
+        f"{len(models)} model{'s' * (len(models) > 1)} and a picture to try each with",
+    ]
+    styles = [{"name": style["name"], "sha256": style["sha256"]} for style in listing["styles"]]
+    return Written(cards[0] if len(cards) == 1 else None, steps, {"styles": styles})
+
+
+def check(models: Sequence[Path], folder: Path) -> Parity:
+    """Prove a page.
+
+    Raises:
+        ParityError: a file is not the one meant, a file names another place of the internet, or a
+            model gives other pictures than in Python.
+    """
+    _check_files(folder)
+    listing = json.loads((folder / site.LISTING).read_text(encoding="utf-8"))
+    photos = load_photos(None, PHOTOS)
+    found = []
+    for path, style in zip(models, listing["styles"], strict=True):
+        card = site.read_style(path)
+        packed = folder / urllib.parse.unquote(style["file"].partition("?")[0])
+        with open_session(path) as ours, web_session(packed, card, folder / "ort") as theirs:
+            parity = compare(ours, theirs, photos, card.precision, SIZES)
+        refuse(parity, f"{path.name} in onnxruntime-web")
+        found.append(parity)
+    return Parity(
+        tuple(report for parity in found for report in parity.sizes),
+        max(parity.least_psnr_db for parity in found),
+        (),
+    )
+
+
+def _check_files(folder: Path) -> None:
+    """All that `site.json` lists is there and right; no text of ours leads elsewhere."""
+    listing = json.loads((folder / site.LISTING).read_text(encoding="utf-8"))
+    listed = [file["url"] for engine in listing["engines"] for file in engine["files"]]
+    listed += [style[key] for style in listing["styles"] for key in ("file", "preview")]
+    listed += [style["check"]["file"] for style in listing["styles"]]
+    for url in [*listed, listing["example"]]:
+        name, _, digest = url.partition("?v=")
+        name = urllib.parse.unquote(name)
+        if not store.sha256(folder / name).startswith(digest):
+            raise ParityError(f"{name} is not the file that {site.LISTING} names")
+    for name, digest in ort_web.SHA256.items():
+        if store.sha256(folder / "ort" / name) != digest:
+            raise ParityError(f"ort/{name} is not the file of {ort_web.PACKAGE} {ort_web.VERSION}")
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".html", ".css", ".js", ".json", ".svg", ".webmanifest"):
+            address = ADDRESS.search(path.read_text(encoding="utf-8"))
+            if address:
+                raise ParityError(f"{path.name} names {address[0]}: a page must need nobody else")
+
+
+def _check_receipt(path: Path) -> None:
+    """If an export left a receipt beside the model, it must be of this very file."""
+    beside = receipt_path(path)
+    if not beside.is_file():
+        return
+    try:
+        receipt = json.loads(beside.read_text(encoding="utf-8"))
+        meant, verdict = receipt["sha256"], receipt["verdict"]
+    except (ValueError, KeyError, TypeError):
+        return  # a JSON file of somebody else
+    if verdict != "passed" or meant != store.sha256(path):
+        raise ParityError(
+            f'"{path.name}" is not the file its receipt "{beside.name}" was written for; '
+            "export it again"
+        )
+
+
+def _shown() -> Image:
+    return load_photos(None)[BUNDLED.index(SHOWN)]

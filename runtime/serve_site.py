@@ -1,0 +1,188 @@
+"""python -m runtime.serve_site site/
+
+Shows a page made by `python -m export --target web` in a browser. Only this machine can reach it
+unless another address is asked for. Any static server will do, too; this one knows all types of
+files and sends the headers that give WebAssembly its threads.
+
+Browsers give the camera to secure pages only: those of this machine, and https. To try the page on a
+phone, use --serve 0.0.0.0:8443 --certificate cert.pem (certificate and key in one file).
+"""
+
+import argparse
+import functools
+import http.server
+import json
+import socket
+import ssl
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from .cli import run_command, say
+from .errors import DONE, UsageError
+from .serve import is_loopback, parse_address
+
+DEFAULT = "127.0.0.1:8080"
+# Not the system's table: some systems call .mjs or .wasm something that browsers refuse.
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".wasm": "application/wasm",
+    ".onnx": "application/octet-stream",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+}
+OTHER = "application/octet-stream"
+HEADERS = {
+    # Isolation from other origins: the condition for shared memory, so for threads.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Ask each time whether it changed: a page exported anew is seen at once.
+    "Cache-Control": "no-cache",
+}
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Files of one folder, nothing else: no listings, no access log."""
+
+    protocol_version = "HTTP/1.1"
+
+    def guess_type(self, path: Any) -> str:
+        """By our own table."""
+        return TYPES.get(Path(path).suffix.lower(), OTHER)
+
+    def end_headers(self) -> None:
+        """With our headers on every answer."""
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def list_directory(self, path: Any) -> None:
+        """A folder without a page is not shown."""
+        self.send_error(404, "there is no such file")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """No access log."""
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Threads that end with the program."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle of a file is no error."""
+
+
+def open_server(folder: Path, address: str, certificate: Path | None = None) -> tuple[Server, str]:
+    """A server that listens, and the page's address; call its `serve_forever`.
+
+    Raises:
+        UsageError: the folder holds no page, the address is wrong or taken, or the certificate
+            cannot be read.
+    """
+    check_site(folder)
+    host, port = parse_address(address)
+    handler = functools.partial(Handler, directory=str(folder))
+    try:
+        server = Server((host, port), handler)
+    except OSError as error:
+        raise UsageError(
+            f'--serve "{address}": {error.strerror}; give another port, or 0 for any free one'
+        ) from None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(certificate)
+        except (OSError, ssl.SSLError) as error:
+            server.server_close()
+            raise UsageError(
+                f'--certificate "{certificate}" is not a certificate with its key ({error})'
+            ) from None
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    shown = f"[{host}]" if ":" in host else host
+    if host in ("0.0.0.0", "::"):
+        shown = socket.gethostname()
+    scheme = "http" if certificate is None else "https"
+    return server, f"{scheme}://{shown}:{server.server_address[1]}/"
+
+
+def check_site(folder: Path) -> dict[str, Any]:
+    """What the page's listing holds.
+
+    Raises:
+        UsageError: this is no folder of `python -m export --target web`, or files are missing.
+    """
+    try:
+        listing = json.loads((folder / "site.json").read_text(encoding="utf-8"))
+        urls = [*listing["page"], *(style["file"] for style in listing["styles"])]
+        urls += [file["url"] for engine in listing["engines"] for file in engine["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(
+            f'"{folder}" holds no page; python -m export --target web --model starry --output '
+            f"{folder} makes one"
+        ) from None
+    for url in urls:
+        name = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
+        if not (folder / ("index.html" if name == "./" else name)).is_file():
+            raise UsageError(f'"{folder}" lacks {name}; export it again')
+    return listing
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime.serve_site",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="made by python -m export --target web")
+    parser.add_argument(
+        "--serve", metavar="HOST:PORT", default=DEFAULT, help=f"default: {DEFAULT}, this machine"
+    )
+    parser.add_argument(
+        "--certificate", type=Path, metavar="PEM", help="serve https with this certificate and key"
+    )
+    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until interrupted."""
+    server, url = open_server(args.folder, args.serve, args.certificate)
+    print(url, flush=True)
+    say("Ctrl-C ends it", quiet=args.quiet)
+    host = parse_address(args.serve)[0]
+    if not is_loopback(host) and args.certificate is None:
+        say(
+            "other machines get no camera without https: add --certificate PEM", quiet=args.quiet
+        )
+    try:
+        server.serve_forever(poll_interval=0.1)
+    finally:
+        server.server_close()
+    return DONE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,189 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+import export.export as flow
+from export.__main__ import main as export_main
+from export.finetune import START, finetuning_recipe, main
+from export.photos import load_photos
+from export.source import load_source
+from runtime.errors import UsageError
+from runtime.session import open_session
+from training.backbones import Backbone
+from training.checkpoint import load_checkpoint, save_checkpoint
+from training.config import Recipe
+from training.methods import Assets, perceptual
+from training.methods.quantized import Nights, Quantized
+from training.quantization import QuantizedLean, Ranges
+
+
+class Eye(Backbone):
+    """A tiny fixed loss network."""
+
+    layers = ("a",)
+
+    def __init__(self, *_, **__):
+        super().__init__()
+        torch.manual_seed(0)
+        self.one = torch.nn.Conv2d(3, 8, 3)
+
+    def forward(self, images, wanted):
+        return {name: torch.relu(self.one(images)) for name in wanted}
+
+
+@pytest.fixture(autouse=True)
+def small_eye(monkeypatch):
+    monkeypatch.setattr(perceptual, "open_backbone", lambda *a: Eye().requires_grad_(False))
+    monkeypatch.setattr("export.calibrate.SIZE", (96, 64))
+
+
+@pytest.fixture
+def trained(checkpoint, photos_folder, tmp_path):
+    painting = tmp_path / "painting.png"
+    cv2.imwrite(str(painting), cv2.resize(data.coffee(), (96, 64))[..., ::-1])
+    loaded = load_checkpoint(checkpoint)
+    table = Recipe(name="toy", ema=0.0).to_dict()
+    table["style"] |= {"image": str(painting), "size": 48}
+    table["data"] |= {"content": str(photos_folder), "short_side": 96, "crop": 48, "zoom": 1.2}
+    table["backbone"] |= {"style_layers": ("a",), "content_layers": ("a",)}
+    table["objective"] = {"content": 0.01, "motion": 1.0}
+    loaded.recipe.clear()
+    loaded.recipe.update(json.loads(json.dumps(table)))
+    path = tmp_path / "trained" / "last.safetensors"
+    save_checkpoint(loaded, path)
+    return path
+
+
+def finetune(trained, output, *more):
+    given = ["--checkpoint", str(trained.parent), "--output", str(output), "--device", "cpu"]
+    return main([*given, "--quiet", *more])
+
+
+def error(path, photos):
+    """Mean squared difference of a checkpoint's pictures in bytes and in floats."""
+    source = load_source(path, "toy")
+    coarse = QuantizedLean(source.generator, Ranges(source.ranges))
+    with torch.no_grad():
+        pairs = [(coarse(x), source.generator(x)) for x in photos]
+    return np.mean([float((a - b).square().mean()) for a, b in pairs])
+
+
+def tensors(photos_folder):
+    return [
+        torch.from_numpy(p[:96, :128].transpose(2, 0, 1).copy())[None] / 255
+        for p in load_photos(photos_folder)
+    ]
+
+
+def test_fine_tuning_brings_bytes_nearer_to_floats(trained, photos_folder, tmp_path):
+    sets = ["optimizer.lr=1e-3", "options.night=0.0", "objective.motion=0.0"]
+    words = [word for setting in sets for word in ("--set", setting)]
+    assert finetune(trained, tmp_path / "few", "--steps", "1", *words) == 0
+    assert finetune(trained, tmp_path / "many", "--steps", "60", *words) == 0
+    photos = tensors(photos_folder)
+    few, many = (error(tmp_path / name / "last.safetensors", photos) for name in ("few", "many"))
+    assert many < 0.9 * few
+
+
+def test_the_start_paints_what_the_checkpoint_paints(trained, photos_folder, tmp_path):
+    assert finetune(trained, tmp_path / "run", "--steps", "1") == 0
+    picture = tensors(photos_folder)[0]
+    one, other = (
+        load_checkpoint(path).build_generator() for path in (trained, tmp_path / "run" / START)
+    )
+    with torch.no_grad():
+        assert torch.allclose(one(picture), other(picture), atol=1e-5)
+
+
+def test_the_file_paints_what_was_trained(trained, photos_folder, tmp_path, monkeypatch):
+    """The fake-quantized network and the exported graph give the same bytes."""
+    monkeypatch.setattr(flow, "SIZES", ((96, 64),))
+    assert finetune(trained, tmp_path / "run", "--steps", "3") == 0
+    last, path = tmp_path / "run/last.safetensors", tmp_path / "toy.onnx"
+    given = ["--checkpoint", str(last), "--output", str(path), "--precision", "int8"]
+    assert export_main([*given, "--photos", str(photos_folder), "--quiet"]) == 0
+    receipt = json.loads(path.with_suffix(".json").read_text())
+    assert any("learned by fine-tuning" in step for step in receipt["steps"])
+    source = load_source(last, "toy")
+    assert source.ranges["stem"][0] == 0 and source.ranges["block0.conv2"][0] < 0
+    coarse = QuantizedLean(source.generator, Ranges(source.ranges))
+    with open_session(path) as session:
+        for photo in load_photos(photos_folder):
+            photo = np.ascontiguousarray(photo[:96, :128])
+            session.reset()
+            styled = session.stylize(photo).astype(int)
+            with torch.no_grad():
+                x = torch.from_numpy(photo.transpose(2, 0, 1).copy())[None] / 255
+                expected = (coarse(x).clamp(0, 1) * 255).round()[0].permute(1, 2, 0).numpy()
+            # The file's biases are rounded to integers, which turns one rounding in a hundred over.
+            assert np.mean(np.abs(styled - expected) <= 1) > 0.95
+            assert np.abs(styled - expected).mean() < 0.3
+
+
+def test_resume_equals_an_unbroken_run(trained, tmp_path):
+    from training.engine import Engine
+
+    assert finetune(trained, tmp_path / "whole", "--steps", "6") == 0
+    table = load_checkpoint(tmp_path / "whole/last.safetensors").recipe
+
+    def built():
+        from training.config import recipe_from_dict
+
+        method = Quantized(recipe_from_dict(json.loads(json.dumps(table))), Assets())
+        return Engine(method, tmp_path / "parts", quiet=True)
+
+    built().run(stop=3)
+    again = built()
+    again.resume()
+    again.run()
+    whole, parts = (
+        load_checkpoint(tmp_path / name / "last.safetensors") for name in ("whole", "parts")
+    )
+    for group in ("generator", "extra"):
+        ours, theirs = whole.group(group), parts.group(group)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours), group
+
+
+def test_the_command_resumes_and_overwrites_nothing(trained, tmp_path, capsys):
+    assert finetune(trained, tmp_path / "run", "--steps", "2") == 0
+    assert finetune(trained, tmp_path / "run", "--steps", "2") == 2
+    assert "--resume" in capsys.readouterr().err
+    assert finetune(trained, tmp_path / "run", "--resume") == 0
+
+
+def test_the_recipe_is_the_checkpoints_own(trained):
+    checkpoint = load_checkpoint(trained)
+    table = {**checkpoint.recipe, "options": {"teacher": "x", "start": "y", "motion_every": 3}}
+    recipe = finetuning_recipe(
+        table, checkpoint.network, trained, 9, {"stem": [0.0, 1.0]}, ["options.output=7.0"]
+    )
+    assert (recipe.name, recipe.method, recipe.steps) == ("toy-int8", "quantized", 9)
+    assert recipe.objective == checkpoint.recipe["objective"]
+    assert recipe.options["teacher"] == str(trained) and "start" not in recipe.options
+    assert recipe.options["motion_every"] == 3 and recipe.options["output"] == 7.0
+
+
+def test_other_networks_are_refused(new_checkpoint, trained, photos_folder, tmp_path, capsys):
+    other = new_checkpoint(tmp_path / "johnson.safetensors", "johnson", width=4, blocks=1)
+    given = ["--checkpoint", str(other), "--content", str(photos_folder), "--quiet"]
+    assert main([*given, "--output", str(tmp_path / "run")]) == 2
+    message = capsys.readouterr().err
+    assert '"lean"' in message and message.count("\n") == 1
+    recipe = finetuning_recipe(load_checkpoint(trained).recipe, {"name": "lean"}, other, 1, {}, [])
+    with pytest.raises(UsageError, match="lean"):
+        Quantized(recipe, Assets())
+
+
+def test_nights_are_darker():
+    photos = perceptual.Photos.__new__(perceptual.Photos)
+    photos.images, photos.skipped = [np.full((40, 40, 3), 128, np.uint8)], []
+    rng = np.random.default_rng(0)
+    light = Nights(photos, 0.0, 4.0).batch(2, 32, 1.0, rng)
+    dark = Nights(photos, 1.0, 4.0).batch(2, 32, 1.0, rng)
+    assert light.mean() == pytest.approx(128 / 255, abs=1e-3)
+    assert (dark < light).all() and dark.min() >= (128 / 255) ** 4

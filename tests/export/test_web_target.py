@@ -1,0 +1,228 @@
+"""What goes into a page, what is refused, and what happens where Node.js or npm are absent."""
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from export import ort_web, site, web_proof
+from export.__main__ import main
+from export.web_engine import web_session
+from runtime.card import KEY, ModelCard, Port
+from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
+from runtime.folding import KEY as FOLDING
+from runtime.session import open_session
+
+FREE = (1, 3, "height", "width")
+CARD = ModelCard("toy", "perceptual", (Port("image", shape=FREE),), (Port("styled", shape=FREE),))
+
+
+def write_model(path: Path, card: ModelCard | None = CARD, gain: float = 0.5, **metadata) -> Path:
+    """A graph that darkens: enough where only the file matters."""
+    shape = [1, 3, "height", "width"]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["image", "gain"], ["styled"])],
+        "toy",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("styled", TensorProto.FLOAT, shape)],
+        [helper.make_tensor("gain", TensorProto.FLOAT, [], [gain])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    keys = metadata | ({KEY: card.to_json()} if card else {})
+    helper.set_model_props(model, keys)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A cache folder with a package of the right release whose files are small."""
+    dist = tmp_path / "cache" / "web" / "node_modules" / ort_web.PACKAGE / "dist"
+    dist.mkdir(parents=True)
+    (dist.parent / "package.json").write_text(json.dumps({"version": ort_web.VERSION}))
+    digests = {}
+    for name in ort_web.SHA256:
+        (dist / name).write_text(f"// {name}")
+        digests[name] = hashlib.sha256(f"// {name}".encode()).hexdigest()
+    monkeypatch.setattr(ort_web, "SHA256", digests)
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
+    return dist
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """An empty PATH to put programs on."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def add(name, script="exit 0"):
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    return add
+
+
+def test_without_node_or_npm_it_is_said_and_exits_3(tmp_path, programs, monkeypatch, capsys):
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "empty"))
+    model = write_model(tmp_path / "toy.onnx")
+    words = ["--target", "web", "--model", str(model), "--output", str(tmp_path / "site")]
+    assert main([*words, "--quiet"]) == 3
+    assert "Node.js" in capsys.readouterr().err
+    programs("node")
+    assert main([*words, "--quiet"]) == 3
+    assert "needs npm" in capsys.readouterr().err
+    programs("npm", "echo npm error network unreachable >&2; exit 1")
+    assert main([*words, "--quiet"]) == 3
+    said = capsys.readouterr().err
+    assert "network unreachable" in said and "npm install --prefix" in said
+    assert not (tmp_path / "site").exists()
+
+
+def test_npm_is_asked_once_and_runs_no_scripts(tmp_path, programs, monkeypatch):
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ort_web, "SHA256", {"a.mjs": hashlib.sha256(b"a").hexdigest()})
+    programs("node")
+    inside = f"{tmp_path}/cache/web/node_modules/{ort_web.PACKAGE}"
+    programs(
+        "npm",
+        f'echo "$@" >> {tmp_path}/asked; PATH=/usr/bin:/bin; mkdir -p {inside}/dist; '
+        f"printf a > {inside}/dist/a.mjs; "
+        f"printf '{{\"version\": \"{ort_web.VERSION}\"}}' > {inside}/package.json",
+    )
+    for _ in range(2):
+        assert ort_web.dist_folder() == Path(inside) / "dist"
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert len(asked) == 1
+    assert "--ignore-scripts" in asked[0] and "--prefer-offline" in asked[0]
+    assert asked[0].endswith(f"{ort_web.PACKAGE}@{ort_web.VERSION}")
+
+
+def test_the_cache_is_enough_and_damage_is_noticed(package, programs):
+    programs("node")
+    assert ort_web.dist_folder() == package
+    (package / "ort.wasm.min.mjs").write_text("something else")
+    with pytest.raises(EngineUnavailable, match="is not the file of onnxruntime-web"):
+        ort_web.dist_folder()
+    (package / "ort.wasm.min.mjs").unlink()
+    with pytest.raises(EngineUnavailable):
+        ort_web.dist_folder()
+
+
+FIXED = Port("image", shape=(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("card", "says"),
+    [
+        (replace(CARD, inputs=(FIXED,)), "--size free"),
+        (replace(CARD, precision="fp16"), "fp32 file"),
+        (replace(CARD, inputs=(*CARD.inputs, Port("c", "code", (1, 8)))), "more than a picture"),
+        (replace(CARD, inputs=(*CARD.inputs, Port("m", "state", FREE))), "state"),
+        (replace(CARD, outputs=(Port("c", "code", (1, 8)),)), "no picture comes out"),
+    ],
+)
+def test_models_that_no_page_can_run(tmp_path, card, says):
+    with pytest.raises(UsageError, match=says):
+        site.read_style(write_model(tmp_path / "toy.onnx", card))
+
+
+def test_foldable_int8_files_and_files_without_a_card_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="normalization need the runtime"):
+        site.read_style(write_model(tmp_path / "toy.onnx", **{FOLDING: "{}"}))
+    with pytest.raises(UsageError, match="no card"):
+        site.read_style(write_model(tmp_path / "toy.onnx", None))
+    other = tmp_path / "toy.ort"
+    write_model(tmp_path / "toy.onnx").rename(other)
+    with pytest.raises(UsageError, match=r"\.onnx files"):
+        site.read_style(other)
+
+
+def test_what_a_page_holds(tmp_path, package):
+    scalar = Port("depth", "scalar", (1,), default=0.25)
+    one = write_model(tmp_path / "one.onnx")
+    two = tmp_path / "a b.onnx"
+    card = replace(CARD, inputs=(*CARD.inputs, scalar), style={"title": "Two", "artist": "Nobody"})
+    write_model(two, card)
+    folder = tmp_path / "site"
+    with open_session(one) as session:
+        models = [(one, CARD, session), (two, card, session)]
+        photo = np.full((96, 128, 3), 200, np.uint8)
+        listing = site.write_site(models, photo, package, folder)
+    assert json.loads((folder / "site.json").read_text("utf-8")) == listing
+    first, second = listing["styles"]
+    assert first["title"] == "one" and second["title"] == "Two"
+    assert second["file"].startswith("models/a%20b.onnx?v=")
+    assert second["scalars"] == {"depth": {"value": 0.25, "dims": [1]}}
+    assert first["input"] == {
+        **{"name": "image", "dtype": "float32", "layout": "NCHW", "colors": "RGB"},
+        **{"low": 0.0, "high": 1.0},
+    }
+    trial = np.frombuffer((folder / "models" / "one.check").read_bytes(), np.uint8)
+    before, after = np.split(trial, 2)
+    assert (before == 200).all() and (after == 100).all()
+    for name in listing["page"]:
+        assert (folder / (name if name != "./" else "index.html")).is_file()
+    assert "sw.js" not in listing["page"]
+    actions = {key["action"] for key in listing["keys"]}
+    assert {"next", "snapshot", "record", "split"} <= actions and "quit" not in actions
+    web_proof._check_files(folder)
+    (folder / "style.css").write_text("@import url(https://fonts.example/a.css);")
+    with pytest.raises(ParityError, match=r"https://fonts\.example/a\.css"):
+        web_proof._check_files(folder)
+
+
+def test_a_model_that_is_not_its_receipts_is_refused(tmp_path, package, programs, capsys):
+    programs("node")
+    model = write_model(tmp_path / "toy.onnx")
+    receipt = {"sha256": hashlib.sha256(b"another").hexdigest(), "verdict": "passed"}
+    (tmp_path / "toy.json").write_text(json.dumps(receipt))
+    words = ["--target", "web", "--model", str(model), "--output", str(tmp_path / "site")]
+    assert main([*words, "--quiet"]) == 4
+    assert "receipt" in capsys.readouterr().err
+    assert not (tmp_path / "site").exists()
+
+
+def test_two_models_of_one_name(tmp_path, package):
+    (tmp_path / "other").mkdir()
+    models = [write_model(tmp_path / "toy.onnx"), write_model(tmp_path / "other" / "toy.onnx")]
+    with pytest.raises(UsageError, match='called "toy"'):
+        web_proof.write(models, tmp_path / "site", package)
+
+
+def test_another_picture_in_the_browsers_engine_is_refused(tmp_path, web_dist):
+    """The gate: what is packed is not what was given."""
+    ours = write_model(tmp_path / "toy.onnx")
+    folder = tmp_path / "site"
+    web_proof.write([ours], folder, web_dist)
+    packed = folder / "models" / "toy.onnx"
+    write_model(packed, gain=0.51)
+    listing = json.loads((folder / "site.json").read_text("utf-8"))
+    listing["styles"][0]["file"] = site.address(folder, "models/toy.onnx")
+    (folder / "site.json").write_text(json.dumps(listing))
+    with pytest.raises(ParityError, match="in onnxruntime-web does not match"):
+        web_proof.check([ours], folder)
+
+
+def test_the_browsers_engine_under_the_engines_contract(tmp_path, web_dist):
+    model = write_model(tmp_path / "toy.onnx")
+    picture = np.random.default_rng(1).random((9, 7, 3), np.float32)
+    session = web_session(model, CARD, web_dist)
+    with session, open_session(model) as ours:
+        assert np.array_equal(session.stylize_float(picture), ours.stylize_float(picture))
+        with pytest.raises(StyleError, match="onnxruntime-web"):
+            session._engine.run({"image": np.zeros((1, 3), np.float32)})
+    session.close()
+    with pytest.raises(ValueError, match="closed"):
+        session._engine.run({"image": np.zeros((1, 3, 4, 4), np.float32)})
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(StyleError, match="onnxruntime-web"):
+        web_session(tmp_path / "broken.onnx", CARD, web_dist)
+    assert os.path.exists(model)

@@ -1,0 +1,123 @@
+"""The page's server: headers, types of files, one folder and nothing else, errors in one line."""
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from runtime import serve_site
+from runtime.errors import UsageError
+from runtime.serve_site import main, open_server
+
+
+@pytest.fixture
+def folder(tmp_path):
+    site = tmp_path / "site"
+    (site / "ort").mkdir(parents=True)
+    files = {
+        "index.html": "<p>page",
+        "style.css": "p {}",
+        "ort/a.mjs": "export {}",
+        "ort/b.wasm": "wasm",
+        "a b.onnx": "model",
+        "manifest.webmanifest": "{}",
+    }
+    for name, text in files.items():
+        (site / name).write_text(text)
+    listing = {
+        "page": ["./", "style.css"],
+        "engines": [{"files": [{"url": "ort/a.mjs?v=1"}, {"url": "ort/b.wasm?v=2"}]}],
+        "styles": [{"file": "a%20b.onnx?v=3"}],
+    }
+    (site / "site.json").write_text(json.dumps(listing))
+    (tmp_path / "secret.txt").write_text("secret")
+    return site
+
+
+@pytest.fixture
+def server(folder):
+    running, url = open_server(folder, "127.0.0.1:0")
+    thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    assert url == f"http://127.0.0.1:{running.server_address[1]}/"
+    yield running
+    running.shutdown()
+    running.server_close()
+
+
+def ask(server, path, method="GET"):
+    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=20)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    return answer.status, answer.headers, answer.read()
+
+
+def test_every_answer_isolates_the_page(server):
+    for path in ("/", "/style.css", "/absent"):
+        headers = ask(server, path)[1]
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/ort/a.mjs?v=1", "text/javascript; charset=utf-8"),
+        ("/ort/b.wasm?v=2", "application/wasm"),
+        ("/a%20b.onnx?v=3", "application/octet-stream"),
+        ("/manifest.webmanifest", "application/manifest+json"),
+    ],
+)
+def test_types_of_files(server, path, kind):
+    status, headers, body = ask(server, path)
+    assert (status, headers["Content-Type"]) == (200, kind)
+    assert int(headers["Content-Length"]) == len(body)
+    assert ask(server, path, "HEAD")[::2] == (200, b"")
+
+
+@pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "//secret.txt", "/ort/"])
+def test_nothing_but_the_folder(server, path):
+    status, _, body = ask(server, path)
+    assert status == 404
+    assert b"secret" not in body and b"b.wasm" not in body
+
+
+def test_nobody_can_write(server):
+    assert ask(server, "/style.css", "POST")[0] == 501
+
+
+def test_what_is_no_page_is_said_in_one_line(folder, capsys):
+    (folder / "ort" / "b.wasm").unlink()
+    assert main([str(folder), "--serve", "0"]) == 2
+    assert "lacks ort/b.wasm" in capsys.readouterr().err
+    for text in ("{}", "no json"):
+        (folder / "site.json").write_text(text)
+        assert main([str(folder)]) == 2
+        assert "--target web" in capsys.readouterr().err
+    assert main([str(folder / "absent")]) == 2
+
+
+def test_addresses_and_certificates(server, folder, tmp_path):
+    port = server.server_address[1]
+    with pytest.raises(UsageError, match="another port"):
+        open_server(folder, f"127.0.0.1:{port}")
+    with pytest.raises(UsageError, match="HOST:PORT"):
+        open_server(folder, "here")
+    with pytest.raises(UsageError, match="is not a certificate"):
+        open_server(folder, "127.0.0.1:0", tmp_path / "secret.txt")
+    assert serve_site.DEFAULT.startswith("127.0.0.1:")
+
+
+def test_the_command_says_where_and_ends_with_the_interrupt(folder):
+    command = [sys.executable, "-m", "runtime.serve_site", str(folder), "--serve", "0", "-q"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        process.send_signal(2)
+        assert process.wait(20) == 130
