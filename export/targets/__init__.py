@@ -73,6 +73,8 @@ class Target(ABC):
         engine: name of the runtime engine that runs the result here and proves it, or None.
         modules: libraries that `write` imports.
         extra: the pip extra that brings them.
+        environment: name of the virtual environment they are kept in, for converters that cannot
+            live beside others (`export.environments`); "" for the common one.
         runs_on: where the result runs, for people.
         starts_from: "checkpoint", or "models": finished model files (`--model`).
         default_size: (width, height) written when the user names none; None where sizes are free.
@@ -87,6 +89,7 @@ class Target(ABC):
     engine: ClassVar[str | None] = None
     modules: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = "export"
+    environment: ClassVar[str] = ""
     runs_on: ClassVar[str] = ""
     starts_from: ClassVar[Literal["checkpoint", "models"]] = "checkpoint"
     default_size: ClassVar[tuple[int, int] | None] = None
@@ -98,6 +101,12 @@ class Target(ABC):
         """What this machine lacks to write and check it, and how to get that, in one line; empty
         if nothing. Looks only: nothing heavy is imported."""
         absent = [name for name in cls.modules if not plugins.installed(name)]
+        if absent and cls.environment:
+            return (
+                f"needs {', '.join(absent)}: python -m export.environments {cls.environment}, "
+                "which makes an environment of their own; or, in one that you made, "
+                f"pip install 'impasto[{cls.extra}]'"
+            )
         if absent:
             return f"needs {', '.join(absent)}: pip install 'impasto[{cls.extra}]'"
         return engines.why_not(cls.engine) if cls.engine else ""
