@@ -18,6 +18,7 @@ from runtime import engines, plugins
 if TYPE_CHECKING:
     from runtime.card import ModelCard
     from runtime.frame import Image
+    from runtime.session import StyleSession
 
     from ..parity import Parity
 
@@ -125,6 +126,12 @@ class Target(ABC):
             EngineUnavailable: a needed library is absent.
             UsageError: the network or an option does not fit this target.
         """
+
+    @staticmethod
+    def stand_in(path: Path) -> StyleSession | None:
+        """For targets without an engine: a session that computes the artefact by other means, so
+        that it can be compared with its source here; None if there are no such means."""
+        return None
 
     @staticmethod
     def check(source: Any, path: Path, options: Options) -> Parity | list[str]:
