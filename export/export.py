@@ -11,7 +11,7 @@ import PIL.Image
 from runtime import plugins
 from runtime.errors import UsageError
 from runtime.frame import Image
-from runtime.session import open_session
+from runtime.session import StyleSession, open_session
 
 from . import several, targets
 from .delivery import deliver
@@ -64,6 +64,7 @@ class _Findings:
     """What the check of one artefact left for its receipt."""
 
     proof: Parity | list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
     judged: dict[str, Any] | None = None
     picture: Image | None = None
 
@@ -105,15 +106,24 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
         written.append(target.write(source, path, options))
 
     def verify(path: Path) -> None:
+        session = (
+            open_session(path, engine=target.engine) if target.engine else target.stand_in(path)
+        )
+        if session is not None:
+            _compare(request, source, session, size, photos, findings, tell)
         if target.engine is None:
             tell(f"checking (nothing here runs {request.target})")
-            findings.proof = target.check(source, path, options)
-        else:
-            _compare(request, source, target.engine, size, path, photos, findings, tell)
+            found = target.check(source, path, options)
+            if session is None:
+                findings.proof = found
+            else:
+                findings.checks = found
 
     delivered = deliver(request.path, write, verify)
     (made,) = written
     extra = {"target": request.target, "precision": request.precision, **made.facts}
+    if findings.checks:
+        extra["checks"] = findings.checks
     if findings.judged is not None:
         extra["judged"] = findings.judged
     if request.sheet is not None and findings.picture is not None:
@@ -167,17 +177,19 @@ def sizes_of(size: tuple[int, int] | None) -> tuple[tuple[int, int], ...]:
 def _compare(
     request: Request,
     source: ExportSource,
-    engine: str,
+    theirs: StyleSession,
     size: tuple[int, int] | None,
-    path: Path,
     photos: list[Image],
     findings: _Findings,
     tell: Callable[[str], None],
 ) -> None:
-    """Run the artefact beside PyTorch; raises ParityError if they do not agree."""
+    """Run the artefact beside PyTorch, and close it; raises ParityError if they do not agree."""
     sizes = sizes_of(size)
+    if size is not None and theirs.card.port("image").dtype == "uint8":
+        # Other sizes are resampled first, and then rounded for bytes, which is not its doing.
+        sizes = sizes[:1]
     tell("comparing with PyTorch at " + ", ".join(f"{w}x{h}" for w, h in sizes))
-    with torch_session(source, size) as ours, open_session(path, engine=engine) as theirs:
+    with theirs, torch_session(source, size) as ours:
         parity = check(ours, theirs, photos, request.precision, sizes)
         findings.proof = parity
         if parity.passed and (request.judge or request.precision == "int8"):

@@ -18,6 +18,7 @@ from runtime import engines, plugins
 if TYPE_CHECKING:
     from runtime.card import ModelCard
     from runtime.frame import Image
+    from runtime.session import StyleSession
 
     from ..parity import Parity
 
@@ -73,6 +74,8 @@ class Target(ABC):
         engine: name of the runtime engine that runs the result here and proves it, or None.
         modules: libraries that `write` imports.
         extra: the pip extra that brings them.
+        environment: name of the virtual environment they are kept in, for converters that cannot
+            live beside others (`export.environments`); "" for the common one.
         runs_on: where the result runs, for people.
         starts_from: "checkpoint", or "models": finished model files (`--model`).
         default_size: (width, height) written when the user names none; None where sizes are free.
@@ -87,6 +90,7 @@ class Target(ABC):
     engine: ClassVar[str | None] = None
     modules: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = "export"
+    environment: ClassVar[str] = ""
     runs_on: ClassVar[str] = ""
     starts_from: ClassVar[Literal["checkpoint", "models"]] = "checkpoint"
     default_size: ClassVar[tuple[int, int] | None] = None
@@ -98,6 +102,12 @@ class Target(ABC):
         """What this machine lacks to write and check it, and how to get that, in one line; empty
         if nothing. Looks only: nothing heavy is imported."""
         absent = [name for name in cls.modules if not plugins.installed(name)]
+        if absent and cls.environment:
+            return (
+                f"needs {', '.join(absent)}: python -m export.environments {cls.environment}, "
+                "which makes an environment of their own; or, in one that you made, "
+                f"pip install 'impasto[{cls.extra}]'"
+            )
         if absent:
             return f"needs {', '.join(absent)}: pip install 'impasto[{cls.extra}]'"
         return engines.why_not(cls.engine) if cls.engine else ""
@@ -116,6 +126,12 @@ class Target(ABC):
             EngineUnavailable: a needed library is absent.
             UsageError: the network or an option does not fit this target.
         """
+
+    @staticmethod
+    def stand_in(path: Path) -> StyleSession | None:
+        """For targets without an engine: a session that computes the artefact by other means, so
+        that it can be compared with its source here; None if there are no such means."""
+        return None
 
     @staticmethod
     def check(source: Any, path: Path, options: Options) -> Parity | list[str]:

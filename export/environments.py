@@ -1,0 +1,121 @@
+"""python -m export.environments executorch litert coreml
+
+Makes the virtual environments of converters that cannot live beside others: .venv-executorch,
+.venv-litert and .venv-coreml, next to the packages. `python -m export` finds them there and runs
+such exports inside of them. What is complete is left as it is. IMPASTO_ENVIRONMENTS names another
+folder.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from runtime.cli import run_command, say
+from runtime.errors import DONE, EngineUnavailable
+
+ROOT = Path(__file__).resolve().parent.parent
+# Name -> pip extras. The same words are extras of pyproject.toml and environments of targets.
+NAMES = ("executorch", "litert", "coreml")
+# Written last, so that an installation that was cut off is not taken for a complete one.
+READY = ".ready"
+
+
+def folder(name: str) -> Path:
+    """Where an environment is, or would be."""
+    return Path(os.environ.get("IMPASTO_ENVIRONMENTS") or ROOT) / f".venv-{name}"
+
+
+def interpreter(name: str) -> Path | None:
+    """Python of a complete environment, None if there is none."""
+    if not name or not (folder(name) / READY).is_file():
+        return None
+    return _python(name)
+
+
+def create(name: str, extras: tuple[str, ...] = ()) -> bool:
+    """Make an environment, unless it is there and as the project's files want it now.
+
+    Args:
+        name: one of NAMES.
+        extras: further extras ("test").
+
+    Returns:
+        whether anything had to be done.
+
+    Raises:
+        EngineUnavailable: this is no checkout, or pip cannot install it here.
+    """
+    listed = ROOT / "pyproject.toml", ROOT / "constraints.txt"
+    if not all(path.is_file() for path in listed):
+        raise EngineUnavailable(
+            f"environments are made in a checkout of the repository: pip install 'impasto[{name}]' "
+            "into an environment of your own"
+        )
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in listed)).hexdigest()
+    wanted = "\n".join([wanted, *sorted(extras)])
+    ready = folder(name) / READY
+    if ready.is_file() and ready.read_text(encoding="utf-8") == wanted:
+        return False
+    ready.unlink(missing_ok=True)
+    _run(name, [sys.executable, "-m", "venv", str(folder(name))])
+    # torch first and pinned: an unpinned one may bring gigabytes of CUDA libraries along.
+    _pip(name, "torch")
+    _pip(name, "-e", f".[{','.join(('headless', name, *extras))}]")
+    ready.write_text(wanted, encoding="utf-8")
+    return True
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export.environments",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="+", choices=NAMES)
+    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make each; prints their folders."""
+    for name in args.name:
+        say(f"{folder(name)}: installing, which takes minutes", quiet=args.quiet)
+        started = time.monotonic()
+        done = create(name)
+        took = f"{time.monotonic() - started:.0f} s" if done else "was there"
+        say(f"{folder(name)}: {took}", quiet=args.quiet)
+        print(folder(name))
+    return DONE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+def _python(name: str) -> Path:
+    windows = folder(name) / "Scripts" / "python.exe"
+    return windows if windows.is_file() else folder(name) / "bin" / "python"
+
+
+def _pip(name: str, *what: str) -> None:
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _run(name, [str(_python(name)), *install, "-c", "constraints.txt", *what])
+
+
+def _run(name: str, command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
+        reason = " ".join(" ".join(errors).split())[:300]
+        raise EngineUnavailable(f'environment "{name}" cannot be installed here: {reason}')
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,140 @@
+"""ExecuTorch: PyTorch's runtime for phones and boards, through its Python binding.
+
+A program (.pte) carries no metadata and only counts its inputs and outputs, so the card lies beside
+it, and they are called "input0", "output0" and so on here. The binding loads PyTorch itself and
+takes nothing but its tensors: the engine borrows it from there.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..console import silent
+from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
+from . import TensorInfo
+from ._threads import allowed_threads
+
+# The method that `torch.nn.Module` exports make.
+METHOD = "forward"
+# ExecuTorch's names of the element types our models use.
+DTYPES = {6: "float32", 5: "float16", 7: "float64", 0: "uint8", 1: "int8", 3: "int32", 4: "int64"}
+
+
+class ExecuTorchEngine:
+    """One method of one program; see `runtime.engines.Engine` for the contract.
+
+    Shapes are those that memory was planned for: of programs for free sizes the largest.
+    """
+
+    suffixes = (".pte",)
+    beside: ClassVar[dict[str, str]] = {}
+    devices = ("cpu",)
+    hints = ()
+    label = "ExecuTorch"
+    module = "executorch"
+    install = "pip install 'impasto[executorch]', best into an environment of its own"
+
+    def __init__(self, program: Any, method: Any) -> None:
+        self._program, self._method = program, method
+        meta = method.metadata
+        self.metadata: dict[str, str] = {}
+        self.device, self.note = "cpu", ""
+        self.inputs = tuple(
+            _info("input", number, meta.input_tensor_meta(number))
+            for number in range(meta.num_inputs())
+        )
+        self.outputs = tuple(
+            _info("output", number, meta.output_tensor_meta(number))
+            for number in range(meta.num_outputs())
+        )
+
+    @staticmethod
+    def open(
+        model: Path | bytes, device: str = "auto", threads: int | None = None, **options: Any
+    ) -> "ExecuTorchEngine":
+        """Load a program; see `runtime.engines.EnginePlugin.open`.
+
+        The number of threads is one for the whole process in ExecuTorch: the last engine opened
+        decides.
+        """
+        runtime, binding = _library()
+        if device not in ("auto", *ExecuTorchEngine.devices):
+            raise UsageError(f'device "{device}" is unknown to ExecuTorch, allowed are auto, cpu')
+        name = "the given data" if isinstance(model, bytes) else f'"{model}"'
+        data = model if isinstance(model, bytes) else model.read_bytes()
+        if data[4:6] != b"ET":
+            raise CardMismatch(f"{name} is not a model ExecuTorch can load: it is no .pte program")
+        try:
+            with silent():
+                program = runtime.Runtime.get().load_program(data)
+                method = program.load_method(METHOD)
+                _set_threads(binding, threads or allowed_threads() or os.cpu_count() or 1)
+        except Exception as error:  # the binding raises RuntimeError, and others from below
+            reason = " ".join(str(error).split())[:200]
+            raise CardMismatch(
+                f"{name} is not a model ExecuTorch can load (truncated, damaged, or for backends "
+                f"that are not here): {reason}"
+            ) from None
+        return ExecuTorchEngine(program, method)
+
+    def run(
+        self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """All outputs (or those named) for these inputs."""
+        if self._method is None:
+            raise ValueError("this engine was closed")
+        torch = sys.modules["torch"]
+        given = [
+            torch.from_numpy(np.array(feeds[value.name], value.dtype)) for value in self.inputs
+        ]
+        try:
+            with silent():
+                results = self._method.execute(given)
+        except Exception as error:
+            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
+            most = ", ".join(f"{value.name} {list(value.shape)}" for value in self.inputs)
+            reason = " ".join(str(error).split())[:200]
+            raise StyleError(
+                f"the model failed on {shapes} (memory was planned for {most}): {reason}"
+            ) from None
+        found = {
+            value.name: result.numpy().copy()
+            for value, result in zip(self.outputs, results, strict=True)
+        }
+        return found if outputs is None else {name: found[name] for name in outputs}
+
+    def close(self) -> None:
+        """Free the program; may be called twice."""
+        self._method = self._program = None
+
+
+PLUGIN = ExecuTorchEngine
+
+
+def _library() -> tuple[Any, Any]:
+    """(executorch.runtime, its C binding)."""
+    try:
+        with silent():  # loading it prints notes about optional parts of torchao
+            from executorch import runtime
+            from executorch.extension.pybindings import portable_lib
+    except ImportError as error:
+        missing = "" if error.name == "executorch" else f" (no {error.name})"
+        raise EngineUnavailable(
+            f"{ExecuTorchEngine.label} is not installed{missing}: {ExecuTorchEngine.install}"
+        ) from None
+    return runtime, portable_lib
+
+
+def _set_threads(binding: Any, count: int) -> None:
+    """More spinning threads than cores are ten times slower, so its own guess is replaced."""
+    if binding._threadpool_get_thread_count() != count:
+        binding._unsafe_reset_threadpool(count)
+
+
+def _info(word: str, number: int, meta: Any) -> TensorInfo:
+    dtype = DTYPES.get(int(meta.dtype()), str(meta.dtype()))
+    return TensorInfo(f"{word}{number}", tuple(meta.sizes()), dtype)
