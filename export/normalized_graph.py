@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from training.quantization import MIDDLE, quantize_weights
+
 from .calibrate import Calibration
-from .integer_graph import BYTE_SCALE, output_scale, quantize_weights, tensor_range
-from .lean_layers import EPSILON, MIDDLE, Layer, LeanLayers
+from .integer_graph import BYTE_SCALE, output_scale, tensor_range
+from .lean_layers import EPSILON, Layer, LeanLayers
 from .planar_builder import PlanarBuilder
 
 

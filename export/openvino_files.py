@@ -15,12 +15,10 @@ from runtime.engines.openvino import SECTION
 from runtime.errors import EngineUnavailable, StyleError, UsageError
 
 from . import float_graph, onnx_tools
-from .calibrate import PERCENTILE, SIZE, calibrate
-from .lean_layers import take_apart
 from .normalized_graph import normalized_graph
 from .source import ExportSource, with_size
 from .targets import Options, Written
-from .whole_frame import byte_card
+from .whole_frame import byte_card, calibrated, rounding_step
 
 
 def write(source: ExportSource, path: Path, options: Options) -> Written:
@@ -55,12 +53,10 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
 def _integer(source: ExportSource, options: Options) -> tuple[ModelCard, Any, list[str]]:
     if options.size is not None:
         raise UsageError("--size: whole-frame int8 graphs take any size, leave it out")
-    parts = take_apart(source.generator)
-    calibration = calibrate(parts, options.photos)
+    parts, calibration = calibrated(source, options.photos)
     steps = [
-        f"weights to int8, symmetric per channel; activations to uint8, percentile {PERCENTILE} of "
-        f"{calibration.photos} photos at {SIZE[0]}x{SIZE[1]}; normalizations in float, measured on "
-        "every picture",
+        rounding_step(source, calibration),
+        "normalizations in float, measured on every picture",
         "margin, shuffles (planar), crop and clipping in the graph; bytes in and out",
     ]
     return byte_card(source.card), normalized_graph(parts, calibration), steps

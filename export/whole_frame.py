@@ -27,19 +27,13 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
     """
     if options.size is not None:
         raise UsageError("--size: whole-frame int8 graphs take any size, leave it out")
-    parts, calibration = _calibrated(source, options.photos)
+    parts, calibration = calibrated(source, options.photos)
     folding = folding_of(parts, calibration)
     model = integer_graph(parts, calibration, folding)
     card = byte_card(source.card)
     onnx_tools.save(model, card, path, folding.to_metadata() if folding else None)
-    origin = (
-        "ranges learned by fine-tuning"
-        if source.ranges
-        else f"channels balanced, percentile {PERCENTILE} of {calibration.photos} photos at "
-        f"{SIZE[0]}x{SIZE[1]}, after normalization"
-    )
     steps = [
-        f"weights to int8, symmetric per channel; activations to uint8, {origin}",
+        rounding_step(source, calibration),
         "margin, shuffles, crop and clipping in the graph; bytes in and out",
     ]
     if folding is not None:
@@ -49,7 +43,18 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
     return Written(card, steps)
 
 
-def _calibrated(source: ExportSource, photos: Sequence[Image]) -> tuple[LeanLayers, Calibration]:
+def rounding_step(source: ExportSource, calibration: Calibration) -> str:
+    """How the numbers were rounded, for the receipt."""
+    origin = (
+        "ranges learned by fine-tuning"
+        if source.ranges
+        else f"channels balanced, percentile {PERCENTILE} of {calibration.photos} photos at "
+        f"{SIZE[0]}x{SIZE[1]}, after normalization"
+    )
+    return f"weights to int8, symmetric per channel; activations to uint8, {origin}"
+
+
+def calibrated(source: ExportSource, photos: Sequence[Image]) -> tuple[LeanLayers, Calibration]:
     """The layers with their ranges: those the network was fine-tuned with, or measured ones.
 
     Raises:

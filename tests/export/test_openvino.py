@@ -1,18 +1,23 @@
 """OpenVINO files: what is inside, and that int8 runs in integers with its normalizations kept."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import export.export as flow
+from export import openvino_files
 from export.__main__ import main
 from export.graph_builder import GraphBuilder
+from export.integer_graph import tensor_range, whole_ranges
 from export.parity import psnr
 from export.photos import load_photos
 from export.planar_builder import PlanarBuilder
 from export.source import load_source
+from export.targets import Options
 from export.tensors import torch_session
+from export.whole_frame import calibrated, rounding_step
 from runtime.session import open_session
 from runtime.zoo import read_card
 
@@ -63,6 +68,26 @@ def test_the_card_is_in_the_file(integers):
     receipt = json.loads(integers.with_name("toy-int8.xml.json").read_text())
     assert [entry["file"] for entry in receipt["files"]] == ["toy-int8.xml", "toy-int8.bin"]
     assert receipt["judged"] == {"skipped": "the painting or the loss network is not here"}
+
+
+def test_ranges_learned_by_fine_tuning_are_used(checkpoint, photos_folder, integers):
+    """Twice as wide stored ranges: twice as coarse steps, so another picture."""
+    source = load_source(checkpoint, "toy")
+    parts, calibration = calibrated(source, load_photos(photos_folder))
+    wide = {name: (2 * low, 2 * high) for name, (low, high) in whole_ranges(calibration).items()}
+    tuned = replace(source, ranges=wide)
+    _, stored = calibrated(tuned, load_photos(photos_folder))
+    assert "learned by fine-tuning" in rounding_step(tuned, stored)
+    for layer in parts.layers[:-1]:
+        name = layer.name + (".sum" if layer.residual else "")
+        assert tensor_range(stored, name)[0] == pytest.approx(
+            2 * tensor_range(calibration, name)[0]
+        )
+    path = integers.with_name("tuned.xml")
+    openvino_files.write(tuned, path, Options("int8", photos=load_photos(photos_folder)))
+    photo = load_photos(photos_folder)[0]
+    with open_session(integers) as one, open_session(path) as other:
+        assert (one.stylize(photo) != other.stylize(photo)).any()
 
 
 def test_no_path_of_this_machine_in_the_files(integers):
