@@ -17,6 +17,8 @@ CELL = 8
 RATE = 0.1
 # The same for the mean of the whole picture, where flicker has averaged out already.
 RATE_ALL = 0.5
+# Differences below this would round to 0 (0..255).
+LEAST = 0.5
 
 
 class Anchor:
@@ -42,38 +44,51 @@ class Anchor:
             self._difference, small, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
 
-    def step(self, styled: Image, carried: Image, weight: np.ndarray) -> np.ndarray | None:
-        """Learn from this frame and return the offset to add to `carried`.
+    def learn(self, styled: Image, carried: Image, painted: np.ndarray) -> None:
+        """Learn from this frame.
 
         Args:
             styled: what the network paints now, (H, W, 3) uint8.
             carried: what memory draws, (H, W, 3) uint8.
-            weight: (h, w) uint8, 255 where `styled` itself will be shown.
+            painted: (h, w) uint8, 255 where `styled` itself will be shown.
         """
         gap = coarse_gap(styled, carried)
         if self._difference is None:
             self._difference = np.zeros_like(gap)
-        change = gap - self._difference
-        self._difference += RATE * change
-        self._difference += (RATE_ALL - RATE) * np.float32(cv2.mean(change)[:3])
-        painted = (
-            cv2.resize(weight, gap.shape[1::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
-            / 255
-        )
-        self._difference *= (1 - painted)[..., None]
-        return self.offset(styled.shape[:2])
+        change = cv2.subtract(gap, self._difference)
+        mean = cv2.mean(change)
+        self._difference = cv2.scaleAdd(change, RATE, self._difference)
+        whole = tuple((RATE_ALL - RATE) * m for m in mean)
+        self._difference = cv2.add(self._difference, whole)
+        if cv2.countNonZero(painted):
+            kept = cv2.resize(~painted, gap.shape[1::-1], interpolation=cv2.INTER_AREA)
+            kept = cv2.merge([kept, kept, kept])
+            self._difference = cv2.multiply(self._difference, kept, scale=1 / 255, dtype=cv2.CV_32F)
 
-    def offset(self, shape: tuple[int, int]) -> np.ndarray | None:
-        """The difference at full size, (H, W, 3) int16, 0..255 units; None when it rounds to 0."""
-        if self._difference is None or np.abs(self._difference).max() < 0.5:
-            return None
-        coarse = np.rint(self._difference).astype(np.int16)
-        return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    def apply(self, picture: Image) -> Image:
+        """`picture`, (H, W, 3) uint8, with the difference added; itself when that rounds to 0."""
+        if self._difference is None:
+            return picture
+        low, high, _, _ = cv2.minMaxLoc(self._difference.reshape(self._difference.shape[0], -1))
+        if max(-low, high) < LEAST:
+            return picture
+        # Bytes with their zero at 128: a quarter of the cost of signed numbers.
+        coarse = cv2.add(self._difference, (128.0, 128.0, 128.0, 0.0), dtype=cv2.CV_8U)
+        offset = cv2.resize(coarse, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        return cv2.addWeighted(picture, 1, offset, 1, -128)
 
 
 def coarse_gap(styled: Image, carried: Image) -> np.ndarray:
     """Low frequencies of `styled` - `carried`: (H / CELL, W / CELL, 3) float32, 0..255 units."""
     height, width = styled.shape[:2]
     size = (max(1, width // CELL), max(1, height // CELL))
-    now, then = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (styled, carried))
+    now, then = (_shrink(picture, size) for picture in (styled, carried))
     return cv2.GaussianBlur(cv2.subtract(now, then, dtype=cv2.CV_32F), (3, 3), 0)
+
+
+def _shrink(picture: Image, size: tuple[int, int]) -> Image:
+    """Averages over cells; by halves as far as possible, which is three times as fast."""
+    while picture.shape[1] % 2 == picture.shape[0] % 2 == 0 and picture.shape[1] >= 4 * size[0]:
+        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        picture = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

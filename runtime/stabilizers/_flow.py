@@ -14,9 +14,12 @@ from ..frame import Image
 FLOW_WIDTH, FLOW_HEIGHT = 320, 240
 # DIS works on 8x8 patches over a pyramid; below this side it has no room.
 MIN_SIDE = 32
-# Residual (0..1) at which the gate exp(-(e / GATE)^4) has fallen to 1/e. Chosen on photo pans with
-# sensor noise 3/255, which leaves a residual of about 0.007 at flow resolution.
-GATE = 0.06
+# ... and so has its coarsest scale.
+LEAST_SEARCH = 16
+# Residual (0..255) from which on a point is not the one that was painted. Chosen on photo pans with
+# sensor noise of 3, which leaves a residual of about 2 at flow resolution. A hard gate: a pixel that
+# is blended only a little loses its sharpness and gains nothing.
+GATE = 16
 # Mean HSV difference (0..255) above which two frames do not belong to one shot; PySceneDetect's
 # ContentDetector uses 27 by default and is best near 31 on its own benchmark.
 CUT_HSV = 30.0
@@ -68,17 +71,6 @@ def residual(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return error
     red, green, blue = cv2.split(error)
     return cv2.max(cv2.max(red, green), blue)
-
-
-def gate_table(closed: float = GATE) -> np.ndarray:
-    """256 weights 0..255 of new paint for `cv2.LUT`, by the residual e in 0..1.
-
-    1 - exp(-(e / closed)^4), stretched to be exactly 0 below half weight: a pixel that is blended
-    only a little loses its sharpness and gains nothing.
-    """
-    e = np.arange(256) / 255.0
-    soft = 1 - np.exp(-((e / closed) ** 4))
-    return np.round(255.0 * np.clip(2 * soft - 1, 0, 1)).astype(np.uint8)
 
 
 def hsv_difference(a: Image, b: Image) -> float:

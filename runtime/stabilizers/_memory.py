@@ -17,31 +17,19 @@ import numpy as np
 from ..frame import Image
 from . import _flow
 from ._motion import Motion
+from ._sampler import PAD, Sampler
 from ._visibility import edge_error, inside, smeared
 
-# Rows repeated above and below each slot, so that a cubic kernel (2 rows) at its edge never reads
-# the neighboring slot.
-PAD = 3
 # Pictures remembered at most, and the memory they may take.
 MAX_SLOTS, MEMORY_BYTES = 16, 96 * 2**20
-# Flow that differs by more than EDGE_PX between neighbors is the edge of a moving object. Around it
-# (EDGE_REACH flow pixels) things appear from behind it: there a residual counts so many times.
-EDGE_PX, EDGE_REACH, EDGE_STRICTNESS = 0.3, 9, 2.5
-# Quality of the dense flow; the camera's motion hides most of the difference to "fast".
-PRESET = "fast"
 # cv2.remap addresses at most 32767 rows.
 MAX_ROWS = 32767
-# Ages are counted up to this many frames.
+# Slots are told apart in bytes so far apart that no mean of two of them looks like a third.
+SLOT_STEP = 256 // MAX_SLOTS
+# Neighboring pointers whose displacements differ by less, in flow pixels, move together.
+SAME_PX = 0.5
+# Ages are counted up to this many frames: they are kept in bytes.
 MAX_AGE = 255
-# Quality of the dense flow; the camera's motion hides most of the difference to "fast".
-PRESET = "fast"
-# cv2.remap addresses at most 32767 rows.
-MAX_ROWS = 32767
-# Ages are counted up to this many frames.
-MAX_AGE = 255
-# A surface stretched to more than 1 / MIN_STRETCH of its painted size is a smear: what an object
-# uncovers looks at first like the object's edge, drawn out.
-MIN_STRETCH = 0.7
 
 
 def num_slots(height: int, width: int) -> int:
@@ -56,23 +44,26 @@ class Memory:
     Attributes:
         size: (height, width) of the frames; small: of the motion estimate.
         scale: frame pixels per flow pixel, (x, y).
+        age: (h, w) uint8, frames since the stroke at each pixel was painted, at most MAX_AGE.
+        moved: x, y, width, height in flow pixels of what moved with the last frame.
     """
 
-    def __init__(self, height: int, width: int, preset: str | None = None):
+    def __init__(self, height: int, width: int):
         self.size, self.small = (height, width), _flow.flow_size(height, width)
         h, w = self.small
         self.scale = np.array([width / w, height / h], np.float32)
+        self.age = np.zeros((h, w), np.uint8)
+        self.moved = (0, 0, w, h)
         self._slots = num_slots(height, width)
-        self._rows, self._small_rows = height + 2 * PAD, h + 2 * PAD
-        self._painted = np.zeros((self._slots * self._rows, width, 3), np.uint8)
-        self._seen = np.zeros((self._slots * self._small_rows, w, 3), np.uint8)
-        # Per pixel: displacement x, y into the slot in flow pixels, slot, age in frames.
-        self._state = np.zeros((h, w, 4), np.float32)
-        self._motion = Motion(h, w, preset or PRESET)
-        self._grid, self._where = _flow.grid(height, width), _flow.grid(height, width)
+        self._painted = Sampler(self._slots, (height, width), (h, w), fine=True)
+        self._seen = Sampler(self._slots, (h, w), (h, w), fine=False)
+        # Per pixel: displacement x, y into its slot, in flow pixels, and the slot.
+        self._shift = np.zeros((h, w, 2), np.float32)
+        self._slot = np.zeros((h, w), np.uint8)
+        self._nowhere = np.zeros((h, w, 2), np.float32)
+        self._motion = Motion(h, w)
         self._reference: Image | None = None
         self._last: Image | None = None
-        self._moved = (0, 0, w, h)
         self._newest = -1
 
     @property
@@ -80,17 +71,9 @@ class Memory:
         """Whether nothing was stored yet."""
         return self._newest < 0
 
-    @property
-    def age(self) -> np.ndarray:
-        """Frames since the stroke at each pixel was painted, at most 255: (h, w) uint8."""
-        return cv2.extractChannel(self._state, 3).astype(np.uint8)
-
-    def set_age(self, age: float | np.ndarray, mask: np.ndarray | None = None) -> None:
-        """Set the age where `mask` (h, w) uint8 is 255, or everywhere."""
-        if mask is None:
-            self._state[..., 3] = age
-        else:
-            self._state[..., 3][mask == 255] = age
+    def set_age(self, age: int, mask: np.ndarray) -> None:
+        """Set the age where `mask`, (h, w) uint8, is not 0."""
+        self.age[mask > 0] = age
 
     def follow(self, small: Image) -> tuple[np.ndarray, np.ndarray]:
         """Move the pointers to a new frame.
@@ -110,31 +93,46 @@ class Memory:
         if gain != 1.0:
             last = cv2.convertScaleAbs(last, alpha=gain)
         flow = self._motion.estimate(gray, last)
-        h, w = self.small
-        drawn = self._reference
-        self._moved = self._motion.moved
-        if self._moved[2]:
+        self.moved = self._motion.moved
+        where = None
+        if self.moved[2]:
             where = cv2.add(flow, self._motion.grid)
-            self._state = cv2.remap(self._state, where, None, cv2.INTER_NEAREST)
-            self._state[..., :2] += flow
-            drawn = self._reference = self._draw_seen()
-        age = self._state[..., 3]
-        np.minimum(age + 1, MAX_AGE, out=age)
+            self._move(where, flow)
+            self._reference = self._seen.draw(self._shift, self._slot)
+        self.age = cv2.add(self.age, 1)
+        drawn = self._reference
         if gain != 1.0:
             drawn = cv2.convertScaleAbs(drawn, alpha=gain)
         error = _flow.residual(small, drawn)
-        if self._moved[2]:
-            error = edge_error(error, flow)
+        if where is not None:
+            error = edge_error(error, flow) if self._motion.local else error
+            h, w = self.small
             error[~inside(where, w, h)] = 255
             error[self._lost()] = 255
         return flow, error
 
+    def _move(self, where: np.ndarray, flow: np.ndarray) -> None:
+        """Take every pixel's pointer and age from `where`, (h, w, 2), it was in the last frame."""
+        how = {"borderMode": cv2.BORDER_REPLICATE}
+        nearest, _ = cv2.convertMaps(where, None, cv2.CV_16SC2, nninterpolation=True)
+        shift = cv2.remap(self._shift, nearest, None, cv2.INTER_NEAREST, **how)
+        slot = cv2.remap(self._slot, nearest, None, cv2.INTER_NEAREST, **how)
+        # Between neighbors in one slot that move together, displacements are interpolated: rounding
+        # them to the nearest one would add up over the frames.
+        between = cv2.remap(self._shift, where, None, cv2.INTER_LINEAR, **how)
+        together = cv2.inRange(cv2.subtract(between, shift), (-SAME_PX,) * 2, (SAME_PX,) * 2)
+        mixed = cv2.remap(cv2.multiply(self._slot, SLOT_STEP), where, None, cv2.INTER_LINEAR, **how)
+        together &= cv2.compare(mixed, cv2.multiply(slot, SLOT_STEP), cv2.CMP_EQ)
+        self._shift = cv2.add(cv2.copyTo(between, together, shift), flow)
+        self._slot = slot
+        self.age = cv2.remap(self.age, nearest, None, cv2.INTER_NEAREST, **how)
+
     def clamp(self) -> None:
         """Let pointers that leave their slot point to its border, for frames without new paint."""
         h, w = self.small
-        where = self._motion.grid + self._state[..., :2]
+        where = self._motion.grid + self._shift
         np.clip(where, 0, np.array([w - 1, h - 1], np.float32), out=where)
-        self._state[..., :2] = where - self._motion.grid
+        self._shift = where - self._motion.grid
 
     def draw(self) -> Image:
         """Sample the painted slots where the pointers point: (H, W, 3) uint8.
@@ -143,27 +141,13 @@ class Memory:
         """
         if self._last is None:
             raise ValueError("there is nothing to draw: store() a frame first")
-        x, y, w, h = self._moved
+        x, y, w, h = self.moved
         if not w:
             return self._last.copy()
         # One flow pixel more on each side: the frame's pixels are not a multiple of them.
-        left, top = (int(max(0, k - 1) * f) for k, f in zip((x, y), self.scale, strict=True))
-        right = min(self.size[1], int(np.ceil((x + w + 1) * self.scale[0])))
-        bottom = min(self.size[0], int(np.ceil((y + h + 1) * self.scale[1])))
-        area = (slice(top, bottom), slice(left, right))
-        jump = self._pointers(self.scale, self._rows)
-        where = cv2.resize(jump, self.size[::-1], dst=self._where, interpolation=cv2.INTER_NEAREST)[
-            area
-        ]
-        where = cv2.add(where, self._grid[area], dst=where)
-        part = cv2.remap(
-            self._painted, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        return self._painted.draw(
+            self._shift, self._slot, (x - 1, y - 1, w + 2, h + 2), self._last
         )
-        if part.shape[:2] == self.size:
-            return part
-        picture = self._last.copy()
-        picture[area] = part
-        return picture
 
     def store(self, painted: Image, small: Image, rebase: np.ndarray | None) -> None:
         """Keep this frame in the oldest slot and let pixels point to it.
@@ -171,47 +155,27 @@ class Memory:
         Args:
             painted: (H, W, 3) uint8, what is remembered of the output.
             small: (h, w, 3) uint8, the input at flow resolution.
-            rebase: (h, w) uint8, not 0 where pixels shall point to this frame; None: everywhere.
-                Pixels whose slot is overwritten next are re-based as well.
+            rebase: (h, w) uint8, 255 where pixels shall point to this frame and 0 elsewhere; None:
+                everywhere. Pixels whose slot is overwritten next are re-based as well.
         """
         self._newest = (self._newest + 1) % self._slots
-        _put(self._painted, painted, self._newest, self._rows)
-        _put(self._seen, small, self._newest, self._small_rows)
         # The copy in the slot, not `painted`: a session may paint its next frame into that buffer.
-        top = self._newest * self._rows + PAD
-        self._last = self._painted[top : top + self.size[0]]
+        self._last = self._painted.put(painted, self._newest)
+        self._seen.put(small, self._newest)
         if rebase is None or self._reference is None:
-            self._state[..., :3] = (0, 0, self._newest)
+            self._shift[:], self._slot[:] = 0, self._newest
             self._reference = small
             return
-        slot = cv2.extractChannel(self._state, 2)
-        doomed = cv2.compare(slot, float((self._newest + 1) % self._slots), cv2.CMP_EQ)
-        moved = cv2.bitwise_or(doomed, cv2.compare(rebase, 0, cv2.CMP_NE))
+        doomed = cv2.compare(self._slot, (self._newest + 1) % self._slots, cv2.CMP_EQ)
+        moved = cv2.bitwise_or(doomed, rebase)
         if cv2.countNonZero(moved):
-            self._state[..., :3][moved > 0] = (0, 0, self._newest)
+            self._shift = cv2.copyTo(self._nowhere, moved, self._shift)
+            self._slot[moved > 0] = self._newest
             self._reference = cv2.copyTo(small, moved, self._reference.copy())
-
-    def _pointers(self, scale: np.ndarray, rows: int) -> np.ndarray:
-        """Where pixels point, relative to themselves, in the stacked slots: (h, w, 2) float32."""
-        matrix = np.array([[scale[0], 0, 0, 0, 0], [0, scale[1], rows, 0, PAD]], np.float32)
-        return cv2.transform(self._state, matrix)
-
-    def _draw_seen(self) -> Image:
-        where = self._pointers(np.array([1, 1], np.float32), self._small_rows)
-        where = cv2.add(where, self._motion.grid, dst=where)
-        return cv2.remap(self._seen, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     def _lost(self) -> np.ndarray:
         """Pixels that point out of their slot, or are smeared: (h, w) bool."""
         h, w = self.small
-        x, y, slot, _ = cv2.split(self._state)
-        points = cv2.add(cv2.merge([x, y]), self._motion.grid)
-        return ~inside(points, w, h) | smeared(x, y, slot)
-
-
-def _put(book: np.ndarray, picture: Image, slot: int, rows: int) -> None:
-    """Write a picture and its repeated border rows into its place."""
-    top, height = slot * rows, picture.shape[0]
-    book[top + PAD : top + PAD + height] = picture
-    book[top : top + PAD] = picture[0]
-    book[top + PAD + height : top + rows] = picture[-1]
+        points = cv2.add(self._shift, self._motion.grid)
+        x, y = cv2.split(self._shift)
+        return ~inside(points, w, h) | smeared(x, y, self._slot)

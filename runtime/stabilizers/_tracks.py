@@ -14,8 +14,8 @@ import numpy as np
 
 from ..frame import Image
 from . import _flow
-from ._memory import PAD
-from ._motion import Motion
+from ._motion import QUICK, THOROUGH, Motion
+from ._sampler import PAD
 from ._visibility import edge_error, inside, smeared
 
 # Forward and backward flow must cancel (Sundaram et al., ECCV 2010): squared error in pixels below
@@ -60,9 +60,8 @@ class Tracker:
         self._smalls = smalls
         padded = [cv2.copyMakeBorder(s, PAD, PAD, 0, 0, cv2.BORDER_REPLICATE) for s in smalls]
         self._stack, self._rows = np.vstack(padded), self.h + 2 * PAD
-        self._motion = Motion(self.h, self.w, "medium")
-        self._back = Motion(self.h, self.w, "fast")
-        self._gate = _flow.gate_table()
+        self._motion = Motion(self.h, self.w, THOROUGH)
+        self._back = Motion(self.h, self.w, QUICK)
 
     def own(self, index: int, tag: np.ndarray | float = 0.0) -> Track:
         """Every pixel painted by its own frame."""
@@ -96,7 +95,7 @@ class Tracker:
         )
         drawn = cv2.convertScaleAbs(self._draw(moved), alpha=gain)
         error = edge_error(_flow.residual(small, drawn), flow)
-        lost |= cv2.LUT(error, self._gate) >= 128
+        lost |= error >= _flow.GATE
         lost |= ~inside(where, self.w, self.h)
         lost |= ~inside(self._motion.grid + moved.shift, self.w, self.h)
         lost |= smeared(moved.shift[..., 0], moved.shift[..., 1], moved.key) | (moved.key < 0)

@@ -19,7 +19,8 @@ from ._memory import MAX_AGE, Memory
 
 # Frames a stroke lives at strength 1; three seconds at 30 frames/s.
 LIFE = 90
-# Frames over which an aged stroke is exchanged for a new one.
+# Frames over which an aged stroke is exchanged for a new one. All strokes that are being exchanged
+# are equally far: their ages are equal modulo FADE, so that one blend serves them all.
 FADE = 4
 # Side, in flow pixels, of the tiles that age together.
 TILE = 8
@@ -32,10 +33,10 @@ class Live:
 
     def __init__(self, strength: float = 1.0):
         self.strength = _flow.check_strength(strength)
-        self.life = float(LIFE**self.strength)
-        self.fade = int(min(FADE, max(1, self.life / 2)))
-        self._gate = _flow.gate_table()
-        self._aging = _aging_table(self.life, self.fade)
+        life = LIFE**self.strength
+        self.fade = int(min(FADE, max(1, life / 2)))
+        # A multiple of `fade`, see FADE.
+        self.life = max(1, round(life / self.fade)) * self.fade
         self.reset()
 
     def reset(self) -> None:
@@ -47,7 +48,8 @@ class Live:
         self._tiny: Image | None = None
         self._pending: Image | None = None
         self._small = np.empty((0, 0, 3), np.uint8)
-        self._fresh: np.ndarray | None = None
+        self._lost: np.ndarray | None = None
+        self._count = 0
 
     def prepare(self, image: Image) -> Image:
         """Follow the motion to `image` and return it with less sensor noise."""
@@ -69,15 +71,16 @@ class Live:
             or self._tiny is None
             or _flow.hsv_difference(self._tiny, tiny) > _flow.CUT_HSV
         )
-        self._tiny, self._small, self._fresh = tiny, small, None
+        self._tiny, self._small, self._lost = tiny, small, None
+        self._count += 1
         if not self.cut:
             flow, error = memory.follow(small)
-            lost = cv2.LUT(error, self._gate)
-            self.cut = cv2.mean(lost)[0] > 255 * (1 - MIN_KEPT)
+            lost = cv2.compare(error, _flow.GATE, cv2.CMP_GE)
+            self.cut = cv2.countNonZero(lost) > lost.size * (1 - MIN_KEPT)
         if self.cut:
             self._anchor.reset()
             return None
-        self._fresh = cv2.max(lost, cv2.LUT(memory.age, self._aging))
+        self._lost = lost
         self._anchor.follow(flow)
         return flow
 
@@ -91,56 +94,63 @@ class Live:
             # Given without prepare(): the network saw the raw frame, there is nothing to denoise.
             self._denoiser = Denoiser()
             self._follow(image)
-        memory, fresh, self._pending = self._memory_for(image), self._fresh, None
-        if fresh is None:
+        memory, lost, self._pending = self._memory_for(image), self._lost, None
+        if lost is None:
             memory.store(styled, self._small, None)
-            memory.set_age(random_tiles(memory.small, 0, self.life))
+            ages = random_tiles(memory.small, 0, self.life // self.fade).astype(np.uint8)
+            memory.age = ages * np.uint8(self.fade) + np.uint8(self._count % self.fade)
             return styled
         carried = memory.draw()
-        offset = self._anchor.step(styled, carried, fresh)
-        touched = cv2.dilate(fresh, np.ones((3, 3), np.uint8))
-        memory.set_age(0, fresh)
-        painted = _blend(styled, carried, fresh)
-        memory.store(painted, self._small, touched)
-        return painted if offset is None else cv2.add(painted, offset, dtype=cv2.CV_8U)
+        fresh = cv2.bitwise_or(lost, cv2.compare(memory.age, self._spent, cv2.CMP_GE))
+        aging = cv2.inRange(memory.age, self.life, self._spent - 1) & ~fresh
+        self._anchor.learn(styled, carried, fresh)
+        painted = self._paint(styled, carried, fresh, aging)
+        memory.set_age(self._count % self.fade, fresh)
+        memory.store(painted, self._small, fresh | aging)
+        return self._anchor.apply(painted)
+
+    @property
+    def _spent(self) -> int:
+        """The age at which nothing is left of a stroke."""
+        return self.life + self.fade - 1
+
+    def _paint(
+        self, styled: Image, carried: Image, fresh: np.ndarray, aging: np.ndarray
+    ) -> Image:
+        """`carried`, with `styled` where `fresh` is 255 and a share of it where `aging` is."""
+        size = styled.shape[1::-1]
+        if cv2.countNonZero(aging):
+            # 1/n, 1/(n-1) ... 1 of the new paint: equal shares of it in every frame.
+            share = 1 / (self.fade - self._count % self.fade)
+            mixed = cv2.addWeighted(styled, share, carried, 1 - share, 0)
+            mask = cv2.resize(aging, size, interpolation=cv2.INTER_NEAREST)
+            carried = cv2.copyTo(mixed, mask, carried)
+        if cv2.countNonZero(fresh):
+            mask = cv2.resize(fresh, size, interpolation=cv2.INTER_NEAREST)
+            carried = cv2.copyTo(styled, mask, carried)
+        return carried
 
     def skip(self, image: Image) -> Image | None:
         """Carry the last output along to `image`, without the network."""
         if self.strength == 0 or self._memory is None or self._memory.empty:
             return None
         self._denoiser, self._pending = Denoiser(), None
-        if self._follow(image) is None or self._fresh is None:
+        if self._follow(image) is None or self._lost is None:
             self.reset()
             return None
         memory = self._memory
         memory.clamp()
         carried = memory.draw()
         # What is not recognizable any more is painted as soon as the network is back.
-        memory.set_age(MAX_AGE, self._fresh)
+        memory.set_age(MAX_AGE, self._lost)
         memory.store(carried, self._small, np.zeros(memory.small, np.uint8))
-        offset = self._anchor.offset(image.shape[:2])
-        return carried if offset is None else cv2.add(carried, offset, dtype=cv2.CV_8U)
+        return self._anchor.apply(carried)
 
     def _memory_for(self, image: Image) -> Memory:
         if self._memory is None or self._memory.size != image.shape[:2]:
             self.reset()
             self._memory = Memory(*image.shape[:2])
         return self._memory
-
-
-def _blend(styled: Image, carried: Image, fresh: np.ndarray) -> Image:
-    """`styled` where `fresh` (h, w) is 255, `carried` where it is 0, mixed between."""
-    if cv2.countNonZero(fresh) == 0:
-        return carried
-    weight = cv2.resize(fresh, styled.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    weight = weight.astype(np.float32) * np.float32(1 / 255)
-    return cv2.blendLinear(styled, carried, weight, 1 - weight)
-
-
-def _aging_table(life: float, fade: int) -> np.ndarray:
-    """256 weights 0..255 of the new paint by age: 0 up to `life`, then 1/n, 1/(n-1) ... 1."""
-    left = np.maximum(1, fade - np.floor(np.arange(256) - life))
-    return np.round(np.where(np.arange(256) < life, 0, 255 / left)).astype(np.uint8)
 
 
 def random_tiles(small: tuple[int, int], low: float, high: float) -> np.ndarray:
