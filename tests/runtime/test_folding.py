@@ -219,3 +219,32 @@ def test_smaller_copies(size):
     else:
         assert copy.shape[1] % 16 == copy.shape[2] % 16 == 0
         assert 0.3 < copy.shape[1] / size[0] < 0.45
+
+
+def test_the_signature_is_mean_deviation_and_mean_step():
+    picture = np.random.default_rng(2).integers(0, 256, (1, 50, 61, 3), np.uint8)
+    points = picture[0, ::8, ::8].reshape(-1, 3).astype(float)
+    steps = np.abs(picture[0, ::8, 1::8].astype(float) - picture[0, ::8, ::8][:, :8])
+    expected = np.concatenate([points.mean(0), points.std(0), [steps.mean()]]) / 255
+    assert np.allclose(folding_engine.signature(picture), expected, atol=1e-6)
+    assert folding_engine.signature(picture[:, :, :1])[6] == 0  # no neighbors in one column
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+def test_in_a_hurry_the_first_frame_is_measured_small_and_corrected_later(engine, hurried):
+    sizes = []
+    measure = engine._measuring.run
+
+    def noticed(feeds, outputs=None):
+        sizes.append(feeds["image"].shape[1:3])
+        return measure(feeds, outputs)
+
+    engine._measuring.run = noticed
+    if hurried:
+        engine.hurry()
+    picture = scene(size=(320, 480))
+    small = smaller(picture).shape[1:3]
+    shown = [engine.run({"image": picture})["styled"] for _ in range(60)]
+    assert sizes == ([small, small, (320, 480)] if hurried else [(320, 480)])
+    # A fold within 0.02 of its goal (mean in deviations, deviation as a logarithm) has arrived.
+    assert shown[-1] == pytest.approx(goal(picture), rel=0.05)
