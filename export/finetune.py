@@ -15,9 +15,13 @@ from runtime.cli import run_command
 
 from . import training_run
 
-# Steps unless told otherwise, and the step size they begin with: a third of training's own.
+# Steps unless told otherwise, and their size at the beginning (500 steps of S(48,3,4): 34.8 dB
+# before, 36.9 after).
 STEPS = 2000
-RATE = 3e-4
+RATE = 1e-3
+# One large square a step instead of two small ones: its normalizations see statistics that are
+# nearer to a whole frame's.
+BATCH, CROP = 1, 192
 # Photos the first ranges are measured on.
 PHOTOS = 48
 
@@ -64,6 +68,8 @@ def finetuning_recipe(
         "network": dict(network),
         "options": {"original": str(start), "ranges": ranges},
         "optimizer": {**table.get("optimizer", {}), "lr": RATE},
+        "batch": BATCH,
+        "data": {**table.get("data", {}), "crop": CROP},
     }
     for setting in settings:
         apply_setting(changed, setting)

@@ -38,7 +38,7 @@ def trained(checkpoint, photos_folder, tmp_path):
 
 def finetune(trained, output, *more):
     given = ["--checkpoint", str(trained.parent), "--output", str(output), "--device", "cpu"]
-    return main([*given, "--quiet", *more])
+    return main([*given, "--quiet", "--set", "data.crop=48", *more])
 
 
 def error(path, photos):
@@ -131,7 +131,7 @@ def test_the_recipe_is_the_checkpoints_own(trained):
         table, checkpoint.network, trained, 9, {"stem": [0.0, 1.0]}, ["options.night=0.5"]
     )
     assert (recipe.name, recipe.method, recipe.steps) == ("toy-int8", "quantized", 9)
-    assert recipe.data.crop == 48 and recipe.network == checkpoint.network
+    assert recipe.data.short_side == 96 and recipe.network == checkpoint.network
     assert recipe.options == {
         "original": str(trained), "ranges": {"stem": [0.0, 1.0]}, "night": 0.5,
     }  # fmt: skip
