@@ -8,7 +8,6 @@ and the exporter uses them.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,15 @@ from runtime.cli import run_command
 
 from . import training_run
 
-# Steps unless told otherwise, and the step size they begin with: a third of training's own.
+# Steps unless told otherwise, and their size at the beginning (500 steps of S(48,3,4): 34.8 dB
+# before, 36.9 after).
 STEPS = 2000
-RATE = 3e-4
+RATE = 1e-3
+# One large square a step instead of two small ones: its normalizations see statistics that are
+# nearer to a whole frame's.
+BATCH, CROP = 1, 192
 # Photos the first ranges are measured on.
 PHOTOS = 48
-# The network the run begins with, in its folder.
-START = "start.safetensors"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,33 +68,32 @@ def finetuning_recipe(
         "network": dict(network),
         "options": {"original": str(start), "ranges": ranges},
         "optimizer": {**table.get("optimizer", {}), "lr": RATE},
+        "batch": BATCH,
+        "data": {**table.get("data", {}), "crop": CROP},
     }
     for setting in settings:
         apply_setting(changed, setting)
     return recipe_from_dict(changed)
 
 
-def begin(checkpoint: Any, output: Path, content: Path) -> dict[str, list[float]]:
-    """Balance the network and write it as the run's start; returns its ranges.
+def first_ranges(checkpoint: Any, content: Path) -> dict[str, list[float]]:
+    """Ranges of a trained network's activations on photos, which the run starts with.
+
+    The network is not balanced before (`export.balance`): that makes some weights twenty times
+    smaller, for which Adam's one step size is then too large. A run from balanced weights fell from
+    33.3 to 30.6 dB in 250 steps of 1e-3.
 
     Args:
         checkpoint: the trained network.
-        output: run folder.
-        content: photos to measure ranges on.
+        content: folder of photos.
     """
-    from training.checkpoint import save_checkpoint
-
-    from .balance import balance
     from .calibrate import calibrate
     from .integer_graph import whole_ranges
     from .lean_layers import take_apart
     from .photos import load_photos
 
-    generator = checkpoint.build_generator().float()
-    calibration = calibrate(take_apart(generator), load_photos(content, PHOTOS))
-    balanced, calibration = balance(generator, calibration)
-    tensors = {f"generator.{key}": value for key, value in balanced.state_dict().items()}
-    save_checkpoint(replace(checkpoint, tensors=tensors, state={}), output / START)
+    parts = take_apart(checkpoint.build_generator().float())
+    calibration = calibrate(parts, load_photos(content, PHOTOS))
     return {name: [low, high] for name, (low, high) in whole_ranges(calibration).items()}
 
 
@@ -103,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     from training.config import find_data, recipe_from_dict
 
     path = args.checkpoint
-    checkpoint = load_checkpoint(path / "last.safetensors" if path.is_dir() else path)
+    path = path / "last.safetensors" if path.is_dir() else path
+    checkpoint = load_checkpoint(path)
     output = args.output or Path("runs") / f"{checkpoint.recipe.get('name') or 'run'}-int8"
     last = training_run.place(output, args)
     if args.resume:
@@ -111,9 +112,9 @@ def run(args: argparse.Namespace) -> int:
         return training_run.train(recipe, output, args)
     trained = recipe_from_dict(checkpoint.recipe)
     content = args.content or find_data(trained.data.content, "content")
-    ranges = {} if args.dry_run else begin(checkpoint, output, content)
+    ranges = {} if args.dry_run else first_ranges(checkpoint, content)
     recipe = finetuning_recipe(
-        checkpoint.recipe, checkpoint.network, output / START, args.steps, ranges, args.set
+        checkpoint.recipe, checkpoint.network, path, args.steps, ranges, args.set
     )
     return training_run.train(recipe, output, args)
 
