@@ -160,11 +160,12 @@ def _upsample(a: Arguments) -> Tensor:
 
 
 def _dequantize(a: Arguments) -> Tensor:
-    """scale * (q - zero), both per slice of `axis`, or one for all."""
+    """Scale * (q - zero), both per slice of `axis`, or one for all."""
     data, axis = a["quantized_data"], int(a["axis"])
     shape = [-1 if at == axis else 1 for at in range(data.ndim)]
     scale, zero = (
-        torch.as_tensor(a[key], dtype=torch.float32).reshape(shape) for key in ("scale", "zero_point")
+        torch.as_tensor(a[key], dtype=torch.float32).reshape(shape)
+        for key in ("scale", "zero_point")
     )
     return scale * (data - zero)
 

@@ -145,9 +145,7 @@ class Memory:
         if not w:
             return self._last.copy()
         # One flow pixel more on each side: the frame's pixels are not a multiple of them.
-        return self._painted.draw(
-            self._shift, self._slot, (x - 1, y - 1, w + 2, h + 2), self._last
-        )
+        return self._painted.draw(self._shift, self._slot, (x - 1, y - 1, w + 2, h + 2), self._last)
 
     def store(self, painted: Image, small: Image, rebase: np.ndarray | None) -> None:
         """Keep this frame in the oldest slot and let pixels point to it.

@@ -225,9 +225,7 @@ def _trust(error: np.ndarray, other: np.ndarray, slope: np.ndarray) -> np.ndarra
     """Weight 0..1 of a flow of error `other` over one of `error`, None where it is 0 everywhere."""
     some = cv2.min(error, other)[::NOISE_STEP, ::NOISE_STEP]
     noise = max(NOISE_LEAST, float(np.median(some)))
-    gain = cv2.addWeighted(
-        error, 1 / (FULL * noise), other, -1 / (FULL * noise), -NEEDED / FULL
-    )
+    gain = cv2.addWeighted(error, 1 / (FULL * noise), other, -1 / (FULL * noise), -NEEDED / FULL)
     gain = cv2.scaleAdd(slope, -(LEAST_PX**2) / (FULL * noise), gain)
     if cv2.minMaxLoc(gain)[1] <= 0:
         return None

@@ -114,9 +114,7 @@ class Live:
         """The age at which nothing is left of a stroke."""
         return self.life + self.fade - 1
 
-    def _paint(
-        self, styled: Image, carried: Image, fresh: np.ndarray, aging: np.ndarray
-    ) -> Image:
+    def _paint(self, styled: Image, carried: Image, fresh: np.ndarray, aging: np.ndarray) -> Image:
         """`carried`, with `styled` where `fresh` is 255 and a share of it where `aging` is."""
         size = styled.shape[1::-1]
         if cv2.countNonZero(aging):

@@ -276,12 +276,6 @@ class TestMotion:
         assert _flow.flow_size(144, 176) == (144, 176)
         assert _flow.flow_size(4, 4) == (32, 32)
 
-    def test_gate_is_hard(self):
-        table = _flow.gate_table()
-        assert table[0] == table[int(0.04 * 255)] == 0
-        assert table[-1] == 255
-        assert (np.diff(table.astype(int)) >= 0).all()
-
 
 class TestParts:
     def test_denoiser_takes_noise_out_and_keeps_motion(self):
