@@ -164,7 +164,8 @@ def _dequantize(a: Arguments) -> Tensor:
     data, axis = a["quantized_data"], int(a["axis"])
     shape = [-1 if at == axis else 1 for at in range(data.ndim)]
     scale, zero = (
-        torch.as_tensor(a[key], dtype=torch.float32).reshape(shape) for key in ("scale", "zero_point")
+        torch.as_tensor(a[key], dtype=torch.float32).reshape(shape)
+        for key in ("scale", "zero_point")
     )
     return scale * (data - zero)
 

@@ -105,7 +105,7 @@ def activations_of(options: Options) -> str:
     """How activations become bytes, "" for float programs. Raises UsageError for unknown words."""
     word = options.extra.get("activations", ACTIVATIONS[0])
     if word not in ACTIVATIONS:
-        raise UsageError(f'activations={word}: allowed are {", ".join(ACTIVATIONS)}')
+        raise UsageError(f"activations={word}: allowed are {', '.join(ACTIVATIONS)}")
     return word if options.precision == "int8" else ""
 
 

@@ -78,7 +78,7 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
 def _activations(options: Options) -> str:
     word = options.extra.get("activations", ACTIVATIONS[0])
     if word not in ACTIVATIONS:
-        raise UsageError(f'activations={word}: allowed are {", ".join(ACTIVATIONS)}')
+        raise UsageError(f"activations={word}: allowed are {', '.join(ACTIVATIONS)}")
     return word if options.precision == "int8" else ""
 
 
@@ -109,9 +109,7 @@ def _quantize(
 
     tool = quantizer.Quantizer(str(path))
     if activations == "dynamic":
-        tool.add_dynamic_config(
-            regex=".*", operation_name=TFLOperationName.CONV_2D, num_bits=8
-        )
+        tool.add_dynamic_config(regex=".*", operation_name=TFLOperationName.CONV_2D, num_bits=8)
         result = tool.quantize()
     else:
         tool.load_quantization_recipe(recipe.static_wi8_ai8())

@@ -97,7 +97,7 @@ def cache_folder() -> Path:
 
 
 def missing() -> str:
-    """"" if the files are here or npm can fetch them, else one line: what to do."""
+    """ "" if the files are here or npm can fetch them, else one line: what to do."""
     if shutil.which("node") is None:
         return "needs Node.js 18 or newer on the PATH (nodejs.org, or your system's packages)"
     if _installed(cache_folder()) or shutil.which("npm") is not None:

@@ -104,7 +104,9 @@ def _why_not(card: ModelCard, path: Path) -> str:
     roles = {port.role for port in card.inputs} - {"image", "scalar"}
     pictures = [port for port in (*card.inputs, *card.outputs) if port.role == "image"]
     if roles or not zoo.is_style(card):
-        return f"it needs more than a picture ({', '.join(sorted(roles)) or 'no picture comes out'})"
+        return (
+            f"it needs more than a picture ({', '.join(sorted(roles)) or 'no picture comes out'})"
+        )
     if any(fixed_size(port) for port in pictures):
         return "it takes one size only; export it with --size free"
     if card.precision == "fp16" or any(port.dtype == "float16" for port in pictures):
@@ -138,7 +140,9 @@ def _style(
     session.reset()
     trial = cover(photo, *TRIAL)
     painted = session.stylize(trial)
-    (folder / f"{name}.check").write_bytes(trial.tobytes() + np.ascontiguousarray(painted).tobytes())
+    (folder / f"{name}.check").write_bytes(
+        trial.tobytes() + np.ascontiguousarray(painted).tobytes()
+    )
     return {
         "name": path.stem,
         "title": card.style.get("title", path.stem),

@@ -169,9 +169,7 @@ def run(args: argparse.Namespace) -> int:
     say("Ctrl-C ends it", quiet=args.quiet)
     host = parse_address(args.serve)[0]
     if not is_loopback(host) and args.certificate is None:
-        say(
-            "other machines get no camera without https: add --certificate PEM", quiet=args.quiet
-        )
+        say("other machines get no camera without https: add --certificate PEM", quiet=args.quiet)
     try:
         server.serve_forever(poll_interval=0.1)
     finally:

@@ -105,9 +105,7 @@ class LiteRtEngine:
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
             taken = ", ".join(f"{end.info.name} {list(end.info.shape)}" for end in self._inputs)
             reason = " ".join(str(error).split())[:200]
-            raise StyleError(
-                f"the model failed on {shapes} (it takes {taken}): {reason}"
-            ) from None
+            raise StyleError(f"the model failed on {shapes} (it takes {taken}): {reason}") from None
         return {
             end.info.name: _shown(self._interpreter.get_tensor(end.index), end)
             for end in self._outputs

@@ -300,7 +300,9 @@ def test_a_recording_plays(page):
     wait_for(lambda: page.frames() > start + 8, 60)
     page.click("record")
     path = wait_for(
-        lambda: next((p for p in page.downloads.glob("*.*") if p.suffix in (".mp4", ".webm")), None),
+        lambda: next(
+            (p for p in page.downloads.glob("*.*") if p.suffix in (".mp4", ".webm")), None
+        ),
         60,
     )
     wait_for(lambda: page.message() == f"Saved {path.name}.")
@@ -470,7 +472,10 @@ def test_an_engine_that_paints_wrong_is_passed_over(site, tmp_path):
 def test_a_gpu_paints_as_in_python(site, photo_file, expected, tmp_path):
     opened = Page(site[0], tmp_path, *FAKE_GPU, query="?engine=gpu")
     try:
-        if opened.browser.value("navigator.gpu?.requestAdapter().then(a => !a)", wait=True) is not False:
+        if (
+            opened.browser.value("navigator.gpu?.requestAdapter().then(a => !a)", wait=True)
+            is not False
+        ):
             pytest.skip("this Chromium has no software WebGPU")
         engine = opened.browser.value("document.getElementById('engine').textContent")
         assert engine == "GPU · WebGPU", opened.message()

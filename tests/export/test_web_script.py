@@ -86,8 +86,7 @@ def test_tensors_become_the_pictures_python_makes(port):
     want = arrays.to_image(np.ascontiguousarray(tensor), port)[:5, :7]
     facts = {key: getattr(port, key) for key in ("layout", "dtype", "colors", "low", "high")}
     got = node(
-        "const [data, port] = given;"
-        "out([...tensors.toPixels(data, [8, 6], 7, 5, port)]);",
+        "const [data, port] = given;out([...tensors.toPixels(data, [8, 6], 7, 5, port)]);",
         tensor.ravel().tolist(),
         facts,
     )
@@ -169,5 +168,6 @@ def test_engines_by_what_the_browser_has():
         "cpu": ["wasm"],
         "old": [],
     }
-    assert node("out([[true, 2], [true, 8], [true, 1], [false, 8]]"
-                ".map((a) => engines.threadCount(...a)));") == [1, 4, 1, 1]
+    assert node(
+        "out([[true, 2], [true, 8], [true, 1], [false, 8]].map((a) => engines.threadCount(...a)));"
+    ) == [1, 4, 1, 1]

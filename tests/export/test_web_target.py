@@ -95,7 +95,7 @@ def test_npm_is_asked_once_and_runs_no_scripts(tmp_path, programs, monkeypatch):
         "npm",
         f'echo "$@" >> {tmp_path}/asked; PATH=/usr/bin:/bin; mkdir -p {inside}/dist; '
         f"printf a > {inside}/dist/a.mjs; "
-        f"printf '{{\"version\": \"{ort_web.VERSION}\"}}' > {inside}/package.json",
+        f'printf \'{{"version": "{ort_web.VERSION}"}}\' > {inside}/package.json',
     )
     for _ in range(2):
         assert ort_web.dist_folder() == Path(inside) / "dist"
