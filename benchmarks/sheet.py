@@ -98,7 +98,11 @@ def run(args: argparse.Namespace) -> int:
                 row = []
                 for photo in photos:
                     session.reset()
-                    seeds = StrokeSeeds(*photo.shape[:2], amount).whole() if amount else None
+                    seeds = (
+                        StrokeSeeds(photo.shape[0], photo.shape[1], amount).whole()
+                        if amount
+                        else None
+                    )
                     row.append(fit_height(session.stylize(photo, offset=seeds)))
                 rows.append([*painting, *row])
                 painting = []

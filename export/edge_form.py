@@ -37,11 +37,10 @@ class WrittenOutNorm(nn.Module):
         """
         super().__init__()
         channels = len(norm.weight)
-        if epsilon is None:
-            epsilon = torch.full((channels,), EPSILON)
+        each = torch.full((channels,), EPSILON) if epsilon is None else epsilon.clone()
         self.register_buffer("weight", norm.weight.detach().clone().view(1, channels, 1, 1))
         self.register_buffer("bias", norm.bias.detach().clone().view(1, channels, 1, 1))
-        self.register_buffer("epsilon", epsilon.clone().view(1, channels, 1, 1))
+        self.register_buffer("epsilon", each.view(1, channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize (N, C, H, W) over H and W."""

@@ -64,7 +64,7 @@ class _Findings:
     """What the check of one artefact left for its receipt."""
 
     proof: Parity | list[str] = field(default_factory=list)
-    checks: list[str] = field(default_factory=list)
+    checks: Parity | list[str] = field(default_factory=list)
     judged: dict[str, Any] | None = None
     picture: Image | None = None
 

@@ -66,7 +66,7 @@ def _declared(source: Path) -> dict[str, Any]:
         re.MULTILINE | re.DOTALL,
     )
     found: dict[str, Any] = {}
-    for node in ast.parse(head[0]).body[0].body if head else ():
+    for node in getattr(ast.parse(head[0]).body[0], "body", ()) if head else ():
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
         for target in targets:

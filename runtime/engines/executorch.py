@@ -23,6 +23,9 @@ METHOD = "forward"
 # ExecuTorch's names of the element types our models use.
 DTYPES = {6: "float32", 5: "float16", 7: "float64", 0: "uint8", 1: "int8", 3: "int32", 4: "int64"}
 
+# Size of the process's pool of threads, once it is settled.
+_SETTLED: list[int] = []
+
 
 class ExecuTorchEngine:
     """One method of one program; see `runtime.engines.Engine` for the contract.
@@ -58,8 +61,8 @@ class ExecuTorchEngine:
     ) -> "ExecuTorchEngine":
         """Load a program; see `runtime.engines.EnginePlugin.open`.
 
-        The number of threads is one for the whole process in ExecuTorch: the last engine opened
-        decides.
+        All programs of a process share one pool of threads, which loaded ones point into: so the
+        first engine opened decides its size for all.
         """
         runtime, binding = _library()
         if device not in ("auto", *ExecuTorchEngine.devices):
@@ -70,16 +73,21 @@ class ExecuTorchEngine:
             raise CardMismatch(f"{name} is not a model ExecuTorch can load: it is no .pte program")
         try:
             with silent():
+                count = _settle_threads(
+                    binding, threads or allowed_threads() or os.cpu_count() or 1
+                )
                 program = runtime.Runtime.get().load_program(data)
                 method = program.load_method(METHOD)
-                _set_threads(binding, threads or allowed_threads() or os.cpu_count() or 1)
         except Exception as error:  # the binding raises RuntimeError, and others from below
             reason = " ".join(str(error).split())[:200]
             raise CardMismatch(
                 f"{name} is not a model ExecuTorch can load (truncated, damaged, or for backends "
                 f"that are not here): {reason}"
             ) from None
-        return ExecuTorchEngine(program, method)
+        engine = ExecuTorchEngine(program, method)
+        if threads and threads != count:
+            engine.note = f"ExecuTorch goes on with the {count} threads it has begun with"
+        return engine
 
     def run(
         self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
@@ -129,10 +137,17 @@ def _library() -> tuple[Any, Any]:
     return runtime, portable_lib
 
 
-def _set_threads(binding: Any, count: int) -> None:
-    """More spinning threads than cores are ten times slower, so its own guess is replaced."""
-    if binding._threadpool_get_thread_count() != count:
-        binding._unsafe_reset_threadpool(count)
+def _settle_threads(binding: Any, count: int) -> int:
+    """Size the pool, before the first program is loaded; returns what it is.
+
+    Its own guess counts the machine's cores, and more spinning threads than cores are ten times
+    slower. Afterwards nobody may touch it: that frees what loaded programs use.
+    """
+    if not _SETTLED:
+        if binding._threadpool_get_thread_count() != count:
+            binding._unsafe_reset_threadpool(count)
+        _SETTLED.append(count)
+    return _SETTLED[0]
 
 
 def _info(word: str, number: int, meta: Any) -> TensorInfo:
