@@ -5,6 +5,7 @@ it, and they are called "input0", "output0" and so on here. The binding loads Py
 takes nothing but its tensors: the engine borrows it from there.
 """
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -127,7 +128,7 @@ def _library() -> tuple[Any, Any]:
     """(executorch.runtime, its C binding)."""
     try:
         with silent():  # loading it prints notes about optional parts of torchao
-            from executorch import runtime
+            runtime = importlib.import_module("executorch.runtime")
             from executorch.extension.pybindings import portable_lib
     except ImportError as error:
         missing = "" if error.name == "executorch" else f" (no {error.name})"
