@@ -259,10 +259,12 @@ def large_row(model: str, size: tuple[int, int], memory: float, folder: Path) ->
     said, start = folder / "said.txt", time.monotonic()
     with said.open("wb") as stream:
         process = subprocess.Popen(command, cwd=HOME, stderr=stream)
-        peak, ended, status, usage = 0.0, 0, 0, None
-        while not ended:
+        peak = 0.0
+        while True:
             peak = max(peak, _high_water_mib(process.pid))
             ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
             time.sleep(LOOK_S)
     seconds, words = time.monotonic() - start, said.read_text(errors="replace")
     if status:
