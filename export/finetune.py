@@ -15,8 +15,8 @@ from runtime.cli import run_command
 
 from . import training_run
 
-# Steps unless told otherwise, and their size at the beginning (500 steps of S(48,3,4): 34.8 dB
-# before, 36.9 after).
+# Steps unless told otherwise, and their size at the beginning. 500 steps of S(48,3,4), mean of nine
+# photos at 640x480: 36.9 dB; measured ranges alone give 35.3 to 35.5.
 STEPS = 2000
 RATE = 1e-3
 # One large square a step instead of two small ones: its normalizations see statistics that are
