@@ -116,7 +116,7 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
             found = target.check(source, path, options)
             if session is None:
                 findings.proof = found
-            else:
+            elif isinstance(found, list):
                 findings.checks = found
 
     delivered = deliver(request.path, write, verify)

@@ -38,7 +38,10 @@ PREVIEW, QUALITY = (480, 320), 85
 
 
 def write_site(
-    models: Sequence[tuple[Path, ModelCard, StyleSession]], photo: Image, dist: Path, folder: Path
+    models: Sequence[tuple[str, Path, ModelCard, StyleSession]],
+    photo: Image,
+    dist: Path,
+    folder: Path,
 ) -> dict[str, Any]:
     """Write everything into `folder`.
 
@@ -46,7 +49,7 @@ def write_site(
         UsageError: models of bytes and of floats together.
 
     Args:
-        models: file, card and open session of each style.
+        models: name, file, card and open session of each style.
         photo: (H, W, 3) uint8 RGB that may be published: previews and the example show it.
         dist: folder of onnxruntime-web's files.
         folder: empty.
@@ -56,7 +59,7 @@ def write_site(
     """
     shutil.copytree(PAGE, folder, dirs_exist_ok=True)
     page = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    engines = engines_for([card for _, card, _ in models])
+    engines = engines_for([card for _, _, card, _ in models])
     (folder / "ort").mkdir()
     for name in (name for engine in engines for name in engine.files):
         shutil.copyfile(dist / name, folder / "ort" / name)
@@ -69,7 +72,7 @@ def write_site(
         "page": ["./", LISTING, *(name for name in page if name not in ("index.html", "sw.js"))],
         "example": address(folder, "example.jpg"),
         "engines": [_engine(engine, folder) for engine in engines],
-        "styles": [_style(path, card, session, photo, folder) for path, card, session in models],
+        "styles": [_style(*model, photo, folder) for model in models],
         "keys": [
             {"keys": list(key.keys), "action": key.action, "text": key.text}
             for key in keys.KEYS
@@ -118,6 +121,21 @@ def read_style(path: Path) -> ModelCard:
     return card
 
 
+def for_browsers(path: Path) -> Path:
+    """The file a page takes for a model: its float file, `<name>-fp32.onnx`, where the model itself
+    is folded for each scene, which browsers cannot; otherwise the model."""
+    try:
+        folded = folding.KEY in zoo.read_metadata(path)
+    except (OSError, EOFError, UnicodeDecodeError):
+        return path
+    precise = path.with_name(f"{path.stem}-fp32{path.suffix}")
+    if not folded or not precise.is_file():
+        return path
+    mine, its = zoo.read_card(path), zoo.read_card(precise)
+    same = mine and its and (mine.style, mine.network) == (its.style, its.network)
+    return precise if same else path
+
+
 def _why_not(card: ModelCard, path: Path) -> str:
     if path.suffix != ".onnx":
         return "browsers run .onnx files"
@@ -134,7 +152,7 @@ def _why_not(card: ModelCard, path: Path) -> str:
     if folding.KEY in zoo.read_metadata(path):
         # Folding replaces constants of an open model, which onnxruntime-web cannot; without it the
         # picture has the statistics of the calibration photos: 14 to 23 dB on ours.
-        return "int8 files of networks with normalization need the runtime; use the fp32 file"
+        return "int8 files of networks with normalization need the runtime; export --precision fp32"
     return ""
 
 
@@ -152,9 +170,9 @@ def _engine(engine: ort_web.WebEngine, folder: Path) -> dict[str, Any]:
 
 
 def _style(
-    path: Path, card: ModelCard, session: StyleSession, photo: Image, folder: Path
+    called: str, path: Path, card: ModelCard, session: StyleSession, photo: Image, folder: Path
 ) -> dict[str, Any]:
-    name = f"models/{path.stem}"
+    name = f"models/{called}"
     shutil.copyfile(path, folder / f"{name}.onnx")
     _save_jpeg(session.stylize(cover(photo, *PREVIEW)), folder / f"{name}.jpg")
     session.reset()
@@ -164,8 +182,8 @@ def _style(
         trial.tobytes() + np.ascontiguousarray(painted).tobytes()
     )
     return {
-        "name": path.stem,
-        "title": card.style.get("title", path.stem),
+        "name": called,
+        "title": card.style.get("title", called),
         "artist": card.style.get("artist", ""),
         "license": card.license,
         "file": address(folder, f"{name}.onnx"),

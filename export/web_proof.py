@@ -31,7 +31,7 @@ ADDRESS = re.compile(r"https?://(?!www\.w3\.org/)[^\s\"'`<>)]+")
 
 
 def write(models: Sequence[Path], folder: Path, dist: Path) -> Written:
-    """Write the page of these models into `folder`.
+    """Write the page of these models into `folder`; each style keeps the name it was asked for by.
 
     Raises:
         UsageError: a model does not fit a page, or two have one name.
@@ -41,14 +41,15 @@ def write(models: Sequence[Path], folder: Path, dist: Path) -> Written:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f'two models are called "{twice[0]}"; a page tells styles by their names')
-    cards = [site.read_style(path) for path in models]
-    for path in models:
+    taken = [site.for_browsers(path) for path in models]
+    cards = [site.read_style(path) for path in taken]
+    for path in taken:
         _check_receipt(path)
     photo = _shown()
-    sessions = [open_session(path) for path in models]
+    sessions = [open_session(path) for path in taken]
     try:
         listing = site.write_site(
-            list(zip(models, cards, sessions, strict=True)), photo, dist, folder
+            list(zip(names, taken, cards, sessions, strict=True)), photo, dist, folder
         )
     finally:
         for session in sessions:
@@ -57,7 +58,15 @@ def write(models: Sequence[Path], folder: Path, dist: Path) -> Written:
         f"page, {len(listing['engines'])} engines of {ort_web.PACKAGE} {ort_web.VERSION}, "
         f"{len(models)} model{'s' * (len(models) > 1)} and a picture to try each with",
     ]
-    styles = [{"name": style["name"], "sha256": style["sha256"]} for style in listing["styles"]]
+    steps += [
+        f"{used.name} taken for {path.name}, which is folded for each scene: no browser does that"
+        for path, used in zip(models, taken, strict=True)
+        if path != used
+    ]
+    styles = [
+        {"name": style["name"], "model": path.name, "sha256": style["sha256"]}
+        for style, path in zip(listing["styles"], taken, strict=True)
+    ]
     return Written(cards[0] if len(cards) == 1 else None, steps, {"styles": styles})
 
 
@@ -72,7 +81,8 @@ def check(models: Sequence[Path], folder: Path) -> Parity:
     listing = json.loads((folder / site.LISTING).read_text(encoding="utf-8"))
     photos = load_photos(None, PHOTOS)
     found = []
-    for path, style in zip(models, listing["styles"], strict=True):
+    for model, style in zip(models, listing["styles"], strict=True):
+        path = site.for_browsers(model)
         card = site.read_style(path)
         packed = folder / urllib.parse.unquote(style["file"].partition("?")[0])
         with open_session(path) as ours, web_session(packed, card, folder / "ort") as theirs:

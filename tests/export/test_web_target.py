@@ -147,6 +147,23 @@ def test_foldable_int8_files_and_files_without_a_card_are_refused(tmp_path):
         site.read_style(other)
 
 
+def test_the_float_file_beside_a_folded_one_is_taken(tmp_path, package):
+    style = replace(CARD, style={"title": "Two"})
+    folded = write_model(tmp_path / "toy.onnx", style, **{FOLDING: "{}"})
+    assert site.for_browsers(folded) == folded
+    other = write_model(tmp_path / "toy-fp32.onnx", replace(style, style={"title": "Another"}))
+    assert site.for_browsers(folded) == folded
+    write_model(other, style, gain=0.25)
+    assert site.for_browsers(folded) == other
+    assert site.for_browsers(other) == other
+    written = web_proof.write([folded], tmp_path / "site", package)
+    assert any("toy-fp32.onnx taken for toy.onnx" in step for step in written.steps)
+    assert written.facts["styles"] == [
+        {"name": "toy", "model": "toy-fp32.onnx", "sha256": sha256(other)}
+    ]
+    assert sha256(tmp_path / "site" / "models" / "toy.onnx") == sha256(other)
+
+
 def test_what_a_page_holds(tmp_path, package):
     scalar = Port("depth", "scalar", (1,), default=0.25)
     one = write_model(tmp_path / "one.onnx")
@@ -155,7 +172,7 @@ def test_what_a_page_holds(tmp_path, package):
     write_model(two, card)
     folder = tmp_path / "site"
     with open_session(one) as session:
-        models = [(one, CARD, session), (two, card, session)]
+        models = [("one", one, CARD, session), ("a b", two, card, session)]
         photo = np.full((96, 128, 3), 200, np.uint8)
         listing = site.write_site(models, photo, package, folder)
     assert json.loads((folder / "site.json").read_text("utf-8")) == listing
