@@ -79,6 +79,10 @@ def write_site(
             if key.action not in NOT_ON_A_PAGE
         ],
     }
+    titles = [style["title"] for style in site["styles"]]
+    for style in site["styles"]:
+        if titles.count(style["title"]) > 1:  # two networks of one painting
+            style["title"] += f", {style['name']}"
     text = json.dumps(site, indent=1, ensure_ascii=False)
     (folder / LISTING).write_text(text + "\n", encoding="utf-8")
     return site

@@ -178,6 +178,10 @@ def test_what_a_page_holds(tmp_path, package):
     assert json.loads((folder / "site.json").read_text("utf-8")) == listing
     first, second = listing["styles"]
     assert first["title"] == "one" and second["title"] == "Two"
+    with open_session(one) as session:
+        models = [("x", two, card, session), ("y", two, card, session)]
+        again = site.write_site(models, photo, package, tmp_path / "again")
+    assert [style["title"] for style in again["styles"]] == ["Two, x", "Two, y"]
     assert second["file"].startswith("models/a%20b.onnx?v=")
     assert second["scalars"] == {"depth": {"value": 0.25, "dims": [1]}}
     assert first["input"] == {
