@@ -76,7 +76,7 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
             card = _with_shape(card, sizes[0])
             _describe(model, card)
             model.save(str(path))
-    except Exception as error:  # the converter raises ValueError, RuntimeError, NotImplementedError
+    except Exception as error:  # the converter raises classes without a common base
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise StyleError(f"Core ML cannot take this network: {reason}") from None
     write_card(card, path)
