@@ -6,10 +6,6 @@ rounds to whole levels, so that no conversion of Core ML's decides about half a 
 """
 
 import argparse
-import contextlib
-import logging
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,6 @@ from torch import Tensor, nn
 
 from runtime.card import KEY, ModelCard, beside
 from runtime.cli import parse_size
-from runtime.console import silent
 from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
 from runtime.session import StyleSession
 from runtime.store import sha256
@@ -27,6 +22,7 @@ from runtime.store import sha256
 from . import parity
 from .card_file import write_card
 from .coreml_program import CoreMlProgram, picture_ends
+from .quiet import quiet
 from .source import Clamped, ExportSource, with_size
 from .targets import Options, Written
 from .tensors import torch_session
@@ -66,7 +62,7 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
     for size in sizes:
         with_size(card, size)
     try:
-        with _quiet():
+        with quiet():
             model = _convert(ct, source, sizes)
             if options.precision == "int8":
                 model = _small_weights(ct, model)
@@ -102,7 +98,7 @@ def check(source: ExportSource, path: Path, options: Options) -> list[str]:
     """
     from coremltools.models.utils import load_spec
 
-    with _quiet():
+    with quiet():
         spec = load_spec(str(path))
     (taken, width, height), (given, _, _) = picture_ends(spec.description)
     listed = spec.description.input[0].type.imageType.enumeratedSizes.sizes
@@ -164,7 +160,7 @@ def sizes_of(options: Options) -> tuple[tuple[int, int], ...]:
 def _session(path: Path, size: tuple[int, int] | None = None) -> StyleSession:
     """The package in PyTorch, at the size of its card or another one that it accepts."""
     card = ModelCard.from_json(beside(path).read_text(encoding="utf-8"), str(path))
-    with _quiet():
+    with quiet():
         program = CoreMlProgram(path)
     card = card if size is None else _with_shape(card, size)
     return StyleSession(program, card, path, "coreml", sha256(path))
@@ -216,23 +212,10 @@ def _with_shape(card: ModelCard, size: tuple[int, int]) -> ModelCard:
 
 def _library() -> Any:
     try:
-        with _quiet():
+        with quiet():
             import coremltools
     except ImportError as error:
         raise EngineUnavailable(
             f"coremltools is not installed ({error.name}): python -m export.environments coreml"
         ) from None
     return coremltools
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep progress bars and notes about untested versions off the console."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), silent():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

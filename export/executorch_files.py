@@ -6,10 +6,7 @@ ranges that XNNPACK measures on every frame ("dynamic") or that photos have set 
 """
 
 import argparse
-import contextlib
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,6 @@ import torch
 
 from runtime.card import ModelCard
 from runtime.cli import parse_size
-from runtime.console import silent
 from runtime.errors import EngineUnavailable, StyleError, UsageError
 from runtime.frame import Image
 
@@ -27,6 +23,7 @@ from .edge_form import edge_form
 from .even_channels import even_channels, picture_tensor
 from .float_graph import EXAMPLE_CELLS
 from .photos import cover
+from .quiet import quiet
 from .source import ExportSource, with_size
 from .targets import Options, Written
 
@@ -59,7 +56,7 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
         network, epsilons = even_channels(network, photos)
         steps.append(f"convolutions before normalizations evened out on {len(photos)} photos")
     try:
-        with _quiet():
+        with quiet():
             program = torch.export.export(
                 edge_form(network, epsilons), (example,), dynamic_shapes=shapes
             )
@@ -150,7 +147,7 @@ class _Tools:
 
 def _library() -> _Tools:
     try:
-        with _quiet():
+        with quiet():
             import torchao  # noqa: F401 -- int8; named here so that its absence is told early
             from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
                 XnnpackPartitioner,
@@ -238,16 +235,3 @@ def widen_scalars(module: Any) -> None:
             constant.meta["val"] = tensor
         node.args = (node.args[0], constant, *node.args[2:])
     module.recompile()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the compilers' notes off the console; their errors come as exceptions."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), silent():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

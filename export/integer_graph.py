@@ -8,6 +8,7 @@ for S(32,2,4) at 1280x720 (performance.md, section 3c). The camera's bytes are t
 (scale 1/255, zero point 128) and the head's output scale is 1/255, so both ends cost nothing.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,19 +71,40 @@ def integer_graph(parts: LeanLayers, calibration: Calibration, folding: Folding 
         statistics = np.stack([np.concatenate(column) for column in zip(*pairs, strict=True)])
         fixed = folding.initializers(statistics)
     build = GraphBuilder("image", parts.scale)
+
+    def convolve(layer: Layer, value: str, scale: np.float32) -> str:
+        keys = ("weight_scale", "bias_scale", "bias")
+        vectors = {key: fixed.get(f"{layer.name}.{key}") for key in keys}
+        return _convolution(build, layer, value, scale, vectors)
+
+    return assemble(build, parts, calibration, convolve)
+
+
+def assemble(
+    build: GraphBuilder,
+    parts: LeanLayers,
+    calibration: Calibration,
+    convolve: Callable[[Layer, str, np.float32], str],
+) -> Any:
+    """Everything of a whole-frame graph but its convolutions: borders, roundings, residual sums.
+
+    Args:
+        build: the builder of the byte layout wanted.
+        parts: the network.
+        calibration: its ranges.
+        convolve: (layer, value it reads, that value's scale) to the value it gives, normalized.
+    """
     value = build.space_to_depth(build.margin("image", parts.margin))
     scale, zero = BYTE_SCALE, np.uint8(MIDDLE)
     value = build.dequantize(value, "input", scale, zero)
     skip = value
     for layer in parts.layers:
-        vectors = {
-            key: fixed.get(f"{layer.name}.{key}") for key in ("weight_scale", "bias_scale", "bias")
-        }
-        value = _convolution(build, layer, value, scale, vectors)
+        value = convolve(layer, value, scale)
         if layer.residual:
             inner = tensor_range(calibration, layer.name)
             value = build.requantize(value, layer.name + ".output", *inner)
             value = build.node("Add", [skip, value], layer.name + ".sum")
+        # A ReLU is the lower end of the byte's range.
         scale, zero = output_scale(layer, calibration)
         if layer.name == "head":
             value = build.quantize(value, "head.output", scale, zero)

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from training.quantization import MIDDLE, quantize_weights
+from training.quantization import quantize_weights
 
 from .calibrate import Calibration
-from .integer_graph import BYTE_SCALE, output_scale, tensor_range
+from .integer_graph import assemble
 from .lean_layers import EPSILON, Layer, LeanLayers
 from .planar_builder import PlanarBuilder
 
@@ -26,26 +26,9 @@ from .planar_builder import PlanarBuilder
 def normalized_graph(parts: LeanLayers, calibration: Calibration) -> Any:
     """The graph as an `onnx.ModelProto`: uint8 NHWC RGB in, uint8 NHWC RGB out."""
     build = PlanarBuilder("image", parts.scale)
-    value = build.space_to_depth(build.margin("image", parts.margin))
-    scale, zero = BYTE_SCALE, np.uint8(MIDDLE)
-    value = build.dequantize(value, "input", scale, zero)
-    skip = value
-    for layer in parts.layers:
-        value = _convolution(build, layer, value)
-        if layer.residual:
-            inner = tensor_range(calibration, layer.name)
-            value = build.requantize(value, layer.name + ".output", *inner)
-            value = build.node("Add", [skip, value], layer.name + ".sum")
-        # A ReLU is the lower end of the byte's range.
-        scale, zero = output_scale(layer, calibration)
-        if layer.name == "head":
-            value = build.quantize(value, "head.output", scale, zero)
-        else:
-            suffix = ".total" if layer.residual else ".output"
-            value = build.requantize(value, layer.name + suffix, scale, zero)
-        if layer.residual or layer.name == "stem":
-            skip = value
-    return build.finish(build.depth_to_space(value, parts.margin))
+    return assemble(
+        build, parts, calibration, lambda layer, value, _: _convolution(build, layer, value)
+    )
 
 
 def _convolution(build: PlanarBuilder, layer: Layer, value: str) -> str:

@@ -4,7 +4,7 @@ A reduction is attached to every picture-like value and only its result leaves t
 wide networks are measured in the memory that one run takes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,22 +38,29 @@ def largest(model: Any, card: ModelCard, photos: Sequence[Image]) -> dict[str, n
         value name -> (C,) float32, for every float value of four axes.
     """
     measuring, values = _with_peaks(model)
-    port = card.inputs[0]
     found: dict[str, np.ndarray] = {}
+    for peaks in answers(measuring, card, photos, [PREFIX + value for value in values]):
+        for value in values:
+            peak = peaks[PREFIX + value].reshape(-1)
+            found[value] = np.maximum(found.get(value, peak), peak)
+    return found
+
+
+def answers(
+    model: Any, card: ModelCard, photos: Sequence[Image], outputs: Sequence[str]
+) -> Iterator[dict[str, np.ndarray]]:
+    """What a graph gives for each photo, by ONNX Runtime on the CPU."""
+    port = card.inputs[0]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "ranges.onnx"
-        path.write_bytes(measuring.SerializeToString())
+        path.write_bytes(model.SerializeToString())
         engine = open_model(path, "onnxruntime", "cpu")
         try:
             for photo in photos:
                 feeds = {port.name: arrays.to_tensor(picture_for(photo, card), port)}
-                peaks = engine.run(feeds, [PREFIX + value for value in values])
-                for value in values:
-                    peak = peaks[PREFIX + value].reshape(-1)
-                    found[value] = np.maximum(found.get(value, peak), peak)
+                yield engine.run(feeds, list(outputs))
         finally:
             engine.close()
-    return found
 
 
 def value_types(model: Any) -> dict[str, tuple[int, int]]:

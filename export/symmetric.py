@@ -9,19 +9,15 @@ and of rounding together is least on photographs.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from runtime import arrays
 from runtime.card import ModelCard
-from runtime.engines import open_model
 from runtime.frame import Image
 
 from . import onnx_tools
-from .ranges import largest, picture_for
+from .ranges import answers, largest
 
 # Levels on each side of zero; -128 is left out, so that zero is in the middle.
 LEVELS = 127
@@ -84,18 +80,10 @@ def cuts(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in values
     )
     counts = {name: np.zeros(BINS) for name in values}
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "ranges.onnx"
-        path.write_bytes(measuring.SerializeToString())
-        engine = open_model(path, "onnxruntime", "cpu")
-        try:
-            for photo in photos:
-                feeds = {port.name: arrays.to_tensor(picture_for(photo, card), port)}
-                for name, found in engine.run(feeds, list(values)).items():
-                    top = tops[name] or 1.0
-                    counts[name] += np.histogram(np.abs(found), BINS, (0.0, top))[0]
-        finally:
-            engine.close()
+    for found in answers(measuring, card, photos, values):
+        for name in values:
+            top = tops[name] or 1.0
+            counts[name] += np.histogram(np.abs(found[name]), BINS, (0.0, top))[0]
     return {name: best_cut(counts[name], tops[name]) for name in values}
 
 
