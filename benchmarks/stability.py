@@ -48,10 +48,13 @@ class Baseline:
     excess: float
 
 
-def baseline(scene: Scene, stylize: Stylize) -> Baseline:
-    """Paint a scene frame by frame."""
+def baseline(scene: Scene, stylize: Stylize, begin: Callable[[], None] = lambda: None) -> Baseline:
+    """Paint a scene frame by frame; `begin` is called before each pass over it."""
+    begin()
     painted = [stylize(frame) for frame in scene.frames]
     same = scene.clean is scene.frames
+    if not same:
+        begin()
     clean = painted if same else [stylize(frame) for frame in scene.clean]
     return Baseline(
         painted,

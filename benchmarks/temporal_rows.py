@@ -41,7 +41,9 @@ class Subject:
     """A model under test.
 
     Attributes:
-        name: of its file; stylize: picture to picture.
+        name: of its file; stylize: picture to picture, the next of a clip; begin: tells it that
+            another clip begins, as the commands do (models folded for a scene remember it); still:
+            a picture by itself.
         style_loss: of a sequence of pictures, or None and `style_note` says why.
     """
 
@@ -49,9 +51,15 @@ class Subject:
         self.name = Path(model).stem
         self.sha256 = session.sha256
         self.stylize: Callable[[Image], Image] = session.stylize
+        self.begin: Callable[[], None] = session.reset
         self._own: dict[int, float] = {}
         painting = None if style is None else read_painting(style)
         self.style_loss, self.style_note = try_style_loss(weights, painting)
+
+    def still(self, picture: Image) -> Image:
+        """One picture, whatever came before it."""
+        self.begin()
+        return self.stylize(picture)
 
     def own_style_loss(self, base: stability.Baseline) -> float:
         """Style loss of the network's own frames, computed once per scene."""
@@ -127,10 +135,11 @@ def measure_model(
     progress: Callable[[], None],
 ) -> None:
     """All stabilizers (and nulls) on all scenes: a row each, a summary row per kind of truth."""
-    bases = [stability.baseline(scene, subject.stylize) for scene in scenes]
+    bases = [stability.baseline(scene, subject.stylize, subject.begin) for scene in scenes]
     for name in names:
         measured = []
         for scene, base in zip(scenes, bases, strict=True):
+            subject.begin()
             outputs, costs = stability.run_stabilizer(name, strength, scene.frames, subject.stylize)
             figures = _figures(subject, scene, base, outputs, costs if name != "off" else None)
             measured.append((scene, figures))
@@ -165,6 +174,7 @@ def _measure_nulls(
         measured = []
         for scene, base in zip(scenes, bases, strict=True):
             paint = wrap(subject.stylize)
+            subject.begin()
             outputs = [paint(frame) for frame in scene.frames]
             measured.append((scene, _figures(subject, scene, base, outputs, None)))
         _summaries(report, subject, f"null:{name}", measured, null=True)
@@ -203,8 +213,8 @@ def _cell(value: float | None, form: str) -> str:
 def measure_still(report: Report, subject: Subject, photo: str, size: tuple[int, int]) -> None:
     """What the network does to one picture: EQ per shift in x, lock, border difference."""
     picture = np.ascontiguousarray(clips.load_photo(photo, size)[: size[0], : size[1]])
-    painted = subject.stylize(picture)
-    errors = shift_errors(subject.stylize, picture)
+    painted = subject.still(picture)
+    errors = shift_errors(subject.still, picture)
     variance = float((painted / 255.0).reshape(-1, 3).var(axis=0).mean())
     mean = float(np.mean(list(errors.values())))
     report.add(
@@ -215,7 +225,7 @@ def measure_still(report: Report, subject: Subject, photo: str, size: tuple[int,
             **{f"shift_error_dx{dx}": errors[dx, 0] for dx in (1, 2, 3)},
             "lock": lock(painted),
             "lock_flat": flat_lock(painted, picture),
-            "border_difference": border_difference(subject.stylize, picture),
+            "border_difference": border_difference(subject.still, picture),
         },
     )
 
@@ -234,6 +244,7 @@ def measure_drifts(
         if name != "live":
             continue  # `off` has no memory, `best` has the same one frame by frame
         for moving in (False, True):
+            subject.begin()
             figures = measure_drift(
                 subject.stylize,
                 name,

@@ -252,3 +252,19 @@ def test_command_usage_errors(negative, capsys, more, word):
     assert temporal.main(["--model", str(negative), *more]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and word in error and error.count("\n") == 1
+
+
+def test_a_model_that_remembers_begins_every_pass_anew():
+    """A network folded for its scene must not carry the last clip's fold into the next one."""
+    scene = scenes.synthetic("still", "chelsea", "rocket", SIZE, num_frames=3)
+    memory: list[float] = []
+
+    def remembering(image):
+        if not memory:
+            memory.append(float(image.mean()))
+        return np.full_like(image, round(memory[0]))
+
+    memory.append(0.0)  # of another clip
+    base = stability.baseline(scene, remembering, memory.clear)
+    assert base.painted[0].mean() == pytest.approx(scene.frames[0].mean(), abs=1)
+    assert base.clean[0].mean() == pytest.approx(scene.clean[0].mean(), abs=1)
