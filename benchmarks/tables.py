@@ -309,7 +309,7 @@ def picture_fidelity(data: Document) -> str:
         [_text(row, "kind"), *(_metric(row, name) for name in ("pictures", "wrong", "worst_level"))]
         for row in by_kind.get("group", ())
     ]
-    parts = [markdown(["pictures", "files", "wrong", "worst difference, levels of 255"], odd)]
+    parts = [markdown(["pictures", "files", "wrong", "worst difference, levels"], odd)]
     names = ("tiles", "worst_level", "mean_level", "alone_level")
     tiled = [
         [
@@ -319,7 +319,7 @@ def picture_fidelity(data: Document) -> str:
         ]
         for row in by_kind.get("tiling", ())
     ]
-    header = ["model", "photo", "size", "tiles", "worst difference, levels of 255"]
+    header = ["model", "photo", "size", "tiles", "worst difference, levels"]
     header += ["mean difference", "worst if each tile were normalized on its own"]
     parts.append(markdown(header, tiled))
     words = dict.fromkeys(row["labels"]["words"] for row in by_kind.get("tiling", ()))
