@@ -137,6 +137,34 @@ def test_every_style_has_its_own_target(photo_folder, paintings, weights, base):
         assert own < term(LossInputs(images[order], features))
 
 
+def test_every_style_has_its_own_palette(photo_folder, paintings, weights, base):
+    method = build("many", photo_folder, paintings, weights, base, "steps=2")
+    term = method.objective.terms["palette"]
+    images = torch.cat(method.paintings)
+    for order in ([0, 1, 2], [2, 0, 1]):
+        method.choose(order)
+        assert float(term(LossInputs(images[order]))) < 1e-3
+        assert float(term(LossInputs(images[order[::-1]]))) > 0.01
+
+
+def test_many_paintings_start_from_one_lean_network(
+    photo_folder, paintings, weights, base, tmp_path
+):
+    torch.manual_seed(0)
+    lean = networks.build("lean", width=8, blocks=1).eval()
+    tensors = {f"generator.{k}": v for k, v in lean.state_dict().items()}
+    path = tmp_path / "lean.safetensors"
+    save_checkpoint(Checkpoint({"name": "lean", **lean.config}, {}, 0, tensors), path)
+    start = f'options.start="{path}"'
+    many = build("many", photo_folder, paintings, weights, base, start).networks["generator"]
+    photo = torch.rand(1, 3, 32, 32)
+    for index in range(3):
+        code = torch.eye(3)[index : index + 1]
+        torch.testing.assert_close(many.eval()(photo, code), lean(photo))
+    with pytest.raises(UsageError, match="allowed are a"):
+        build("many", photo_folder, paintings, weights, base, start, "network.width=16")
+
+
 def test_adapt_begins_at_the_best_painting_of_its_base(photo_folder, paintings, weights, base):
     method = build("adapt", photo_folder, paintings, weights, base)
     many = load_checkpoint(base).build_generator()

@@ -166,3 +166,17 @@ def test_unet_dropout_only_while_training():
 def test_bad_configurations(name, config, message):
     with pytest.raises(UsageError, match=message):
         networks.build(name, **config)
+
+
+def test_a_lean_network_becomes_the_trunk_of_many():
+    torch.manual_seed(0)
+    lean = networks.build("lean", width=8, blocks=2, margin=16).eval()
+    for norm in (lean.stem_norm, lean.trunk[1].norm2):
+        torch.nn.init.uniform_(norm.weight)
+        torch.nn.init.uniform_(norm.bias)
+    many = networks.build("cin", width=8, blocks=2, margin=16, styles=3).eval()
+    modulation = many.take_folded(lean.state_dict())
+    photo = torch.rand(1, 3, 32, 40)
+    torch.testing.assert_close(many.paint(photo, modulation[None]), lean(photo))
+    folded = many.folded_state(modulation)
+    assert all(torch.equal(folded[k], v) for k, v in lean.state_dict().items())

@@ -14,7 +14,7 @@ def matched(features: Tensor, style: Tensor) -> Tensor:
 
     Args:
         features: (N, C, H, W).
-        style: (1, C, h, w), of any size.
+        style: (1 or N, C, h, w), of any size.
 
     Returns:
         (N, C, H, W); `features` itself when both have the same values.

@@ -34,6 +34,7 @@ class PaletteTerm:
     def __init__(self, target: Target) -> None:
         if target.painting is None:
             raise ValueError("the palette term needs the painting itself")
+        # (1 or N, 3, h, w): one painting for all pictures, or one for each (`methods.multi`).
         self.colors = cell_colors(target.painting)
         self.sides = directions(3, SIDES).to(target.painting.device)
 

@@ -20,12 +20,14 @@ def sliced_distance(features: Tensor, style: Tensor, sides: Tensor) -> Tensor:
 
         L = mean over sides v of W2^2(v.F, v.Fs) / mean over v of mean((v.Fs)^2)
 
+    for each picture, then the mean over pictures.
+
     In one dimension transport is sorting. Heitz et al. draw new directions at every iteration and
     compare equal sample counts; ours are fixed, and the style is resampled by rank.
 
     Args:
         features: (N, C, H, W).
-        style: (1, C, h, w).
+        style: (1 or N, C, h, w); one for all, or one for each.
         sides: (K, C) unit vectors.
 
     Returns:
@@ -37,7 +39,7 @@ def sliced_distance(features: Tensor, style: Tensor, sides: Tensor) -> Tensor:
     theirs = torch.einsum("kc,nchw->nkhw", sides, style.float())
     with torch.no_grad():
         wanted = matched(ours, theirs)
-    return (ours - wanted).square().mean() / theirs.square().mean()
+    return ((ours - wanted).square().mean((1, 2, 3)) / theirs.square().mean((1, 2, 3))).mean()
 
 
 class SlicedTerm:

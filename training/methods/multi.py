@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from runtime.errors import UsageError
 
+from ..checkpoint import load_checkpoint
 from ..config import Recipe, find_data
 from ..data.images import SUFFIXES, load_image, to_tensor
+from ..losses.palette import PaletteTerm, cell_colors
 from ..losses.style import StyleTerm, gram_energy, gram_matrix
 from ..networks.cin import one_hot
 from . import Assets, cut_to_multiple, perceptual
@@ -28,6 +30,8 @@ class Options(perceptual.Options):
 
     styles: str = "style"  # folder of paintings; --style replaces it
     exclude: list[str] = field(default_factory=list)  # file names without suffix
+    # `start`: checkpoint of a lean network of the trunk's width and blocks (its painting becomes
+    # every painting's first modulation), or of a many-style network as it is.
 
 
 class Multi(Perceptual):
@@ -39,12 +43,14 @@ class Multi(Perceptual):
         if recipe.network.get("name") != "cin":
             raise UsageError(f'method "multi" trains network "cin", not {recipe.network}')
         recipe = replace(recipe, network={**recipe.network, "styles": len(paths)})
-        base = {k: v for k, v in recipe.options.items() if k not in ("styles", "exclude")}
+        base = {k: v for k, v in recipe.options.items() if k not in ("styles", "exclude", "start")}
         super().__init__(replace(recipe, options=base), replace(assets, style=paths[0]))
         self.recipe = recipe
         self.titles = [path.stem for path in paths]
         self.paintings = [load_image(path, recipe.style.size).to(self.device) for path in paths]
-        self.grams = self._grams()
+        self.grams, self.colors = self._grams(), _colors(self.paintings)
+        if options.start:
+            self._begin_from(options.start)
         self.code = one_hot(0, len(paths)).to(self.device)
 
     def _grams(self) -> dict[str, Tensor]:
@@ -55,6 +61,25 @@ class Multi(Perceptual):
             features = [backbone(painting, set(layers)) for painting in self.paintings]
         return {layer: torch.cat([gram_matrix(f[layer]) for f in features]) for layer in layers}
 
+    def _begin_from(self, path: str) -> None:
+        found = load_checkpoint(path)
+        state = found.group("ema") or found.group("generator")
+        generator = self.networks["generator"]
+        shape = ("width", "blocks", "scale")
+        if found.network["name"] == "cin":
+            generator.load_state_dict(state)
+        elif found.network["name"] == "lean" and all(
+            found.network[key] == generator.lean_config[key]  # type: ignore[index,union-attr]
+            for key in shape
+        ):
+            modulation = generator.take_folded(state)  # type: ignore[operator]
+            generator.table.data[:] = modulation.flatten()  # type: ignore[union-attr,operator]
+        else:
+            raise UsageError(
+                f'options.start is "{path}", {found.network}; allowed are a "cin" network '
+                f"and a lean one of the trunk's {', '.join(shape)}"
+            )
+
     def choose(self, indices: list[int]) -> None:
         """Paint with these paintings, one per picture of the batch, and be judged by them."""
         style = self.objective.terms.get("style")
@@ -64,6 +89,9 @@ class Multi(Perceptual):
                 layer: gram_energy(gram, style.metrics[layer])
                 for layer, gram in style.grams.items()
             }
+        palette = self.objective.terms.get("palette")
+        if isinstance(palette, PaletteTerm):
+            palette.colors = self.colors[indices]
         self.code = torch.cat([one_hot(i, len(self.titles)) for i in indices]).to(self.device)
 
     def paint(self, images: Tensor) -> Tensor:
@@ -92,6 +120,16 @@ class Multi(Perceptual):
                 codes = [one_hot(i, len(self.titles)).to(self.device) for i in shown]
                 rows.append([photo, *(generator(photo.to(self.device), c).cpu() for c in codes)])
         return rows
+
+
+def _colors(paintings: list[Tensor]) -> Tensor:
+    """(S, 3, 1, K) mean colors of K cells of each painting, K those of the smallest: paintings of
+    one batch need as many. Which ones is drawn once."""
+    cells = [cell_colors(painting).flatten(2) for painting in paintings]
+    count = min(c.shape[2] for c in cells)
+    drawn = torch.Generator().manual_seed(0)
+    kept = [c[:, :, torch.randperm(c.shape[2], generator=drawn)[:count]] for c in cells]
+    return torch.cat(kept)[:, :, None]
 
 
 def _paintings(folder: Path, exclude: list[str]) -> list[Path]:

@@ -91,12 +91,28 @@ class StyledTrunk(nn.Module):
             for key, value in self.state_dict().items()
             if key.split(".")[0] in ("stem", "trunk", "head")
         }
-        names = ["stem_norm"]
-        for index in range(len(self.trunk)):
-            names += [f"trunk.{index}.norm1", f"trunk.{index}.norm2"]
-        for name, (scale, shift) in zip(names, modulation, strict=True):
+        for name, (scale, shift) in zip(self._norm_names(), modulation, strict=True):
             state |= {f"{name}.weight": scale.clone(), f"{name}.bias": shift.clone()}
         return state
+
+    @torch.no_grad()
+    def take_folded(self, state: dict[str, Tensor]) -> Tensor:
+        """Take the convolutions of a `lean` network and return its modulation (L, 2, width): the
+        inverse of `folded_state`.
+
+        Args:
+            state: of a lean network of the same width and blocks, with instance normalization.
+        """
+        own = self.state_dict()
+        own |= {key: value for key, value in state.items() if key in own}
+        self.load_state_dict(own)
+        pairs = [(state[f"{n}.weight"], state[f"{n}.bias"]) for n in self._norm_names()]
+        return torch.stack([torch.stack(pair) for pair in pairs])
+
+    def _norm_names(self) -> list[str]:
+        """Normalizations of the lean network, in the order of the modulation."""
+        blocks = range(len(self.trunk))
+        return ["stem_norm", *(f"trunk.{i}.norm{n}" for i in blocks for n in (1, 2))]
 
 
 def _modulate(x: Tensor, modulation: Tensor) -> Tensor:
