@@ -244,24 +244,27 @@ def _speedups(
 ) -> None:
     """Add `speedup`, with its interval, against the baseline at the same size, device and threads.
 
-    Both complete, pictures in and out, paired round by round.
+    Both complete, pictures in and out, paired round by round. On one thread `speedup_cpu` compares
+    processor times as well: that clock stands still while another process has the core, so the
+    figure survives a busy machine (more threads spin while they wait, which counts as work).
     """
     from .statistics import paired_ratio
 
     def place(subject: Any) -> tuple[Any, ...]:
         return subject.size, subject.session.device, subject.threads
 
-    theirs = {place(s): rounds.by_round(s.case.name) for s in chosen if s.model == baseline}
+    theirs = {place(s): s.case.name for s in chosen if s.model == baseline}
     for subject, row in zip(chosen, rows, strict=True):
         if place(subject) not in theirs:
             continue
-        ours = rounds.by_round(subject.case.name)
-        ratio = paired_ratio(ours, theirs[place(subject)])
-        keys = ("speedup", "speedup_low", "speedup_high")
-        row["metrics"] |= {
-            key: None if value is None else round(value, 3)
-            for key, value in zip(keys, ratio, strict=True)
-        }
+        pair = subject.case.name, theirs[place(subject)]
+        parts = {"total": "speedup"} | ({"cpu": "speedup_cpu"} if subject.threads == 1 else {})
+        for part, key in parts.items():
+            ratio = paired_ratio(*(rounds.by_round(name, part) for name in pair))
+            row["metrics"] |= {
+                key + end: None if value is None else round(value, 3)
+                for end, value in zip(("", "_low", "_high"), ratio, strict=True)
+            }
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -110,7 +110,7 @@ def peers(data: Document, judged: Document | None = None) -> str:
     objective, relative = objectives(judged), objective_ratios(judged)
     baseline = data["settings"].get("baseline") or "the baseline"
     header = ["network", "size", "runs on", "kMAC/px", "parameters", "complete ms"]
-    header += [f"x faster than {baseline}", "95 % interval"]
+    header += [f"x faster than {baseline}", "95 % interval", "by processor time"]
     header += ["quality: L-BFGS iterations", "objective, x the best of its style"]
     rows = []
     for row in data["rows"]:
@@ -127,6 +127,7 @@ def peers(data: Document, judged: Document | None = None) -> str:
                 *(_metric(row, "parameters"), _metric(row, "total_p50_ms")),
                 _metric(row, "speedup"),
                 f"{low}..{high}" if low != ABSENT else ABSENT,
+                _metric(row, "speedup_cpu"),
                 "random weights" if random and reached is None else number(reached),
                 number(relative.get(labels["model"])),
             ]

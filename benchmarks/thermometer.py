@@ -22,6 +22,8 @@ CHANNELS, SIDE, LAYERS = 128, 64, 4  # 4.8 G operations: 5 ms on a core with VNN
 COPY_MIB = 64  # twice the largest last-level cache we have met
 # Best of this many per reading: a single one may hit an interrupt.
 TRIES = 3
+# Domain of ONNX Runtime's own operators.
+MICROSOFT = "com.microsoft"
 # TensorProto.DataType
 FLOAT, UINT8, INT8 = 1, 2, 3
 
@@ -39,19 +41,29 @@ def value(name: str, kind: int, shape: tuple[int, ...]) -> bytes:
     return message((1, name), (2, message((1, message((1, kind), (2, axes))))))
 
 
-def node(operator: str, inputs: list[str], output: str, **integers: list[int]) -> bytes:
-    """A NodeProto with lists of integers as attributes."""
+def node(
+    operator: str, inputs: list[str], output: str, domain: str = "", **numbers: int | list[int]
+) -> bytes:
+    """A NodeProto with integers and lists of integers as attributes."""
     names = tuple((1, name) for name in inputs)
-    # AttributeProto: name, ints, type 7 (INTS)
-    attributes = tuple(
-        (5, message((1, key), *((8, number) for number in numbers), (20, 7)))
-        for key, numbers in integers.items()
+    return message(
+        *names,
+        (2, output),
+        (4, operator),
+        *((5, _attribute(name, number)) for name, number in numbers.items()),
+        (7, domain),
     )
-    return message(*names, (2, output), (4, operator), *attributes)
+
+
+def _attribute(name: str, number: int | list[int]) -> bytes:
+    """An AttributeProto: type 2 (INT) or 7 (INTS)."""
+    if isinstance(number, int):
+        return message((1, name), (3, number), (20, 2))
+    return message((1, name), *((8, one) for one in number), (20, 7))
 
 
 def model(nodes: list[bytes], tensors: list[bytes], given: bytes, result: bytes) -> bytes:
-    """A ModelProto (IR version 8, opset 17) of these parts."""
+    """A ModelProto (IR version 8, opset 17, and ONNX Runtime's own operators) of these parts."""
     graph = message(
         *((1, part) for part in nodes),
         (2, "thermometer"),
@@ -59,7 +71,8 @@ def model(nodes: list[bytes], tensors: list[bytes], given: bytes, result: bytes)
         (11, given),
         (12, result),
     )
-    return message((1, 8), (7, graph), (8, message((2, 17))))
+    opsets = (message((2, 17)), message((1, MICROSOFT), (2, 1)))
+    return message((1, 8), (7, graph), *((8, opset) for opset in opsets))
 
 
 def gemm_model() -> bytes:
@@ -75,7 +88,9 @@ def gemm_model() -> bytes:
 
 
 def conv_model() -> bytes:
-    """`LAYERS` QLinearConv nodes in a row: unsigned activations, signed weights, as we deploy."""
+    """`LAYERS` QLinearConv nodes in a row: unsigned activations, signed weights, channels last, as
+    ONNX Runtime runs what we deploy. With channels first it transposes around every node, on one
+    thread: two threads then read 530 G operations/s where models reach 680."""
     rng = np.random.default_rng(0)
     weight = rng.integers(-127, 128, (CHANNELS, CHANNELS, 3, 3), np.int8)
     # Keeps the values in range: the sum of 1152 products of random bytes is of this order.
@@ -89,11 +104,13 @@ def conv_model() -> bytes:
             "QLinearConv",
             [names[i], "sx", "zx", "w", "sw", "zw", "sy", "zx"],
             names[i + 1],
+            MICROSOFT,
             pads=[1, 1, 1, 1],
+            channels_last=1,
         )
         for i in range(LAYERS)
     ]
-    shape = (1, CHANNELS, SIDE, SIDE)
+    shape = (1, SIDE, SIDE, CHANNELS)
     return model(nodes, tensors, value("x", UINT8, shape), value("y", UINT8, shape))
 
 
@@ -106,7 +123,7 @@ class Thermometer:
         self._gemm = open_model(gemm_model(), "onnxruntime", "cpu", threads)
         self._conv = open_model(conv_model(), "onnxruntime", "cpu", threads)
         self._matrix = {"x": np.ones((GEMM, GEMM), np.float32)}
-        self._pixels = {"x": np.full((1, CHANNELS, SIDE, SIDE), 128, np.uint8)}
+        self._pixels = {"x": np.full((1, SIDE, SIDE, CHANNELS), 128, np.uint8)}
         self._from = np.ones(COPY_MIB * 2**17, np.float64)
         self._to = np.zeros_like(self._from)
         self()  # the first calls allocate

@@ -100,7 +100,8 @@ def test_peers_are_labeled_and_are_the_baseline(measured):
     row = row_of(measured, "other/64x48/onnxruntime/cpu/1")
     assert row["labels"]["role"] == "peer" and row["labels"]["weights"] == "random"
     assert measured["settings"]["baseline"] == "other" and row["metrics"]["speedup"] == 1.0
-    assert row_of(measured, "ours/64x48/onnxruntime/cpu/1")["metrics"]["speedup"] > 0
+    ours = row_of(measured, "ours/64x48/onnxruntime/cpu/1")["metrics"]
+    assert ours["speedup"] > 0 and ours["speedup_cpu"] > 0 and ours["cpu_p50_ms"] > 0
     assert "speedup" not in row_of(measured, "ours/96x64/onnxruntime/cpu/1")["metrics"]
 
 
