@@ -17,7 +17,7 @@ from export.pruning import drop_blocks, energies, prune, rounded, silence
 from runtime.errors import UsageError
 from training import networks
 from training.checkpoint import load_checkpoint
-from training.methods.perceptual import _start
+from training.methods.perceptual import start_weights
 
 tp = pytest.importorskip("torch_pruning", reason="torch-pruning is not installed")
 
@@ -163,7 +163,7 @@ def test_distillation_goes_on_from_it(source, photos_folder, tmp_path):
     recipe = student_recipe(source, str(output), ["steps=3"])
     assert recipe.method == "distill" and recipe.network["width"] == 16
     assert recipe.options["start"] == str(output / "last.safetensors")
-    begun = _start(recipe.options["start"], recipe.network)
+    begun = start_weights(recipe.options["start"], recipe.network)
     stored = load_checkpoint(output / "last.safetensors").group("generator")
     assert all(torch.equal(begun[key], stored[key]) for key in stored)
 
@@ -171,11 +171,11 @@ def test_distillation_goes_on_from_it(source, photos_folder, tmp_path):
 def test_any_network_may_start_from_itself(new_checkpoint, tmp_path):
     path = new_checkpoint(tmp_path / "j.safetensors", "johnson", width=8, blocks=1)
     network = load_checkpoint(path).network
-    assert set(_start(str(path), {"name": "johnson", "width": 8, "blocks": 1})) == set(
+    assert set(start_weights(str(path), {"name": "johnson", "width": 8, "blocks": 1})) == set(
         networks.build("johnson", width=8, blocks=1).state_dict()
     )
     with pytest.raises(UsageError, match="thins lean networks only"):
-        _start(str(path), {**network, "width": 4})
+        start_weights(str(path), {**network, "width": 4})
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ One step: photos and as many style crops, `output = generator(photos, generator.
     content   distance to AdaIN(F(photo), F(style)) at the content layer (eq. 12)
     moments   distance of channel means and deviations at the style layers (eq. 13)
     style     Gram distance, off by default
+    lock      texture that repeats with the decoder's own grid of 2^level px, off by default
     tv, range as everywhere
 
 Works for every network with `encode`: "adain" (the paper's) and "microast" (no VGG at run time).
@@ -26,15 +27,16 @@ from ..backbones import open_backbone
 from ..config import Recipe, find_data
 from ..data.images import Photos, to_tensor
 from ..losses.content import content_distance
+from ..losses.lock import lock_energy
 from ..losses.moments import moments_distance
 from ..losses.range import out_of_range
 from ..losses.style import gram_energy, gram_matrix
 from ..losses.tv import total_variation
 from ..statistics import adain, channel_moments
 from . import Assets, cut_to_multiple
-from .perceptual import learning_rate, read_options
+from .perceptual import learning_rate, read_options, start_weights
 
-TERMS = ("content", "moments", "style", "tv", "range")
+TERMS = ("content", "moments", "style", "lock", "tv", "range")
 SHOWN = 3  # photos, and styles, on the contact sheet
 
 
@@ -45,6 +47,7 @@ class Options:
     styles: tuple[str, ...] = ("style", "monet")  # folders of paintings
     style_side: int = 384  # px, short side the paintings are kept at
     style_zoom: float = 2.0  # style squares are cut up to this much larger than the crop
+    start: str = ""  # checkpoint of this very network to go on from
     blend: bool = True  # content target: AdaIN of the features; else the photo's own features
 
 
@@ -71,6 +74,8 @@ class AdaIn:
         generator = networks.build(settings.pop("name"), **settings)
         if hasattr(generator, "load_pretrained"):
             generator.load_pretrained(assets.weights)  # type: ignore[operator]
+        if options.start:
+            generator.load_state_dict(start_weights(options.start, recipe.network))
         self.networks = {"generator": generator.to(self.device).train()}
         learned = [p for p in generator.parameters() if p.requires_grad]
         config = recipe.optimizer
@@ -129,6 +134,7 @@ class AdaIn:
                     moments_distance(features[x], *channel_moments(wanted[x])) for x in style_layers
                 ),
                 "style": _mean(self._gram(features[x], wanted[x], x) for x in style_layers),
+                "lock": lock_energy(output.float()),
                 "tv": total_variation(output),
                 "range": out_of_range(output),
             }

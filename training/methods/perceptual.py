@@ -62,7 +62,7 @@ def ramp(step: int, steps: int, start: float, end: float) -> float:
     return min(1.0, max(0.0, (progress - start) / max(1e-9, end - start)))
 
 
-def _start(path: str, network: dict) -> dict[str, Tensor]:
+def start_weights(path: str, network: dict) -> dict[str, Tensor]:
     """The weights of a checkpoint: as they are if it is of this very network, else thinned to it,
     which works among lean networks."""
     checkpoint = load_checkpoint(path)
@@ -121,7 +121,7 @@ class Perceptual:
         settings = dict(recipe.network)
         generator = networks.build(settings.pop("name"), **settings)
         if self.options.start:
-            generator.load_state_dict(_start(self.options.start, recipe.network))
+            generator.load_state_dict(start_weights(self.options.start, recipe.network))
         generator.to(self.device, memory_format=torch.channels_last).train()
         self.networks = {"generator": generator}
         config = recipe.optimizer
