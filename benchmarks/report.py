@@ -32,21 +32,22 @@ BLOCK = re.compile(
 )
 table = tables.table
 
-# Blocks a document may have: name to (result file, table).
-BLOCKS: dict[str, tuple[str, Callable[..., str]]] = {
-    "machine": ("latency", tables.machine),
-    "latency": ("latency", tables.latency),
-    "peers": ("latency", tables.peers),
-    "scaling": ("scaling", tables.scaling),
-    "laws": ("scaling", lambda data: "\n\n".join(tables.laws(data))),
-    "end_to_end": ("end_to_end", tables.end_to_end),
-    "startup": ("startup", tables.startup),
-    "budget": ("budget", tables.budget),
-    "quality": ("quality", tables.quality),
-    "temporal": ("temporal_starry", tables.temporal),
-    "video_fidelity": ("video_fidelity", tables.video_fidelity),
-    "folding": ("folding_starry", tables.folding),
-    "picture_fidelity": ("picture_fidelity", tables.picture_fidelity),
+# Blocks a document may have: name to (result files, table); the first file must be there.
+BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
+    "machine": (("latency",), tables.machine),
+    "latency": (("latency",), tables.latency),
+    "peers": (("latency", "quality"), tables.peers),
+    "busy": (("latency_busy", "latency"), tables.busy),
+    "scaling": (("scaling",), tables.scaling),
+    "laws": (("scaling",), lambda data: "\n\n".join(tables.laws(data))),
+    "end_to_end": (("end_to_end",), tables.end_to_end),
+    "startup": (("startup",), tables.startup),
+    "budget": (("budget",), tables.budget),
+    "quality": (("quality",), tables.quality),
+    "temporal": (("temporal_starry",), tables.temporal),
+    "video_fidelity": (("video_fidelity",), tables.video_fidelity),
+    "folding": (("folding_starry",), tables.folding),
+    "picture_fidelity": (("picture_fidelity",), tables.picture_fidelity),
 }
 
 
@@ -82,19 +83,18 @@ def render(text: str, folder: Path) -> str:
     Raises:
         UsageError: a block of unknown name, or its result file is broken.
     """
-    quality = _optional(folder / "quality.json")
 
-    def fill(found: re.Match[str]) -> str:
-        name = found["name"]
+    def fill(block: re.Match[str]) -> str:
+        name = block["name"]
         if name not in BLOCKS:
             raise UsageError(f'no benchmark block "{name}", allowed are {", ".join(BLOCKS)}')
-        file, make = BLOCKS[name]
-        data = _optional(folder / f"{file}.json")
-        if data is None:
-            made = f"*Not measured yet: there is no `{file}.json`.*"
+        files, make = BLOCKS[name]
+        found = [_optional(folder / f"{file}.json") for file in files]
+        if found[0] is None:
+            made = f"*Not measured yet: there is no `{files[0]}.json`.*"
         else:
-            made = make(data, quality) if name == "peers" else make(data)
-        return f"{found[1]}{made}\n{found[4]}"
+            made = make(*found)
+        return f"{block[1]}{made}\n{block[4]}"
 
     return BLOCK.sub(fill, text)
 

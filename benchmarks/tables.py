@@ -135,6 +135,27 @@ def peers(data: Document, judged: Document | None = None) -> str:
     return markdown(header, rows)
 
 
+def busy(data: Document, quiet: Document | None) -> str:
+    """What a busy machine does to times, and what it leaves of the ratios."""
+    rows = []
+    calm = {row["id"]: row for row in quiet["rows"]} if quiet else {}
+    baseline = data["settings"].get("baseline") or "the baseline"
+    for row in data["rows"]:
+        other = calm.get(row["id"])
+        if other is None or row["labels"]["model"] == baseline:
+            continue
+        rows.append(
+            [
+                f"{_text(row, 'model')} ({_text(row, 'precision')})",
+                *(_text(row, "size"), _metric(other, "total_p50_ms"), _metric(row, "total_p50_ms")),
+                *(_metric(other, "speedup"), _metric(row, "speedup")),
+                _metric(row, "speedup_cpu"),
+            ]
+        )
+    header = ["network", "size", "quiet ms", "busy ms", f"x faster than {baseline}, quiet", "busy"]
+    return markdown([*header, "busy, by processor time"], rows)
+
+
 def objectives(quality: Document | None) -> dict[str, float]:
     """Model to the L-BFGS iterations that reach its objective (the loss network of its training,
     started at the photo), from a file of `benchmarks.quality`."""
