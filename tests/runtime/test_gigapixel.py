@@ -47,7 +47,7 @@ def small_net(path: Path, build_model) -> Path:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", ["small", "starry-fp32"])
 def test_gigapixel_class_picture_in_four_gigabytes(tmp_path, build_model, name):
-    """With a bundled network of seven normalizations, too: 20 minutes on a quiet core."""
+    """With a bundled network of seven normalizations, too (14 minutes of processor time)."""
     from skimage import data
 
     bundled = ROOT / "models" / f"{name}.onnx"
