@@ -195,6 +195,7 @@ def test_compiled_is_eager(build, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # C++ is compiled: minutes, on a busy machine many
 def test_inductor_is_eager(build, capsys):
     eager, compiled = build("starry"), build("starry", "compute.compile=true")
     for step in range(3):
