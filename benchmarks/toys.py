@@ -66,7 +66,7 @@ def write_domain(folder: Path, count: int, change: Change, seed: int) -> Path:
     """`pictures` as files."""
     folder.mkdir(parents=True)
     for index, image in enumerate(pictures(count, change, seed)):
-        Picture.fromarray(image).save(folder / f"{index:03d}.png")
+        Picture.fromarray(image).save(folder / f"{index:02d}.png")
     return folder
 
 
