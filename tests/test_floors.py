@@ -28,6 +28,7 @@ COMMANDS = [
     "benchmarks.folding",
     "benchmarks.report",
     "benchmarks.quality",
+    "benchmarks.sanity",
 ]
 LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
     "benchmarks.latency",

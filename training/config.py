@@ -61,6 +61,15 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class ComputeConfig:
+    """How the work is done; the result is the same up to rounding, so a resume may change it."""
+
+    accumulate: int = 1  # parts a batch is computed in, one after another: less memory
+    recompute: bool = False  # forget activations, compute them again on the way back: less memory
+    compile: bool = False  # torch.compile; a network it cannot compile runs as it is
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides a training run; stored in every checkpoint."""
 
@@ -70,7 +79,7 @@ class Recipe:
     batch: int = 2
     seed: int = 0
     ema: float = 0.999  # decay of the averaged weights that are exported; 0 turns it off
-    precision: str = "bf16"  # "bf16" (autocast) or "fp32"
+    precision: str = "bf16"  # "bf16" or "fp16" (autocast; fp16 with loss scaling), or "fp32"
     sheet_every: int = 2000  # steps between contact sheets
     save_every: int = 500  # steps between checkpoints
     network: dict[str, Any] = field(default_factory=lambda: {"name": "lean"})
@@ -82,6 +91,7 @@ class Recipe:
     data: DataConfig = DataConfig()
     backbone: BackboneConfig = BackboneConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    compute: ComputeConfig = ComputeConfig()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, as TOML or JSON would have them."""

@@ -1,7 +1,8 @@
 """The loop: steps, averaged weights, checkpoints, log, contact sheets. Knows no loss.
 
 A run folder holds `last.safetensors` (everything a resume needs), `log.jsonl` (one object per
-logged step) and `sheet_<step>.png`.
+logged step), `sheet_<step>.png` and `index.html`, which shows them. With several processes all
+take every step and the main one writes.
 """
 
 import copy
@@ -9,8 +10,9 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from torch import Tensor
 
 from runtime.errors import StyleError, UsageError
 
+from . import distributed, memory
 from .checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -26,10 +29,24 @@ from .checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
+from .config import recipe_from_dict
 from .data.images import to_bytes
 from .methods import Method
+from .page import Page
 
 LOG_EVERY = 50  # steps; losses of single steps are noise, the log keeps their mean
+
+
+class Watcher(Protocol):
+    """Someone who wants to know how a run goes."""
+
+    def log(self, step: int, means: dict[str, float]) -> None:
+        """The means of the steps since the last call."""
+        ...
+
+    def sheet(self, step: int, path: Path) -> None:
+        """A contact sheet was written."""
+        ...
 
 
 class Engine:
@@ -39,11 +56,19 @@ class Engine:
         method: what one step does.
         output: run folder.
         quiet: no progress on stderr.
+        watchers: told of every log line and contact sheet, besides the page of the run.
     """
 
-    def __init__(self, method: Method, output: Path, quiet: bool = False) -> None:
-        self.method, self.output, self.quiet = method, Path(output), quiet
+    def __init__(
+        self, method: Method, output: Path, quiet: bool = False, watchers: Sequence[Watcher] = ()
+    ) -> None:
+        self.method, self.output = method, Path(output)
+        self.main = distributed.is_main()
+        self.quiet = quiet or not self.main
         self.recipe = method.recipe
+        self.watchers = [Page(self.output, self.recipe.name, self.recipe.steps), *watchers]
+        for network in method.networks.values():
+            distributed.share_weights(network)
         self.done = 0  # steps
         self.ema = copy.deepcopy(method.networks["generator"]) if self.recipe.ema else None
         if self.ema is not None:
@@ -62,7 +87,8 @@ class Engine:
         """
         checkpoint = load_checkpoint(self.checkpoint_path)
         ours = _comparable(self.recipe.to_dict())
-        theirs = _comparable(checkpoint.recipe)
+        # Through a recipe, so that keys younger than the checkpoint have their defaults.
+        theirs = _comparable(recipe_from_dict(checkpoint.recipe).to_dict())
         for key in ours:
             if ours[key] != theirs.get(key):
                 raise UsageError(
@@ -70,7 +96,13 @@ class Engine:
                     f"{theirs.get(key)!r}, this run has {ours[key]!r}"
                 )
         for name, network in self.method.networks.items():
-            network.load_state_dict(checkpoint.group(name))
+            try:
+                network.load_state_dict(checkpoint.group(name))
+            except RuntimeError as error:
+                first = str(error).splitlines()[-1].strip()
+                raise UsageError(
+                    f"cannot resume {self.checkpoint_path}: it holds another network ({first})"
+                ) from None
         for name, optimizer in self.method.optimizers.items():
             restore_optimizer(optimizer, checkpoint.group("optimizer." + name))
         if self.ema is not None:
@@ -78,6 +110,8 @@ class Engine:
         self._call("restore_extra", checkpoint.group("extra"))
         self.method.rng.bit_generator.state = checkpoint.state["numpy"]
         torch.set_rng_state(checkpoint.tensors["torch_rng"])
+        if "scaler" in checkpoint.state and self._scaler() is not None:
+            self._scaler().load_state_dict(checkpoint.state["scaler"])
         self.done = checkpoint.step
 
     def run(self, stop: int | None = None) -> None:
@@ -86,17 +120,20 @@ class Engine:
         Ctrl-C saves and re-raises KeyboardInterrupt.
 
         Raises:
-            StyleError: a loss is not finite; names the step and the term.
+            StyleError: a loss is not finite (names the step and the term), or memory ran out
+                (names what to lower).
         """
         self.output.mkdir(parents=True, exist_ok=True)
         end = min(stop or self.recipe.steps, self.recipe.steps)
         started, first = time.perf_counter(), self.done
         window: list[dict[str, float]] = []
-        if not self.done:
+        if not self.done and self.main:
             self._call("begin", self.output)
+        distributed.wait()
         try:
             while self.done < end:
-                values = self.method.step(self.done)
+                with memory.advice(f"at step {self.done}", self._remedy()):
+                    values = self.method.step(self.done)
                 self._check_finite(values)
                 self.done += 1
                 self._average()
@@ -116,6 +153,18 @@ class Engine:
                 self.save()
         self.write_sheet()
 
+    def _remedy(self) -> str:
+        recipe = self.recipe
+        return (
+            f"lower data.crop ({recipe.data.crop}) or batch ({recipe.batch}), raise "
+            f"compute.accumulate ({recipe.compute.accumulate}) or set compute.recompute=true"
+        )
+
+    def _scaler(self) -> Any:
+        """The loss scale of float16, which an exact resume needs; None in other precisions."""
+        scaler = getattr(getattr(self.method, "updates", None), "scaler", None)
+        return scaler if scaler is not None and scaler.is_enabled() else None
+
     def _call(self, name: str, *arguments: Any) -> Any:
         """What a method may have beyond its obligations; None if it has not."""
         hook = getattr(self.method, name, None)
@@ -123,6 +172,8 @@ class Engine:
 
     def save(self) -> None:
         """Write `last.safetensors`."""
+        if not self.main:
+            return
         generator = self.method.networks["generator"]
         tensors: dict[str, Tensor] = {"torch_rng": torch.get_rng_state()}
         for name, network in self.method.networks.items():
@@ -135,20 +186,27 @@ class Engine:
             tensors |= {f"ema.{k}": t for k, t in self.ema.state_dict().items()}
         network = {"name": generator.name, **generator.config}
         state = {"numpy": self.method.rng.bit_generator.state}
+        if self._scaler() is not None:
+            state["scaler"] = self._scaler().state_dict()
         save_checkpoint(
             Checkpoint(network, self.recipe.to_dict(), self.done, tensors, state),
             self.checkpoint_path,
         )
 
-    def write_sheet(self) -> Path:
+    def write_sheet(self) -> None:
         """Contact sheet of the averaged weights (of the raw ones when there is no average)."""
+        if not self.main:
+            return
         generator = self.ema if self.ema is not None else self.method.networks["generator"]
         training = generator.training
         rows = self.method.sheet(generator.eval())
         generator.train(training)
         path = self.output / f"sheet_{self.done:06d}.png"
-        Image.fromarray(contact_sheet(rows)).save(path)
-        return path
+        temporary = path.with_name("." + path.name)
+        Image.fromarray(contact_sheet(rows)).save(temporary)
+        temporary.replace(path)
+        for watcher in self.watchers:
+            watcher.sheet(self.done, path)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -173,12 +231,16 @@ class Engine:
                 )
 
     def _log(self, window: list[dict[str, float]], rate: float) -> None:
+        if not self.main:
+            return
         names = sorted({name for values in window for name in values})
         means = {n: float(np.mean([v[n] for v in window if n in v])) for n in names}
         line = {"step": self.done, "steps_per_s": round(rate, 3)}
         line |= {name: round(value, 6) for name, value in means.items()}
         with open(self.output / "log.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        for watcher in self.watchers:
+            watcher.log(self.done, means)
         trouble = self._call("diagnose", means)
         if trouble:
             print(f"step {self.done}: {trouble}", file=sys.stderr, flush=True)
@@ -210,8 +272,9 @@ def contact_sheet(rows: list[list[Tensor]], gap: int = 8) -> np.ndarray:
 
 
 def _comparable(recipe: dict) -> dict:
-    """What must be equal for a resume to make sense: all but how often things are written."""
+    """What must be equal for a resume to make sense: all but how often things are written, and how
+    the work is done."""
     flat = json.loads(json.dumps(recipe))
-    for key in ("sheet_every", "save_every"):
+    for key in ("sheet_every", "save_every", "compute"):
         flat.pop(key, None)
     return flat

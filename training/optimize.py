@@ -171,6 +171,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PHOTO_MASK:PAINTING_MASK",
         help="style by regions: white areas belong together; repeat for each region",
     )
+    parser.add_argument(
+        "--recompute",
+        action="store_true",
+        help="keep less for the backward pass and compute it again: for large pictures",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print one object on stdout")
@@ -198,13 +203,14 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from PIL import Image
 
-    from . import paintings
-    from .backbones import open_backbone
+    from . import memory, paintings
+    from .backbones import open_backbone, recompute
     from .data.images import load_image, to_bytes
     from .device import pick_device
 
     device = pick_device(args.device)
     backbone = open_backbone(args.backbone, args.weights).to(device)
+    recompute(backbone, args.recompute)
     objective = _objective(args, backbone, device)
     started = time.perf_counter()
     image, history = None, []
@@ -217,16 +223,20 @@ def run(args: argparse.Namespace) -> int:
             image = torch.nn.functional.interpolate(
                 image, photo.shape[2:], mode="bicubic", align_corners=False
             )
-        result = optimize_image(
-            photo,
-            objective,
-            args.evaluations,
-            init=args.init,
-            optimizer=args.optimizer,
-            seed=args.seed,
-            start=image,
-            watch=None if args.quiet else _Watch(args.evaluations, tuple(photo.shape[2:])),
-        )
+        height, width = photo.shape[2:]
+        # L-BFGS remembers 20 steps and 20 changes of the gradient, each as large as the picture.
+        remedy = f"lower --size ({args.size}), pass --recompute, or use --optimizer adam"
+        with memory.advice(f"at {width}x{height}", remedy):
+            result = optimize_image(
+                photo,
+                objective,
+                args.evaluations,
+                init=args.init,
+                optimizer=args.optimizer,
+                seed=args.seed,
+                start=image,
+                watch=None if args.quiet else _Watch(args.evaluations, (height, width)),
+            )
         image, history = result.image, history + result.history
     assert image is not None  # there is at least one scale
     image = paintings.restore(image.cpu(), whole, args.keep_color)

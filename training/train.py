@@ -3,6 +3,8 @@
 Trains a generator by a recipe. Needs photos (--content), a painting (--style) and the weights of
 the loss network (--weights); what is not given is looked up in the folders that IMPASTO_DATA and
 IMPASTO_WEIGHTS name. Stop it with Ctrl-C at any time: --resume goes on where it was, bit for bit.
+Watch it in index.html of the run folder. On several GPUs: torchrun --nproc-per-node 2 -m
+training.train, and the flags as ever.
 """
 
 import argparse
@@ -51,6 +53,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--budget", metavar="TIME", help="as many steps as fit: 90s, 10m, 1.5h (replaces steps)"
     )
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write an event file for TensorBoard as well"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the resolved recipe and stop")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     return parser
@@ -66,30 +71,41 @@ def run(args: argparse.Namespace) -> int:
         return DONE
     import torch
 
-    from runtime.plugins import load
-
-    from . import methods
+    from . import distributed
     from .device import pick_device
-    from .engine import Engine
-    from .methods import Assets
 
     if args.threads:
         torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    distributed.join(device)
+    try:
+        return _train(args, recipe, device)
+    finally:
+        distributed.leave()
+
+
+def _train(args: argparse.Namespace, recipe: "Recipe", device: str) -> int:
+    from runtime.plugins import load
+
+    from . import distributed, methods
+    from .engine import Engine
+    from .methods import Assets
+
     output = args.output or Path("runs") / recipe.name
     checkpoint = output / "last.safetensors"
     if checkpoint.exists() and not (args.resume or args.overwrite):
         raise OutputExists(f"{checkpoint} exists: pass --resume to continue or --overwrite")
-    assets = Assets(args.style, args.content, args.weights, pick_device(args.device))
+    assets = Assets(args.style, args.content, args.weights, device)
     if args.budget:
         recipe = _fit(recipe, assets, args)
     method = load(methods, recipe.method)(recipe, assets)
     skipped = getattr(getattr(method, "photos", None), "skipped", [])
-    if skipped and not args.quiet:
+    if skipped and not args.quiet and distributed.is_main():
         print(f"{len(skipped)} unreadable photos skipped, the first {skipped[0]}", file=sys.stderr)
-    engine = Engine(method, output, args.quiet)
+    engine = Engine(method, output, args.quiet, _watchers(args, output))
     if args.resume:
         engine.resume()
-    elif args.overwrite:
+    elif args.overwrite and engine.main:
         (output / "log.jsonl").unlink(missing_ok=True)
     model = args.export
     if model is None and recipe.method == "adapt":
@@ -98,8 +114,10 @@ def run(args: argparse.Namespace) -> int:
         engine.run()
     finally:
         # Nothing to export if the very first step failed.
-        if model is not None and engine.checkpoint_path.exists():
+        if engine.main and model is not None and engine.checkpoint_path.exists():
             _export(engine.checkpoint_path, model, args.quiet)
+    if not engine.main:
+        return DONE
     print(model or engine.checkpoint_path)
     if model is None and not args.quiet:
         print(
@@ -110,18 +128,29 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _watchers(args: argparse.Namespace, output: Path) -> list:
+    from . import distributed
+
+    if not (args.tensorboard and distributed.is_main()):
+        return []
+    from .tensorboard import TensorBoard
+
+    return [TensorBoard(output)]
+
+
 def _fit(recipe: "Recipe", assets: "Assets", args: argparse.Namespace) -> "Recipe":
     """The recipe with as many steps as the budget allows."""
     from runtime.plugins import load
 
-    from . import methods
+    from . import distributed, methods
     from .budget import parse_budget, plan_steps
 
     seconds = parse_budget(args.budget)
     if args.resume or not recipe.steps:
         raise UsageError("--budget plans a new run: not with --resume, nor without steps")
     steps = plan_steps(load(methods, recipe.method)(recipe, assets), seconds)
-    if not args.quiet:
+    steps = distributed.agree(steps, assets.device)
+    if not args.quiet and distributed.is_main():
         print(f"{steps} steps fit into {args.budget}", file=sys.stderr)
     return dataclasses.replace(recipe, steps=steps)
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.toys import negative, same, write_domain
 from runtime.errors import UsageError
 from training.checkpoint import load_checkpoint
 from training.config import load_recipe
@@ -78,38 +79,10 @@ def test_pool_gives_old_pictures_half_of_the_time():
     assert all(torch.equal(a, b) for a, b in zip(pool.images, other.images, strict=True))
 
 
-def warm(rng):
-    """A color with much red and little blue: no hue turn and no negative looks the same."""
-    return rng.uniform([0.55, 0.25, 0.0], [0.95, 0.6, 0.3])
-
-
-def picture(rng, side=32):
-    """Two smooth blobs on a plain ground, all warm."""
-    rows, columns = np.mgrid[:side, :side] / side
-    image = np.ones((side, side, 3)) * warm(rng)
-    for _ in range(2):
-        y, x, size = rng.uniform([0, 0, 0.02], [1, 1, 0.1])
-        blob = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / size)[..., None]
-        image = image * (1 - blob) + warm(rng) * blob
-    return (image * 255).astype(np.uint8)
-
-
-def domain(folder, count, change, seed):
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(seed)
-    for index in range(count):
-        Image.fromarray(change(picture(rng))).save(folder / f"{index:02d}.png")
-    return folder
-
-
-def negative(image):
-    return 255 - image
-
-
 @pytest.fixture
 def pairs(tmp_path):
-    domain(tmp_path / "pairs" / "A", 4, lambda image: image, 0)
-    domain(tmp_path / "pairs" / "B", 4, negative, 0)
+    write_domain(tmp_path / "pairs" / "A", 4, same, 0)
+    write_domain(tmp_path / "pairs" / "B", 4, negative, 0)
     return tmp_path / "pairs"
 
 
@@ -150,8 +123,8 @@ SMALL = [
 
 def cyclegan(tmp_path, *more):
     if not (tmp_path / "first").is_dir():
-        domain(tmp_path / "first", 6, lambda image: image, 1)
-        domain(tmp_path / "second", 6, negative, 2)
+        write_domain(tmp_path / "first", 6, same, 1)
+        write_domain(tmp_path / "second", 6, negative, 2)
     recipe = load_recipe("monet", [*SMALL, "precision='fp32'", *more])
     return CycleGan(recipe, Assets(tmp_path / "second", tmp_path / "first"))
 
@@ -207,82 +180,3 @@ def test_diagnosis_names_the_trouble():
 def test_schedule_is_flat_then_linear():
     found = [_adversarial.linear_decay(2e-4, step, 100, 0.5) for step in (0, 50, 75, 100)]
     assert found == pytest.approx([2e-4, 2e-4, 1e-4, 0])
-
-
-def hue_turned(image):
-    return image[..., [2, 0, 1]]
-
-
-def striped(image):
-    # Across, because training flips left and right: upright ones would exist in two phases.
-    # Period 4: a network at 1/4 resolution can paint it on flat ground, where 8 has no phase.
-    stripes = (np.arange(image.shape[0]) // 2 % 2)[:, None, None]
-    return (image * (0.6 + 0.4 * stripes)).astype(np.uint8)
-
-
-KNOWN_MAPS = {"negative": negative, "hue": hue_turned, "stripes": striped}
-
-
-def kernel_distance(a, b):
-    """Unbiased MMD with the cubic kernel, on 4x4 thumbnails and fine detail."""
-
-    def features(images):
-        small = torch.nn.functional.adaptive_avg_pool2d(images, 4).flatten(1)
-        across = (images[..., 2:] - images[..., :-2]).abs().mean((2, 3))
-        down = (images[..., 2:, :] - images[..., :-2, :]).abs().mean((2, 3))
-        return torch.cat([small, 4 * across, 4 * down], 1).double()
-
-    x, y = features(a), features(b)
-
-    def kernel(p, q):
-        return (p @ q.T / p.shape[1] + 1) ** 3
-
-    n, m = len(x), len(y)
-    within = (kernel(x, x).sum() - kernel(x, x).trace()) / (n * (n - 1))
-    within = within + (kernel(y, y).sum() - kernel(y, y).trace()) / (m * (m - 1))
-    return float(within - 2 * kernel(x, y).mean())
-
-
-# A discriminator at the generator's rate sees through this tiny generator (accuracy 0.99).
-MATCHED = ["optimizer.lr=1e-3", "options.judge_rate=0.1", "options.judge={width=8, layers=2}"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(KNOWN_MAPS))
-def test_cyclegan_finds_a_known_map(name, tmp_path):
-    """Two domains with a known map between them: the cycle closes, the made pictures join their
-    domain, the discriminators stay matched, and bright does not become dark unasked."""
-    steps, change = 800, KNOWN_MAPS[name]
-    domain(tmp_path / "first", 60, lambda image: image, 1)
-    domain(tmp_path / "second", 60, change, 2)
-    method = cyclegan(tmp_path, f"steps={steps}", "batch=4", *MATCHED)
-    values = [method.step(step) for step in range(steps)]
-    end = {key: np.mean([v[key] for v in values[-200:]]) for key in values[0]}
-    photos, second = (
-        torch.cat([torch.tensor(i).permute(2, 0, 1)[None] / 255 for i in side.images])
-        for side in (method.photos.first, method.photos.second)
-    )
-    with torch.no_grad():
-        made = method.networks["generator"].eval()(photos)
-    before, after = kernel_distance(photos, second), kernel_distance(made, second)
-    wanted = (
-        torch.stack(
-            [
-                torch.from_numpy(change((p.permute(1, 2, 0).numpy() * 255).astype(np.uint8)).copy())
-                for p in photos
-            ]
-        ).permute(0, 3, 1, 2)
-        / 255
-    )
-    print(
-        name,
-        {k: round(float(v), 4) for k, v in end.items()},
-        "kid",
-        before,
-        after,
-        "map",
-        float((made - wanted).abs().mean()),
-    )
-    assert end["cycle"] < 0.05
-    assert after < before / 10
-    assert 0.5 < end["accuracy_first"] < 0.9 and 0.5 < end["accuracy_second"] < 0.9

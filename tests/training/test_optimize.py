@@ -4,6 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
+from runtime.plugins import names
+from training import losses
 from training.backbones import open_backbone
 from training.data.images import load_image
 from training.objective import Objective
@@ -85,3 +87,55 @@ def test_bad_input_is_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.fixture
+def command(tmp_path, photo_folder, painting, random_weights):
+    def start(*more):
+        words = ["--content", photo_folder / "coffee.png", "--style", painting]
+        words += ["--output", tmp_path / "out.png", "--weights", random_weights]
+        words += ["--size", 64, "--style-size", 48, "--evaluations", 3, "--device", "cpu"]
+        return main([str(word) for word in [*words, "--json", "--overwrite", *more]])
+
+    return start
+
+
+def test_recomputing_gives_the_same_picture(command, tmp_path, capsys):
+    assert command() == 0
+    plain = (tmp_path / "out.png").read_bytes(), json.loads(capsys.readouterr().out)
+    assert command("--recompute") == 0
+    lean = (tmp_path / "out.png").read_bytes(), json.loads(capsys.readouterr().out)
+    assert plain[0] == lean[0]
+    assert plain[1]["total"] == lean[1]["total"]
+
+
+def test_the_seed_decides_the_noise(command, tmp_path):
+    found = []
+    for seed in (0, 0, 1):
+        assert command("--init", "noise", "--seed", seed) == 0
+        found.append((tmp_path / "out.png").read_bytes())
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("term", [n for n in names(losses) if n not in ("gan", "regions")])
+def test_every_term_is_named_on_the_command_line(command, term, capsys):
+    assert command("--weight", f"{term}=1") == 0
+    assert json.loads(capsys.readouterr().out)["evaluations"] == 3
+
+
+def test_out_of_memory_says_what_to_lower(command, monkeypatch, capsys):
+    def explode(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("training.optimize.optimize_image", explode)
+    assert command() == 1
+    error = capsys.readouterr().err
+    assert error == (
+        "error: out of memory at 85x64: lower --size (64), pass --recompute, "
+        "or use --optimizer adam\n"
+    )
+
+
+def test_a_painting_of_32_px(command, tmp_path):
+    Image.linear_gradient("L").resize((32, 32)).save(tmp_path / "small.png")
+    assert command("--style", tmp_path / "small.png", "--scales", 2, "--init", "style") == 0

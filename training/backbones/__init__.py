@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 from runtime.plugins import load
 
+from ._chain import Chain
+
 
 class Backbone(nn.Module):
     """Base of all feature extractors; frozen, in evaluation mode."""
@@ -37,3 +39,11 @@ def open_backbone(name: str, weights: str | Path | None = None, **options: Any) 
     """Build backbone `name` with weights from a file, or found by `weights.find`."""
     backbone = load(sys.modules[__name__], name)(weights, **options)
     return backbone.requires_grad_(False).eval()
+
+
+def recompute(backbone: Backbone, wanted: bool) -> None:
+    """Make a VGG-shaped backbone forget its activations until the backward pass needs them; others
+    are small and stay as they are."""
+    for module in backbone.modules():
+        if isinstance(module, Chain):
+            module.recompute = wanted

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 
 class Chain(nn.Module):
@@ -11,7 +12,13 @@ class Chain(nn.Module):
 
     Reflection padding of 1 instead of VGG's zeros: zero padding prints a frame into every feature
     map, and a style loss would paint it (a customary deviation since Gatys' own code).
+
+    Attributes:
+        recompute: keep the wanted features only and compute what lies between them again in the
+            backward pass (Chen et al. 2016, arXiv:1604.06174): less memory, more time.
     """
+
+    recompute = False
 
     def __init__(self, sequence: Sequence[str], channels: dict[str, tuple[int, int]]) -> None:
         super().__init__()
@@ -21,16 +28,25 @@ class Chain(nn.Module):
     def forward(self, x: Tensor, layers: set[str]) -> dict[str, Tensor]:
         """Features after the ReLU of each wanted layer; stops at the last one."""
         features: dict[str, Tensor] = {}
+        stretch: list[str] = []
         for name in self.sequence:
-            if len(features) == len(layers):
-                break
+            stretch.append(name)
+            if name not in layers:
+                continue
+            if self.recompute and x.requires_grad:
+                x = checkpoint(self._run, x, stretch, use_reentrant=False)
+            else:
+                x = self._run(x, stretch)
+            features[name], stretch = x, []
+        return features
+
+    def _run(self, x: Tensor, names: Sequence[str]) -> Tensor:
+        for name in names:
             if name == "pool":
                 x = F.max_pool2d(x, 2)
-                continue
-            x = F.relu(self.convs[name](F.pad(x, (1, 1, 1, 1), mode="reflect")))
-            if name in layers:
-                features[name] = x
-        return features
+            else:
+                x = F.relu(self.convs[name](F.pad(x, (1, 1, 1, 1), mode="reflect")))
+        return x
 
 
 def vgg_sequence(blocks: Sequence[int]) -> list[str]:

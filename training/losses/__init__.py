@@ -13,6 +13,9 @@ from torch import Tensor
 from ..backbones import Backbone
 
 PHOTO = "photo"  # key among the content features under which the photos travel
+# With the layer's name behind it: the mean square of the whole batch's content features, for terms
+# relative to it, where a batch is computed in parts (`training.updates`).
+ENERGY = "energy of "
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from . import LossInputs, Target
+from . import ENERGY, LossInputs, Target
 
 
-def content_distance(features: Tensor, target: Tensor) -> Tensor:
+def content_distance(features: Tensor, target: Tensor, energy: Tensor | None = None) -> Tensor:
     """Relative squared distance of feature maps.
 
         L = mean((F - Fc)^2) / mean(Fc^2)
@@ -15,6 +15,7 @@ def content_distance(features: Tensor, target: Tensor) -> Tensor:
 
     Args:
         features, target: (N, C, H, W), any range.
+        energy: mean F*^2 of the whole batch, where these pictures are a part of one.
 
     Returns:
         scalar; 0 when equal, 1 for features that vanish.
@@ -22,7 +23,8 @@ def content_distance(features: Tensor, target: Tensor) -> Tensor:
         Gatys, Ecker, Bethge, CVPR 2016, eq. 1 (unnormalized); Johnson et al., ECCV 2016, eq. 2.
     """
     target = target.float()
-    return (features.float() - target).square().mean() / target.square().mean()
+    energy = target.square().mean() if energy is None else energy
+    return (features.float() - target).square().mean() / energy
 
 
 class ContentTerm:
@@ -36,7 +38,11 @@ class ContentTerm:
     def __call__(self, inputs: LossInputs) -> Tensor:
         """Scalar."""
         parts = [
-            content_distance(inputs.features[layer], inputs.content_features[layer])
+            content_distance(
+                inputs.features[layer],
+                inputs.content_features[layer],
+                inputs.content_features.get(ENERGY + layer),
+            )
             for layer in self.layers
         ]
         return sum(parts[1:], parts[0]) / len(parts)

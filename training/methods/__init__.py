@@ -31,7 +31,8 @@ class Method(Protocol):
     A method may also have `extra_tensors() -> dict[str, Tensor]` and `restore_extra(tensors)`, for
     what an exact resume needs besides weights (an image pool), `diagnose(means) -> str`, one
     sentence when the logged figures show trouble, and `begin(output)`, called with the run folder
-    before the first step.
+    before the first step. Steps go through `updates`, a `training.updates.Updates`: that is all a
+    method needs for parts, processes, precisions and compilation.
     """
 
     recipe: Recipe

@@ -67,16 +67,24 @@ def set_lr(optimizers: dict[str, Optimizer], lr: float) -> None:
             group["lr"] = lr
 
 
+def draw_mix(kind: str, count: int, rng: np.random.Generator) -> Tensor:
+    """Where between a real and a made picture WGAN-GP looks at the gradient, (N, 1, 1, 1)."""
+    if kind != "wgan-gp":
+        return torch.zeros(count, 1, 1, 1)
+    return torch.from_numpy(rng.random((count, 1, 1, 1), dtype=np.float32))
+
+
 def train_judge(
-    kind: str, judge: nn.Module, real: Tensor, fake: Tensor, rng: np.random.Generator
+    kind: str, judge: nn.Module, real: Tensor, fake: Tensor, mix: Tensor
 ) -> tuple[Tensor, float]:
-    """(loss to minimize, accuracy) of a discriminator on real and made pictures."""
-    fake = fake.detach()
+    """(loss to minimize, accuracy) of a discriminator on real and made pictures.
+
+    `mix` is of `draw_mix`.
+    """
     real_scores, fake_scores = judge(real), judge(fake)
     loss = discriminator_loss(kind, real_scores, fake_scores)
     if kind == "wgan-gp":
-        mix = torch.from_numpy(rng.random((len(real), 1, 1, 1), dtype=np.float32)).to(real.device)
-        loss = loss + PENALTY_WEIGHT * gradient_penalty(judge, real, fake, mix)
+        loss = loss + PENALTY_WEIGHT * gradient_penalty(judge, real, fake, mix.to(real.device))
     return loss, accuracy(kind, real_scores, fake_scores)
 
 

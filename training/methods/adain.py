@@ -12,8 +12,10 @@ Works for every network with `encode`: "adain" (the paper's) and "microast" (no 
 Deviation: all distances are relative, see `losses.moments`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -23,9 +25,10 @@ from runtime.errors import UsageError
 from runtime.plugins import suggest
 
 from .. import networks
-from ..backbones import open_backbone
+from ..backbones import open_backbone, recompute
 from ..config import Recipe, find_data
 from ..data.images import Photos, to_tensor
+from ..losses import ENERGY
 from ..losses.content import content_distance
 from ..losses.lock import lock_energy
 from ..losses.moments import moments_distance
@@ -33,6 +36,7 @@ from ..losses.range import out_of_range
 from ..losses.style import gram_energy, gram_matrix
 from ..losses.tv import total_variation
 from ..statistics import adain, channel_moments
+from ..updates import Updates
 from . import Assets, cut_to_multiple
 from .perceptual import learning_rate, read_options, start_weights
 
@@ -63,12 +67,14 @@ class AdaIn:
                 raise UsageError(f'method "adain" has no term "{term}".{suggest(term, [*TERMS])}')
         self.rng = np.random.default_rng(recipe.seed)
         torch.manual_seed(recipe.seed)
+        self.updates = Updates(recipe, self.device)
         data = recipe.data
         folder = assets.content or find_data(data.content, "content")
         self.photos = Photos(folder, data.short_side, data.limit)
         self.paintings = self._open_paintings(assets.style)
         self.backbone = open_backbone(recipe.backbone.name, _folder(assets.weights))
         self.backbone.to(self.device)
+        recompute(self.backbone, recipe.compute.recompute)
         self.backbone.check_layers([*recipe.backbone.style_layers, *recipe.backbone.content_layers])
         settings = dict(recipe.network)
         generator = networks.build(settings.pop("name"), **settings)
@@ -101,34 +107,49 @@ class AdaIn:
         photos = self.photos.batch(recipe.batch, data.crop, data.zoom, self.rng).to(self.device)
         zoom = self.options.style_zoom
         styles = self.paintings.batch(recipe.batch, data.crop, zoom, self.rng).to(self.device)
-        with self.autocast():
-            output = generator(photos, generator.encode(styles))  # type: ignore[operator]
-            values = self.losses(output, photos, styles)
-        self.optimizers["generator"].zero_grad(set_to_none=True)
-        values["total"].backward()
-        if recipe.optimizer.clip:
-            nn.utils.clip_grad_norm_(generator.parameters(), recipe.optimizer.clip)
-        self.optimizers["generator"].step()
-        return {name: float(value.detach()) for name, value in values.items()}
+        energies = self.updates.energies(
+            len(photos), lambda rows: self.wanted(photos[rows], styles[rows])[1]
+        )
 
-    def losses(self, output: Tensor, photos: Tensor, styles: Tensor) -> dict[str, Tensor]:
-        """Every term of the recipe's objective, and the total; each picture has its own style."""
+        def loss(rows: slice) -> dict[str, Tensor]:
+            code = generator.encode(styles[rows])  # type: ignore[operator]
+            output = self.updates.call(generator, photos[rows], code)
+            return self.losses(output, photos[rows], styles[rows], energies)
+
+        return self.updates.minimize(len(photos), loss, self.optimizers["generator"])
+
+    @torch.no_grad()
+    def wanted(self, photos: Tensor, styles: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Features of the styles, and those that the content term compares with."""
+        chosen = self.recipe.backbone
+        wanted = self.backbone(styles, {*chosen.style_layers, *chosen.content_layers})
+        contents = self.backbone(photos, set(chosen.content_layers))
+        if self.options.blend:
+            contents = {
+                layer: adain(f, *channel_moments(wanted[layer])) for layer, f in contents.items()
+            }
+        return wanted, contents
+
+    def losses(
+        self,
+        output: Tensor,
+        photos: Tensor,
+        styles: Tensor,
+        energies: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> dict[str, Tensor]:
+        """Every term of the recipe's objective, and the total; each picture has its own style.
+
+        `energies` are `Updates.energies`, where these pictures are a part of a batch.
+        """
         chosen = self.recipe.backbone
         style_layers, content_layers = chosen.style_layers, chosen.content_layers
-        layers = {*style_layers, *content_layers}
-        features = self.backbone(output, layers)
-        with torch.no_grad():
-            wanted = self.backbone(styles, layers)
-            contents = self.backbone(photos, set(content_layers))
-            if self.options.blend:
-                contents = {
-                    layer: adain(f, *channel_moments(wanted[layer]))
-                    for layer, f in contents.items()
-                }
+        features = self.backbone(output, {*style_layers, *content_layers})
+        wanted, contents = self.wanted(photos, styles)
         with torch.autocast(self.device, enabled=False):
             values = {
                 "content": _mean(
-                    content_distance(features[x], contents[x]) for x in content_layers
+                    content_distance(features[x], contents[x], energies.get(ENERGY + x))
+                    for x in content_layers
                 ),
                 "moments": _mean(
                     moments_distance(features[x], *channel_moments(wanted[x])) for x in style_layers
@@ -150,10 +171,6 @@ class AdaIn:
         gram = gram_matrix(wanted)
         difference = gram_energy(gram_matrix(features) - gram, metric)
         return (difference / gram_energy(gram, metric)).mean()
-
-    def autocast(self) -> torch.autocast:
-        """bfloat16 where the recipe asks for it."""
-        return torch.autocast(self.device, torch.bfloat16, self.recipe.precision == "bf16")
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """A table: paintings above, photos on the left, every combination."""

@@ -21,6 +21,7 @@ from ..data.images import to_tensor
 from ..data.pool import ImagePool
 from ..data.unpaired import Unpaired
 from ..losses.gan import check_kind, generator_loss
+from ..updates import Updates, Values
 from . import Assets, _adversarial, cut_to_multiple
 from .perceptual import read_options
 
@@ -50,6 +51,7 @@ class CycleGan:
         check_kind(self.options.gan)
         self.rng = np.random.default_rng(recipe.seed)
         torch.manual_seed(recipe.seed)
+        self.updates = Updates(recipe, self.device)
         data = recipe.data
         self.photos = Unpaired(
             assets.content or find_data(data.content, "content"),
@@ -92,55 +94,53 @@ class CycleGan:
     def _generators(
         self, first: Tensor, second: Tensor
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        nets, options = self.networks, self.options
-        for name in ("judge_first", "judge_second"):
-            nets[name].requires_grad_(False)
-        with self.autocast():
-            made = {"second": nets["generator"](first), "first": nets["backward"](second)}
-            back_first = nets["backward"](made["second"])
-            back_second = nets["generator"](made["first"])
-            gan = generator_loss(options.gan, nets["judge_second"](made["second"]))
-            gan = gan + generator_loss(options.gan, nets["judge_first"](made["first"]))
-            cycle = (back_first - first).abs().mean() + (back_second - second).abs().mean()
+        nets, options, call = self.networks, self.options, self.updates.call
+        forward, backward = nets["generator"], nets["backward"]
+        pieces: dict[str, list[Tensor]] = {"first": [], "second": []}
+
+        def loss(rows: slice) -> Values:
+            one, two = first[rows], second[rows]
+            made_two, made_one = call(forward, one), call(backward, two)
+            pieces["first"].append(made_one.detach())
+            pieces["second"].append(made_two.detach())
+            back_one, back_two = call(backward, made_two), call(forward, made_one)
+            gan = generator_loss(options.gan, nets["judge_second"](made_two))
+            gan = gan + generator_loss(options.gan, nets["judge_first"](made_one))
+            cycle = (back_one - one).abs().mean() + (back_two - two).abs().mean()
             total = gan + 2 * options.cycle * cycle
             identity = torch.zeros((), device=self.device)
             if options.identity:
-                identity = (nets["generator"](second) - second).abs().mean()
-                identity = identity + (nets["backward"](first) - first).abs().mean()
+                identity = (call(forward, two) - two).abs().mean()
+                identity = identity + (call(backward, one) - one).abs().mean()
                 total = total + 2 * options.cycle * options.identity * identity
-        self._minimize("generators", total, "generator", "backward")
-        values = {"gan": gan, "cycle": cycle / 2, "identity": identity / 2, "total": total}
-        numbers = {name: float(value.detach()) for name, value in values.items()}
-        numbers["deviation"] = float(made["second"].detach().std((2, 3)).mean())
-        return numbers, made
+            deviation = made_two.std((2, 3)).mean()
+            values = {"gan": gan, "cycle": cycle / 2, "identity": identity / 2, "total": total}
+            return {**values, "deviation": deviation}
+
+        for name in ("judge_first", "judge_second"):
+            nets[name].requires_grad_(False)
+        values = self.updates.minimize(len(first), loss, self.optimizers["generators"])
+        made = {side: self.updates.gather(p, len(first)) for side, p in pieces.items()}
+        return values, made
 
     def _judges(self, first: Tensor, second: Tensor, made: dict[str, Tensor]) -> dict[str, float]:
-        real = {"first": first, "second": second}
-        losses, values = [], {}
-        for side in ("first", "second"):
-            judge = self.networks[f"judge_{side}"].requires_grad_(True)
-            fake = self.pools[side].swap(made[side].detach(), self.rng)
-            with self.autocast():
-                loss, right = _adversarial.train_judge(
-                    self.options.gan, judge, real[side], fake, self.rng
+        real, kind = {"first": first, "second": second}, self.options.gan
+        fake = {side: self.pools[side].swap(made[side], self.rng) for side in real}
+        mix = {side: _adversarial.draw_mix(kind, len(first), self.rng) for side in real}
+        judges = {side: self.networks[f"judge_{side}"].requires_grad_(True) for side in real}
+
+        def loss(rows: slice) -> Values:
+            found = {
+                side: _adversarial.train_judge(
+                    kind, judge, real[side][rows], fake[side][rows], mix[side][rows]
                 )
-            losses.append(loss)
-            values[f"accuracy_{side}"] = right
-        total = losses[0] + losses[1]
-        self._minimize("judges", total, "judge_first", "judge_second")
-        return {"judge": float(total.detach()), **values}
+                for side, judge in judges.items()
+            }
+            rights = {f"accuracy_{side}": right for side, (_, right) in found.items()}
+            return {"total": found["first"][0] + found["second"][0], **rights}
 
-    def _minimize(self, optimizer: str, total: Tensor, *names: str) -> None:
-        self.optimizers[optimizer].zero_grad(set_to_none=True)
-        total.backward()
-        if self.recipe.optimizer.clip:
-            weights = [p for name in names for p in self.networks[name].parameters()]
-            nn.utils.clip_grad_norm_(weights, self.recipe.optimizer.clip)
-        self.optimizers[optimizer].step()
-
-    def autocast(self) -> torch.autocast:
-        """bfloat16 where the recipe asks for it."""
-        return torch.autocast(self.device, torch.bfloat16, self.recipe.precision == "bf16")
+        values = self.updates.minimize(len(first), loss, self.optimizers["judges"])
+        return {"judge": values.pop("total"), **values}
 
     def extra_tensors(self) -> dict[str, Tensor]:
         """The pools."""

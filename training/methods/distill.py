@@ -87,11 +87,14 @@ class Distill(perceptual.Perceptual):
         self.objective.weight = self.lesson.output * share * every
         # On the last step of each group: motion pairs are made on the first (`motion_every`).
         self._teaching = step % every == every - 1
-        self.objective.target = self._given = None
         return super().step(step)
 
+    def begin_part(self, rows: slice) -> None:
+        """Forget the teacher's picture of other rows."""
+        self.objective.target = self._given = None
+
     def paint(self, images: Tensor) -> Tensor:
-        """The student's picture; of the step's first batch the teacher paints its own."""
+        """The student's picture; of a part's first pictures the teacher paints its own."""
         if self._teaching and self._given is None:
             self._given = images
             with torch.no_grad():

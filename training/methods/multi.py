@@ -96,13 +96,17 @@ class Multi(Perceptual):
 
     def paint(self, images: Tensor) -> Tensor:
         """The generator's answer in the chosen styles."""
-        return self.networks["generator"](images, self.code)
+        return self.updates.call(self.networks["generator"], images, self.code)
 
     def step(self, step: int) -> dict[str, float]:
         """One Adam step on a random painting for every photo."""
         count = len(self.titles)
-        self.choose([int(i) for i in self.rng.integers(count, size=self.recipe.batch)])
+        self.chosen = [int(i) for i in self.rng.integers(count, size=self.recipe.batch)]
         return super().step(step)
+
+    def begin_part(self, rows: slice) -> None:
+        """The paintings of these rows."""
+        self.choose(self.chosen[rows])
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Paintings above, photos on the left, every combination."""

@@ -17,13 +17,14 @@ from runtime.errors import UsageError
 from runtime.plugins import load, suggest
 
 from .. import networks
-from ..backbones import open_backbone
+from ..backbones import open_backbone, recompute
 from ..checkpoint import load_checkpoint
 from ..config import OptimizerConfig, Recipe, find_data
 from ..data.images import Photos, load_image, recolored, stroke_seeds
 from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
 from ..objective import Objective
 from ..thinning import thin
+from ..updates import Updates
 from . import Assets
 
 VALIDATION = 3  # photos shown on the contact sheet; kept out of training
@@ -94,6 +95,7 @@ class Perceptual:
         self.options: Options = read_options(Options, recipe.options, "perceptual")
         self.rng = np.random.default_rng(recipe.seed)
         torch.manual_seed(recipe.seed)
+        self.updates = Updates(recipe, self.device)
         photos = assets.content or find_data(recipe.data.content, "content")
         self.photos = Photos(photos, recipe.data.short_side, recipe.data.limit)
         self.shown = self.photos.images[-VALIDATION:]
@@ -111,6 +113,7 @@ class Perceptual:
         backbone = open_backbone(recipe.backbone.name, assets.weights).to(
             self.device, memory_format=torch.channels_last
         )
+        recompute(backbone, recipe.compute.recompute)
         self.objective = Objective(
             backbone,
             self.painting.to(self.device),
@@ -133,8 +136,7 @@ class Perceptual:
 
     def step(self, step: int) -> dict[str, float]:
         """One Adam step; returns the terms, unweighted, and their weighted total."""
-        recipe, generator = self.recipe, self.networks["generator"]
-        optimizer = self.optimizers["generator"]
+        recipe, optimizer = self.recipe, self.optimizers["generator"]
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe.optimizer, step, recipe.steps)
         photos = self.photos.batch(recipe.batch, recipe.data.crop, recipe.data.zoom, self.rng)
@@ -148,30 +150,44 @@ class Perceptual:
         moving = bool(
             strength and recipe.objective.get("motion") and step % self.options.motion_every == 0
         )
-        with self.autocast():
-            output = self.paint(seeded)
-            moved = self._moved(seeded, output) if moving else None
-            scale = {"lock": strength, "motion": strength * self.options.motion_every}
-            values = self.objective(output, self.objective.content_features(photos), moved, scale)
-        optimizer.zero_grad(set_to_none=True)
-        values["total"].backward()
-        if recipe.optimizer.clip:
-            nn.utils.clip_grad_norm_(generator.parameters(), recipe.optimizer.clip)
-        optimizer.step()
+        motion = self._draw_motion(tuple(seeded.shape)) if moving else None
+        scale = {"lock": strength, "motion": strength * self.options.motion_every}
+        contents = self.objective.content_features
+        energies = self.updates.energies(len(photos), lambda rows: contents(photos[rows]))
+
+        def loss(rows: slice) -> dict[str, Tensor]:
+            with torch.autocast(self.device, enabled=False):  # targets are exact
+                self.begin_part(rows)
+            output = self.paint(seeded[rows])
+            moved = motion and self._moved(seeded[rows], output, *(m[rows] for m in motion))
+            return self.objective(output, {**contents(photos[rows]), **energies}, moved, scale)
+
+        values = self.updates.minimize(len(photos), loss, optimizer)
         if not moving:
             values.pop("motion", None)
-        return {name: float(value.detach()) for name, value in values.items()}
+        return values
+
+    def begin_part(self, rows: slice) -> None:
+        """Called before these rows of the batch are painted; for methods that know more."""
 
     def paint(self, images: Tensor) -> Tensor:
         """The generator's answer, not clamped."""
-        return self.networks["generator"](images)
+        return self.updates.call(self.networks["generator"], images)
 
-    def _moved(self, seeded: Tensor, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw_motion(self, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """A batch's sampling grids and noise."""
+        # Autocast rounds the grids, to half a pixel at most; both sides of the term share them, and
+        # the bundled networks were trained so.
+        with self.updates.autocast():
+            grid = random_similarity(shape[0], shape[2:], self.rng).to(self.device)  # type: ignore[arg-type]
+        noise = torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32))
+        return grid, noise.to(self.device) * (MAX_NOISE * self.rng.random())
+
+    def _moved(
+        self, seeded: Tensor, output: Tensor, grid: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """(warp(G(x)), G(warp(x) + noise), mask of the inner pixels)."""
         n, _, height, width = seeded.shape
-        grid = random_similarity(n, (height, width), self.rng).to(self.device)
-        noise = torch.from_numpy(self.rng.standard_normal(seeded.shape, dtype=np.float32))
-        noise = noise.to(self.device) * (MAX_NOISE * self.rng.random())
         other = self.paint(self._place(warp(seeded, grid) + noise))
         mask = torch.zeros(1, 1, height, width, device=self.device)
         mask[:, :, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] = 1
@@ -179,10 +195,6 @@ class Perceptual:
 
     def _place(self, images: Tensor) -> Tensor:
         return images.to(self.device, memory_format=torch.channels_last)
-
-    def autocast(self) -> torch.autocast:
-        """bfloat16 where the recipe asks for it."""
-        return torch.autocast(self.device, torch.bfloat16, self.recipe.precision == "bf16")
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Rows: photos of the validation set above their styled versions."""

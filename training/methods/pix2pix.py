@@ -17,6 +17,7 @@ from ..config import Recipe, find_data
 from ..data.images import to_tensor
 from ..data.paired import Pairs
 from ..losses.gan import check_kind, generator_loss
+from ..updates import Updates, Values
 from . import Assets, _adversarial, cut_to_multiple
 from .perceptual import read_options
 
@@ -44,6 +45,7 @@ class Pix2Pix:
         check_kind(self.options.gan)
         self.rng = np.random.default_rng(recipe.seed)
         torch.manual_seed(recipe.seed)
+        self.updates = Updates(recipe, self.device)
         folder = assets.content or find_data(recipe.data.content, "content")
         self.photos = Pairs(folder, recipe.data.short_side, recipe.data.limit)
         self.networks = {
@@ -67,39 +69,30 @@ class Pix2Pix:
             batch.to(self.device)
             for batch in self.photos.batch(recipe.batch, data.crop, data.zoom, self.rng)
         )
-        judge.requires_grad_(False)
-        with self.autocast():
-            made = self.networks["generator"](source)
-            l1 = (made - target).abs().mean()
-            gan = generator_loss(options.gan, judge(torch.cat([source, made], 1)))
+        count, pieces = len(source), []
+
+        def translation(rows: slice) -> Values:
+            made = self.updates.call(self.networks["generator"], source[rows])
+            pieces.append(made.detach())
+            l1 = (made - target[rows]).abs().mean()
+            gan = generator_loss(options.gan, judge(torch.cat([source[rows], made], 1)))
             total = options.gan_weight * gan + 2 * options.l1 * l1
-        self._minimize("generator", total)
+            deviation = made.std((2, 3)).mean()
+            return {"gan": gan, "l1": l1, "total": total, "deviation": deviation}
+
+        judge.requires_grad_(False)
+        values = self.updates.minimize(count, translation, self.optimizers["generator"])
         judge.requires_grad_(True)
-        with self.autocast():
-            loss, right = _adversarial.train_judge(
-                options.gan,
-                judge,
-                torch.cat([source, target], 1),
-                torch.cat([source, made.detach()], 1),
-                self.rng,
-            )
-        self._minimize("judge", loss)
-        values = {"gan": gan, "l1": l1, "total": total, "judge": loss}
-        numbers = {name: float(value.detach()) for name, value in values.items()}
-        deviation = float(made.detach().std((2, 3)).mean())
-        return {**numbers, "accuracy": right, "deviation": deviation}
+        made = self.updates.gather(pieces, count)
+        mix = _adversarial.draw_mix(options.gan, count, self.rng)
 
-    def _minimize(self, name: str, total: Tensor) -> None:
-        self.optimizers[name].zero_grad(set_to_none=True)
-        total.backward()
-        if self.recipe.optimizer.clip:
-            weights = self.networks[name].parameters()
-            nn.utils.clip_grad_norm_(weights, self.recipe.optimizer.clip)
-        self.optimizers[name].step()
+        def judgment(rows: slice) -> Values:
+            real, fake = (torch.cat([source[rows], side[rows]], 1) for side in (target, made))
+            loss, right = _adversarial.train_judge(options.gan, judge, real, fake, mix[rows])
+            return {"total": loss, "accuracy": right}
 
-    def autocast(self) -> torch.autocast:
-        """bfloat16 where the recipe asks for it."""
-        return torch.autocast(self.device, torch.bfloat16, self.recipe.precision == "bf16")
+        judged = self.updates.minimize(count, judgment, self.optimizers["judge"])
+        return {**values, "judge": judged["total"], "accuracy": judged["accuracy"]}
 
     def diagnose(self, means: dict[str, float]) -> str:
         """What goes wrong, or nothing."""

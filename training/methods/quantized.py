@@ -13,7 +13,7 @@ needed, because what equals G0 has its objective (0.96 to 1.00 of it on five net
 began with balanced weights, which harm by themselves (`export.finetune`), so it decides nothing.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from ..config import Recipe, find_data
 from ..data.images import Photos, stroke_seeds, to_tensor
 from ..networks import lean
 from ..quantization import RANGES, QuantizedLean, Ranges
+from ..updates import Updates
 from . import Assets, cut_to_multiple
 from .perceptual import VALIDATION, learning_rate, read_options
 
@@ -70,6 +71,8 @@ class Quantized:
         self.options: Options = read_options(Options, recipe.options, "quantized")
         self.rng = np.random.default_rng(recipe.seed)
         torch.manual_seed(recipe.seed)
+        # Rounding to bytes is what is learned: nothing else may round.
+        self.updates = Updates(replace(recipe, precision="fp32"), self.device)
         self.original = self._place_network(load_checkpoint(self.options.original))
         self.original.requires_grad_(False)
         settings = dict(recipe.network)
@@ -99,21 +102,18 @@ class Quantized:
         recipe = self.recipe
         rate = learning_rate(recipe.optimizer, step, recipe.steps)
         for name, optimizer in self.optimizers.items():
-            optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["lr"] = rate * (self.options.range_lr if name == "ranges" else 1.0)
         images = self._batch()
-        with torch.no_grad():
-            expected = self.original(images).clamp(0, 1)
-        loss = (self.quantized(images).clamp(0, 1) - expected).square().mean()
-        loss.backward()
-        if recipe.optimizer.clip:
-            weights = self.networks["generator"].parameters()
-            nn.utils.clip_grad_norm_(weights, recipe.optimizer.clip)
-        for optimizer in self.optimizers.values():
-            optimizer.step()
+
+        def loss(rows: slice) -> dict[str, Tensor]:
+            with torch.no_grad():
+                expected = self.original(images[rows]).clamp(0, 1)
+            found = self.updates.call(self.quantized, images[rows]).clamp(0, 1)
+            return {"total": (found - expected).square().mean()}
+
+        value = self.updates.minimize(len(images), loss, *self.optimizers.values())["total"]
         self._average(step)
-        value = float(loss.detach())
         return {"total": value, "psnr_db": -10 * float(np.log10(max(value, 1e-12)))}
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
