@@ -11,8 +11,8 @@ was begun is used a fixed number of frames later, and waited for if it is late.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ import numpy as np
 from .engines import Engine, TensorInfo
 from .errors import CardMismatch
 from .folding import Folding
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 # Side of the smaller copy that is measured while a scene moves, as a share: a sixth of the work.
 COPY = 0.4
@@ -73,7 +76,7 @@ class FoldingEngine:
         self.metadata, self.device, self.note = base.metadata, base.device, base.note
         self._engine: Engine | None = base
         self._folding, self._fold, self._measuring = folding, fold, measuring
-        self._worker: ThreadPoolExecutor | None = None
+        self._worker: "ThreadPoolExecutor | None" = None
         self._hurried = False
         self.folds = 0
         self.measurements = 0
@@ -95,7 +98,7 @@ class FoldingEngine:
         self._correction: np.ndarray | None = None
         self._signature = np.zeros(0)
         self._shape: tuple[int, ...] = ()
-        self._pending: Future | None = None
+        self._pending: "Future | None" = None
         self._rough = False
         self._due = 0
         self._frame = 0
@@ -213,8 +216,10 @@ class FoldingEngine:
         self._engine, self._current = new, statistics
         self.folds += 1
 
-    def _thread(self) -> ThreadPoolExecutor:
+    def _thread(self) -> "ThreadPoolExecutor":
         if self._worker is None:
+            from concurrent.futures import ThreadPoolExecutor  # with it logging: not before a frame
+
             self._worker = ThreadPoolExecutor(1, "impasto-fold")
         return self._worker
 
