@@ -76,7 +76,7 @@ class FoldingEngine:
         self.metadata, self.device, self.note = base.metadata, base.device, base.note
         self._engine: Engine | None = base
         self._folding, self._fold, self._measuring = folding, fold, measuring
-        self._worker: "ThreadPoolExecutor | None" = None
+        self._worker: ThreadPoolExecutor | None = None
         self._hurried = False
         self.folds = 0
         self.measurements = 0
@@ -98,7 +98,7 @@ class FoldingEngine:
         self._correction: np.ndarray | None = None
         self._signature = np.zeros(0)
         self._shape: tuple[int, ...] = ()
-        self._pending: "Future | None" = None
+        self._pending: Future | None = None
         self._rough = False
         self._due = 0
         self._frame = 0
