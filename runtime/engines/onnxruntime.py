@@ -33,7 +33,7 @@ DTYPES = {
 SILENT = 4
 # Microseconds for which a thread without work spins before it sleeps. ONNX Runtime's own default is
 # about a thousand, in which the stabilizer, the decoder and a second session starve: on two cores
-# 119 ms of processor time per frame instead of 71. Waking a sleeping thread takes about as long as
+# 124 ms of processor time per frame instead of 82. Waking a sleeping thread takes about as long as
 # this.
 SPIN_US = 50
 
