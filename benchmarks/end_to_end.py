@@ -191,14 +191,14 @@ def _once(combination: Combination, args: argparse.Namespace, folder: Path) -> d
     command += ["--input", str(combination.clip.resolve()), "--output", target]
     command += ["--stabilizer", combination.stabilizer, "--engine", args.engine]
     command += ["--device", args.device, "--json", "--quiet", "--overwrite", *flags]
-    before = _cpu_seconds()
+    before = cpu_seconds()
     with pinned(combination.cores):
         done = subprocess.run(command, capture_output=True, text=True, cwd=HOME)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise StyleError(f"runtime.video failed on {combination.path.name}: {last}")
     said = json.loads(done.stdout.strip().splitlines()[-1])
-    after = _cpu_seconds()
+    after = cpu_seconds()
     said["cpu_s"] = None if before is None or after is None else after - before
     return said
 
@@ -221,7 +221,7 @@ def pinned(cores: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _cpu_seconds() -> float | None:
+def cpu_seconds() -> float | None:
     """Processor time of all finished child processes."""
     try:
         import resource

@@ -42,6 +42,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "laws": (("scaling",), lambda data: "\n\n".join(tables.laws(data))),
     "end_to_end": (("end_to_end",), tables.end_to_end),
     "startup": (("startup",), tables.startup),
+    "soak": (("soak",), tables.soak),
     "budget": (("budget",), tables.budget),
     "quality": (("quality",), tables.quality),
     "temporal": (("temporal_starry",), tables.temporal),

@@ -34,7 +34,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 # Columns of words; all others hold numbers.
 TEXTS = (
     *("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision"),
-    *("loss network", "start", "pictures", "photo", "damaged clips"),
+    *("source", "painted at px", "loss network", "start", "pictures", "photo", "damaged clips"),
 )
 
 
@@ -270,6 +270,21 @@ def startup(data: Document) -> str:
     return markdown(header, rows)
 
 
+def soak(data: Document) -> str:
+    """Long live runs: rate, latency, and what grew."""
+    header = ["model", "source", "size", "painted at px", "frames", "dropped", "fps", "wished"]
+    header += ["latency p50 ms", "p95 ms", "drift ms/min", "memory MB", "growth MB/min"]
+    names = ("frames_out", "dropped", "fps", "target_fps", "latency_p50_ms", "latency_p95_ms")
+    names += ("latency_drift_ms_per_min", "memory_end_mb", "memory_growth_mb_per_min")
+    rows = []
+    for row in data["rows"]:
+        words = [_text(row, name) for name in ("model", "source", "size", "working")]
+        if row["labels"]["every"] > 1:
+            words[-1] += ", every 2nd"
+        rows.append([*words, *(_metric(row, name) for name in names)])
+    return markdown(header, rows)
+
+
 def budget(data: Document) -> str:
     """Everything but the network: one line per step, one column per size."""
     sizes = list(dict.fromkeys(row["labels"]["size"] for row in data["rows"]))
@@ -428,6 +443,7 @@ def anything(data: Document) -> str:
 TABLES: dict[str, Callable[[Document], str]] = {
     "end_to_end": end_to_end,
     "startup": startup,
+    "soak": soak,
     "budget": budget,
     "quality": quality,
     "temporal": temporal,

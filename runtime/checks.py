@@ -168,7 +168,7 @@ def check_engine() -> Iterator[Check]:
     names = {
         "CPUExecutionProvider": "CPU",
         "CUDAExecutionProvider": "CUDA",
-        "TensorrtExecutionProvider": "TensorRT",
+        "TensorrtExecutionProvider": "TensorRT in ONNX Runtime",
     }
     for provider, name in names.items():
         with silent():
@@ -204,13 +204,29 @@ def check_engines() -> Iterator[Check]:
             yield Check("engine", plugin.label, "broken", reason[:160], plugin.install)
             continue
         version = getattr(loaded, "__version__", "installed")
+        if plugin.devices == ("cuda",) and (absent := _why_no_gpu()):
+            mend = "nothing to do without an NVIDIA GPU; with one, install its driver"
+            yield Check("engine", plugin.label, "missing", f"{version} without GPU: {absent}", mend)
+            continue
         yield Check("engine", plugin.label, "ok", f"{version}, {reads}")
+
+
+def _why_no_gpu() -> str:
+    """Why CUDA's driver gives no GPU, "" if it does."""
+    from .cuda import Cuda
+    from .errors import StyleError
+
+    try:
+        Cuda().close()
+    except StyleError as error:
+        return str(error)
+    return ""
 
 
 GPU_MEND = {
     "CUDA": "for an NVIDIA GPU: pip uninstall -y onnxruntime, then pip install "
     '"impasto[gpu]" (its CUDA 13 and cuDNN 9 wheels come with torch, or from NVIDIA)',
-    "TensorRT": 'for an NVIDIA GPU, besides CUDA: pip install "impasto[tensorrt]"',
+    "TensorRT in ONNX Runtime": 'for an NVIDIA GPU, besides CUDA: pip install "impasto[tensorrt]"',
 }
 
 

@@ -11,8 +11,8 @@ was begun is used a fixed number of frames later, and waited for if it is late.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ import numpy as np
 from .engines import Engine, TensorInfo
 from .errors import CardMismatch
 from .folding import Folding
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 # Side of the smaller copy that is measured while a scene moves, as a share: a sixth of the work.
 COPY = 0.4
@@ -213,8 +216,10 @@ class FoldingEngine:
         self._engine, self._current = new, statistics
         self.folds += 1
 
-    def _thread(self) -> ThreadPoolExecutor:
+    def _thread(self) -> "ThreadPoolExecutor":
         if self._worker is None:
+            from concurrent.futures import ThreadPoolExecutor  # with it logging: not before a frame
+
             self._worker = ThreadPoolExecutor(1, "impasto-fold")
         return self._worker
 

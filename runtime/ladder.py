@@ -77,6 +77,14 @@ def ladder(
     return list(dict.fromkeys(found))
 
 
+def within(width: int, height: int, pixels: int, multiple_of: int = 1) -> tuple[int, int]:
+    """The (width, height) of this shape with about `pixels` at most; as it is if it has no more."""
+    scale = math.sqrt(pixels / (width * height))
+    if scale >= 1.0:
+        return width, height
+    return _rounded(width * scale, multiple_of), _rounded(height * scale, multiple_of)
+
+
 def _scales(short: int, last: int) -> list[float]:
     steps = max(0, math.floor(math.log(short / last, STEP))) if short > last else 0
     return [STEP**-k for k in range(steps + 1)]

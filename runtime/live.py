@@ -86,13 +86,16 @@ class LivePipeline:
         choice: Choice,
         settings: Settings,
         meter: Meter,
+        first: Choice | None = None,
     ) -> None:
         """Make the threads; nothing runs before `start`.
 
         Args:
+            first: what the very first frame is painted with, instead of `choice`.
             make_stabilizer: a new one; the argument says whether it is switched on.
         """
         self.plan = (settings, choice)
+        self.first = first
         self.output: Slot[LiveFrame] = Slot()
         self.carried = self.held = 0
         self._cut = False
@@ -225,6 +228,7 @@ class _Painter:
         """Scale the frame to the working size and gather what it will be painted with."""
         pipeline = self._pipeline
         settings, choice = pipeline.plan
+        choice, pipeline.first = pipeline.first or choice, None
         pipeline._styles.select(Key(settings.style, choice.variant, choice.threads))
         active = pipeline._styles.take()
         self._frozen = (self._frozen or captured) if settings.frozen else None

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,7 @@ from . import cli, variants, zoo
 from .capture import Capture
 from .controls import Settings
 from .cores import num_cores, share_cores
-from .ladder import Choice, ladder
+from .ladder import Choice, ladder, within
 from .live import LivePipeline
 from .look import Look, open_look
 from .meter import Meter
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Held when neither --target-fps nor the source names a rate.
 DEFAULT_FPS = 30.0
+# Of the very first frame: a quarter of 1280x720, 8 ms of an int8 network instead of 30.
+FIRST_PIXELS = 640 * 360
 # How long a thread that computes in Python may keep the others from the interpreter.
 TURN_S = 0.001
 
@@ -96,7 +99,8 @@ def open_run(
     )
     plan = _plan(args, info, size, look.card.multiple_of, styles, threads)
     make_stabilizer = _stabilizer_maker(args)
-    pipeline = LivePipeline(capture, styles, make_stabilizer, plan.choice, settings, meter)
+    first = _first_choice(args, plan, look.card.multiple_of)
+    pipeline = LivePipeline(capture, styles, make_stabilizer, plan.choice, settings, meter, first)
     stack.callback(pipeline.close)
     pipeline.start()
     # From here on the network is painting the first frame.
@@ -286,6 +290,15 @@ def _plan(
         return Plan(0.0, rungs, Choice(*(fixed or size), 1, order[0], threads))
     target = args.target_fps or float(info.rate or DEFAULT_FPS)
     return Plan(target, rungs, Choice(*largest, 1, first, threads))
+
+
+def _first_choice(args: argparse.Namespace, plan: Plan, multiple_of: int) -> Choice | None:
+    """A smaller size for the very first frame, so that something is there at once; None where the
+    size is fixed, or where frames are kept."""
+    if not plan.target_fps or args.working_size or args.record or args.output:
+        return None
+    width, height = within(plan.choice.width, plan.choice.height, FIRST_PIXELS, multiple_of)
+    return replace(plan.choice, width=width, height=height)
 
 
 def _controller(

@@ -157,7 +157,7 @@ class Show:
         if parts.gauges.shown == 1:
             parts.later()
         elif parts.gauges.shown == SETTLED:
-            parts.styles.survey(self.settings.style, self._threads)
+            parts.styles.survey(self.settings.style)
         parts.gauges.tick(now, parts.pipeline.dropped)
         if parts.preview is not None and now >= self._publish_at:
             self._publish_at = now + PUBLISH_S
@@ -254,7 +254,7 @@ class Show:
             # The same grade of the other style, until its own files have been measured.
             grade = styles.entries[before.style].grade(choice.variant)
             choice = replace(choice, variant=styles.first(style, grade))
-            styles.survey(style, self._threads)
+            styles.survey(style)
         pipeline.plan = (self.settings, choice)
         window = self.parts.window
         if window is not None and self.settings.fullscreen != before.fullscreen:

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import NamedTuple
 
 import numpy as np
@@ -168,10 +168,10 @@ class Styles:
             look.close()
         return active
 
-    def survey(self, style: int, threads: int) -> None:
+    def survey(self, style: int) -> None:
         """Measure the files of a style in the background; the result goes to `costs`."""
         if len(self.entries[style].variants) > 1 and style not in self.costs:
-            self._enqueue(lambda: self._survey(style, threads))
+            self._enqueue(lambda: self._survey(style))
 
     def close(self) -> None:
         """Close everything; may be called twice."""
@@ -213,11 +213,12 @@ class Styles:
         with self._lock:
             self._open[key] = look
 
-    def _survey(self, style: int, threads: int) -> None:
-        """Milliseconds of each file on a small gray picture, as a ratio to the first that works.
+    def _survey(self, style: int) -> None:
+        """Time of each file for a small gray picture, as a ratio to the first that works.
 
-        The shortest of a few runs: the running picture has the processor, too, and whatever it
-        takes away only ever makes a run longer.
+        The running picture has the processor, too, and so may other programs: on the CPU one
+        thread's own processor time counts, which waiting does not lengthen, and everywhere the
+        shortest of a few runs.
         """
         if style in self.costs:
             return
@@ -226,13 +227,14 @@ class Styles:
         times = []
         for variant in range(entry.num_variants):
             try:
-                with entry.open(variant, threads) as look:
+                with entry.open(variant, 1) as look:
+                    clock = thread_time if look.device == "cpu" else perf_counter
                     look.stylize(image)  # the first run allocates
                     runs = []
                     for _ in range(TRIAL_RUNS):
-                        start = perf_counter()
+                        start = clock()
                         look.stylize(image)
-                        runs.append(perf_counter() - start)
+                        runs.append(clock() - start)
                     times.append(min(runs))
             except StyleError as error:
                 self.note = f"{entry.name(variant)}: {error}"

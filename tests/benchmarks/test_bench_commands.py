@@ -13,7 +13,7 @@ from runtime.session import open_session
 from .conftest import TINY_MACS_PER_PIXEL, TINY_PARAMETERS, tiny_onnx
 
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS = ("latency", "end_to_end", "startup", "budget", "report", "peers")
+COMMANDS = ("latency", "end_to_end", "startup", "budget", "report", "peers", "soak")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -37,6 +37,7 @@ def test_a_runtime_install_is_enough(tiny_model):
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, No())\n"
         "from benchmarks import budget, compare, end_to_end, latency, plots, report, startup\n"
+        "from benchmarks import soak\n"
         "sys.exit(latency.main(sys.argv[1:]))\n"
     )
     flags = ["--models", str(tiny_model), "--sizes", "64x48", "--duration", "0.1", "--json", "-q"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.controller import Controller, Window
-from runtime.ladder import FLOOR_PX, LAST_PX, Choice, ladder
+from runtime.ladder import FLOOR_PX, LAST_PX, Choice, ladder, within
 
 
 class Machine:
@@ -61,6 +61,13 @@ def test_ladder_goes_from_the_best_picture_to_the_cheapest():
     assert min(r.height for r in every_frame) >= FLOOR_PX
     assert min(r.height for r in rungs) >= LAST_PX - 8
     assert rungs[-1].every == 2
+
+
+def test_sizes_within_a_number_of_pixels():
+    assert within(640, 360, 640 * 360) == (640, 360)
+    assert within(1280, 720, 640 * 360, 4) == (640, 360)
+    width, height = within(1921, 1079, 640 * 360, 8)
+    assert width % 8 == height % 8 == 0 and abs(width * height / (640 * 360) - 1) < 0.05
 
 
 def test_ladder_without_stabilizer_never_skips_frames():

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 
-from runtime import checks, doctor
+from runtime import checks, cuda, doctor, engines, plugins
 from runtime.engines import _starts
-from runtime.errors import DONE, UNAVAILABLE
+from runtime.errors import DONE, UNAVAILABLE, EngineUnavailable
 from runtime.v4l2 import Camera, Mode
 
 
@@ -133,6 +133,25 @@ def test_a_provider_is_what_it_does(behavior, words, capsys):
     reason = _starts.why_not(FakeRuntime(behavior), "CUDAExecutionProvider")
     assert (reason is None) if words is None else words in reason
     assert capsys.readouterr().out == ""  # the banner is swallowed
+
+
+@pytest.mark.parametrize("reason", ["", "no NVIDIA driver"])
+def test_an_engine_for_gpus_only_is_missing_without_one(monkeypatch, reason):
+    class Gpu:
+        def __init__(self):
+            if reason:
+                raise EngineUnavailable(reason)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(cuda, "Cuda", Gpu)
+    monkeypatch.setattr(plugins, "names", lambda _: ["tensorrt"])
+    monkeypatch.setattr(engines, "why_not", lambda _: "")
+    monkeypatch.setattr(engines, "library_of", lambda _: "numpy")
+    (found,) = checks.check_engines()
+    assert found.status == ("missing" if reason else "ok")
+    assert reason in found.detail
 
 
 def test_the_probe_model_is_valid_onnx():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runtime.engines.onnxruntime import OnnxRuntimeEngine
+from runtime.engines.onnxruntime import SPIN_US, OnnxRuntimeEngine
 
 
 def test_bound_and_plain_runs_agree(invert_model):
@@ -16,4 +16,11 @@ def test_bound_and_plain_runs_agree(invert_model):
         assert np.allclose(bound, 1 - sliced, atol=1e-6)
     engine.device = "cuda:0"  # what is not the CPU goes through the binding
     assert np.array_equal(engine.run({"image": image})["styled"], 1 - image)
+    engine.close()
+
+
+def test_threads_do_not_spin_long(invert_model):
+    engine = OnnxRuntimeEngine.open(invert_model, "cpu", 2)
+    options = engine._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.spin_duration_us") == str(SPIN_US)
     engine.close()

@@ -186,6 +186,31 @@ def test_frames_that_cannot_be_carried_leave_the_last_picture():
     pipeline.close()
 
 
+def test_the_first_frame_alone_may_be_smaller():
+    ticks, look = threading.Semaphore(0), FakeLook()
+    source = Numbers(3, ticks)
+    capture = Capture(lambda: source, Meter())
+    styles = Styles([Entry("fake", lambda variant, threads: look)])
+    styles.open_first(Key(0))
+    full = Choice(WIDTH, HEIGHT)
+    pipeline = LivePipeline(
+        capture,
+        styles,
+        lambda on: Off(),
+        full,
+        Settings(),
+        Meter(),
+        Choice(WIDTH // 2, HEIGHT // 2),
+    )
+    capture.start()
+    pipeline.start()
+    for _ in range(3):
+        ticks.release()
+        pipeline.output.get(PATIENCE_S)
+    assert look.sizes == [(16, 12), (32, 24), (32, 24)]
+    pipeline.close()
+
+
 def test_working_size_and_settings_change_between_two_frames():
     ticks = threading.Semaphore(0)
     look = FakeLook()

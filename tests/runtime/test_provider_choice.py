@@ -32,6 +32,9 @@ class FakeRuntime(types.ModuleType):
     class SessionOptions:
         log_severity_level = intra_op_num_threads = 0
 
+        def add_session_config_entry(self, key, value):
+            pass
+
     def set_default_logger_severity(self, level):
         pass
 

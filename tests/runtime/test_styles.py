@@ -15,6 +15,7 @@ PATIENCE_S = 20.0
 
 
 class FakeLook:
+    device = "cpu"
     clock = 0.0  # seconds that all pictures painted so far would have taken
 
     def __init__(self, name, seconds=0.0):
@@ -158,7 +159,7 @@ def variants(tmp_path, opened, seconds):
 
 
 def test_files_are_compared_and_a_broken_one_is_never_cheap(monkeypatch, tmp_path, opened):
-    monkeypatch.setattr(runtime.styles, "perf_counter", lambda: FakeLook.clock)
+    monkeypatch.setattr(runtime.styles, "thread_time", lambda: FakeLook.clock)
     seconds = {
         ("quality", "int8"): None, ("default", "fp32"): 0.5, ("default", "int8"): 0.25,
         ("fast", "int8"): 0.125,
@@ -167,7 +168,7 @@ def test_files_are_compared_and_a_broken_one_is_never_cheap(monkeypatch, tmp_pat
     assert (styles.order(0), styles.first(0), styles.first(0, "fast")) == ([0, 2, 3], 2, 3)
     styles.open_first(Key(0, styles.first(0), 1))
     assert list(opened) == [(2, 1)]  # only the one that is wanted
-    styles.survey(0, 1)
+    styles.survey(0)
     wait_for(lambda: 0 in styles.costs)
     assert styles.costs[0][1:] == [1.0, 0.5, 0.25]
     assert np.isinf(styles.costs[0][0])
