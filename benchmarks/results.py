@@ -26,11 +26,7 @@ NAME = "impasto.benchmark"
 VERSION = 1
 KINDS = (
     *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
-<<<<<<< HEAD
-    *("video_fidelity", "picture_fidelity", "sanity"),
-=======
-    *("video_fidelity", "picture_fidelity", "soak"),
->>>>>>> live2
+    *("video_fidelity", "picture_fidelity", "sanity", "soak"),
 )
 
 _NUMBER = {"type": ["number", "null"]}
