@@ -7,7 +7,7 @@ from typing import Any
 
 from runtime.errors import DONE, FAILED, GATE_REFUSED, EngineUnavailable, StyleError, UsageError
 
-from . import listing
+from . import elsewhere, listing
 from .delivery import check_place
 from .export import Request, export
 from .targets import EVERY, Target
@@ -108,7 +108,7 @@ def _why_not(target: type[Target], name: str, precision: str, made: list[dict[st
         return f"writes {', '.join(target.precisions)} only"
     if target.starts_from == "models" and not any(_is_start(receipt) for receipt in made):
         return f"{name} starts from the ONNX file, which was not made"
-    return target.available()
+    return elsewhere.missing(target)
 
 
 def _is_start(receipt: dict[str, Any]) -> bool:

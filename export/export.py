@@ -9,11 +9,11 @@ from typing import Any
 import PIL.Image
 
 from runtime import plugins
-from runtime.errors import UsageError
+from runtime.errors import EngineUnavailable, UsageError
 from runtime.frame import Image
 from runtime.session import StyleSession, open_session
 
-from . import several, targets
+from . import elsewhere, several, targets
 from .delivery import deliver
 from .judge import judge, refuse_worse, sheet
 from .parity import SIZES, Parity, check, refuse
@@ -87,6 +87,10 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
         return _pack(request, target, tell)
     if request.checkpoint is None:
         raise UsageError(f"--target {request.target} needs --checkpoint")
+    if python := elsewhere.find(target):
+        return elsewhere.export(request, python, tell)
+    if target.environment and (reason := target.available()):
+        raise EngineUnavailable(f"--target {request.target} {reason}")
     source = load_source(request.checkpoint, request.name, request.settings)
     photos = load_photos(request.photos, CHECKED_PHOTOS)
     if hasattr(source.generator, "exports"):
