@@ -149,6 +149,11 @@ def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -
     """The same for a target that starts from finished models."""
     if not request.models and request.checkpoint is not None:
         with tempfile.TemporaryDirectory() as folder:
+            if target.takes_all:
+                from .everything import gather  # which exports in its turn
+
+                models = gather(request, Path(folder), tell)
+                return _pack(replace(request, models=tuple(models)), target, tell)
             first = Path(folder) / f"{request.name}.onnx"
             export(replace(request, target="onnx", path=first, extra={}, sheet=None), tell)
             return _pack(replace(request, models=(first,)), target, tell)

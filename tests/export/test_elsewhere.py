@@ -28,9 +28,7 @@ def absent(monkeypatch):
     """As on a machine without these converters."""
     installed = plugins.installed
     hidden = {"executorch", "torchao", "litert_torch", "coremltools"}
-    monkeypatch.setattr(
-        plugins, "installed", lambda name: name not in hidden and installed(name)
-    )
+    monkeypatch.setattr(plugins, "installed", lambda name: name not in hidden and installed(name))
 
 
 def pretend(folder: Path, name: str, script: str) -> None:
