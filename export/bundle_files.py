@@ -157,8 +157,8 @@ def readme(parts: Sequence[Part], code: Sequence[str]) -> str:
         f'A style of pictures by Impasto: model "{card.name}", network '
         f'"{card.network.get("name", "unknown")}". What may be done with it: LICENSE.',
         "",
-        "| file in models/ | target | precision | bytes | parity dB | objective | ms here | takes | "
-        "runs on |",
+        "| file in models/ | target | precision | bytes | parity dB | objective | ms here | takes "
+        "| runs on |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- |",
         *(_row(part) for part in parts),
         "",

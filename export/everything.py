@@ -117,7 +117,8 @@ def file_name(model: str, name: str, target: type[Target], precision: str) -> st
 def _why_not(target: type[Target], name: str, precision: str, made: list[dict[str, Any]]) -> str:
     if precision not in target.precisions:
         return f"writes {', '.join(target.precisions)} only"
-    if target.starts_from == "models" and not any(_is_start(receipt) for receipt in made):
+    wanted = _is_model if target.takes_all else _is_start
+    if target.starts_from == "models" and not any(wanted(receipt) for receipt in made):
         return f"{name} starts from the ONNX file, which was not made"
     return elsewhere.missing(target)
 

@@ -1,8 +1,8 @@
 """python tests/check_edge.py [executorch] [litert] [coreml]
 
 The converters for phones, each tested in an environment of its own, which is made if it is not
-there. What cannot be installed on this machine is said in words and is no failure; what is installed
-and does not pass is one.
+there. What cannot be installed on this machine is said in words and is no failure; what is
+installed and does not pass is one.
 """
 
 import subprocess

@@ -30,7 +30,7 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
-    """`checkpoint("instance")`: a lean network with this normalization; further settings by name."""
+    """`checkpoint("instance")`: a network with this normalization; further settings by name."""
     from tests.export.conftest import make_checkpoint
 
     folder = tmp_path_factory.mktemp("networks")
