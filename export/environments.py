@@ -109,6 +109,7 @@ def _make(name: str) -> None:
 
 def _pip(name: str, *what: str) -> None:
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install.append("--no-compile")  # Python compiles what is used; most of a converter is not
     _run(name, [str(_python(name)), *install, "-c", "constraints.txt", *what])
 
 
