@@ -93,7 +93,7 @@ def imports_alone_ms() -> float:
     return (imported - begun) / 1e6
 
 
-def live_start_ms(model: Path, width: int, height: int, engine: str = "auto") -> float:
+def live_start_ms(model: Path, width: int, height: int, *, engine: str = "auto") -> float:
     """From asking for `runtime.webcam` (synthetic camera, no window) to its first shown frame.
 
     Raises:

@@ -1,4 +1,4 @@
-"""python -m benchmarks.sheet --model starry.onnx --style painting.jpg --output models/starry.jpg
+"""python -m benchmarks.sheet --model starry.onnx --style painting.jpg --output models/styles.jpg
 
 A contact sheet for people: photographs, and for every --model its painting and what it makes of
 them, without and with stroke seeds. Without --photos it takes photographs that scikit-image

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     readings = [heat()]
     for model, size, engine in places:  # the first one only fills the disk cache
         cold.start(paths[model], *size, engine=engine, threads=args.threads, frames=1)
-        cold.live_start_ms(paths[model], size[0], size[1], engine)
+        cold.live_start_ms(paths[model], *size, engine=engine)
     with Progress(args.starts, "rounds", quiet=args.quiet) as progress:
         for _ in range(args.starts):
             alone.append(cold.imports_alone_ms())
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
                 model, size, engine = place
                 begun = cold.start(paths[model], *size, engine=engine, threads=args.threads)
                 starts[place].append(begun)
-                lives[place].append(cold.live_start_ms(paths[model], size[0], size[1], engine))
+                lives[place].append(cold.live_start_ms(paths[model], *size, engine=engine))
             readings.append(heat())
             progress.update()
     heat.close()

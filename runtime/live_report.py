@@ -30,6 +30,7 @@ def report(live: LiveRun) -> dict[str, Any]:
         "held": parts.controller.held if parts.controller else None,
         "dropped": parts.pipeline.dropped,
         "carried": parts.pipeline.carried,
+        "not_carried": parts.pipeline.held,
         "reconnects": parts.capture.reconnects,
         "first_frame_s": round(parts.gauges.first_s or 0.0, 3),
         "stabilizer": "on" if show.settings.stabilizer else "off",

@@ -66,7 +66,8 @@ def _declared(source: Path) -> dict[str, Any]:
         re.MULTILINE | re.DOTALL,
     )
     found: dict[str, Any] = {}
-    for node in getattr(ast.parse(head[0]).body[0], "body", ()) if head else ():
+    tree = ast.parse(head[0] if head else "")
+    for node in (node for group in tree.body for node in getattr(group, "body", ())):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
         for target in targets:

@@ -12,6 +12,7 @@ import argparse
 import functools
 import http.server
 import json
+import signal
 import socket
 import ssl
 import urllib.parse
@@ -173,6 +174,8 @@ def run(args: argparse.Namespace) -> int:
     host = parse_address(args.serve)[0]
     if not is_loopback(host) and args.certificate is None:
         say("other machines get no camera without https: add --certificate PEM", quiet=args.quiet)
+    # A shell starts background commands deaf to interrupts; a server must hear them all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         server.serve_forever(poll_interval=0.1)
     finally:

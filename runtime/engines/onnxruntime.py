@@ -5,20 +5,18 @@ and a session that cannot have it falls back to the CPU without an error. So wha
 compared with what the finished session says it runs on.
 """
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
+from ..errors import CardMismatch, EngineUnavailable, StyleError
 from . import TensorInfo
+from ._provider_choice import CPU, CUDA, TENSORRT, choose, tensorrt
 from ._quiet import quiet
 from ._threads import allowed_threads
 
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
 # ONNX type names of the element types our models use, and their numpy names.
 DTYPES = {
     "tensor(float)": "float32",
@@ -73,7 +71,7 @@ class OnnxRuntimeEngine:
             initializers: values that replace the file's constants of the same names.
         """
         ort = _library()
-        providers = _providers(ort, device)
+        providers, reason = choose(ort, device)
         source = model if isinstance(model, bytes) else str(model)
         values = {
             key: ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value))
@@ -81,19 +79,21 @@ class OnnxRuntimeEngine:
         }
         session = _create(ort, source, providers, threads, _name(model), values)
         active = session.get_providers()[0]
-        wanted = providers[0][0] if isinstance(providers[0], tuple) else providers[0]
         if device.startswith("cuda") and active != CUDA:
             raise EngineUnavailable(
                 f'--device {device}: ONNX Runtime fell back to "{active}"; its CUDA and cuDNN '
                 "libraries, or a GPU, are missing. Install impasto[gpu] with a current driver, "
                 "or use --device cpu"
             )
-        gpu = active == CUDA and wanted == CUDA
         number = device.partition(":")[2] or "0"
-        engine = OnnxRuntimeEngine(session, f"cuda:{number}" if gpu else "cpu", values)
-        if wanted == CUDA and not gpu:
+        gpu = f"cuda:{number}"
+        engine = OnnxRuntimeEngine(session, gpu if active == CUDA else "cpu", values)
+        engine.note = reason
+        if providers[0] != CPU and active != CUDA:
             engine.note = "no usable GPU (driver, CUDA or cuDNN missing): running on the CPU"
-        return engine
+        if active != CUDA or device.startswith("cuda") or values:
+            return engine
+        return _with_tensorrt(ort, engine, model, int(number), threads)
 
     def run(
         self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
@@ -153,25 +153,34 @@ def _library() -> Any:
     return ort
 
 
-def _providers(ort: Any, device: str) -> list[Any]:
-    """The execution providers to ask for, best first."""
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (number and not number.isdigit()):
-        raise UsageError(f'device "{device}" is unknown, allowed are auto, cpu, cuda, cuda:1, ...')
-    has_cuda = CUDA in ort.get_available_providers()
-    if kind == "cuda" and not has_cuda:
-        raise EngineUnavailable(
-            f"--device {device}: this ONNX Runtime has no CUDA support (it has: "
-            f"{', '.join(ort.get_available_providers())}); pip uninstall onnxruntime, then "
-            "pip install onnxruntime-gpu, or use --device cpu"
-        )
-    if kind == "cpu" or not has_cuda:
-        return [CPU]
-    if hasattr(ort, "preload_dlls"):
-        # Finds cuBLAS and cuDNN in NVIDIA's pip wheels, which the dynamic linker does not search.
-        with quiet():
-            ort.preload_dlls()
-    return [(CUDA, {"device_id": int(number or 0)}), CPU]
+def _with_tensorrt(
+    ort: Any,
+    engine: OnnxRuntimeEngine,
+    model: Path | bytes,
+    number: int,
+    threads: int | None,
+) -> OnnxRuntimeEngine:
+    """The same model on TensorRT where that really starts and suits the graph; else `engine`."""
+    import hashlib  # loads OpenSSL, which no CPU start needs
+
+    data = model if isinstance(model, bytes) else model.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    providers = tensorrt(ort, number, engine.inputs, engine.metadata, digest)
+    if providers is None:
+        return engine
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        session = _create(ort, source, providers, threads, _name(model), {})
+    except CardMismatch as error:
+        engine.note = f"TensorRT cannot run this model ({error}): running on CUDA"
+        return engine
+    if session.get_providers()[0] != TENSORRT:
+        engine.note = "TensorRT fell back: running on CUDA"
+        return engine
+    engine.close()
+    better = OnnxRuntimeEngine(session, engine.device)
+    better.note = "running on TensorRT, which starts here and suits a graph of one size"
+    return better
 
 
 def _create(
@@ -190,8 +199,7 @@ def _create(
     if threads:
         options.intra_op_num_threads = threads
     try:
-        # Only a GPU provider that fails is announced on stdout.
-        with quiet() if providers != [CPU] else contextlib.nullcontext():
+        with quiet():
             return ort.InferenceSession(source, options, providers=providers)
     except Exception as error:  # ORT raises a dozen classes without a common base
         reason = " ".join(str(error).split())

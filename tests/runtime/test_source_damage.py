@@ -60,7 +60,9 @@ def test_a_lost_block_is_always_counted(make_clip, name):
         bad = hurt(path, at, bytes(400))
         count, damage, _ = damage_of(bad)
         assert count == 30 - damage.get("skipped", 0)
-        assert damage.get("concealed") == 1
+        # One picture, repaired or left out: which, depends on how the encoder cut it into slices,
+        # and that on the number of cores.
+        assert sum(damage.values()) == 1
         with pytest.raises(SourceError, match="damaged"):
             damage_of(bad, strict=True)
 
