@@ -22,9 +22,17 @@ def program(checkpoint, export, tmp_path_factory):
     return path, receipt
 
 
-def test_it_is_one_piece_and_as_exact_as_floats_are(program):
-    _, receipt = program
+def test_one_size_is_one_piece(checkpoint, export, tmp_path):
+    path = tmp_path / "toy.pte"
+    code, receipt = export(checkpoint("instance"), "executorch", path, "--size", "96x64")
+    assert code == 0
     assert (receipt["delegated_pieces"], receipt["operations_outside"]) == (1, 0)
+
+
+def test_free_sizes_are_as_exact_as_floats_are(program):
+    _, receipt = program
+    # The first and last row and column are cut out, and the margin off: copies of 6 slices.
+    assert (receipt["delegated_pieces"], receipt["operations_outside"]) == (3, 6)
     assert receipt["verdict"] == "passed" and receipt["largest"] == "160x128"
     assert all(entry["psnr_db"] >= 90 for entry in receipt["parity"]["sizes"])
     assert "executorch" in receipt["tools"]
