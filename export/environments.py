@@ -61,7 +61,7 @@ def create(name: str, extras: tuple[str, ...] = ()) -> bool:
     if ready.is_file() and ready.read_text(encoding="utf-8") == wanted:
         return False
     ready.unlink(missing_ok=True)
-    _run(name, [sys.executable, "-m", "venv", str(folder(name))])
+    _make(name)
     # torch first and pinned: an unpinned one may bring gigabytes of CUDA libraries along.
     _pip(name, "torch")
     _pip(name, "-e", f".[{','.join(('headless', name, *extras))}]")
@@ -103,8 +103,13 @@ def _python(name: str) -> Path:
     return windows if windows.is_file() else folder(name) / "bin" / "python"
 
 
+def _make(name: str) -> None:
+    _run(name, [sys.executable, "-m", "venv", str(folder(name))])
+
+
 def _pip(name: str, *what: str) -> None:
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install.append("--no-compile")  # Python compiles what is used; most of a converter is not
     _run(name, [str(_python(name)), *install, "-c", "constraints.txt", *what])
 
 

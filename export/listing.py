@@ -4,7 +4,7 @@ from typing import Any
 
 from runtime import plugins
 
-from . import targets
+from . import elsewhere, targets
 from .targets import Target
 
 
@@ -68,5 +68,5 @@ def _row(name: str, target: type[Target]) -> dict[str, Any]:
         "extra": target.extra,
         "runs_on": target.runs_on,
         "options": dict(target.options),
-        "missing": target.available(),
+        "missing": elsewhere.missing(target),
     }

@@ -22,6 +22,7 @@ COMMANDS = [
     "export",
     "export.prune",
     "export.finetune",
+    "export.environments",
     "benchmarks.latency",
     "benchmarks.end_to_end",
     "benchmarks.temporal",

@@ -78,6 +78,8 @@ class Target(ABC):
             live beside others (`export.environments`); "" for the common one.
         runs_on: where the result runs, for people.
         starts_from: "checkpoint", or "models": finished model files (`--model`).
+        takes_all: of those that start from models: whether it is given everything there is of a
+            checkpoint, and not the ONNX file only.
         default_size: (width, height) written when the user names none; None where sizes are free.
         options: `--option` keys this target knows, with a line of help each.
         in_all: whether `--target all` makes it.
@@ -93,6 +95,7 @@ class Target(ABC):
     environment: ClassVar[str] = ""
     runs_on: ClassVar[str] = ""
     starts_from: ClassVar[Literal["checkpoint", "models"]] = "checkpoint"
+    takes_all: ClassVar[bool] = False
     default_size: ClassVar[tuple[int, int] | None] = None
     options: ClassVar[dict[str, str]] = {}
     in_all: ClassVar[bool] = True
