@@ -18,7 +18,7 @@ def pictures(engine, count=2, size=(64, 96)):
 
 def keeps_answers(plugin, path):
     """One answer is not overwritten by the next, and the caller's array is only read."""
-    engine = plugin.open(path, "cpu", 1)
+    engine = plugin.open(path, "cpu")
     name, one, other = engine.inputs[0].name, *pictures(engine)
     before = one.copy()
     (first,) = engine.run({name: one}).values()
