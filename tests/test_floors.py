@@ -29,6 +29,7 @@ COMMANDS = [
     "benchmarks.folding",
     "benchmarks.report",
     "benchmarks.quality",
+    "benchmarks.targets",
 ]
 LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
     "benchmarks.latency",
