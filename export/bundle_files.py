@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from runtime import formats, store, zoo
+from runtime.arrays import fixed_size
 from runtime.card import ModelCard
-from runtime.errors import ParityError, UsageError
+from runtime.errors import EngineUnavailable, ParityError, UsageError
+from runtime.session import open_session
 
-from .receipt import receipt_path
+from .photos import load_photos
+from .receipt import milliseconds, receipt_path
 from .sample_code import SAMPLES, fill
 from .targets import Options, Written
 
 SUMS = "SHA256SUMS"
 # The text of our license, in a checkout and in an installed wheel alike.
 LICENSE = "Apache-2.0"
+# (width, height) timed of models for any size: a camera's.
+TIMED = (640, 480)
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class Part:
         path: file or folder.
         receipt: that it comes with.
         card: of the model.
+        times: size -> percentiles of a picture's milliseconds; empty if nothing here runs it.
     """
 
     path: Path
     receipt: dict[str, Any]
     card: ModelCard
+    times: dict[str, Any]
 
     @property
     def files(self) -> list[Path]:
@@ -100,6 +107,7 @@ def read_part(model: Path) -> Part:
 
     Raises:
         UsageError: one of them is missing, or the receipt is of another file.
+        StyleError: the runtime cannot open it.
     """
     path = receipt_path(model)
     try:
@@ -114,7 +122,18 @@ def read_part(model: Path) -> Part:
     card = zoo.read_card(model)
     if card is None:
         raise UsageError(f'"{model.name}" has no card, inside or beside it: export it again')
-    return Part(model, receipt, card)
+    return Part(model, receipt, card, receipt.get("milliseconds") or time_here(model, card))
+
+
+def time_here(model: Path, card: ModelCard) -> dict[str, Any]:
+    """Milliseconds of pictures (`receipt.milliseconds`); empty without the engine for it."""
+    size = fixed_size(card.port("image"))
+    try:
+        with open_session(model) as session:
+            photo = load_photos(None, 1)[0]
+            return milliseconds(session, photo, [TIMED if size is None else size[::-1]])
+    except EngineUnavailable:
+        return {}
 
 
 def write_samples(parts: Sequence[Part], folder: Path) -> list[str]:
@@ -164,10 +183,10 @@ def readme(parts: Sequence[Part], code: Sequence[str]) -> str:
         "",
         "Parity is the worst picture's distance from PyTorch, objective the training objective "
         "relative to the",
-        "network the file was made from (1 is the same; only bytes are judged), ms the median of "
-        "whole pictures on",
-        "the machine that measured, at the size named. The receipts say on what, with which tools, "
-        "and more.",
+        "network the file was made from (1 is the same; – was not judged), ms the median of whole "
+        "pictures of the",
+        "size named, on the machine that made this folder (– does not run there). The receipts "
+        "say more.",
         f"`sha256sum -c {SUMS}` checks all files.",
         "",
         "## Sample code",
@@ -182,8 +201,7 @@ def _row(part: Part) -> str:
     sizes = receipt.get("parity", {}).get("sizes", ())
     parity = f"{min(entry['psnr_db'] for entry in sizes):.1f}" if sizes else "not run"
     judged = receipt.get("judged", {}).get("objective_ratio")
-    timed = receipt.get("milliseconds", {})
-    took = [f"{name}: {numbers['p50']:.0f}" for name, numbers in timed.items()]
+    took = [f"{name}: {numbers['p50']:.0f}" for name, numbers in part.times.items()]
     image = part.card.port("image")
     size = "x".join(str(side) for side in image.shape)
     cells = (

@@ -154,7 +154,8 @@ def gather(request: Request, folder: Path, tell: Callable[[str], None]) -> list[
         if target.starts_from == "models" or name in found.values() or (asked and name not in asked)
     }
     summary = export_all(
-        replace(request, precision="", extra={}, sheet=None),
+        # Timed where they are made: what packs them may not be able to run them.
+        replace(request, precision="", extra={}, sheet=None, measure=True),
         folder,
         overwrite=True,
         tell=tell,

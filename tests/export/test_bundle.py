@@ -1,6 +1,7 @@
 """The folder for app developers: complete, checked, and its sample code is code."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def test_everything_is_in_it(bundle):
     assert card.name == "toy" and card.target == "onnx"
     said = (bundle / "README.md").read_text()
     assert "# Toy" in said and "| `toy.onnx` | onnx | fp32 | " in said
+    assert re.search(r"\| 96x64: \d+, 65x51: \d+ \|", said), "timed while it was made"
     assert "Apache" in (bundle / "LICENSE").read_text()
     receipt = json.loads(bundle.with_name("toy-app.json").read_text())
     assert receipt["models"] == ["toy.onnx"] and "SHA256SUMS" in receipt["checks"][0]
@@ -147,6 +149,16 @@ def test_finished_models_of_several_formats(bundle, tmp_path):
     assert (folder / "models" / "toy.tflite.card.json").is_file()
     assert (folder / "samples" / "android" / "StylePainterLiteRt.kt").is_file()
     assert "| 101.3 | – | 96x64: 7 |" in (folder / "README.md").read_text()
+
+
+def test_models_are_timed_if_their_receipts_say_nothing(bundle, tmp_path):
+    path = tmp_path / "toy.onnx"
+    shutil.copyfile(bundle / "models" / "toy.onnx", path)
+    receipt = json.loads((bundle / "receipts" / "toy.json").read_text())
+    del receipt["milliseconds"]
+    path.with_suffix(".json").write_text(json.dumps(receipt))
+    part = bundle_files.read_part(path)
+    assert part.times["640x480"]["p50"] > 0
 
 
 def test_what_was_not_proven_is_not_packed(tmp_path, capsys):
