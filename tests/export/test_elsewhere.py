@@ -121,3 +121,16 @@ def test_common_targets_stay_here():
         if name not in HEAVY:
             assert target.environment == "" and elsewhere.find(target) is None
     assert Target.environment == ""
+
+
+def test_what_is_there_is_not_installed_again(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(environments, "_make", lambda name: environments.folder(name).mkdir())
+    monkeypatch.setattr(environments, "_pip", lambda name, *what: asked.append(what[-1]))
+    assert environments.create("coreml", ("test",))
+    assert asked == ["torch", ".[headless,coreml,test]"]
+    assert not environments.create("coreml", ("test",))
+    assert not environments.create("coreml"), "more than was asked for is enough"
+    (environments.folder("coreml") / environments.READY).write_text("older")
+    monkeypatch.setattr(environments, "_make", lambda name: None)
+    assert environments.create("coreml") and environments.create("coreml", ("test",))
