@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from export.listing import load_all
+
 from . import results, statistics
 from .measure import Rounds
 
@@ -27,17 +29,17 @@ def made(
         engines: file name -> what ran it.
         stopped: file name -> why nothing did.
     """
-    rows = []
+    rows, known = [], load_all()
     for receipt in receipts:
-        name = receipt["file"]
+        name, target = receipt["file"], known[receipt["target"]]
         labels = {
             "target": receipt["target"],
             "precision": receipt.get("precision", "–"),
             "file": name,
             "size": size,
             "engine": engines.get(name),
-            "compared_by": receipt.get("compared_by", engines.get(name)),
-            "runs on": runs_on(receipt["target"]),
+            "compared_by": target.engine or target.examined_by,
+            "runs_on": target.runs_on,
             "verdict": receipt["verdict"],
             "note": stopped.get(name, ""),
         }
@@ -61,14 +63,6 @@ def refused(summary: Mapping[str, Sequence[dict[str, str]]]) -> list[dict[str, A
         for key, verdict in (("failed", REFUSED), ("skipped", SKIPPED))
         for entry in summary[key]
     ]
-
-
-def runs_on(target: str) -> str:
-    """For people; empty for targets of other versions."""
-    from export.listing import load_all
-
-    known = load_all().get(target)
-    return known.runs_on if known else ""
 
 
 def _metrics(receipt: dict[str, Any], name: str, rounds: Rounds) -> dict[str, Any]:

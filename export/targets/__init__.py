@@ -72,6 +72,7 @@ class Target(ABC):
         folder: whether the artefact is a folder.
         precisions: what `--precision` may be, the default first.
         engine: name of the runtime engine that runs the result here and proves it, or None.
+        examined_by: of targets without an engine: what its `check` or stand-in is, for people.
         modules: libraries that `write` imports.
         extra: the pip extra that brings them.
         environment: name of the virtual environment they are kept in, for converters that cannot
@@ -90,6 +91,7 @@ class Target(ABC):
     folder: ClassVar[bool] = False
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     engine: ClassVar[str | None] = None
+    examined_by: ClassVar[str] = ""
     modules: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = "export"
     environment: ClassVar[str] = ""

@@ -11,6 +11,7 @@ class BundleTarget(Target):
     """See `export.targets.Target`."""
 
     folder = True
+    examined_by = "its checksums"
     runs_on = "a folder for developers of apps and pages"
     starts_from = "models"
     takes_all = True

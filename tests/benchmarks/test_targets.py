@@ -25,7 +25,7 @@ def test_all_of_a_folder(tiny_model, tmp_path):
     summary = {
         "made": [
             receipt(tiny_model, "onnx"),
-            receipt(lost, "coreml", compared_by="PyTorch", judged={"skipped": "no painting"}),
+            receipt(lost, "coreml", judged={"skipped": "no painting"}),
         ],
         "skipped": [{"target": "litert", "precision": "fp32", "reason": "needs litert_torch"}],
         "failed": [{"target": "ncnn", "precision": "fp16", "reason": "12.5 dB", "code": "4"}],
@@ -40,7 +40,7 @@ def test_all_of_a_folder(tiny_model, tmp_path):
     assert made["labels"]["engine"] == made["labels"]["compared_by"] == "onnxruntime"
     assert made["metrics"]["psnr_db"] == 120.25 and made["metrics"]["total_p50_ms"] > 0
     assert not_run["metrics"]["total_p50_ms"] is None and not_run["labels"]["note"]
-    assert not_run["labels"]["compared_by"] == "PyTorch"
+    assert not_run["labels"]["compared_by"] == "its program, computed by PyTorch"
     assert (refused["labels"]["verdict"], skipped["labels"]["verdict"]) == ("refused", "skipped")
     text = tables.table(data)
     assert "| onnx | fp32 | onnxruntime | " in text and "| 120 | 1.00 | " in text
