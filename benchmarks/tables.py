@@ -384,8 +384,8 @@ def folding(data: Document) -> str:
 def targets(data: Document) -> str:
     """One checkpoint in every format: how large, how near, how long; then what was not made."""
     header = ["target", "precision", "compared here by", "runs on"]
-    header += ["MB", "parity dB", "objective, x PyTorch's", "ms here"]
-    names = ("size_mb", "psnr_db", "objective_ratio", "total_p50_ms")
+    header += ["MB", "parity dB", "objective, x PyTorch's", "ms of one core here"]
+    names = ("size_mb", "psnr_db", "objective_ratio", "cpu_p50_ms")
     rows, left = [], []
     for row in data["rows"]:
         what = [_text(row, name) for name in ("target", "precision")]

@@ -45,7 +45,7 @@ class TargetProcess:
 
     def call(self) -> Parts:
         """One picture. Raises StyleError if the process has ended."""
-        return {"total": float(self._ask("\n"))}
+        return json.loads(self._ask("\n"))
 
     def close(self) -> None:
         """End the process; may be called twice."""

@@ -73,8 +73,7 @@ def _metrics(receipt: dict[str, Any], name: str, rounds: Rounds) -> dict[str, An
         "objective_ratio": receipt.get("judged", {}).get("objective_ratio"),
     }
     if name in rounds.samples:
-        times = rounds.times(name)
-        found |= {**statistics.summary(times, "total"), "samples": len(times)}
-    else:
-        found["total_p50_ms"] = None
+        for part in rounds.parts(name):
+            found |= statistics.summary(rounds.times(name, part), part)
+        found["samples"] = len(rounds.times(name))
     return found

@@ -2,8 +2,9 @@
 
 Every artefact that one `python -m export --target all --json` made of a checkpoint: its size, how
 near it is to PyTorch and to the training objective (from the receipts), and the milliseconds of a
-picture here. Each runs in a process of its own, in the environment its engine lives in, and all
-take turns in rounds, on one thread. What was refused is in the result, too.
+picture here, by the clock and of the processor. Each runs in a process of its own, in the
+environment its engine lives in, and all take turns in rounds, on one thread. What was refused is in
+the result, too.
 """
 
 import argparse
