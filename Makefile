@@ -1,13 +1,14 @@
-# Two commands do everything, each in the repository's own virtual environment:
+# These commands do everything, in the repository's own virtual environments:
 #   make demo                 stylize a clip (INPUT=clip.mp4 or INPUT=camera:0 for your own)
-#   make test                 format, lint, types, tests: what .ci/run calls
+#   make test                 format, lint, types, tests
+#   make test-edge            the converters for phones, each in an environment of its own
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL ?= starry.onnx
 INPUT ?=
 
-.PHONY: demo test web venv clean
+.PHONY: demo test test-edge web venv clean
 
 # One environment for both commands. The order matters: torch first and pinned, so that nothing
 # later pulls another build of it.
@@ -32,5 +33,9 @@ web: venv
 test: venv
 	$(BIN)/python tests/check.py
 
+# Makes .venv-executorch, .venv-litert and .venv-coreml where they are missing, which takes minutes.
+test-edge: venv
+	$(BIN)/python tests/check_edge.py
+
 clean:
-	rm -rf $(VENV) demo runs .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-executorch .venv-litert .venv-coreml demo runs .pytest_cache .ruff_cache .hypothesis

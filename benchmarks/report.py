@@ -49,6 +49,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "video_fidelity": (("video_fidelity",), tables.video_fidelity),
     "folding": (("folding_starry",), tables.folding),
     "picture_fidelity": (("picture_fidelity",), tables.picture_fidelity),
+    "targets": (("targets_starry",), tables.targets),
 }
 
 

@@ -35,6 +35,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 TEXTS = (
     *("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision"),
     *("source", "painted at px", "loss network", "start", "pictures", "photo", "damaged clips"),
+    *("target", "compared here by"),
 )
 
 
@@ -418,6 +419,22 @@ def folding(data: Document) -> str:
     return f"{markdown(header, rows)}\n\n{flickers}\n\n{costs}"
 
 
+def targets(data: Document) -> str:
+    """One checkpoint in every format: how large, how near, how long; then what was not made."""
+    header = ["target", "precision", "compared here by", "runs on"]
+    header += ["MB", "parity dB", "objective, x PyTorch's", "ms of one core here"]
+    names = ("size_mb", "psnr_db", "objective_ratio", "cpu_p50_ms")
+    rows, left = [], []
+    for row in data["rows"]:
+        what = [_text(row, name) for name in ("target", "precision")]
+        if row["metrics"]:
+            shown = [_metric(row, name) for name in names]
+            rows.append([*what, *(_text(row, name) for name in ("compared_by", "runs_on")), *shown])
+        else:
+            left.append(f"- {' '.join(what)}, {_text(row, 'verdict')}: {_text(row, 'note')}.")
+    return "\n\n".join([markdown(header, rows), *(["\n".join(left)] if left else [])])
+
+
 def anything(data: Document) -> str:
     """Labels that differ between rows, then every number: for kinds without their own table."""
     rows = data["rows"]
@@ -450,6 +467,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "video_fidelity": video_fidelity,
     "folding": folding,
     "picture_fidelity": picture_fidelity,
+    "targets": targets,
 }
 
 

@@ -25,7 +25,9 @@ class WrittenOutNorm(nn.Module):
 
         d = x - mean_hw(x),   y = d * rsqrt(mean_hw(d^2) + epsilon) * weight + bias
 
-    The two passes keep it accurate where the mean is larger than the spread.
+    Phone runtimes add up a picture's values one after the other, in float32. So each mean is taken
+    twice, the second time of what the first has left: sums of differences around zero stay small
+    and keep their digits (starry at 1280x720 by XNNPACK: 86 dB with single means).
     """
 
     def __init__(self, norm: InstanceNorm, epsilon: Tensor | None = None) -> None:
@@ -44,9 +46,16 @@ class WrittenOutNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize (N, C, H, W) over H and W."""
-        centered = x - x.mean((-1, -2), keepdim=True)
-        variance = (centered * centered).mean((-1, -2), keepdim=True)
+        centered = x - _mean(x)
+        centered = centered - _mean(centered)
+        squares = centered * centered
+        variance = _mean(squares)
+        variance = variance + _mean(squares - variance)
         return centered * (torch.rsqrt(variance + self.epsilon) * self.weight) + self.bias
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.mean((-1, -2), keepdim=True)
 
 
 class LeanEdgeForm(nn.Module):

@@ -55,17 +55,18 @@ def create(name: str, extras: tuple[str, ...] = ()) -> bool:
             f"environments are made in a checkout of the repository: pip install 'impasto[{name}]' "
             "into an environment of your own"
         )
-    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in listed)).hexdigest()
-    wanted = "\n".join([wanted, *sorted(extras)])
+    files = hashlib.sha256(b"".join(path.read_bytes() for path in listed)).hexdigest()
     ready = folder(name) / READY
-    if ready.is_file() and ready.read_text(encoding="utf-8") == wanted:
-        return False
+    if ready.is_file():
+        made_of, *there = ready.read_text(encoding="utf-8").splitlines() or [""]
+        if made_of == files and set(extras) <= set(there):
+            return False
     ready.unlink(missing_ok=True)
-    _run(name, [sys.executable, "-m", "venv", str(folder(name))])
+    _make(name)
     # torch first and pinned: an unpinned one may bring gigabytes of CUDA libraries along.
     _pip(name, "torch")
     _pip(name, "-e", f".[{','.join(('headless', name, *extras))}]")
-    ready.write_text(wanted, encoding="utf-8")
+    ready.write_text("\n".join([files, *sorted(extras)]), encoding="utf-8")
     return True
 
 
@@ -103,8 +104,13 @@ def _python(name: str) -> Path:
     return windows if windows.is_file() else folder(name) / "bin" / "python"
 
 
+def _make(name: str) -> None:
+    _run(name, [sys.executable, "-m", "venv", str(folder(name))])
+
+
 def _pip(name: str, *what: str) -> None:
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install.append("--no-compile")  # Python compiles what is used; most of a converter is not
     _run(name, [str(_python(name)), *install, "-c", "constraints.txt", *what])
 
 

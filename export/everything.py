@@ -1,20 +1,27 @@
 """`--target all`: every artefact this machine can make of one checkpoint, into one folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runtime import plugins, store
 from runtime.errors import DONE, FAILED, GATE_REFUSED, EngineUnavailable, StyleError, UsageError
 
-from . import listing
+from . import elsewhere, listing
+from .bundle_files import find_models
 from .delivery import check_place
 from .export import Request, export
 from .targets import EVERY, Target
 
 
 def export_all(
-    request: Request, folder: Path, *, overwrite: bool, tell: Callable[[str], None]
+    request: Request,
+    folder: Path,
+    *,
+    overwrite: bool,
+    tell: Callable[[str], None],
+    without: Collection[str] = (),
 ) -> dict[str, Any]:
     """Make what can be made; what cannot is skipped, with the reason.
 
@@ -25,6 +32,7 @@ def export_all(
             precisions than the target's default, `<name>-<target>` for folders without a suffix.
         overwrite: whether older artefacts are replaced.
         tell: called with one line about each stage.
+        without: targets that are not even tried.
 
     Returns:
         {"made": receipts, "skipped": [{"target", "precision", "reason"}], "failed": the same}.
@@ -37,6 +45,8 @@ def export_all(
     failed: list[dict[str, str]] = []
     errors: list[StyleError] = []
     for name, target, precision in plan(request.precision):
+        if name in without:
+            continue
         entry = {"target": name, "precision": precision}
         reason = _why_not(target, name, precision, made)
         if reason:
@@ -48,7 +58,8 @@ def export_all(
                 target,
                 overwrite=overwrite,
             )
-            models = tuple(folder / receipt["file"] for receipt in made if _is_start(receipt))
+            wanted = _is_model if target.takes_all else _is_start
+            models = tuple(folder / receipt["file"] for receipt in made if wanted(receipt))
             made.append(
                 export(
                     replace(
@@ -106,9 +117,60 @@ def file_name(model: str, name: str, target: type[Target], precision: str) -> st
 def _why_not(target: type[Target], name: str, precision: str, made: list[dict[str, Any]]) -> str:
     if precision not in target.precisions:
         return f"writes {', '.join(target.precisions)} only"
-    if target.starts_from == "models" and not any(_is_start(receipt) for receipt in made):
+    wanted = _is_model if target.takes_all else _is_start
+    if target.starts_from == "models" and not any(wanted(receipt) for receipt in made):
         return f"{name} starts from the ONNX file, which was not made"
-    return target.available()
+    return elsewhere.missing(target)
+
+
+def gather(request: Request, folder: Path, tell: Callable[[str], None]) -> list[Path]:
+    """Models of a checkpoint for a target that takes them all: those beside it that are proven to
+    be of it, and in `folder` one of each further target that this machine can make.
+
+    Args:
+        request: of that target; its option "targets" may name the only ones to take.
+        folder: where new ones are put.
+        tell: called with one line about each stage, and about each target that is left out.
+
+    Raises:
+        UsageError: "targets" names one that there is not.
+        StyleError: there is none, and none can be made.
+    """
+    assert request.checkpoint is not None
+    known = {name: target for name, target in listing.load_all().items()}
+    asked = [name for name in request.extra.get("targets", "").split(",") if name]
+    for name in asked:
+        if name not in known or known[name].starts_from != "checkpoint":
+            makes = [name for name in known if known[name].starts_from == "checkpoint"]
+            raise UsageError(f'targets: no "{name}".{plugins.suggest(name, makes)}')
+    found: dict[Path, str] = {}
+    if request.checkpoint.is_file():
+        digest = store.sha256(request.checkpoint)
+        found = find_models(request.checkpoint.resolve().parent, digest)
+    models = [path for path, name in found.items() if not asked or name in asked]
+    without = {
+        name
+        for name, target in known.items()
+        if target.starts_from == "models" or name in found.values() or (asked and name not in asked)
+    }
+    summary = export_all(
+        # Timed where they are made: what packs them may not be able to run them.
+        replace(request, precision="", extra={}, sheet=None, measure=True),
+        folder,
+        overwrite=True,
+        tell=tell,
+        without=without,
+    )
+    for entry in (*summary["skipped"], *summary["failed"]):
+        tell(f"left out: {entry['target']} {entry['precision']}: {entry['reason']}")
+    models += [folder / receipt["file"] for receipt in summary["made"]]
+    if not models:
+        raise UsageError("there is no model of this checkpoint to pack, and none can be made here")
+    return models
+
+
+def _is_model(receipt: dict[str, Any]) -> bool:
+    return "checkpoint" in receipt.get("source", {})
 
 
 def _is_start(receipt: dict[str, Any]) -> bool:

@@ -9,11 +9,11 @@ from typing import Any
 import PIL.Image
 
 from runtime import plugins
-from runtime.errors import UsageError
+from runtime.errors import EngineUnavailable, UsageError
 from runtime.frame import Image
 from runtime.session import StyleSession, open_session
 
-from . import several, targets
+from . import elsewhere, several, targets
 from .delivery import deliver
 from .judge import judge, refuse_worse, sheet
 from .parity import SIZES, Parity, check, refuse
@@ -87,6 +87,10 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
         return _pack(request, target, tell)
     if request.checkpoint is None:
         raise UsageError(f"--target {request.target} needs --checkpoint")
+    if python := elsewhere.find(target):
+        return elsewhere.export(request, python, tell)
+    if target.environment and (reason := target.available()):
+        raise EngineUnavailable(f"--target {request.target} {reason}")
     source = load_source(request.checkpoint, request.name, request.settings)
     photos = load_photos(request.photos, CHECKED_PHOTOS)
     if hasattr(source.generator, "exports"):
@@ -145,6 +149,11 @@ def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -
     """The same for a target that starts from finished models."""
     if not request.models and request.checkpoint is not None:
         with tempfile.TemporaryDirectory() as folder:
+            if target.takes_all:
+                from .everything import gather  # which exports in its turn
+
+                models = gather(request, Path(folder), tell)
+                return _pack(replace(request, models=tuple(models)), target, tell)
             first = Path(folder) / f"{request.name}.onnx"
             export(replace(request, target="onnx", path=first, extra={}, sheet=None), tell)
             return _pack(replace(request, models=(first,)), target, tell)

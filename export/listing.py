@@ -4,7 +4,7 @@ from typing import Any
 
 from runtime import plugins
 
-from . import targets
+from . import elsewhere, targets
 from .targets import Target
 
 
@@ -39,8 +39,8 @@ def table() -> str:
             " + ".join(row["writes"]),
             ", ".join(row["precisions"]),
             "any" if row["default_size"] is None else "one ({}x{})".format(*row["default_size"]),
-            "--checkpoint" if row["starts_from"] == "checkpoint" else "--model",
-            row["engine"] or "nothing here; examined",
+            "--checkpoint" if row["starts_from"] == "checkpoint" else "--model, --checkpoint",
+            row["engine"] or row["examined_by"],
             row["runs_on"],
         )
         lines.append("| " + " | ".join(cells) + " |")
@@ -65,8 +65,9 @@ def _row(name: str, target: type[Target]) -> dict[str, Any]:
         "default_size": list(target.default_size) if target.default_size else None,
         "starts_from": target.starts_from,
         "engine": target.engine,
+        "examined_by": target.examined_by,
         "extra": target.extra,
         "runs_on": target.runs_on,
         "options": dict(target.options),
-        "missing": target.available(),
+        "missing": elsewhere.missing(target),
     }

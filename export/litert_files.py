@@ -113,9 +113,17 @@ def _quantize(
         result = tool.quantize()
     else:
         tool.load_quantization_recipe(recipe.static_wi8_ai8())
-        signature, names = _signature(path)
-        frames = [{names[0]: _frame(photo, size)} for photo in photos]
+        signature, name, ends = _signature(path)
+        frames = [{name: _frame(photo, size)} for photo in photos]
         ranges = tool.calibrate({signature: frames}, num_threads=1)
+        # What a picture may hold, whatever the photos did: so that bytes go in and out as they are.
+        for end in ends:
+            ranges[end] = {
+                key: np.full_like(np.atleast_1d(old), bound)
+                for (key, old), bound in zip(
+                    ((key, ranges[end][key]) for key in ("min", "max")), (0.0, 1.0), strict=True
+                )
+            }
         result = tool.quantize(ranges)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.tflite"
@@ -123,12 +131,14 @@ def _quantize(
         return file.read_bytes()
 
 
-def _signature(path: Path) -> tuple[str, list[str]]:
-    """Name of the model's only signature, and of its inputs."""
+def _signature(path: Path) -> tuple[str, str, list[str]]:
+    """Name of the model's only signature, of its input there, and of both ends' tensors."""
     from ai_edge_litert.interpreter import Interpreter
 
-    (name, signature), *_ = Interpreter(model_path=str(path)).get_signature_list().items()
-    return name, list(signature["inputs"])
+    model = Interpreter(model_path=str(path))
+    (name, signature), *_ = model.get_signature_list().items()
+    ends = [detail["name"] for detail in (*model.get_input_details(), *model.get_output_details())]
+    return name, signature["inputs"][0], ends
 
 
 def _frame(photo: Image, size: tuple[int, int]) -> np.ndarray:

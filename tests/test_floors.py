@@ -22,6 +22,7 @@ COMMANDS = [
     "export",
     "export.prune",
     "export.finetune",
+    "export.environments",
     "benchmarks.latency",
     "benchmarks.end_to_end",
     "benchmarks.temporal",
@@ -29,6 +30,7 @@ COMMANDS = [
     "benchmarks.report",
     "benchmarks.quality",
     "benchmarks.sanity",
+    "benchmarks.targets",
 ]
 LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
     "benchmarks.latency",

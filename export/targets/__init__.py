@@ -72,12 +72,15 @@ class Target(ABC):
         folder: whether the artefact is a folder.
         precisions: what `--precision` may be, the default first.
         engine: name of the runtime engine that runs the result here and proves it, or None.
+        examined_by: of targets without an engine: what its `check` or stand-in is, for people.
         modules: libraries that `write` imports.
         extra: the pip extra that brings them.
         environment: name of the virtual environment they are kept in, for converters that cannot
             live beside others (`export.environments`); "" for the common one.
         runs_on: where the result runs, for people.
         starts_from: "checkpoint", or "models": finished model files (`--model`).
+        takes_all: of those that start from models: whether it is given everything there is of a
+            checkpoint, and not the ONNX file only.
         default_size: (width, height) written when the user names none; None where sizes are free.
         options: `--option` keys this target knows, with a line of help each.
         in_all: whether `--target all` makes it.
@@ -88,11 +91,13 @@ class Target(ABC):
     folder: ClassVar[bool] = False
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     engine: ClassVar[str | None] = None
+    examined_by: ClassVar[str] = ""
     modules: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = "export"
     environment: ClassVar[str] = ""
     runs_on: ClassVar[str] = ""
     starts_from: ClassVar[Literal["checkpoint", "models"]] = "checkpoint"
+    takes_all: ClassVar[bool] = False
     default_size: ClassVar[tuple[int, int] | None] = None
     options: ClassVar[dict[str, str]] = {}
     in_all: ClassVar[bool] = True

@@ -18,6 +18,7 @@ class CoreMlTarget(Target):
     folder = True
     precisions = ("fp16", "int8")
     engine = "coreml" if sys.platform == "darwin" else None
+    examined_by = "its program, computed by PyTorch"
     modules = ("torch", "coremltools")
     extra = "coreml"
     environment = "coreml"

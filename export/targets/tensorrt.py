@@ -22,6 +22,7 @@ class TensorrtTarget(Target):
     suffix = ".engine"
     beside = (".engine.json", ".engine.onnx")
     precisions = ("fp16", "fp32", "int8")
+    examined_by = "the graph it is built from; on a GPU itself"
     modules = ("torch", "onnx", "onnxscript")
     extra = "train,export,tensorrt-rtx"
     runs_on = "NVIDIA GPUs of the kind and library version it was built for"

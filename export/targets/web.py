@@ -13,6 +13,7 @@ class WebTarget(Target):
 
     folder = True
     precisions = ("fp32",)
+    examined_by = "its engine in Node.js"
     modules = ("skimage", "PIL")
     runs_on = "browsers: WebGPU, else WebAssembly; desktops and phones"
     starts_from = "models"

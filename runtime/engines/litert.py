@@ -1,8 +1,8 @@
 """LiteRT (TensorFlow Lite's successor), on the CPU, by its XNNPACK delegate.
 
 Models of this kind have one size. Integer inputs and outputs carry a scale and a zero point; those
-that mean bytes 0..255 in steps of one are bytes here, all others are converted to the real numbers
-they stand for, so that nobody outside has to know.
+that mean 0..1 in steps of 1/255 are bytes here, all others are converted to the real numbers they
+stand for, so that nobody outside has to know.
 """
 
 import os
@@ -41,9 +41,10 @@ class Ends:
 
     @property
     def is_bytes(self) -> bool:
-        """Whether stored values are bytes 0..255, moved by 128 if they are signed."""
-        lowest = np.iinfo(self.dtype).min if self.dtype.kind in "iu" else 1
-        return self.dtype.itemsize == 1 and self.zero == lowest
+        """Whether stored values are the bytes of a picture in 0..1, moved by 128 if signed."""
+        if self.dtype.kind not in "iu" or self.dtype.itemsize != 1:
+            return False
+        return self.zero == np.iinfo(self.dtype).min and abs(255 * self.scale - 1) < 1e-3
 
 
 class LiteRtEngine:

@@ -43,6 +43,7 @@ def test_constants(name):
     assert "\n" not in target.available()
     if target.engine is None:
         assert target.check is not Target.check, "without an engine, `check` is the only proof"
+        assert target.examined_by
     else:
         plugin = plugins.load(engines, target.engine)
         assert any(target.suffix.endswith(suffix) for suffix in plugin.suffixes)
