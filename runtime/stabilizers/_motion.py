@@ -14,13 +14,13 @@ import numpy as np
 from . import _flow
 
 # Points of the affine fit: about so many in x and in y.
-FIT_COLUMNS, FIT_ROWS = 40, 24
+FIT_COLUMNS, FIT_ROWS = 27, 18
 # Robust scales: flow further than this from the fit (pixels), gray further than this from the
 # reference (0..255), count little: Geman-McClure weights 1 / (1 + (r / scale)^2)^2.
 FLOW_SCALE, GRAY_SCALE = 0.5, 8.0
-FIT_ROUNDS, REFINE_ROUNDS = 3, 3
+FIT_ROUNDS, REFINE_ROUNDS = 3, 2
 # The affine motion is refined on every REFINE_STEP-th pixel: enough for six numbers.
-REFINE_STEP = 2
+REFINE_STEP = 3
 # Noise biases a linear sampler toward half pixels: a blur of the pictures, in pixels.
 BLUR = 1.0
 # The camera is taken as fixed when the fitted motion is below this many pixels in all corners.
@@ -33,11 +33,11 @@ GAIN = 0.85
 # better than the truth does. NOISE_LEAST is that of rounding to bytes.
 WINDOW, NEEDED, FULL, NOISE_LEAST = (21, 21), 0.3, 0.2, 0.05
 # ... and only departures of more than this many searched pixels count: the fit is not better.
-LEAST_PX = 0.1
+LEAST_PX = 0.08
 # Every NOISE_STEP-th pixel tells the noise.
 NOISE_STEP = 4
-# Seams between the two flows are spread over so many pixels.
-SEAM = (3, 3)
+# Departures from the camera's motion are smoothed over SMOOTH, seams between the two over SEAM.
+SMOOTH, SEAM = (5, 5), (3, 3)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class Motion:
         local: whether anything moved otherwise than the camera in the last estimate.
     """
 
-    def __init__(self, height: int, width: int, search: Search = QUICK):
+    def __init__(self, height: int, width: int, search: Search | None = None):
+        search = search or QUICK
         self.grid = _flow.grid(height, width)
         self.moved = (0, 0, width, height)
         self.local = False
@@ -93,8 +94,6 @@ class Motion:
         self._search_size = (w, h)
         self._scale = np.array([w / width, h / height], np.float32)
         self._search_grid = _flow.grid(h, w)
-        self._search_plane = _design(self._search_grid, w, h)
-        self._plane = _design(self.grid, width, height)
         self._steps = (max(1, h // FIT_ROWS), max(1, w // FIT_COLUMNS))
         rows, columns = self._steps
         self._points = _design(self._search_grid[::rows, ::columns], w, h)
@@ -112,11 +111,11 @@ class Motion:
         affine = self._refine(self._fit(dense), now, then)
         camera = self._plane_flow(affine)
         still = np.abs(self._corners @ affine).max() < STILL_PX
-        if still or not self._explains(now, then, camera):
-            affine = np.zeros_like(affine)
-            camera = np.zeros_like(dense)
-        error, dense_error = self._error(now, then, camera), self._error(now, then, dense)
-        trust = _trust(error, dense_error, self._slope(now))
+        rest, standing = self._difference(now, then, camera), cv2.subtract(now, then)
+        if still or cv2.norm(rest, cv2.NORM_L2SQR) > GAIN * cv2.norm(standing, cv2.NORM_L2SQR):
+            affine, camera, rest = np.zeros_like(affine), np.zeros_like(dense), standing
+        error, dense_error = _power(rest), _power(self._difference(now, then, dense))
+        trust = _trust(error, dense_error, _slope(now))
         self.local = trust is not None
         moving = bool(affine.any())
         width, height = self._size
@@ -124,6 +123,7 @@ class Motion:
         if trust is None:
             return self._full_plane(affine)
         departure = cv2.subtract(dense, camera)
+        departure = cv2.blur(departure, SMOOTH)
         departure = cv2.multiply(departure, cv2.merge([trust, trust]))
         local = cv2.resize(departure, self._size, interpolation=cv2.INTER_LINEAR)
         local = cv2.divide(local, (*(float(s) for s in self._scale), 1, 1))
@@ -150,14 +150,14 @@ class Motion:
         rows, columns = self._steps
         target, points = dense[::rows, ::columns].reshape(-1, 2), self._points
         affine = np.zeros((3, 2), np.float32)
-        affine[0] = np.median(target, axis=0)
+        affine[0] = np.partition(target, len(target) // 2, axis=0)[len(target) // 2]
         for _ in range(FIT_ROUNDS):
-            distance = np.square(target - points @ affine).sum(axis=1)
-            weighted = points / np.square(1 + distance / FLOW_SCALE**2)[:, None]
+            rest = target - points @ affine
+            weight = 1 + np.einsum("ij,ij->i", rest, rest) * np.float32(1 / FLOW_SCALE**2)
+            weighted = points / (weight * weight)[:, None]
             # The ridge keeps the last answer where the weights leave nothing to fit.
-            normal = weighted.T @ points + 1e-3 * np.eye(3, dtype=np.float32)
-            right = weighted.T @ target + 1e-3 * affine
-            affine = np.linalg.solve(normal, right)
+            step = _solve(weighted.T @ points, weighted.T @ rest, 1e-3)
+            affine = affine + step
         return affine
 
     def _refine(self, affine: np.ndarray, now: np.ndarray, then: np.ndarray) -> np.ndarray:
@@ -178,9 +178,8 @@ class Motion:
             weight[moved < 0] = 0
             weighted = jacobian * weight[:, None]
             normal = weighted.T @ jacobian
-            normal[np.diag_indices(6)] += 1e-3 * np.trace(normal) / 6 + 1e-6
-            step = np.linalg.solve(normal, weighted.T @ error)
-            affine = affine + step.reshape(2, 3).T
+            ridge = 1e-3 * float(np.trace(normal)) / 6 + 1e-6
+            affine = affine + _solve(normal, weighted.T @ error[:, None], ridge).reshape(2, 3).T
         return affine
 
     def _shrink(self, picture: np.ndarray) -> np.ndarray:
@@ -192,33 +191,37 @@ class Motion:
         return cv2.GaussianBlur(picture.astype(np.float32), (5, 5), BLUR)
 
     def _plane_flow(self, affine: np.ndarray) -> np.ndarray:
-        width, height = self._search_size
-        return (self._search_plane @ affine).reshape(height, width, 2)
+        """An affine motion as flow of the searched pictures."""
+        return cv2.transform(self._search_grid, _in_pixels(affine, self._search_size))
 
     def _full_plane(self, affine: np.ndarray) -> np.ndarray:
         """An affine motion of the searched pictures as flow of full size."""
-        width, height = self._size
-        return (self._plane @ (affine / self._scale)).reshape(height, width, 2)
+        return cv2.transform(self.grid, _in_pixels(affine / self._scale, self._size))
 
-    def _explains(self, now: np.ndarray, then: np.ndarray, camera: np.ndarray) -> bool:
-        """Whether the camera's motion explains the frame better than standing still does."""
-        standing = cv2.norm(now, then, cv2.NORM_L2SQR)
-        return cv2.norm(now, self._moved(then, camera), cv2.NORM_L2SQR) < GAIN * standing
-
-    def _moved(self, then: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    def _difference(self, now: np.ndarray, then: np.ndarray, flow: np.ndarray) -> np.ndarray:
+        """What a flow does not explain: (sh, sw) float32."""
         where = cv2.add(flow, self._search_grid)
-        return cv2.remap(then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        moved = cv2.remap(then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.subtract(now, moved)
 
-    def _slope(self, now: np.ndarray) -> np.ndarray:
-        """Mean square of the slopes, over a window: (sh, sw) float32."""
-        dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)
-        dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)
-        both = cv2.scaleAdd(cv2.multiply(dx, dx), 1, cv2.multiply(dy, dy))
-        return cv2.blur(both, WINDOW)
 
-    def _error(self, now: np.ndarray, then: np.ndarray, flow: np.ndarray) -> np.ndarray:
-        """Mean square difference under a flow, over a window: (sh, sw) float32."""
-        return cv2.sqrBoxFilter(cv2.subtract(now, self._moved(then, flow)), cv2.CV_32F, WINDOW)
+def _slope(now: np.ndarray) -> np.ndarray:
+    """Mean square of the slopes, over a window, float32."""
+    dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)
+    dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)
+    return cv2.add(_power(dx), _power(dy))
+
+
+def _solve(normal: np.ndarray, right: np.ndarray, ridge: float) -> np.ndarray:
+    """x of (normal + ridge) x = right, float32."""
+    normal.flat[:: len(normal) + 1] += ridge
+    _, found = cv2.solve(normal, right, flags=cv2.DECOMP_LU)
+    return found
+
+
+def _power(difference: np.ndarray) -> np.ndarray:
+    """Mean square over a window, float32."""
+    return cv2.sqrBoxFilter(difference, cv2.CV_32F, WINDOW)
 
 
 def _trust(error: np.ndarray, other: np.ndarray, slope: np.ndarray) -> np.ndarray | None:
@@ -237,3 +240,9 @@ def _design(points: np.ndarray, width: int, height: int) -> np.ndarray:
     """(N, 3) float32 rows (1, x, y), x and y scaled to -1..1."""
     unit = points.reshape(-1, 2) / np.array([width - 1, height - 1], np.float32) * 2 - 1
     return np.hstack([np.ones((len(unit), 1), np.float32), unit]).astype(np.float32)
+
+
+def _in_pixels(affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(3, 2), of (1, x, y) in -1..1, as (2, 3), of (x, y, 1) in pixels: what cv2.transform takes."""
+    slope = affine[1:] * 2 / (np.array(size, np.float32)[:, None] - 1)
+    return np.column_stack([slope.T, affine[0] - affine[1] - affine[2]]).astype(np.float32)
