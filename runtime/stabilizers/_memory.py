@@ -105,6 +105,8 @@ class Memory:
         if self.moved[2]:
             if self._motion.local:
                 error = edge_error(error, flow) | smeared(*cv2.split(self._shift), self._slot)
+            if self._motion.uncovered is not None:
+                error |= self._motion.uncovered
             points = cv2.add(self._shift, self._motion.grid)
             error |= ~inside(points, self.small[1], self.small[0])
         return flow, error

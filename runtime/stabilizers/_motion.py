@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from . import _flow
+from . import _flow, _layers
 
 # Points of the affine fit: about so many in x and in y.
 FIT_COLUMNS, FIT_ROWS = 27, 18
 # Robust scales: flow further than this from the fit (pixels), gray further than this from the
 # reference (0..255), count little: Geman-McClure weights 1 / (1 + (r / scale)^2)^2.
-FLOW_SCALE, GRAY_SCALE = 0.5, 8.0
+FLOW_SCALE, GRAY_SCALE = 0.3, 8.0
+# ... and so do pixels whose dense flow is further than this from the fit, in searched pixels.
+MEMBER_PX = 1.0
 FIT_ROUNDS, REFINE_ROUNDS = 3, 2
 # The affine motion is refined on every REFINE_STEP-th pixel: enough for six numbers.
 REFINE_STEP = 3
@@ -27,17 +29,16 @@ BLUR = 1.0
 STILL_PX = 0.03
 # ... or when it does not lower the squared difference to this share: on a blank wall any motion
 # explains the noise a little, because sampling between pixels averages it.
-GAIN = 0.85
-# Dense flow is believed where it lowers the mean square difference over WINDOW by more than
-# NEEDED times the noise, fully from NEEDED + FULL on: the best of many patches explains pure noise
-# better than the truth does. NOISE_LEAST is that of rounding to bytes.
-WINDOW, NEEDED, FULL, NOISE_LEAST = (21, 21), 0.3, 0.2, 0.05
+GAIN = 0.6
+# By how much dense flow explains a pixel better is counted in units of the noise, the median of the
+# mean square over WINDOW of what neither explains, at every NOISE_STEP-th pixel; NOISE_LEAST is
+# that of rounding to bytes. One pixel counts no more than MOST: the edges of an object alone would
+# outvote all that is around them.
+WINDOW, NOISE_STEP, NOISE_LEAST, MOST = (21, 21), 4, 0.05, 20.0
 # ... and only departures of more than this many searched pixels count: the fit is not better.
 LEAST_PX = 0.08
-# Every NOISE_STEP-th pixel tells the noise.
-NOISE_STEP = 4
-# Departures from the camera's motion are smoothed over SMOOTH, seams between the two over SEAM.
-SMOOTH, SEAM = (5, 5), (3, 3)
+# Departures from the camera's motion are smoothed over so many pixels.
+SMOOTH = (5, 5)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Motion:
         grid: (h, w, 2) float32, every pixel's own (x, y).
         moved: see `estimate`.
         local: whether anything moved otherwise than the camera in the last estimate.
+        uncovered: (h, w) uint8, 255 where it hid what is seen now; None if nothing did.
     """
 
     def __init__(self, height: int, width: int, search: Search | None = None):
@@ -87,6 +89,8 @@ class Motion:
         self.grid = _flow.grid(height, width)
         self.moved = (0, 0, width, height)
         self.local = False
+        self.uncovered: np.ndarray | None = None
+        self._last = np.zeros((3, 2), np.float32)
         self._size = (width, height)
         self._dis = search.open()
         # The pictures that are searched, and how much smaller than the flow they are, in x and y.
@@ -108,34 +112,31 @@ class Motion:
         Sets `moved`: x, y, width and height of the area outside of which F is exactly 0.
         """
         now, then, dense = self._search(gray, reference)
-        affine = self._refine(self._fit(dense), now, then)
-        camera = self._plane_flow(affine)
-        still = np.abs(self._corners @ affine).max() < STILL_PX
-        rest, standing = self._difference(now, then, camera), cv2.subtract(now, then)
-        if still or cv2.norm(rest, cv2.NORM_L2SQR) > GAIN * cv2.norm(standing, cv2.NORM_L2SQR):
-            affine, camera, rest = np.zeros_like(affine), np.zeros_like(dense), standing
-        error, dense_error = _power(rest), _power(self._difference(now, then, dense))
-        trust = _trust(error, dense_error, _slope(now))
-        self.local = trust is not None
+        affine = self._camera(now, then, dense)
         moving = bool(affine.any())
+        camera = self._plane_flow(affine) if moving else np.zeros_like(dense)
         width, height = self._size
         self.moved = (0, 0, width, height) if moving else (0, 0, 0, 0)
-        if trust is None:
+        found = _layers.find_object(self._evidence(now, then, camera, dense))
+        self.local, self.uncovered = found is not None, None
+        if found is None:
             return self._full_plane(affine)
-        departure = cv2.subtract(dense, camera)
-        departure = cv2.blur(departure, SMOOTH)
-        departure = cv2.multiply(departure, cv2.merge([trust, trust]))
+        own = _layers.fit(found, now, gray)
+        hidden = _layers.uncovered(found, dense, camera)
+        self.uncovered = cv2.resize(hidden, self._size, interpolation=cv2.INTER_NEAREST)
+        departure = cv2.blur(cv2.subtract(dense, camera), SMOOTH)
         local = cv2.resize(departure, self._size, interpolation=cv2.INTER_LINEAR)
         local = cv2.divide(local, (*(float(s) for s in self._scale), 1, 1))
+        local = cv2.copyTo(local, own)
         if not moving:
-            self.moved = cv2.boundingRect(cv2.inRange(local, (0, 0), (0, 0)) ^ 255)
+            self.moved = cv2.boundingRect(own)
             return local
         return cv2.add(self._full_plane(affine), local)
 
     def estimate_shift(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """The camera's mean motion alone, (2,) float32 in pixels, as `estimate` defines it."""
         now, then, dense = self._search(gray, reference)
-        shift = self._refine(self._fit(dense), now, then)[0] / self._scale
+        shift = self._camera(now, then, dense)[0] / self._scale
         return shift.astype(np.float32)
 
     def _search(
@@ -149,8 +150,10 @@ class Motion:
         """Robust affine fit of a dense flow: (3, 2), of (1, x, y)."""
         rows, columns = self._steps
         target, points = dense[::rows, ::columns].reshape(-1, 2), self._points
-        affine = np.zeros((3, 2), np.float32)
-        affine[0] = np.partition(target, len(target) // 2, axis=0)[len(target) // 2]
+        middle = np.zeros((3, 2), np.float32)
+        middle[0] = np.partition(target, len(target) // 2, axis=0)[len(target) // 2]
+        # Cameras move on; where the picture is divided, the same part of it stays the ground.
+        affine = max(middle, self._last, key=lambda start: _agreement(target - points @ start))
         for _ in range(FIT_ROUNDS):
             rest = target - points @ affine
             weight = 1 + np.einsum("ij,ij->i", rest, rest) * np.float32(1 / FLOW_SCALE**2)
@@ -160,27 +163,61 @@ class Motion:
             affine = affine + step
         return affine
 
-    def _refine(self, affine: np.ndarray, now: np.ndarray, then: np.ndarray) -> np.ndarray:
-        """Gauss-Newton on the pictures themselves: hundredths of a pixel."""
+    def _camera(self, now: np.ndarray, then: np.ndarray, dense: np.ndarray) -> np.ndarray:
+        """The camera's motion, (3, 2), to hundredths of a pixel; 0 where there is none to see.
+
+        Gauss-Newton on the pictures, at the pixels whose dense flow agrees with the fit: others
+        belong to something else, however large and colorful that is.
+        """
+        affine = self._fit(dense)
         shape = self._refine_grid.shape
-        sharp = (slice(None, None, REFINE_STEP),) * 2
-        here = now[sharp].reshape(-1)
-        dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)[sharp].reshape(-1, 1)
-        dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)[sharp].reshape(-1, 1)
+        every = (slice(None, None, REFINE_STEP),) * 2
+        here = now[every].reshape(-1)
+        dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)[every].reshape(-1, 1)
+        dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)[every].reshape(-1, 1)
         jacobian = np.hstack([dx * self._refine_points, dy * self._refine_points])
-        for _ in range(REFINE_ROUNDS):
+        away = dense[every].reshape(-1, 2) - self._refine_points @ affine
+        member = 1 / np.square(1 + np.einsum("ij,ij->i", away, away) / MEMBER_PX**2)
+
+        def compare(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            """Differences that a motion leaves, and the weights of the pixels."""
             where = self._refine_grid + (self._refine_points @ affine).reshape(shape)
             moved = cv2.remap(
                 then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1
             ).reshape(-1)
             error = here - moved
-            weight = 1 / np.square(1 + np.square(error / GRAY_SCALE))
+            weight = member / np.square(1 + np.square(error / GRAY_SCALE))
             weight[moved < 0] = 0
+            return error, weight
+
+        for _ in range(REFINE_ROUNDS):
+            error, weight = compare(affine)
             weighted = jacobian * weight[:, None]
             normal = weighted.T @ jacobian
             ridge = 1e-3 * float(np.trace(normal)) / 6 + 1e-6
             affine = affine + _solve(normal, weighted.T @ error[:, None], ridge).reshape(2, 3).T
-        return affine
+        self._last = affine.astype(np.float32)
+        if np.abs(self._corners @ affine).max() < STILL_PX:
+            return np.zeros_like(affine)
+        # Where there is a slope a motion can be seen; the same pixels judge both.
+        error, weight = compare(affine)
+        weight *= np.square(dx[:, 0]) + np.square(dy[:, 0])
+        standing = here - then[every].reshape(-1)
+        kept = weight @ np.square(error) < GAIN * (weight @ np.square(standing))
+        return affine if kept else np.zeros_like(affine)
+
+    def _evidence(
+        self, now: np.ndarray, then: np.ndarray, camera: np.ndarray, dense: np.ndarray
+    ) -> np.ndarray:
+        """By how much dense flow explains each pixel better, in units of the noise: (sh, sw)."""
+        rest, other = (self._difference(now, then, flow) for flow in (camera, dense))
+        rest, other = cv2.multiply(rest, rest), cv2.multiply(other, other)
+        some = cv2.blur(cv2.min(rest, other), WINDOW)[::NOISE_STEP, ::NOISE_STEP]
+        noise = max(NOISE_LEAST, float(np.median(some)))
+        most = MOST * noise
+        gain = cv2.min(cv2.max(cv2.subtract(rest, other), -most), most)
+        gain = cv2.scaleAdd(_slope(now), -(LEAST_PX**2), gain)
+        return cv2.multiply(gain, 1 / noise)
 
     def _shrink(self, picture: np.ndarray) -> np.ndarray:
         if picture.shape[::-1] == self._search_size:
@@ -206,10 +243,15 @@ class Motion:
 
 
 def _slope(now: np.ndarray) -> np.ndarray:
-    """Mean square of the slopes, over a window, float32."""
+    """Squared slope, float32."""
     dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)
     dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)
-    return cv2.add(_power(dx), _power(dy))
+    return cv2.add(cv2.multiply(dx, dx), cv2.multiply(dy, dy))
+
+
+def _agreement(rest: np.ndarray) -> float:
+    """How many points a motion fits, of which `rest`, (N, 2), remains."""
+    return float((1 / (1 + np.einsum("ij,ij->i", rest, rest) / FLOW_SCALE**2)).sum())
 
 
 def _solve(normal: np.ndarray, right: np.ndarray, ridge: float) -> np.ndarray:
@@ -217,23 +259,6 @@ def _solve(normal: np.ndarray, right: np.ndarray, ridge: float) -> np.ndarray:
     normal.flat[:: len(normal) + 1] += ridge
     _, found = cv2.solve(normal, right, flags=cv2.DECOMP_LU)
     return found
-
-
-def _power(difference: np.ndarray) -> np.ndarray:
-    """Mean square over a window, float32."""
-    return cv2.sqrBoxFilter(difference, cv2.CV_32F, WINDOW)
-
-
-def _trust(error: np.ndarray, other: np.ndarray, slope: np.ndarray) -> np.ndarray | None:
-    """Weight 0..1 of a flow of error `other` over one of `error`, None where it is 0 everywhere."""
-    some = cv2.min(error, other)[::NOISE_STEP, ::NOISE_STEP]
-    noise = max(NOISE_LEAST, float(np.median(some)))
-    gain = cv2.addWeighted(error, 1 / (FULL * noise), other, -1 / (FULL * noise), -NEEDED / FULL)
-    gain = cv2.scaleAdd(slope, -(LEAST_PX**2) / (FULL * noise), gain)
-    if cv2.minMaxLoc(gain)[1] <= 0:
-        return None
-    trust = cv2.min(cv2.max(gain, 0), 1)
-    return cv2.blur(trust, SEAM)
 
 
 def _design(points: np.ndarray, width: int, height: int) -> np.ndarray:

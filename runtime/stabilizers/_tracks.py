@@ -100,6 +100,8 @@ class Tracker:
         lost |= inside(self._motion.grid + moved.shift, self.w, self.h) == 0
         lost |= smeared(*cv2.split(moved.shift), moved.key) > 0
         lost |= moved.key < 0
+        if self._motion.uncovered is not None:
+            lost |= self._motion.uncovered > 0
         return moved, lost
 
     def chase(self, ranks: np.ndarray, order: range) -> list[Track]:
