@@ -17,8 +17,8 @@ MIN_SIDE = 32
 # ... and so has its coarsest scale.
 LEAST_SEARCH = 16
 # Residual (0..255) from which on a point is not the one that was painted. Chosen on photo pans with
-# sensor noise of 3, which leaves a residual of about 2 at flow resolution. A hard gate: a pixel that
-# is blended only a little loses its sharpness and gains nothing.
+# sensor noise of 3, which leaves a residual of about 2 at flow resolution. A hard gate: a pixel
+# that is blended only a little loses its sharpness and gains nothing.
 GATE = 20
 # Mean HSV difference (0..255) above which two frames do not belong to one shot; PySceneDetect's
 # ContentDetector uses 27 by default and is best near 31 on its own benchmark.
@@ -76,7 +76,7 @@ def hsv_difference(a: Image, b: Image) -> float:
     return (h + s + v) / 3.0
 
 
-# Pictures whose means differ by less than this share are taken to be lit alike without a closer look.
+# Pictures whose means differ by less than this share are taken to be lit alike, unseen.
 EVEN = 0.003
 
 

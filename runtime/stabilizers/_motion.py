@@ -255,7 +255,7 @@ def _agreement(rest: np.ndarray) -> float:
 
 
 def _solve(normal: np.ndarray, right: np.ndarray, ridge: float) -> np.ndarray:
-    """x of (normal + ridge) x = right, float32."""
+    """Solve for x: (normal + ridge) x = right, float32."""
     normal.flat[:: len(normal) + 1] += ridge
     _, found = cv2.solve(normal, right, flags=cv2.DECOMP_LU)
     return found
@@ -268,6 +268,6 @@ def _design(points: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _in_pixels(affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(3, 2), of (1, x, y) in -1..1, as (2, 3), of (x, y, 1) in pixels: what cv2.transform takes."""
+    """(3, 2), of (1, x, y) in -1..1, as cv2.transform takes it: (2, 3), of (x, y, 1) in pixels."""
     slope = affine[1:] * 2 / (np.array(size, np.float32)[:, None] - 1)
     return np.column_stack([slope.T, affine[0] - affine[1] - affine[2]]).astype(np.float32)
