@@ -153,6 +153,7 @@ def summarize(rows: list[tuple[Scene, dict[str, float | None]]]) -> dict[str, fl
         "sharpness",
         "palette",
         "warped_ssim",
+        "warped_lpips",
     )
     result = {key: _mean(values(key, moving=True)) for key in moving}
     for key in ("flicker", "drift", "ghost", "ghost_per_frame", "style_ratio"):

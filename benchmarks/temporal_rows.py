@@ -18,6 +18,7 @@ from .nulls import NULLS
 from .scenes import Scene
 from .strips import side_by_side, time_slices, write_png
 from .style_gate import try_style_loss
+from .warped_lpips import try_warped_lpips
 
 # Columns of the printed table: key, heading, format.
 COLUMNS = (
@@ -26,6 +27,7 @@ COLUMNS = (
     ("excess_ratio", "excess", ".3f"),
     ("sharpness", "sharp", ".2f"),
     ("style_ratio", "style", ".3f"),
+    ("warped_lpips", "lpips", ".3f"),
     ("palette", "palette", ".2f"),
     ("flicker", "flicker", ".2f"),
     ("drift", "drift", ".3f"),
@@ -45,6 +47,7 @@ class Subject:
             another clip begins, as the commands do (models folded for a scene remember it); still:
             a picture by itself.
         style_loss: of a sequence of pictures, or None and `style_note` says why.
+        warped_lpips: see `benchmarks.warped_lpips`; None where its weights are absent.
     """
 
     def __init__(self, session: Any, model: str, style: str | None, weights: Path | None):
@@ -55,6 +58,7 @@ class Subject:
         self._own: dict[int, float] = {}
         painting = None if style is None else read_painting(style)
         self.style_loss, self.style_note = try_style_loss(weights, painting)
+        self.warped_lpips = try_warped_lpips(weights)
 
     def still(self, picture: Image) -> Image:
         """One picture, whatever came before it."""
@@ -160,6 +164,9 @@ def _figures(
     costs: list[float] | None,
 ) -> dict[str, Any]:
     figures: dict[str, Any] = stability.measure(scene, outputs, base, costs)
+    figures["warped_lpips"] = None
+    if subject.warped_lpips is not None:
+        figures["warped_lpips"] = subject.warped_lpips(outputs, scene.motion)
     figures["style_ratio"] = None
     if subject.style_loss is not None:
         own = subject.own_style_loss(base)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..frame import Image
 from . import _flow
+from ._blocks import shrink
 from ._motion import Motion
 
 # Weight of the past: noise falls to sqrt((1 - a) / (1 + a)) = 1/3.
@@ -71,7 +72,7 @@ class Denoiser:
         known = cv2.resize(known, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         mixed = cv2.addWeighted(image, 1 - PAST, past, PAST, 0)
         clean = cv2.copyTo(mixed, known, image.copy())
-        small = _flow.shrink_image(clean, small.shape[:2])
+        small = shrink(clean, small.shape[:2])
         self._last, self._last_small = clean, small
         return clean
 

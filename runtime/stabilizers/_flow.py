@@ -19,7 +19,7 @@ LEAST_SEARCH = 16
 # Residual (0..255) from which on a point is not the one that was painted. Chosen on photo pans with
 # sensor noise of 3, which leaves a residual of about 2 at flow resolution. A hard gate: a pixel
 # that is blended only a little loses its sharpness and gains nothing.
-GATE = 16
+GATE = 20
 # Mean HSV difference (0..255) above which two frames do not belong to one shot; PySceneDetect's
 # ContentDetector uses 27 by default and is best near 31 on its own benchmark.
 CUT_HSV = 30.0
@@ -36,11 +36,6 @@ def flow_size(height: int, width: int) -> tuple[int, int]:
     """(height, width) at which motion of a (height, width) frame is estimated."""
     factor = min(1.0, FLOW_WIDTH / max(height, width), FLOW_HEIGHT / min(height, width))
     return max(MIN_SIDE, round(height * factor)), max(MIN_SIDE, round(width * factor))
-
-
-def shrink_image(image: Image, size: tuple[int, int]) -> Image:
-    """Area-average `image` to `size` (height, width): (h, w, 3) uint8."""
-    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def to_gray(image: Image) -> np.ndarray:
@@ -81,17 +76,24 @@ def hsv_difference(a: Image, b: Image) -> float:
     return (h + s + v) / 3.0
 
 
+# Pictures whose means differ by less than this share are taken to be lit alike, unseen.
+EVEN = 0.003
+
+
 def brightness_gain(reference: np.ndarray, current: np.ndarray) -> float:
     """Factor by which the camera or the light brightened everything: median of current/reference.
 
     Over cells of 8x8 pixels that are not near black (> 16); a median, so an object that covers less
     than half of the picture does not move it. Limited to 1/2..2; 1 below 1 % (noise).
     """
-    size = (max(1, reference.shape[1] // 8), max(1, reference.shape[0] // 8))
-    a = cv2.resize(reference, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    b = cv2.resize(current, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    lit = (a > 16) & (b > 4) & (a < 250) & (b < 250)
-    if lit.sum() < 16:
+    before, after = cv2.mean(reference)[0], cv2.mean(current)[0]
+    if abs(after - before) < EVEN * before:
         return 1.0
-    gain = float(np.clip(np.median(b[lit] / a[lit]), 0.5, 2.0))
+    size = (max(1, reference.shape[1] // 8), max(1, reference.shape[0] // 8))
+    a, b = (cv2.resize(gray, size, interpolation=cv2.INTER_AREA) for gray in (reference, current))
+    lit = cv2.inRange(cv2.merge([a, b]), (17, 5), (249, 249))
+    if cv2.countNonZero(lit) < 16:
+        return 1.0
+    ratio = cv2.divide(b, a, dtype=cv2.CV_32F)[lit > 0]
+    gain = float(np.clip(np.partition(ratio, ratio.size // 2)[ratio.size // 2], 0.5, 2.0))
     return gain if abs(gain - 1.0) > 0.01 else 1.0

@@ -94,21 +94,21 @@ class Memory:
             last = cv2.convertScaleAbs(last, alpha=gain)
         flow = self._motion.estimate(gray, last)
         self.moved = self._motion.moved
-        where = None
         if self.moved[2]:
-            where = cv2.add(flow, self._motion.grid)
-            self._move(where, flow)
+            self._move(cv2.add(flow, self._motion.grid), flow)
             self._reference = self._seen.draw(self._shift, self._slot)
         self.age = cv2.add(self.age, 1)
         drawn = self._reference
         if gain != 1.0:
             drawn = cv2.convertScaleAbs(drawn, alpha=gain)
         error = _flow.residual(small, drawn)
-        if where is not None:
-            error = edge_error(error, flow) if self._motion.local else error
-            h, w = self.small
-            error[~inside(where, w, h)] = 255
-            error[self._lost()] = 255
+        if self.moved[2]:
+            if self._motion.local:
+                error = edge_error(error, flow) | smeared(*cv2.split(self._shift), self._slot)
+            if self._motion.uncovered is not None:
+                error |= self._motion.uncovered
+            points = cv2.add(self._shift, self._motion.grid)
+            error |= ~inside(points, self.small[1], self.small[0])
         return flow, error
 
     def _move(self, where: np.ndarray, flow: np.ndarray) -> None:
@@ -120,7 +120,7 @@ class Memory:
         # Between neighbors in one slot that move together, displacements are interpolated: rounding
         # them to the nearest one would add up over the frames.
         between = cv2.remap(self._shift, where, None, cv2.INTER_LINEAR, **how)
-        together = cv2.inRange(cv2.subtract(between, shift), (-SAME_PX,) * 2, (SAME_PX,) * 2)
+        together = cv2.inRange(cv2.absdiff(between, shift), (0, 0), (SAME_PX, SAME_PX))
         mixed = cv2.remap(cv2.multiply(self._slot, SLOT_STEP), where, None, cv2.INTER_LINEAR, **how)
         together &= cv2.compare(mixed, cv2.multiply(slot, SLOT_STEP), cv2.CMP_EQ)
         self._shift = cv2.add(cv2.copyTo(between, together, shift), flow)
@@ -170,10 +170,3 @@ class Memory:
             self._shift = cv2.copyTo(self._nowhere, moved, self._shift)
             self._slot[moved > 0] = self._newest
             self._reference = cv2.copyTo(small, moved, self._reference.copy())
-
-    def _lost(self) -> np.ndarray:
-        """Pixels that point out of their slot, or are smeared: (h, w) bool."""
-        h, w = self.small
-        points = cv2.add(self._shift, self._motion.grid)
-        x, y = cv2.split(self._shift)
-        return ~inside(points, w, h) | smeared(x, y, self._slot)

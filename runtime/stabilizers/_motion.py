@@ -11,33 +11,34 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from . import _flow
+from . import _flow, _layers
 
 # Points of the affine fit: about so many in x and in y.
-FIT_COLUMNS, FIT_ROWS = 40, 24
+FIT_COLUMNS, FIT_ROWS = 27, 18
 # Robust scales: flow further than this from the fit (pixels), gray further than this from the
 # reference (0..255), count little: Geman-McClure weights 1 / (1 + (r / scale)^2)^2.
-FLOW_SCALE, GRAY_SCALE = 0.5, 8.0
-FIT_ROUNDS, REFINE_ROUNDS = 3, 3
+FLOW_SCALE, GRAY_SCALE = 0.3, 8.0
+# ... and so do pixels whose dense flow is further than this from the fit, in searched pixels.
+MEMBER_PX = 1.0
+FIT_ROUNDS, REFINE_ROUNDS = 3, 2
 # The affine motion is refined on every REFINE_STEP-th pixel: enough for six numbers.
-REFINE_STEP = 2
+REFINE_STEP = 3
 # Noise biases a linear sampler toward half pixels: a blur of the pictures, in pixels.
 BLUR = 1.0
 # The camera is taken as fixed when the fitted motion is below this many pixels in all corners.
 STILL_PX = 0.03
 # ... or when it does not lower the squared difference to this share: on a blank wall any motion
 # explains the noise a little, because sampling between pixels averages it.
-GAIN = 0.85
-# Dense flow is believed where it lowers the mean square difference over WINDOW by more than
-# NEEDED times the noise, fully from NEEDED + FULL on: the best of many patches explains pure noise
-# better than the truth does. NOISE_LEAST is that of rounding to bytes.
-WINDOW, NEEDED, FULL, NOISE_LEAST = (21, 21), 0.3, 0.2, 0.05
+GAIN = 0.6
+# By how much dense flow explains a pixel better is counted in units of the noise, the median of the
+# mean square over WINDOW of what neither explains, at every NOISE_STEP-th pixel; NOISE_LEAST is
+# that of rounding to bytes. One pixel counts no more than MOST: the edges of an object alone would
+# outvote all that is around them.
+WINDOW, NOISE_STEP, NOISE_LEAST, MOST = (21, 21), 4, 0.05, 20.0
 # ... and only departures of more than this many searched pixels count: the fit is not better.
-LEAST_PX = 0.1
-# Every NOISE_STEP-th pixel tells the noise.
-NOISE_STEP = 4
-# Seams between the two flows are spread over so many pixels.
-SEAM = (3, 3)
+LEAST_PX = 0.08
+# Departures from the camera's motion are smoothed over so many pixels.
+SMOOTH = (5, 5)
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,16 @@ class Motion:
         grid: (h, w, 2) float32, every pixel's own (x, y).
         moved: see `estimate`.
         local: whether anything moved otherwise than the camera in the last estimate.
+        uncovered: (h, w) uint8, 255 where it hid what is seen now; None if nothing did.
     """
 
-    def __init__(self, height: int, width: int, search: Search = QUICK):
+    def __init__(self, height: int, width: int, search: Search | None = None):
+        search = search or QUICK
         self.grid = _flow.grid(height, width)
         self.moved = (0, 0, width, height)
         self.local = False
+        self.uncovered: np.ndarray | None = None
+        self._last = np.zeros((3, 2), np.float32)
         self._size = (width, height)
         self._dis = search.open()
         # The pictures that are searched, and how much smaller than the flow they are, in x and y.
@@ -93,8 +98,6 @@ class Motion:
         self._search_size = (w, h)
         self._scale = np.array([w / width, h / height], np.float32)
         self._search_grid = _flow.grid(h, w)
-        self._search_plane = _design(self._search_grid, w, h)
-        self._plane = _design(self.grid, width, height)
         self._steps = (max(1, h // FIT_ROWS), max(1, w // FIT_COLUMNS))
         rows, columns = self._steps
         self._points = _design(self._search_grid[::rows, ::columns], w, h)
@@ -109,33 +112,31 @@ class Motion:
         Sets `moved`: x, y, width and height of the area outside of which F is exactly 0.
         """
         now, then, dense = self._search(gray, reference)
-        affine = self._refine(self._fit(dense), now, then)
-        camera = self._plane_flow(affine)
-        still = np.abs(self._corners @ affine).max() < STILL_PX
-        if still or not self._explains(now, then, camera):
-            affine = np.zeros_like(affine)
-            camera = np.zeros_like(dense)
-        error, dense_error = self._error(now, then, camera), self._error(now, then, dense)
-        trust = _trust(error, dense_error, self._slope(now))
-        self.local = trust is not None
+        affine = self._camera(now, then, dense)
         moving = bool(affine.any())
+        camera = self._plane_flow(affine) if moving else np.zeros_like(dense)
         width, height = self._size
         self.moved = (0, 0, width, height) if moving else (0, 0, 0, 0)
-        if trust is None:
+        found = _layers.find_object(self._evidence(now, then, camera, dense))
+        self.local, self.uncovered = found is not None, None
+        if found is None:
             return self._full_plane(affine)
-        departure = cv2.subtract(dense, camera)
-        departure = cv2.multiply(departure, cv2.merge([trust, trust]))
+        own = _layers.fit(found, now, gray)
+        hidden = _layers.uncovered(found, dense, camera)
+        self.uncovered = cv2.resize(hidden, self._size, interpolation=cv2.INTER_NEAREST)
+        departure = cv2.blur(cv2.subtract(dense, camera), SMOOTH)
         local = cv2.resize(departure, self._size, interpolation=cv2.INTER_LINEAR)
         local = cv2.divide(local, (*(float(s) for s in self._scale), 1, 1))
+        local = cv2.copyTo(local, own)
         if not moving:
-            self.moved = cv2.boundingRect(cv2.inRange(local, (0, 0), (0, 0)) ^ 255)
+            self.moved = cv2.boundingRect(own)
             return local
         return cv2.add(self._full_plane(affine), local)
 
     def estimate_shift(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """The camera's mean motion alone, (2,) float32 in pixels, as `estimate` defines it."""
         now, then, dense = self._search(gray, reference)
-        shift = self._refine(self._fit(dense), now, then)[0] / self._scale
+        shift = self._camera(now, then, dense)[0] / self._scale
         return shift.astype(np.float32)
 
     def _search(
@@ -149,39 +150,74 @@ class Motion:
         """Robust affine fit of a dense flow: (3, 2), of (1, x, y)."""
         rows, columns = self._steps
         target, points = dense[::rows, ::columns].reshape(-1, 2), self._points
-        affine = np.zeros((3, 2), np.float32)
-        affine[0] = np.median(target, axis=0)
+        middle = np.zeros((3, 2), np.float32)
+        middle[0] = np.partition(target, len(target) // 2, axis=0)[len(target) // 2]
+        # Cameras move on; where the picture is divided, the same part of it stays the ground.
+        affine = max(middle, self._last, key=lambda start: _agreement(target - points @ start))
         for _ in range(FIT_ROUNDS):
-            distance = np.square(target - points @ affine).sum(axis=1)
-            weighted = points / np.square(1 + distance / FLOW_SCALE**2)[:, None]
+            rest = target - points @ affine
+            weight = 1 + np.einsum("ij,ij->i", rest, rest) * np.float32(1 / FLOW_SCALE**2)
+            weighted = points / (weight * weight)[:, None]
             # The ridge keeps the last answer where the weights leave nothing to fit.
-            normal = weighted.T @ points + 1e-3 * np.eye(3, dtype=np.float32)
-            right = weighted.T @ target + 1e-3 * affine
-            affine = np.linalg.solve(normal, right)
+            step = _solve(weighted.T @ points, weighted.T @ rest, 1e-3)
+            affine = affine + step
         return affine
 
-    def _refine(self, affine: np.ndarray, now: np.ndarray, then: np.ndarray) -> np.ndarray:
-        """Gauss-Newton on the pictures themselves: hundredths of a pixel."""
+    def _camera(self, now: np.ndarray, then: np.ndarray, dense: np.ndarray) -> np.ndarray:
+        """The camera's motion, (3, 2), to hundredths of a pixel; 0 where there is none to see.
+
+        Gauss-Newton on the pictures, at the pixels whose dense flow agrees with the fit: others
+        belong to something else, however large and colorful that is.
+        """
+        affine = self._fit(dense)
         shape = self._refine_grid.shape
-        sharp = (slice(None, None, REFINE_STEP),) * 2
-        here = now[sharp].reshape(-1)
-        dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)[sharp].reshape(-1, 1)
-        dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)[sharp].reshape(-1, 1)
+        every = (slice(None, None, REFINE_STEP),) * 2
+        here = now[every].reshape(-1)
+        dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)[every].reshape(-1, 1)
+        dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)[every].reshape(-1, 1)
         jacobian = np.hstack([dx * self._refine_points, dy * self._refine_points])
-        for _ in range(REFINE_ROUNDS):
+        away = dense[every].reshape(-1, 2) - self._refine_points @ affine
+        member = 1 / np.square(1 + np.einsum("ij,ij->i", away, away) / MEMBER_PX**2)
+
+        def compare(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            """Differences that a motion leaves, and the weights of the pixels."""
             where = self._refine_grid + (self._refine_points @ affine).reshape(shape)
             moved = cv2.remap(
                 then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-1
             ).reshape(-1)
             error = here - moved
-            weight = 1 / np.square(1 + np.square(error / GRAY_SCALE))
+            weight = member / np.square(1 + np.square(error / GRAY_SCALE))
             weight[moved < 0] = 0
+            return error, weight
+
+        for _ in range(REFINE_ROUNDS):
+            error, weight = compare(affine)
             weighted = jacobian * weight[:, None]
             normal = weighted.T @ jacobian
-            normal[np.diag_indices(6)] += 1e-3 * np.trace(normal) / 6 + 1e-6
-            step = np.linalg.solve(normal, weighted.T @ error)
-            affine = affine + step.reshape(2, 3).T
-        return affine
+            ridge = 1e-3 * float(np.trace(normal)) / 6 + 1e-6
+            affine = affine + _solve(normal, weighted.T @ error[:, None], ridge).reshape(2, 3).T
+        self._last = affine.astype(np.float32)
+        if np.abs(self._corners @ affine).max() < STILL_PX:
+            return np.zeros_like(affine)
+        # Where there is a slope a motion can be seen; the same pixels judge both.
+        error, weight = compare(affine)
+        weight *= np.square(dx[:, 0]) + np.square(dy[:, 0])
+        standing = here - then[every].reshape(-1)
+        kept = weight @ np.square(error) < GAIN * (weight @ np.square(standing))
+        return affine if kept else np.zeros_like(affine)
+
+    def _evidence(
+        self, now: np.ndarray, then: np.ndarray, camera: np.ndarray, dense: np.ndarray
+    ) -> np.ndarray:
+        """By how much dense flow explains each pixel better, in units of the noise: (sh, sw)."""
+        rest, other = (self._difference(now, then, flow) for flow in (camera, dense))
+        rest, other = cv2.multiply(rest, rest), cv2.multiply(other, other)
+        some = cv2.blur(cv2.min(rest, other), WINDOW)[::NOISE_STEP, ::NOISE_STEP]
+        noise = max(NOISE_LEAST, float(np.median(some)))
+        most = MOST * noise
+        gain = cv2.min(cv2.max(cv2.subtract(rest, other), -most), most)
+        gain = cv2.scaleAdd(_slope(now), -(LEAST_PX**2), gain)
+        return cv2.multiply(gain, 1 / noise)
 
     def _shrink(self, picture: np.ndarray) -> np.ndarray:
         if picture.shape[::-1] == self._search_size:
@@ -192,48 +228,46 @@ class Motion:
         return cv2.GaussianBlur(picture.astype(np.float32), (5, 5), BLUR)
 
     def _plane_flow(self, affine: np.ndarray) -> np.ndarray:
-        width, height = self._search_size
-        return (self._search_plane @ affine).reshape(height, width, 2)
+        """An affine motion as flow of the searched pictures."""
+        return cv2.transform(self._search_grid, _in_pixels(affine, self._search_size))
 
     def _full_plane(self, affine: np.ndarray) -> np.ndarray:
         """An affine motion of the searched pictures as flow of full size."""
-        width, height = self._size
-        return (self._plane @ (affine / self._scale)).reshape(height, width, 2)
+        return cv2.transform(self.grid, _in_pixels(affine / self._scale, self._size))
 
-    def _explains(self, now: np.ndarray, then: np.ndarray, camera: np.ndarray) -> bool:
-        """Whether the camera's motion explains the frame better than standing still does."""
-        standing = cv2.norm(now, then, cv2.NORM_L2SQR)
-        return cv2.norm(now, self._moved(then, camera), cv2.NORM_L2SQR) < GAIN * standing
-
-    def _moved(self, then: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    def _difference(self, now: np.ndarray, then: np.ndarray, flow: np.ndarray) -> np.ndarray:
+        """What a flow does not explain: (sh, sw) float32."""
         where = cv2.add(flow, self._search_grid)
-        return cv2.remap(then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-    def _slope(self, now: np.ndarray) -> np.ndarray:
-        """Mean square of the slopes, over a window: (sh, sw) float32."""
-        dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)
-        dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)
-        both = cv2.scaleAdd(cv2.multiply(dx, dx), 1, cv2.multiply(dy, dy))
-        return cv2.blur(both, WINDOW)
-
-    def _error(self, now: np.ndarray, then: np.ndarray, flow: np.ndarray) -> np.ndarray:
-        """Mean square difference under a flow, over a window: (sh, sw) float32."""
-        return cv2.sqrBoxFilter(cv2.subtract(now, self._moved(then, flow)), cv2.CV_32F, WINDOW)
+        moved = cv2.remap(then, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.subtract(now, moved)
 
 
-def _trust(error: np.ndarray, other: np.ndarray, slope: np.ndarray) -> np.ndarray | None:
-    """Weight 0..1 of a flow of error `other` over one of `error`, None where it is 0 everywhere."""
-    some = cv2.min(error, other)[::NOISE_STEP, ::NOISE_STEP]
-    noise = max(NOISE_LEAST, float(np.median(some)))
-    gain = cv2.addWeighted(error, 1 / (FULL * noise), other, -1 / (FULL * noise), -NEEDED / FULL)
-    gain = cv2.scaleAdd(slope, -(LEAST_PX**2) / (FULL * noise), gain)
-    if cv2.minMaxLoc(gain)[1] <= 0:
-        return None
-    trust = cv2.min(cv2.max(gain, 0), 1)
-    return cv2.blur(trust, SEAM)
+def _slope(now: np.ndarray) -> np.ndarray:
+    """Squared slope, float32."""
+    dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)
+    dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)
+    return cv2.add(cv2.multiply(dx, dx), cv2.multiply(dy, dy))
+
+
+def _agreement(rest: np.ndarray) -> float:
+    """How many points a motion fits, of which `rest`, (N, 2), remains."""
+    return float((1 / (1 + np.einsum("ij,ij->i", rest, rest) / FLOW_SCALE**2)).sum())
+
+
+def _solve(normal: np.ndarray, right: np.ndarray, ridge: float) -> np.ndarray:
+    """Solve for x: (normal + ridge) x = right, float32."""
+    normal.flat[:: len(normal) + 1] += ridge
+    _, found = cv2.solve(normal, right, flags=cv2.DECOMP_LU)
+    return found
 
 
 def _design(points: np.ndarray, width: int, height: int) -> np.ndarray:
     """(N, 3) float32 rows (1, x, y), x and y scaled to -1..1."""
     unit = points.reshape(-1, 2) / np.array([width - 1, height - 1], np.float32) * 2 - 1
     return np.hstack([np.ones((len(unit), 1), np.float32), unit]).astype(np.float32)
+
+
+def _in_pixels(affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(3, 2), of (1, x, y) in -1..1, as cv2.transform takes it: (2, 3), of (x, y, 1) in pixels."""
+    slope = affine[1:] * 2 / (np.array(size, np.float32)[:, None] - 1)
+    return np.column_stack([slope.T, affine[0] - affine[1] - affine[2]]).astype(np.float32)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..frame import Image
+from ._blocks import spread
 
 # Rows repeated above and below each picture, so that a kernel at its edge never reads the next one.
 PAD = 3
@@ -80,7 +81,9 @@ class Sampler:
         if box is not None and self._blocks:
             left, top = max(0, box[0]), max(0, box[1])
             right, bottom = min(w, box[0] + box[2]), min(h, box[1] + box[3])
-        part = self._sample(shift[top:bottom, left:right], page[top:bottom, left:right], left, top)
+        area = (slice(top, bottom), slice(left, right))
+        partly = box is not None and box[2] * box[3] < h * w
+        part = self._sample(shift[area], page[area], left, top, partly)
         if ground is None or part.shape[:2] == (height, width):
             return part
         picture = ground.copy()
@@ -88,27 +91,33 @@ class Sampler:
         picture[y : y + part.shape[0], x : x + part.shape[1]] = part
         return picture
 
-    def _sample(self, shift: np.ndarray, page: np.ndarray, left: int, top: int) -> Image:
+    def _sample(
+        self, shift: np.ndarray, page: np.ndarray, left: int, top: int, partly: bool
+    ) -> Image:
         """The part of a picture that begins at this flow pixel."""
         x, y = cv2.split(shift)
         sx, sy = self._scale
         jump = cv2.merge([cv2.multiply(x, sx), cv2.scaleAdd(y, sy, cv2.LUT(page, self._tops))])
         whole, fraction = cv2.convertMaps(jump, None, cv2.CV_16SC2)
-        size = (self._size[1], self._size[0])
+        size = self._size
         if self._blocks:
-            size = (round(page.shape[1] * sx), round(page.shape[0] * sy))
-        phases = fraction
-        if size != page.shape[::-1]:
-            whole = cv2.resize(whole, size, interpolation=cv2.INTER_NEAREST)
-            phases = cv2.resize(fraction, size, interpolation=cv2.INTER_NEAREST)
+            size = (round(page.shape[0] * sy), round(page.shape[1] * sx))
         left, top = round(left * sx), round(top * sy)
-        whole = cv2.add(whole, self._grid[top : top + size[1], left : left + size[0]])
+        here = self._grid[top : top + size[0], left : left + size[1]]
+        whole = cv2.add(spread(whole, size), here)
         kernel = cv2.INTER_CUBIC if self._cubic else cv2.INTER_LINEAR
+        phases = spread(fraction, size)
         drawn = cv2.remap(self._book, whole, phases, kernel, borderMode=cv2.BORDER_REPLICATE)
-        return drawn if self._cubic or not self._fine else self._put_back(drawn, fraction)
+        if self._cubic or not self._fine:
+            return drawn
+        return self._put_back(drawn, fraction, partly)
 
-    def _put_back(self, drawn: Image, fraction: np.ndarray) -> Image:
-        """`drawn` with what the linear kernel took on average; untouched where it took nothing."""
+    def _put_back(self, drawn: Image, fraction: np.ndarray, partly: bool) -> Image:
+        """`drawn` with what the linear kernel took on average.
+
+        Untouched where it took nothing, if only parts move: what stands still must not change when
+        something passes by.
+        """
         some = fraction[::PHASE_STEP, ::PHASE_STEP]
         lost = self._lost[some[some > 0]]
         if not lost.size or lost.mean() < LEAST_PHASE:
@@ -116,8 +125,7 @@ class Sampler:
         amount = PUT_BACK * float(lost.mean())
         soft = cv2.GaussianBlur(drawn, (3, 3), 0)
         sharp = cv2.addWeighted(drawn, 1 + amount, soft, -amount, 0)
-        if lost.size == some.size:
+        if not partly:
             return sharp
-        between = cv2.compare(fraction, 0, cv2.CMP_GT)
-        between = cv2.resize(between, drawn.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        between = spread(cv2.compare(fraction, 0, cv2.CMP_GT), drawn.shape[:2])
         return cv2.copyTo(sharp, between, drawn)

@@ -96,9 +96,12 @@ class Tracker:
         drawn = cv2.convertScaleAbs(self._draw(moved), alpha=gain)
         error = edge_error(_flow.residual(small, drawn), flow)
         lost |= error >= _flow.GATE
-        lost |= ~inside(where, self.w, self.h)
-        lost |= ~inside(self._motion.grid + moved.shift, self.w, self.h)
-        lost |= smeared(moved.shift[..., 0], moved.shift[..., 1], moved.key) | (moved.key < 0)
+        lost |= inside(where, self.w, self.h) == 0
+        lost |= inside(self._motion.grid + moved.shift, self.w, self.h) == 0
+        lost |= smeared(*cv2.split(moved.shift), moved.key) > 0
+        lost |= moved.key < 0
+        if self._motion.uncovered is not None:
+            lost |= self._motion.uncovered > 0
         return moved, lost
 
     def chase(self, ranks: np.ndarray, order: range) -> list[Track]:

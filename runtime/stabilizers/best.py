@@ -19,6 +19,7 @@ import numpy as np
 from ..frame import Frame, Image
 from . import _flow
 from ._anchor import coarse_gap
+from ._blocks import shrink
 from ._canvas import Canvas
 from ._denoise import denoise_shot
 from ._shots import Chunk, read_chunks
@@ -66,7 +67,7 @@ class Best(Live):
         """Each frame of a chunk, its stabilized picture, and its input at flow resolution."""
         images = [frame.image for frame in chunk.frames]
         size = _flow.flow_size(*images[0].shape[:2])
-        smalls = [_flow.shrink_image(image, size) for image in images]
+        smalls = [shrink(image, size) for image in images]
         styled = [stylize(image) for image in denoise_shot(images, smalls)]
         if self.strength == 0 or (len(images) == 1 and tail is None):
             yield chunk.frames[0], styled[0], smalls[0]

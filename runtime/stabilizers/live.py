@@ -14,6 +14,7 @@ import numpy as np
 from ..frame import Image
 from . import _flow
 from ._anchor import Anchor
+from ._blocks import shrink, spread
 from ._denoise import Denoiser
 from ._memory import MAX_AGE, Memory
 
@@ -24,6 +25,8 @@ LIFE = 90
 FADE = 4
 # Side, in flow pixels, of the tiles that age together.
 TILE = 8
+# Flow pixels that are mixed around new paint.
+RIM = np.ones((3, 3), np.uint8)
 # Share of pixels that must still be recognizable; below it everything is painted anew.
 MIN_KEPT = 0.15
 
@@ -64,7 +67,7 @@ class Live:
     def _follow(self, image: Image) -> np.ndarray | None:
         """Move the memory to `image`; return the flow, or None where it starts from nothing."""
         memory = self._memory_for(image)
-        small = _flow.shrink_image(image, memory.small)
+        small = shrink(image, memory.small)
         tiny = cv2.resize(small, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
         self.cut = (
             memory.empty
@@ -103,10 +106,13 @@ class Live:
         carried = memory.draw()
         fresh = cv2.bitwise_or(lost, cv2.compare(memory.age, self._spent, cv2.CMP_GE))
         aging = cv2.inRange(memory.age, self.life, self._spent - 1) & ~fresh
-        self._anchor.learn(styled, carried, fresh)
-        painted = self._paint(styled, carried, fresh, aging)
+        # Around what is painted anew a mixture hides the seam.
+        touched = cv2.dilate(fresh, RIM)
+        self._anchor.learn(styled, carried)
+        self._anchor.release(fresh)
+        painted = self._paint(styled, carried, fresh, aging, touched & ~fresh)
         memory.set_age(self._count % self.fade, fresh)
-        memory.store(painted, self._small, fresh | aging)
+        memory.store(painted, self._small, touched | aging)
         return self._anchor.apply(painted)
 
     @property
@@ -114,18 +120,18 @@ class Live:
         """The age at which nothing is left of a stroke."""
         return self.life + self.fade - 1
 
-    def _paint(self, styled: Image, carried: Image, fresh: np.ndarray, aging: np.ndarray) -> Image:
-        """`carried`, with `styled` where `fresh` is 255 and a share of it where `aging` is."""
-        size = styled.shape[1::-1]
-        if cv2.countNonZero(aging):
-            # 1/n, 1/(n-1) ... 1 of the new paint: equal shares of it in every frame.
-            share = 1 / (self.fade - self._count % self.fade)
+    def _paint(
+        self, styled: Image, carried: Image, fresh: np.ndarray, aging: np.ndarray, rim: np.ndarray
+    ) -> Image:
+        """`carried`, with `styled` where `fresh` is 255 and a share of it where the others are."""
+        size = styled.shape[:2]
+        if cv2.countNonZero(partly := aging | rim):
+            # 1/n, 1/(n-1) ... of the new paint are equal shares of it in every frame.
+            share = 1 / max(2, self.fade - self._count % self.fade)
             mixed = cv2.addWeighted(styled, share, carried, 1 - share, 0)
-            mask = cv2.resize(aging, size, interpolation=cv2.INTER_NEAREST)
-            carried = cv2.copyTo(mixed, mask, carried)
+            carried = cv2.copyTo(mixed, spread(partly, size), carried)
         if cv2.countNonZero(fresh):
-            mask = cv2.resize(fresh, size, interpolation=cv2.INTER_NEAREST)
-            carried = cv2.copyTo(styled, mask, carried)
+            carried = cv2.copyTo(styled, spread(fresh, size), carried)
         return carried
 
     def skip(self, image: Image) -> Image | None:

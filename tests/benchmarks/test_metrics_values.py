@@ -155,6 +155,19 @@ class TestPictures:
         with pytest.raises(ValueError, match="too few"):
             lag(frames[:4], frames[:4])
 
+    def test_lag_is_not_guessed(self):
+        """A clip that hardly moves says nothing; a freeze of a moving one is late."""
+        import cv2
+
+        rough = np.random.default_rng(4).normal(0.5, 1, SHAPE).astype(np.float32)
+        base = cv2.GaussianBlur(rough, (0, 0), 4)
+        turn = [np.float32([[1, 0, 0.1 * t], [0, 1, 0]]) for t in range(12)]
+        slow = [cv2.warpAffine(base, m, SHAPE[1::-1], borderMode=cv2.BORDER_REFLECT) for m in turn]
+        assert np.isnan(lag(slow, slow))
+        moving = [np.roll(base, 4 * t, 1) for t in range(12)]
+        assert lag([moving[0]] * 12, moving) != 0
+        assert lag([np.full(SHAPE, 0.5)] * 12, moving) != 0
+
     def test_ghost_sees_only_what_was_uncovered(self):
         base = [np.full(SHAPE, 0.5)] * 3
         mask = np.zeros(SHAPE[:2], bool)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchmarks import standins
+from benchmarks import scenes, standins
+from benchmarks.warped_lpips import open_warped_lpips, try_warped_lpips
 from runtime.errors import EngineUnavailable, UsageError
 from training.backbones import squeezenet
 
@@ -68,6 +69,17 @@ def test_lpips_by_hand_on_one_layer():
     heads = [torch.tensor([2.0, 1.0]).view(1, 2, 1, 1)] * 7
     expected = 7 * (2 * (0.6 - 1) ** 2 + 0.8**2)
     assert standins.lpips(Two(), heads, a, b) == pytest.approx(expected)
+
+
+def test_warped_lpips_follows_the_motion(weights):
+    clip = scenes.synthetic("pan", "chelsea", "rocket", (64, 96), num_frames=4, noise=0.0)
+    measure = open_warped_lpips(weights)
+    along = measure(clip.frames, clip.motion)
+    glued = measure([clip.frames[0]] * 4, clip.motion)  # a picture that stays on the screen
+    assert along < 0.3 * glued
+    nowhere = np.zeros(clip.frames[0].shape[:2], bool)
+    assert np.isnan(measure(clip.frames, lambda t, u: (clip.motion(t, u)[0], nowhere)))
+    assert try_warped_lpips(weights / "nowhere") is None
 
 
 def test_missing_and_wrong_heads(weights):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime import plugins, stabilizers
-from runtime.stabilizers import _flow
+from runtime.stabilizers import _flow, _layers
 from runtime.stabilizers._denoise import Denoiser
 from runtime.stabilizers._memory import MAX_ROWS, MEMORY_BYTES, PAD, num_slots
 from runtime.stabilizers._motion import Motion
@@ -257,6 +257,25 @@ class TestMotion:
         exact = np.dstack([x, y]) @ turn[:, :2].T + turn[:, 2] - np.dstack([x, y])
         assert np.abs(flow - exact)[12:-12, 12:-12].mean() < 0.1
 
+    def test_a_large_object_is_not_the_camera(self):
+        """Its edges are found, what it drags along is not more than a rim, what it hid is known."""
+        back, front = (_flow.to_gray(landscape(seed)) for seed in (0, 7))
+        disc = np.hypot(*(np.indices((120, 160)) - np.reshape([60, 80], (2, 1, 1)))) < 35
+        now, then = back[20:140, 20:180].copy(), back[20:140, 21:181].copy()
+        now[disc] = front[20:140, 20:180][disc]
+        moved = np.roll(disc, 4, 1)  # the camera goes by -1, the object by 4
+        then[moved] = np.roll(front[20:140, 20:180], 4, 1)[moved]
+        motion = Motion(120, 160)
+        flow = motion.estimate(now, then)
+        truth = np.where(disc[..., None], (4, 0), (-1, 0))
+        wrong = np.abs(flow - truth).max(axis=2) > 0.5
+        hid = ~disc & np.roll(moved, 1, 1)
+        assert wrong[~hid].mean() < 0.08
+        assert motion.uncovered is not None
+        assert (motion.uncovered[hid] > 0).mean() > 0.8
+        beside = cv2.dilate(hid.astype(np.uint8), np.ones((21, 21), np.uint8)) > 0
+        assert (motion.uncovered[~beside] > 0).mean() < 0.01
+
     def test_noise_on_a_flat_wall_is_no_motion(self):
         rng = np.random.default_rng(0)
         a, b = (np.uint8(rng.normal(90, 3, (120, 160))) for _ in range(2))
@@ -278,6 +297,31 @@ class TestMotion:
 
 
 class TestParts:
+    def test_plain_objects_are_filled_and_keep_their_size(self):
+        evidence = np.zeros((90, 160), np.float32)
+        cv2.circle(evidence, (80, 45), 20, 20.0, 3)  # only its outline says something
+        found = _layers.find_object(evidence)
+        assert found is not None and found[45, 80] == 255
+        assert np.sqrt((found > 0).sum() / np.pi) == pytest.approx(20, abs=2)
+        assert _layers.find_object(np.zeros((90, 160), np.float32)) is None
+
+    def test_a_mask_is_fitted_to_the_picture(self):
+        gray = np.full((120, 160), 60, np.uint8)
+        gray[:, 83:] = 160
+        mask = np.zeros((60, 80), np.uint8)
+        mask[:, 40:] = 255  # at 80 px: three too early
+        small = cv2.resize(gray, (80, 60), interpolation=cv2.INTER_AREA).astype(np.float32)
+        fitted = _layers.fit(mask, small, gray)
+        assert (fitted[:, 84:] == 255).all() and (fitted[:, :82] == 0).all()
+
+    def test_what_was_behind_is_beside(self):
+        mask = np.zeros((40, 60), np.uint8)
+        mask[10:30, 20:30] = 255
+        own, behind = (np.full((40, 60, 2), (dx, 0), np.float32) for dx in (6, 0))
+        hidden = _layers.uncovered(mask, own, behind)
+        assert (hidden[10:30, 30:36] == 255).all()
+        assert not hidden[:, :26].any() and not hidden[:, 40:].any()
+
     def test_denoiser_takes_noise_out_and_keeps_motion(self):
         frames, denoiser = pan(10, (2, 0), noise=3), Denoiser()
         clean = pan(10, (2, 0))
