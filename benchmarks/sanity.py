@@ -37,8 +37,8 @@ AIMS = {
     "l1": lambda v: v < 0.02,
     "cycle": lambda v: v < 0.05,
     "kid_left": lambda v: v <= 0.1,
-    "accuracy_first": lambda v: 0.5 < v < 0.9,
-    "accuracy_second": lambda v: 0.5 < v < 0.9,
+    "accuracy_first": lambda v: 0.55 <= v <= 0.9,
+    "accuracy_second": lambda v: 0.55 <= v <= 0.9,
     "upright": lambda v: v < 1,
     "seed_difference": lambda v: v == 0,
 }
