@@ -38,6 +38,7 @@ class Port:
         low, high: value range of the tensor: 0..1 for our float graphs, 0..255 for bytes.
         default: value of a scalar port, or of every element of a code port, when none is given.
         companion: for a code port, the file (beside this one) whose graph makes it from a style.
+        names: for a code port, what each of its elements stands for (paintings, to be mixed).
     """
 
     name: str
@@ -50,6 +51,7 @@ class Port:
     high: float = 1.0
     default: float | None = None
     companion: str | None = None
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for value, kind, what in (
@@ -139,7 +141,10 @@ class ModelCard:
         try:
             for side in ("inputs", "outputs"):
                 data[side] = tuple(
-                    Port(**{**port, "shape": tuple(port["shape"])}) for port in data[side]
+                    Port(
+                        **{**port, **{key: tuple(port.get(key, ())) for key in ("shape", "names")}}
+                    )
+                    for port in data[side]
                 )
             return ModelCard(**data)
         except (TypeError, KeyError) as error:

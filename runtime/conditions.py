@@ -107,6 +107,8 @@ class Conditions:
             mixed = [(self._encode(port, picture), weight) for picture, weight in _pairs(style)]
             total = sum(weight for _, weight in mixed)
             return sum(vector * np.asarray(w / total, vector.dtype) for vector, w in mixed)  # type: ignore[return-value]
+        if style is not None and port.names:
+            return _mixture(port, _pairs(style))
         if code is not None:
             vector = np.asarray(code, port.dtype)
             return vector if vector.ndim == len(port.shape) else vector[None]
@@ -148,6 +150,24 @@ class Conditions:
 
     def _missing(self) -> str:
         return f'model "{self._card.name}" paints in the style you give it: add --style FILE'
+
+
+def _mixture(port: Port, pairs: list[tuple[Any, float]]) -> np.ndarray:
+    """The code (1, number of names) in which each named style has its share.
+
+    Raises:
+        UsageError: a name that the model does not know, or a picture in place of a name.
+    """
+    vector = np.zeros((1, len(port.names)), port.dtype)
+    for name, weight in pairs:
+        if not isinstance(name, str) or name not in port.names:
+            asked = f'"{name}"' if isinstance(name, str) else "a picture"
+            raise UsageError(
+                f"--style is {asked}; this model knows its own by name and mixes them by weight: "
+                f"{', '.join(port.names)}"
+            )
+        vector[0, port.names.index(name)] += weight
+    return vector / vector.sum()
 
 
 def load_style(style: Any) -> np.ndarray:

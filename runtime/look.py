@@ -196,7 +196,8 @@ def add_look_flags(parser: argparse.ArgumentParser) -> None:
         "--style",
         action="append",
         metavar="FILE[:WEIGHT]",
-        help="style picture, for models that take one",
+        help="style picture, for models that take one, or the name of a style, for models that "
+        "know several; repeat to mix",
     )
     group.add_argument(
         "--knob",
@@ -273,7 +274,10 @@ def _effects(args: argparse.Namespace) -> Effects:
     if styles:
         from .conditions import load_style
 
-        conditions["style"] = [(load_style(name), weight) for name, weight in styles]
+        # A word without a suffix is no file: models of many styles know theirs by name.
+        conditions["style"] = [
+            (load_style(name) if Path(name).suffix else name, weight) for name, weight in styles
+        ]
     for text in getattr(args, "knob", []):
         name, _, value = text.partition("=")
         try:

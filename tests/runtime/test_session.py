@@ -210,6 +210,31 @@ def test_code_comes_from_the_companion_once_per_style(tmp_path, build_model):
         session.stylize(image, style=red)
 
 
+def test_known_styles_are_asked_for_by_name_and_mixed(tmp_path, build_model):
+    """The code is a color; the model adds it."""
+    code = Port("code", "code", (1, 3), default=1 / 3, names=("red", "green", "blue"))
+    path = build_model(
+        tmp_path / "known.onnx",
+        [
+            helper.make_node("Reshape", ["code", "shape"], ["c"]),
+            helper.make_node("Add", ["image", "c"], ["styled"]),
+        ],
+        [value("image"), value("code", [1, 3])],
+        [value("styled")],
+        {"shape": np.array([1, 3, 1, 1])},
+        card=card("known", [Port("image"), code], [Port("styled")]),
+    )
+    image = np.zeros((6, 6, 3), np.uint8)
+    with open_session(path) as session:
+        assert session.stylize(image, style="green")[0, 0].tolist() == [0, 255, 0]
+        mixed = session.stylize(image, style=[("red", 1.0), ("blue", 4.0)])
+        assert mixed[0, 0].tolist() == [51, 0, 204]
+        assert session.stylize(image)[0, 0].tolist() == [85, 85, 85]
+        for unknown in ("gren", image):
+            with pytest.raises(UsageError, match="by name .*: red, green, blue"):
+                session.stylize(image, style=unknown)
+
+
 def test_nan_is_reported(tmp_path, build_model):
     path = build_model(
         tmp_path / "nan.onnx",

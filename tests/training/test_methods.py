@@ -138,6 +138,7 @@ def test_every_style_has_its_own_target(photo_folder, paintings, weights, base):
     method = build("many", photo_folder, paintings, weights, base, "steps=2")
     assert isinstance(method, Multi)
     assert method.titles == ["a", "b", "c"]
+    assert method.networks["generator"].exports("x")[0].inputs[1].names == ("a", "b", "c")
     images = torch.cat([p[:, :, :48, :48] for p in method.paintings])
     term = method.objective.terms["style"]
     for order in ([0, 1, 2], [2, 0, 1]):

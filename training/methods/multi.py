@@ -42,11 +42,13 @@ class Multi(Perceptual):
         paths = _paintings(assets.style or find_data(options.styles, "style"), options.exclude)
         if recipe.network.get("name") != "cin":
             raise UsageError(f'method "multi" trains network "cin", not {recipe.network}')
-        recipe = replace(recipe, network={**recipe.network, "styles": len(paths)})
+        titles = [path.stem for path in paths]
+        settings = {**recipe.network, "styles": len(paths), "names": titles}
+        recipe = replace(recipe, network=settings)
         base = {k: v for k, v in recipe.options.items() if k not in ("styles", "exclude", "start")}
         super().__init__(replace(recipe, options=base), replace(assets, style=paths[0]))
         self.recipe = recipe
-        self.titles = [path.stem for path in paths]
+        self.titles = titles
         self.paintings = [load_image(path, recipe.style.size).to(self.device) for path in paths]
         self.grams, self.colors = self._grams(), _colors(self.paintings)
         if options.start:

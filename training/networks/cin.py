@@ -21,11 +21,15 @@ class Config(StyledConfig):
     """Shape of the trunk, and how many styles."""
 
     styles: int = 16
+    names: tuple[str, ...] = ()  # of the styles, as people ask for them
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.styles < 1:
             raise ValueError("styles must be at least 1")
+        object.__setattr__(self, "names", tuple(self.names))  # lists, from JSON
+        if len(self.names) not in (0, self.styles):
+            raise ValueError(f"{len(self.names)} names for {self.styles} styles")
 
 
 class Generator(StyledTrunk):
@@ -33,8 +37,8 @@ class Generator(StyledTrunk):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.styles = config.styles
-        self.lean_config = {k: v for k, v in asdict(config).items() if k != "styles"}
+        self.styles, self.names = config.styles, config.names
+        self.lean_config = {k: v for k, v in asdict(config).items() if k not in ("styles", "names")}
         self.table = nn.Parameter(self.neutral_modulation().flatten().repeat(config.styles, 1))
 
     def modulation(self, code: Tensor) -> Tensor:
@@ -48,7 +52,8 @@ class Generator(StyledTrunk):
     def exports(self, name: str) -> list[Graph]:
         """One graph with a code port; without a code it paints the mean of all styles."""
         shape = (1, 3, "height", "width")
-        code = Port("code", "code", (1, self.styles), default=1 / self.styles)
+        size, share = (1, self.styles), 1 / self.styles
+        code = Port("code", "code", size, default=share, names=self.names)
         return [
             Graph(
                 "",
