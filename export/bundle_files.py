@@ -127,11 +127,11 @@ def read_part(model: Path) -> Part:
 
 def time_here(model: Path, card: ModelCard) -> dict[str, Any]:
     """Milliseconds of pictures (`receipt.milliseconds`); empty without the engine for it."""
-    size = fixed_size(card.port("image"))
+    height, width = fixed_size(card.port("image")) or TIMED[::-1]
     try:
         with open_session(model) as session:
             photo = load_photos(None, 1)[0]
-            return milliseconds(session, photo, [TIMED if size is None else size[::-1]])
+            return milliseconds(session, photo, [(width, height)])
     except EngineUnavailable:
         return {}
 

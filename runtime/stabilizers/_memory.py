@@ -104,7 +104,7 @@ class Memory:
         error = _flow.residual(small, drawn)
         if self.moved[2]:
             if self._motion.local:
-                error = edge_error(error, flow) | smeared(*cv2.split(self._shift), self._slot)
+                error = edge_error(error, flow) | smeared(self._shift, self._slot)
             if self._motion.uncovered is not None:
                 error |= self._motion.uncovered
             points = cv2.add(self._shift, self._motion.grid)

@@ -98,7 +98,7 @@ class Tracker:
         lost |= error >= _flow.GATE
         lost |= inside(where, self.w, self.h) == 0
         lost |= inside(self._motion.grid + moved.shift, self.w, self.h) == 0
-        lost |= smeared(*cv2.split(moved.shift), moved.key) > 0
+        lost |= smeared(moved.shift, moved.key) > 0
         lost |= moved.key < 0
         if self._motion.uncovered is not None:
             lost |= self._motion.uncovered > 0

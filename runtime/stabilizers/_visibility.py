@@ -23,18 +23,19 @@ def inside(points: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.inRange(points, (0.0, 0.0), (width - 1.0, height - 1.0))
 
 
-def smeared(x: np.ndarray, y: np.ndarray, owner: np.ndarray) -> np.ndarray:
+def smeared(shift: np.ndarray, owner: np.ndarray) -> np.ndarray:
     """Where neighboring pointers converge.
 
     Args:
-        x, y: (h, w) float32, displacements into their owner.
+        shift: (h, w, 2) float32, displacements into their owner.
         owner: (h, w), any type that cv2.Sobel takes: between two owners nothing is said.
     """
     # Between neighbors two apart: source pixels per pixel, less one, twice.
     limit = 2 * (MIN_STRETCH - 1)
-    result = np.zeros(x.shape, np.uint8)
-    for shift, way in ((x, (1, 0)), (y, (0, 1))):
-        steep = cv2.compare(cv2.Sobel(shift, cv2.CV_32F, *way, ksize=1), limit, cv2.CMP_LT)
+    result = np.zeros(owner.shape, np.uint8)
+    x, y = cv2.split(shift)
+    for part, way in ((x, (1, 0)), (y, (0, 1))):
+        steep = cv2.compare(cv2.Sobel(part, cv2.CV_32F, *way, ksize=1), limit, cv2.CMP_LT)
         if cv2.countNonZero(steep):
             change = cv2.Sobel(owner, cv2.CV_32F, *way, ksize=1)
             result |= steep & cv2.compare(change, 0, cv2.CMP_EQ)

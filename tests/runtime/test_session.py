@@ -231,7 +231,7 @@ def test_known_styles_are_asked_for_by_name_and_mixed(tmp_path, build_model):
         assert mixed[0, 0].tolist() == [51, 0, 204]
         assert session.stylize(image)[0, 0].tolist() == [85, 85, 85]
         for unknown in ("gren", image):
-            with pytest.raises(UsageError, match="by name .*: red, green, blue"):
+            with pytest.raises(UsageError, match=r"by name .*: red, green, blue"):
                 session.stylize(image, style=unknown)
 
 

@@ -335,7 +335,7 @@ class TestParts:
     def test_smear_is_found(self):
         x = np.zeros((20, 30), np.float32)
         x[:, 10:20] = -np.arange(10)  # all of them point at column 10
-        found = smeared(x, np.zeros_like(x), np.zeros_like(x))
+        found = smeared(np.dstack([x, np.zeros_like(x)]), np.zeros_like(x))
         assert found[:, 11:19].all() and not found[:, :8].any()
 
     @given(st.integers(1, 5000), st.integers(1, 9000))
