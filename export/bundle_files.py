@@ -119,10 +119,16 @@ def read_part(model: Path) -> Part:
         ) from None
     if receipt.get("sha256") != store.sha256(model):
         raise UsageError(f'the receipt "{path.name}" is of another file than "{model.name}"')
-    card = zoo.read_card(model)
+    card = _card_in_ort(model) if model.suffix == ".ort" else zoo.read_card(model)
     if card is None:
         raise UsageError(f'"{model.name}" has no card, inside or beside it: export it again')
     return Part(model, receipt, card, receipt.get("milliseconds") or time_here(model, card))
+
+
+def _card_in_ort(model: Path) -> ModelCard:
+    """The card of a file in ONNX Runtime's own format, which only ONNX Runtime reads."""
+    with open_session(model) as session:
+        return session.card
 
 
 def time_here(model: Path, card: ModelCard) -> dict[str, Any]:
