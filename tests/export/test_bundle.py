@@ -151,6 +151,17 @@ def test_finished_models_of_several_formats(bundle, tmp_path):
     assert "| 101.3 | – | 96x64: 7 |" in (folder / "README.md").read_text()
 
 
+def test_a_file_of_onnx_runtimes_own_format_carries_its_card_inside(
+    checkpoint, photos_folder, tmp_path
+):
+    model = tmp_path / "toy.ort"
+    words = ["--checkpoint", checkpoint, "--target", "ort", "--output", model, "--quiet"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "SIZES", ((96, 64),))
+        assert main([str(word) for word in [*words, "--photos", photos_folder]]) == 0
+    assert bundle_files.read_part(model).card.target == "ort"
+
+
 def test_models_are_timed_if_their_receipts_say_nothing(bundle, tmp_path):
     path = tmp_path / "toy.onnx"
     shutil.copyfile(bundle / "models" / "toy.onnx", path)
