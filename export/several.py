@@ -19,6 +19,7 @@ from runtime.engines import TensorInfo, open_model
 from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
 from runtime.frame import Image
 from runtime.session import StyleSession, open_session
+from runtime.store import sha256
 from training.networks import Graph
 
 from . import onnx_tools
@@ -181,7 +182,7 @@ def export(
     delivered = deliver(request.path, write, verify)
     facts = {"target": "onnx", "precision": "fp32"}
     receipt = make_receipt(origin_of(named), delivered, steps, parities[0], facts)
-    receipt["companions"] = names
+    receipt["companions"] = {name: sha256(request.path.with_name(name)) for name in names}
     write_receipt(receipt, request.path)
     return receipt
 
