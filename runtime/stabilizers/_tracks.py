@@ -87,8 +87,6 @@ class Tracker:
         where = flow + self._motion.grid
         back = cv2.remap(self._back.estimate(last, gray), where, None, cv2.INTER_LINEAR)
         bound = FB_SHARE * (np.square(flow) + np.square(back)).sum(axis=2) + FB_CONSTANT
-        # Flow there and back finds what was uncovered; `uncovered` of the motion, besides it, would
-        # only repaint more.
         lost = np.square(flow + back).sum(axis=2) > bound
         moved = Track(
             cv2.remap(track.shift, where, None, cv2.INTER_NEAREST) + flow,
@@ -102,6 +100,8 @@ class Tracker:
         lost |= inside(self._motion.grid + moved.shift, self.w, self.h) == 0
         lost |= smeared(moved.shift, moved.key) > 0
         lost |= moved.key < 0
+        if self._motion.uncovered is not None:
+            lost |= self._motion.uncovered > 0
         return moved, lost
 
     def chase(self, ranks: np.ndarray, order: range) -> list[Track]:
