@@ -110,7 +110,7 @@ def pareto(data: Document, quality: Document | None) -> str | None:
     rows = [
         row
         for row in measured(data)
-        if row["labels"]["model"] in reached and row["labels"].get("threads") in (1, None)
+        if row["labels"].get("model") in reached and row["labels"].get("threads") in (1, None)
     ]
     if data["kind"] != "latency" or not rows:
         return None

@@ -296,3 +296,12 @@ def test_objectives_are_relative_to_the_best_model_of_the_same_painting():
     found = tables.objective_ratios({"rows": rows})
     assert found == {"starry": 1.1, "starry-quality": 1.0, "wave-fast": 1.0}
     assert tables.objective_ratios(None) == {}
+
+
+def test_every_committed_result_can_be_drawn():
+    quality = report.RESULTS / "quality.json"
+    judged = results.read(quality) if quality.is_file() else None
+    for file in sorted(report.RESULTS.glob("*.json")):
+        assert all(
+            svg.startswith("<svg") for svg in plots.draw(results.read(file), judged).values()
+        )
