@@ -51,8 +51,10 @@ def run(args: argparse.Namespace) -> int:
             process = TargetProcess(args.models / name, receipt["target"], args.size)
             stack.callback(process.close)
             if process.error:
-                stopped[name] = process.error
-                say(f"{name}: not timed: {process.error}", quiet=args.quiet)
+                # The process is given whole paths; results hold none of this machine.
+                reason = process.error.replace(str(args.models.resolve()), str(args.models))
+                stopped[name] = reason
+                say(f"{name}: not timed: {reason}", quiet=args.quiet)
             else:
                 running[name] = process
         if not running:
