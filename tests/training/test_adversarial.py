@@ -165,10 +165,34 @@ def test_pix2pix_overfits_one_pair(pairs):
 
 
 def test_cyclegan_first_steps_reduce_the_cycle(tmp_path):
-    method = cyclegan(tmp_path, "steps=60", "optimizer.lr=2e-3")
+    method = cyclegan(tmp_path, "steps=60", "optimizer.lr=2e-3", "options.settle=0.0")
     values = [method.step(step) for step in range(60)]
     assert np.mean([v["cycle"] for v in values[-10:]]) < 0.7 * values[0]["cycle"]
     assert all(np.isfinite(list(v.values())).all() for v in values)
+
+
+def test_cyclegan_settles_before_it_plays(tmp_path):
+    method = cyclegan(tmp_path, "steps=100", "batch=2", "options.settle=0.4")
+    judges = {k: v.clone() for k, v in method.networks["judge_first"].state_dict().items()}
+    values = [method.step(step) for step in range(40)]
+    assert all(set(v) == {"identity", "total"} for v in values)
+    assert values[-1]["identity"] < 0.5 * values[0]["identity"]
+    assert all(
+        torch.equal(judges[k], v) for k, v in method.networks["judge_first"].state_dict().items()
+    )
+    assert {"gan", "cycle", "judge"} <= set(method.step(40))
+
+
+def test_cyclegan_pays_for_a_pattern_on_the_grid(tmp_path):
+    """With the same start and pictures the total differs by the weighted lock term, exactly."""
+
+    def first_step(weight):
+        more = ("steps=10", "options.settle=0.0", "options.identity=0.0", f"options.lock={weight}")
+        return cyclegan(tmp_path, "data.crop=64", "data.short_side=64", *more).step(0)
+
+    free, bound = first_step(0.0), first_step(50.0)
+    assert "lock" not in free
+    assert bound["total"] == pytest.approx(free["total"] + 50 * bound["lock"], rel=1e-5)
 
 
 def test_diagnosis_names_the_trouble():

@@ -8,6 +8,11 @@
 
 then both discriminators, on made pictures that went through a pool. Weights are the paper's, for
 differences in [-1, 1]: ours, in [0, 1], are doubled to match.
+
+Two options are not the paper's, and off by default. `settle`: generators of another family than
+its ResNet, which begin far from any picture, first learn to leave pictures as they are. `lock`:
+what a generator hides for the way back, a lean one hides in a pattern on its own grid, which shows
+as a weave; `losses.lock` forbids that place.
 """
 
 from dataclasses import dataclass, field
@@ -21,6 +26,7 @@ from ..data.images import to_tensor
 from ..data.pool import ImagePool
 from ..data.unpaired import Unpaired
 from ..losses.gan import check_kind, generator_loss
+from ..losses.lock import lock_energy
 from ..updates import Updates, Values
 from . import Assets, _adversarial, cut_to_multiple
 from .perceptual import read_options
@@ -40,6 +46,9 @@ class Options:
     decay_start: float = 0.5  # share of the run after which the rate falls to zero
     judge_rate: float = 1.0  # learning rate of the discriminator, as a share of the generator's
     judge: dict = field(default_factory=dict)  # width, layers of the discriminators
+    settle: float = 0.0  # share of the run in which both generators learn only |G(x) - x|
+    settle_rate: float = 5.0  # learning rate meanwhile, as a multiple of the later one
+    lock: float = 0.0  # weight of `losses.lock` on what both generators make
 
 
 class CycleGan:
@@ -87,9 +96,23 @@ class CycleGan:
                 recipe.batch, recipe.data.crop, recipe.data.zoom, self.rng
             )
         )
+        if step < options.settle * recipe.steps:
+            _adversarial.set_lr(self.optimizers, rate * options.settle_rate)
+            return self._settle(torch.cat([first, second]))
         values, made = self._generators(first, second)
         values |= self._judges(first, second, made)
         return values
+
+    def _settle(self, pictures: Tensor) -> dict[str, float]:
+        """Both generators learn to leave pictures of either domain as they are."""
+        networks = (self.networks["generator"], self.networks["backward"])
+
+        def loss(rows: slice) -> Values:
+            call, wanted = self.updates.call, pictures[rows]
+            off = [(call(network, wanted) - wanted).abs().mean() for network in networks]
+            return {"identity": (off[0] + off[1]) / 2, "total": off[0] + off[1]}
+
+        return self.updates.minimize(len(pictures), loss, self.optimizers["generators"])
 
     def _generators(
         self, first: Tensor, second: Tensor
@@ -113,9 +136,11 @@ class CycleGan:
                 identity = (call(forward, two) - two).abs().mean()
                 identity = identity + (call(backward, one) - one).abs().mean()
                 total = total + 2 * options.cycle * options.identity * identity
-            deviation = made_two.std((2, 3)).mean()
-            values = {"gan": gan, "cycle": cycle / 2, "identity": identity / 2, "total": total}
-            return {**values, "deviation": deviation}
+            values = {"gan": gan, "cycle": cycle / 2, "identity": identity / 2}
+            if options.lock:
+                values["lock"] = lock_energy(made_two) + lock_energy(made_one)
+                total = total + options.lock * values["lock"]
+            return {**values, "total": total, "deviation": made_two.std((2, 3)).mean()}
 
         for name in ("judge_first", "judge_second"):
             nets[name].requires_grad_(False)
