@@ -5,14 +5,17 @@ import torch
 
 from runtime.errors import UsageError
 from training import networks
+from training.networks.layers import blur
 
 SMALL = {"johnson": {"width": 4, "blocks": 1}, "lean": {"width": 8, "blocks": 1}}
+FORMS = [("johnson", {}), ("johnson", {"antialias": True}), ("lean", {})]
 
 
-@pytest.fixture(params=sorted(SMALL))
+@pytest.fixture(params=FORMS, ids=str)
 def generator(request):
     torch.manual_seed(0)
-    return networks.build(request.param, **SMALL[request.param]).eval()
+    name, more = request.param
+    return networks.build(name, **SMALL[name], **more).eval()
 
 
 def test_shape_is_kept(generator):
@@ -38,16 +41,44 @@ def test_it_says_what_the_runtime_must_know(generator):
 
 def test_overlap_covers_the_receptive_field():
     """Without instance normalization a far pixel must not matter beyond `overlap`."""
-    for name, config in SMALL.items():
+    for name, more in FORMS:
         torch.manual_seed(1)
         # Wide enough that some ReLU is open at the pixel that is looked at.
-        wide = {**config, "width": 16, "normalization": "none"}
+        wide = {**SMALL[name], **more, "width": 16, "normalization": "none"}
         generator = networks.build(name, **wide).eval()
         images = torch.rand(1, 3, 128, 128, requires_grad=True)
         generator(images)[0, :, 64, 64].sum().backward()
         rows, columns = images.grad.abs().sum((0, 1)).nonzero(as_tuple=True)
         reach = max(abs(rows - 64).max(), abs(columns - 64).max())
         assert reach <= generator.overlap + generator.multiple_of, (name, int(reach))
+
+
+def test_blur_by_hand():
+    x = torch.zeros(1, 2, 5, 5)
+    x[0, 1, 2, 2] = 16
+    found = blur(x)
+    assert found[0, 0].abs().max() == 0
+    assert found[0, 1, 1:4, 1:4].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+    assert blur(x, 2)[0, 1].tolist() == [[0, 0, 0], [0, 4, 0], [0, 0, 0]]
+
+
+def test_blur_stops_what_a_stride_would_fold():
+    checkers = torch.tensor([0.0, 1.0]).repeat(8)[None, None, None].expand(1, 1, 16, 16)
+    torch.testing.assert_close(blur(checkers, 2), torch.full((1, 1, 8, 8), 0.5))
+
+
+def test_antialiasing_makes_an_untrained_network_care_less_where_its_grid_lies():
+    """Shift by one pixel: what changes of the picture, in shares of its variance."""
+    errors = {}
+    for antialias in (False, True):
+        torch.manual_seed(0)
+        network = networks.build("johnson", width=8, blocks=1, antialias=antialias).eval()
+        images = torch.rand(1, 3, 96, 97)
+        with torch.no_grad():
+            one, other = network(images[..., :-1])[..., 1:], network(images[..., 1:])[..., :-1]
+        one, other = one[..., 24:-24, 24:-24], other[..., 24:-24, 24:-24]
+        errors[antialias] = float((one - other).square().mean() / one.var())
+    assert errors[True] < 0.5 * errors[False]
 
 
 def test_lean_frame_is_clean():

@@ -6,6 +6,12 @@
 Deviations from the paper, all customary since: instance instead of batch normalization (Ulyanov et
 al. 2016), resize-convolution instead of transposed convolution (Odena et al. 2016, no checkerboard)
 and reflection padding of 1 in every convolution instead of 40 px around the picture.
+
+With `antialias` nothing is sampled without a low-pass filter before it (Zhang 2019, "Making
+convolutional networks shift-invariant again", arXiv:1904.11486): a stride of 2 becomes the dense
+convolution, its ReLU and a blur of stride 2, and a blur follows the nearest-neighbor resizing.
+Texture then depends less on where a frame lies on the network's grid, and crawls less.
+`python -m benchmarks.crawl` measures by how much, and what it costs.
 """
 
 from dataclasses import dataclass
@@ -14,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import Residual, norm
+from .layers import Residual, blur, norm
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Config:
     blocks: int = 5  # residual blocks at 1/4 resolution
     normalization: str = "instance"  # "instance" or "none"
     padding: str = "reflect"  # of every convolution
+    antialias: bool = False  # low-pass filters where the picture is sampled down or up
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.blocks < 0:
@@ -32,21 +39,29 @@ class Config:
 
 
 class ConvNormRelu(nn.Module):
-    """relu(norm(conv(x))), with `upsample` times nearest-neighbor resizing in front."""
+    """relu(norm(conv(x))), with `upsample` times nearest-neighbor resizing in front.
+
+    With `config.antialias`, a blur follows the resizing, and a last blur takes the stride.
+    """
 
     def __init__(
         self, channels: tuple[int, int], kernel: int, config: Config, stride=1, upsample=1
     ) -> None:
         super().__init__()
-        self.upsample = upsample
-        self.conv = nn.Conv2d(*channels, kernel, stride, kernel // 2, padding_mode=config.padding)
+        self.upsample, self.antialias = upsample, config.antialias
+        self.stride = stride if config.antialias else 1  # taken by the blur, not the convolution
+        self.conv = nn.Conv2d(
+            *channels, kernel, stride // self.stride, kernel // 2, padding_mode=config.padding
+        )
         self.norm = norm(config.normalization, channels[1])
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H * upsample / stride, W * upsample / stride)."""
         if self.upsample > 1:
             x = F.interpolate(x, scale_factor=self.upsample, mode="nearest")
-        return F.relu(self.norm(self.conv(x)))
+            x = blur(x) if self.antialias else x
+        x = F.relu(self.norm(self.conv(x)))
+        return blur(x, self.stride) if self.stride > 1 else x
 
 
 class Generator(nn.Module):
@@ -57,7 +72,8 @@ class Generator(nn.Module):
         self.multiple_of = 4
         self.normalization = config.normalization
         # 4 + 1 + 2 px to reach 1/4 resolution, 8 px per block, 4 + 2 + 4 px back up.
-        self.overlap = 7 + 8 * config.blocks + 10
+        # With blurs 1 + 2 more down, and 2 + 1 up.
+        self.overlap = 7 + 8 * config.blocks + 10 + (6 if config.antialias else 0)
         w = config.width
         self.down = nn.Sequential(
             ConvNormRelu((3, w), 9, config),

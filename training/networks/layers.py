@@ -48,6 +48,22 @@ class Residual(nn.Module):
         return x + self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
 
 
+def blur(x: Tensor, stride: int = 1) -> Tensor:
+    """Each channel through the binomial filter (1 2 1) x (1 2 1) / 16, reflected at the border.
+
+    Zhang 2019 (arXiv:1904.11486), the triangle filter: it lets nothing through at the highest
+    frequency, which a stride of 2 would fold onto the lowest.
+
+    Args:
+        x: (N, C, H, W).
+        stride: of the output's grid; its first sample lies on the first pixel.
+    """
+    line = torch.tensor([0.25, 0.5, 0.25], dtype=x.dtype, device=x.device)
+    kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
+    padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
+    return F.conv2d(padded, kernel, stride=stride, groups=x.shape[1])
+
+
 @torch.no_grad()
 def icnr_(conv: nn.Conv2d, scale: int) -> None:
     """Start a convolution before `pixel_shuffle(scale)` with equal kernels inside every cell.
