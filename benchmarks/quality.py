@@ -80,13 +80,22 @@ def _photos(args: argparse.Namespace) -> list[Path]:
     for init in args.inits:
         if init not in ("content", "noise"):
             raise UsageError(f'--inits has "{init}", allowed are content, noise')
+    return pick_photos(args.content, args.photos)
+
+
+def pick_photos(folder: Path, count: int) -> list[Path]:
+    """At most `count` photos of a folder, evenly spread over their sorted names.
+
+    Raises:
+        UsageError: no such folder, or no photo in it.
+    """
     suffixes = {".jpg", ".jpeg", ".png"}
-    if not args.content.is_dir():
-        raise UsageError(f'no folder of photos "{args.content}"')
-    found = sorted(p for p in args.content.iterdir() if p.suffix.lower() in suffixes)
+    if not folder.is_dir():
+        raise UsageError(f'no folder of photos "{folder}"')
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes)
     if not found:
-        raise UsageError(f'no photo in "{args.content}"; looked for {", ".join(sorted(suffixes))}')
-    count = min(args.photos, len(found))
+        raise UsageError(f'no photo in "{folder}"; looked for {", ".join(sorted(suffixes))}')
+    count = min(count, len(found))
     return [found[i * len(found) // count] for i in range(count)]
 
 

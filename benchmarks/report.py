@@ -46,6 +46,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "budget": (("budget",), tables.budget),
     "quality": (("quality",), tables.quality),
     "temporal": (("temporal_starry",), tables.temporal),
+    "crawl": (("crawl",), tables.crawl),
     "video_fidelity": (("video_fidelity",), tables.video_fidelity),
     "folding": (("folding_starry",), tables.folding),
     "picture_fidelity": (("picture_fidelity",), tables.picture_fidelity),

@@ -35,7 +35,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 TEXTS = (
     *("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision"),
     *("source", "painted at px", "loss network", "start", "pictures", "photo", "damaged clips"),
-    *("target", "compared here by"),
+    *("target", "compared here by", "trained with"),
 )
 
 
@@ -196,6 +196,21 @@ def quality(data: Document) -> str:
         if row["labels"].get("what") == "equivalents"
     ]
     return markdown(header, rows) if rows else anything(data)
+
+
+def crawl(data: Document) -> str:
+    """What each part of the training does to crawling texture, and what it costs."""
+    header = ["network", "trained with", "steps", "shift error", "noise gain", "lock"]
+    header += ["style", "content", "objective"]
+    keys = ("shift", "noise", "lock", "style", "content", "total")
+    rows = [
+        [
+            *(_text(row, "network"), _text(row, "variant"), _text(row, "steps")),
+            *(_metric(row, key) for key in keys),
+        ]
+        for row in data["rows"]
+    ]
+    return markdown(header, rows)
 
 
 def scaling(data: Document) -> str:
@@ -461,6 +476,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "end_to_end": end_to_end,
     "startup": startup,
     "soak": soak,
+    "crawl": crawl,
     "budget": budget,
     "quality": quality,
     "temporal": temporal,

@@ -1,0 +1,196 @@
+"""python -m benchmarks.crawl --content photos --start models/starry.safetensors --json crawl.json
+
+What keeps a network's texture from crawling over a moving picture, and what does each part cost?
+Two families are trained alike but for one thing: a finished lean network, trained on from `--start`
+with and without the terms "motion" and "lock"; and a small Johnson network, from nothing, with and
+without anti-aliased sampling and "motion". Judged on photos that no training saw.
+
+    shift      EQ: how much of the picture changes if the photo is moved by pixels of the grid
+    noise      noise gain: RMS of what sensor noise changes in the picture / RMS of the noise
+    lock       share of fine texture that repeats with the network's own grid
+    style, content   terms of the objective, unweighted
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.cli import run_command, say
+from runtime.errors import DONE, UsageError
+
+from .latency import add_result_flags, check_result_file, deliver
+
+NOISE = 3 / 255  # of a webcam in a room (research/temporal_quality.md, section 5)
+SIZE = 256  # px, side of the photos
+# "motion" is lazy and ramped in long runs; here it is at work from the first tenth on.
+COMMON = ["options.ramp_start=0.0", "options.ramp_end=0.1", "sheet_every=1000000"]
+LEAN = {
+    "neither": ["objective.motion=0.0", "objective.lock=0.0"],
+    "motion": ["objective.lock=0.0"],
+    "lock": ["objective.motion=0.0"],
+    "motion and lock": [],
+}
+# The paper's network, a quarter as wide: minutes on one core instead of hours.
+JOHNSON = ["network={name='johnson', blocks=5}", "objective.lock=0.0", "data.crop=128"]
+WIDTH = 8
+ANTIALIAS = "network.antialias=true"
+SMALL = {
+    "neither": ["objective.motion=0.0"],
+    "anti-aliasing": ["objective.motion=0.0", ANTIALIAS],
+    "motion": [],
+    "anti-aliasing and motion": [ANTIALIAS],
+}
+
+Stylize = Callable[[np.ndarray], np.ndarray]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.crawl",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--content", type=Path, required=True, help="folder of photos that training never saw")
+    add("--start", type=Path, required=True, help="checkpoint of a finished lean network")
+    add("--recipe", default="starry", help="the recipe that is varied (default starry)")
+    add("--photos", type=int, default=4, metavar="N", help="how many, evenly spread (default 4)")
+    add("--steps", type=int, default=600, metavar="N", help="per lean variant (default 600)")
+    add("--small-steps", type=int, default=600, metavar="N", help="per Johnson variant; 0 for none")
+    add("--width", type=int, default=WIDTH, metavar="N", help=f"of the Johnson network ({WIDTH})")
+    add("--weights", type=Path, help="folder of the loss networks' weights")
+    add("--style", type=Path, help="the painting (default: the recipe's)")
+    add("--train-on", type=Path, help="folder of photos to train on (default: the recipe's)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
+    add_result_flags(parser)
+    return parser
+
+
+def noise_gain(stylize: Stylize, picture: np.ndarray, deviation: float, seed: int = 0) -> float:
+    """RMS(G(x + n) - G(x)) / RMS(n), n Gaussian: above 1, a still camera flickers more than it did.
+
+    Args:
+        stylize: G, pictures (H, W, 3) uint8.
+        picture: x, (H, W, 3) uint8.
+        deviation: of the noise, in shares of the full range.
+    """
+    noise = np.random.default_rng(seed).normal(0, 255 * deviation, picture.shape)
+    noisy = np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+    given = np.square(noisy.astype(np.float64) - picture).mean()
+    made = np.square(stylize(noisy).astype(np.float64) - stylize(picture)).mean()
+    return float(np.sqrt(made / given))
+
+
+def judge(stylize: Stylize, problem: Any, photos: list[np.ndarray]) -> dict[str, float]:
+    """The metrics of one network, means over the photos."""
+    from training.data.images import to_tensor
+
+    from .curves import compute_terms
+    from .metrics.lock import lock
+    from .metrics.shift_equivariance import shift_equivariance
+
+    found = []
+    for photo in photos:
+        painted = stylize(photo)
+        terms = compute_terms(problem, to_tensor(painted), to_tensor(photo))
+        found.append(
+            {
+                "shift": shift_equivariance(stylize, photo),
+                "noise": noise_gain(stylize, photo, NOISE),
+                "lock": lock(painted),
+                **{key: terms[key] for key in ("style", "content", "total")},
+            }
+        )
+    return {key: float(np.mean([row[key] for row in found])) for key in found[0]}
+
+
+def train(recipe: Any, args: argparse.Namespace) -> Any:
+    """The averaged generator of a short run."""
+    from training.engine import Engine
+    from training.methods import Assets
+    from training.methods.perceptual import Perceptual
+
+    method = Perceptual(recipe, Assets(args.style, args.train_on, args.weights))
+    with tempfile.TemporaryDirectory() as folder:
+        engine = Engine(method, Path(folder), quiet=args.quiet)
+        engine.run()
+    return (engine.ema or method.networks["generator"]).eval()
+
+
+def as_stylize(generator: Any) -> Stylize:
+    """A torch generator as a function of bytes, sides cut to what it takes."""
+    import torch
+
+    from training.data.images import to_bytes, to_tensor
+
+    def stylize(picture: np.ndarray) -> np.ndarray:
+        height, width = picture.shape[:2]
+        step = generator.multiple_of
+        more = [(0, -height % step), (0, -width % step), (0, 0)]
+        with torch.no_grad():
+            painted = generator(to_tensor(np.pad(picture, more, mode="edge")))
+        return to_bytes(painted)[:height, :width]
+
+    return stylize
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and judge every variant."""
+    from training.checkpoint import load_checkpoint
+    from training.config import load_recipe
+    from training.data.images import to_bytes
+
+    from . import results
+    from .curves import load_square
+    from .quality import pick_photos, read_problem
+
+    if min(args.photos, args.steps, args.width) < 1 or args.small_steps < 0:
+        raise UsageError("--photos, --steps and --width must be at least 1, --small-steps 0")
+    path = check_result_file(args)
+    photos = [to_bytes(load_square(p, SIZE)) for p in pick_photos(args.content, args.photos)]
+    start = load_checkpoint(args.start)
+    lean = [f"options.start={str(args.start)!r}", f"steps={args.steps}"]
+    small = [*JOHNSON, f"network.width={args.width}", f"steps={args.small_steps}"]
+    args.backbone = None  # of `read_problem`: the recipe's own
+    problem = read_problem(load_recipe(args.recipe, args.set).to_dict(), args, SIZE)
+    rows: list[dict[str, Any]] = []
+
+    def add(family: str, variant: str, steps: int, generator: Any) -> None:
+        metrics = judge(as_stylize(generator), problem, photos)
+        figures = "  ".join(f"{name} {value:.3g}" for name, value in metrics.items())
+        say(f"{family}, {variant}: {figures}", quiet=args.quiet)
+        labels = {"network": family, "variant": variant, "steps": steps}
+        rows.append(results.row(labels, metrics, ["network", "variant"]))
+
+    add("lean", "before", 0, start.build_generator())
+    for variant, changes in LEAN.items():
+        recipe = load_recipe(args.recipe, [*COMMON, *args.set, *lean, *changes])
+        add("lean", variant, args.steps, train(replace(recipe, network=start.network), args))
+    for variant, changes in SMALL.items() if args.small_steps else ():
+        recipe = load_recipe(args.recipe, [*COMMON, *args.set, *small, *changes])
+        add(f"johnson, {args.width} wide", variant, args.small_steps, train(recipe, args))
+    settings = {
+        "recipe": args.recipe,
+        "start": args.start.name,
+        "photos": args.photos,
+        "size_px": SIZE,
+        "noise_levels": 255 * NOISE,
+    }
+    deliver(args, path, results.document("crawl", rows, settings))
+    return DONE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
