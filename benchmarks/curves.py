@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 # Part of every key: raise it when the meaning of a curve changes.
-VERSION = 1
+VERSION = 2  # 2: with the terms of the last picture
 # Iterations at which the onlookers score; dense where the curve is steep.
 LOOKS = (0, 1, 2, 3, 5, 7, 10, 13, 16, 20, 25, 30, 36, 43, 51, 60, 70, 85, 100, 119)
 LOOKS += tuple(range(140, 1001, 20))
@@ -87,10 +87,12 @@ class Curve:
     Attributes:
         totals: of the problem's own loss network, after 0, 1, 2, ... iterations.
         looks: other loss network -> {iteration: total}.
+        end: terms of the best picture that was seen, unweighted.
     """
 
     totals: list[float]
     looks: dict[str, dict[int, float]]
+    end: dict[str, float]
 
     def points(self, judge: str | None = None) -> list[tuple[int, float]]:
         """(iteration, total) in order, of an onlooker or of the loss network itself."""
@@ -206,7 +208,7 @@ def curve(
         kept = json.loads(path.read_text("utf-8"))
         looks = {j: {int(k): v for k, v in t.items()} for j, t in kept["looks"].items()}
         if set(judges) <= set(looks):
-            return Curve(kept["totals"], looks)
+            return Curve(kept["totals"], looks, kept["end"])
     import torch
 
     from training.optimize import optimize_image
@@ -215,7 +217,8 @@ def curve(
     photo = load_square(photo_path, problem.size)
     watched: Any = _Watched(problem, judges, photo)
     result = optimize_image(photo, watched, start.evaluations, init=start.init, seed=start.seed)
-    found = Curve(result.history, watched.looks)
+    end = compute_terms(problem, result.image, photo)
+    found = Curve(result.history, watched.looks, end)
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     about = {"photo": photo_path.name, "problem": asdict(problem), "start": asdict(start)}

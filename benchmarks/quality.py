@@ -4,7 +4,8 @@ How good is a style model? Its objective is set against L-BFGS on the same photo
 iterations does Gatys' optimization reach the model's value (Johnson et al. 2016, Fig. 5)? Scored by
 the loss network of the training and by others it never saw. Two nulls, the untouched photo and the
 painting itself, must lose. Curves are kept in --cache: a second model costs seconds. Models are
-ONNX files of ours or training checkpoints (.safetensors).
+ONNX files of ours or training checkpoints (.safetensors). --pareto 0.25,1,4 also optimizes with
+these multiples of the style weight and says how far the model is from the line they draw.
 """
 
 import argparse
@@ -36,6 +37,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--evaluations", type=int, default=120, metavar="N", help="length of the curves")
     add("--backbone", help="loss network of the curves (default: the one of the recipe)")
     add("--judges", type=listed(str), default=["vgg19_low", "squeezenet"], metavar="A,B")
+    add(
+        "--pareto",
+        type=listed(float),
+        default=[],
+        metavar="A,B",
+        help="factors of the style weight",
+    )
     add("--stand-ins", action="store_true", help="LPIPS, FID, KID, ArtFID with SqueezeNet")
     add("--weights", type=Path, help="folder of the loss networks' weights")
     add("--cache", type=Path, default=Path("build/curves"), help="kept curves (build/curves)")
@@ -77,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
 def _photos(args: argparse.Namespace) -> list[Path]:
     if min(args.photos, args.evaluations, args.jobs, *args.sizes) < 1:
         raise UsageError("--photos, --sizes, --evaluations and --jobs must be at least 1")
+    if any(factor <= 0 for factor in args.pareto):
+        raise UsageError("--pareto takes factors above 0")
     for init in args.inits:
         if init not in ("content", "noise"):
             raise UsageError(f'--inits has "{init}", allowed are content, noise')
@@ -103,7 +113,7 @@ def _judge(
     model: str, photos: list[Path], args: argparse.Namespace, settings: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """All rows of one model."""
-    from . import quality_rows
+    from . import frontier, quality_rows
     from .curves import Start, curve
 
     stylize, recipe = open_styler(model)
@@ -126,6 +136,9 @@ def _judge(
         }
         name = Path(model).stem
         rows += quality_rows.rows(name, stylize, problem, judges, photos, by_start, args.seed)
+        if args.pareto:
+            factors = (args.pareto, args.evaluations, args.cache)
+            rows += frontier.rows(name, stylize, problem, photos, *factors)
         if args.stand_ins:
             weights = problem.weights_path
             rows.append(quality_rows.stand_ins(name, stylize, problem, photos, weights, args.seed))

@@ -35,7 +35,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 TEXTS = (
     *("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision"),
     *("source", "painted at px", "loss network", "start", "pictures", "photo", "damaged clips"),
-    *("target", "compared here by", "trained with"),
+    *("target", "compared here by", "trained with", "style weight"),
 )
 
 
@@ -196,6 +196,27 @@ def quality(data: Document) -> str:
         if row["labels"].get("what") == "equivalents"
     ]
     return markdown(header, rows) if rows else anything(data)
+
+
+def pareto(data: Document) -> str:
+    """Content and style of each model, and of pixels optimized with several style weights."""
+    header = [
+        "model",
+        "style weight",
+        "content",
+        "style",
+        "photos",
+        "style at its content, x L-BFGS",
+    ]
+    rows = [
+        [
+            *(_text(row, "model"), _text(row, "style_weight"), _metric(row, "content")),
+            *(_metric(row, "style"), _metric(row, "photos"), _metric(row, "style_ratio")),
+        ]
+        for row in data["rows"]
+        if row["labels"]["what"] in ("frontier", "pareto")
+    ]
+    return markdown(header, rows)
 
 
 def crawl(data: Document) -> str:

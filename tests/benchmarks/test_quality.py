@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import curves, quality, results
+from benchmarks import curves, frontier, quality, results, tables
 from benchmarks.quality_rows import bootstrap_interval, sentences
 from training import networks
 from training.checkpoint import Checkpoint, save_checkpoint
@@ -91,6 +91,28 @@ def test_the_command_keeps_its_curves(
     assert quality.main([*words, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["rows"] == data["rows"]
+
+
+def test_the_frontier_by_hand():
+    points = [(4.0, 1.0), (1.0, 16.0)]
+    assert frontier.style_at(points, 2.0) == pytest.approx(4.0)  # halfway in both logarithms
+    assert frontier.style_at(points, 1.0) == pytest.approx(16.0)
+    assert frontier.style_at(points, 5.0) is None
+
+
+def test_pareto_weighs_style_and_only_style(
+    checkpoint, photo_folder, random_weights, tmp_path, capsys
+):
+    more = ("--inits", "content", "--evaluations", 40)
+    words = arguments(checkpoint, photo_folder, random_weights, tmp_path, *more)
+    target = tmp_path / "pareto.json"
+    assert quality.main([*words, "--pareto", "0.01,10", "--json", str(target)]) == 0
+    rows = [r for r in results.read(target)["rows"] if r["labels"]["what"] == "frontier"]
+    low, high = (row["metrics"] for row in rows)
+    assert high["style"] < low["style"] and high["content"] > low["content"]
+    assert "| the model |" in tables.pareto(results.read(target))
+    assert "style is" in capsys.readouterr().out
+    assert quality.main([*words, "--pareto", "0"]) == 2
 
 
 def test_a_curve_without_a_judge_is_computed_again(
