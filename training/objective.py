@@ -12,7 +12,7 @@ from runtime.plugins import load, names, suggest
 
 from . import losses
 from .backbones import Backbone
-from .losses import LossInputs, Target, Term
+from .losses import Film, LossInputs, Target, Term
 
 
 class Objective:
@@ -70,6 +70,7 @@ class Objective:
         content_features: dict[str, Tensor],
         moved: tuple[Tensor, Tensor, Tensor] | None = None,
         scale: dict[str, float] | None = None,
+        film: Film | None = None,
     ) -> dict[str, Tensor]:
         """Every term's value and their weighted sum.
 
@@ -78,11 +79,13 @@ class Objective:
             content_features: of the photos, from `content_features`.
             moved: see `LossInputs`.
             scale: term name -> factor on its weight in this call (ramps, lazy terms).
+            film: neighboring frames, for terms about video.
 
         Returns:
             term name -> unweighted scalar, and "total".
         """
-        inputs = LossInputs(output, self.backbone(output, self.layers), content_features, moved)
+        features = self.backbone(output, self.layers)
+        inputs = LossInputs(output, features, content_features, moved, film)
         with torch.autocast(output.device.type, enabled=False):
             values = {name: term(inputs) for name, term in self.terms.items()}
         scale = scale or {}

@@ -2,6 +2,7 @@
 
 import importlib
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,12 +10,13 @@ from runtime.errors import UsageError
 from runtime.plugins import load, names
 from training import losses
 from training.backbones import open_backbone
-from training.losses import PHOTO, LossInputs, Target
+from training.losses import PHOTO, Film, LossInputs, Target
 from training.losses.coral import coral_distance
 from training.losses.histogram import histogram_distance, matched
 from training.losses.laplacian import laplacian, laplacian_distance
 from training.losses.matting import matting_energy, matting_laplacian
 from training.losses.moments import moments_distance
+from training.losses.motion import random_similarity
 from training.losses.regions import masked_gram
 from training.losses.sliced import directions, sliced_distance
 from training.losses.style import gram_matrix
@@ -168,9 +170,11 @@ def target(backbone):
 def inputs_for(output, photos, backbone):
     features = backbone(output, set(LAYERS))
     content = {**backbone(photos, {"relu2_1"}), PHOTO: photos}
-    return LossInputs(
-        output, features, content, (output * 0.9, output, torch.ones_like(output[:, :1]))
-    )
+    mask = torch.ones_like(output[:, :1])
+    grid = random_similarity(1, tuple(output.shape[2:]), np.random.default_rng(0))
+    grid = grid.expand(len(output), -1, -1, -1)
+    film = Film(photos, photos.flip(3), output * 0.9, output, grid, mask)
+    return LossInputs(output, features, content, (output * 0.9, output, mask), film)
 
 
 ZERO_AT = {

@@ -31,6 +31,23 @@ class Target:
     painting: Tensor | None = None  # (1, 3, H, W) RGB in [0, 1]
 
 
+@dataclass(frozen=True)
+class Film:
+    """Neighboring frames of clips and what the generator made of them; (N, 3, H, W) each.
+
+    Attributes:
+        grid: (N, H, W, 2); `losses.motion.warp(earlier, grid)` is `later` where `mask` is 1.
+        mask: (N, 1, H, W).
+    """
+
+    earlier: Tensor
+    later: Tensor
+    painted_earlier: Tensor
+    painted_later: Tensor
+    grid: Tensor
+    mask: Tensor
+
+
 @dataclass
 class LossInputs:
     """One batch of a generator and what is known about it.
@@ -42,6 +59,7 @@ class LossInputs:
     features: dict[str, Tensor] = field(default_factory=dict)  # of the output
     content_features: dict[str, Tensor] = field(default_factory=dict)  # of the photos
     moved: tuple[Tensor, Tensor, Tensor] | None = None
+    film: Film | None = None
 
     @property
     def photos(self) -> Tensor | None:
@@ -52,7 +70,7 @@ class LossInputs:
 class Term(Protocol):
     """One weighted part of the objective."""
 
-    needs: tuple[str, ...]  # of "features", "content_features", "moved", "photos"
+    needs: tuple[str, ...]  # of "features", "content_features", "moved", "film", "photos"
 
     def __call__(self, inputs: LossInputs) -> Tensor:
         """The term's value, a scalar."""

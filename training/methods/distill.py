@@ -24,6 +24,7 @@ from runtime.errors import UsageError
 
 from ..checkpoint import load_checkpoint
 from ..config import Recipe
+from ..losses import Film
 from ..objective import Objective
 from . import Assets, perceptual
 
@@ -54,9 +55,10 @@ class Lesson(Objective):
         content_features: dict[str, Tensor],
         moved: tuple[Tensor, Tensor, Tensor] | None = None,
         scale: dict[str, float] | None = None,
+        film: Film | None = None,
     ) -> dict[str, Tensor]:
         """The objective's terms, "teacher", and the total of all."""
-        values = super().__call__(output, content_features, moved, scale)
+        values = super().__call__(output, content_features, moved, scale, film)
         if self.target is None:
             return values
         difference = (output.float() - self.target.float()).abs().mean()

@@ -3,7 +3,8 @@
 One step: cut photos, seed them with strokes (half of the steps), style them, compare features. The
 motion term styles a moved copy as well; it is computed on every `motion_every`-th step with its
 weight multiplied by that number (lazy regularization, Karras et al. 2020, StyleGAN2), because it
-doubles the generator's work.
+doubles the generator's work. With `options.clips`, a folder of real video, every second of these
+steps paints two neighboring frames instead, for the terms "luminance" and "frame_difference".
 """
 
 import math
@@ -20,13 +21,16 @@ from .. import networks
 from ..backbones import open_backbone, recompute
 from ..checkpoint import load_checkpoint
 from ..config import OptimizerConfig, Recipe, find_data
+from ..data.clips import Clips, Pairs
 from ..data.images import Photos, load_image, recolored, stroke_seeds
+from ..losses import Film
 from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
 from ..objective import Objective
 from ..thinning import thin
 from ..updates import Updates
 from . import Assets
 
+FILM_TERMS = ("luminance", "frame_difference")
 VALIDATION = 3  # photos shown on the contact sheet; kept out of training
 
 
@@ -38,6 +42,7 @@ class Options:
     ramp_start: float = 0.03  # share of the run at which lock and motion set in
     ramp_end: float = 0.13  # and at which they have their full weight
     start: str = ""  # checkpoint to start from: of this network, or of a larger lean one (thinned)
+    clips: str = ""  # folder of video, for "luminance" and "frame_difference"; not needed else
     colors: str = "painting"  # or "photos": the painting is recolored to the photos' colors first
 
 
@@ -121,6 +126,7 @@ class Perceptual:
             recipe.backbone.content_layers,
             recipe.objective,
         )
+        self.clips = self._open_clips()
         settings = dict(recipe.network)
         generator = networks.build(settings.pop("name"), **settings)
         if self.options.start:
@@ -147,11 +153,13 @@ class Perceptual:
             seeded = photos + stroke_seeds(shape, deviation, self.rng)
         photos, seeded = self._place(photos), self._place(seeded)
         strength = ramp(step, recipe.steps, self.options.ramp_start, self.options.ramp_end)
-        moving = bool(
-            strength and recipe.objective.get("motion") and step % self.options.motion_every == 0
-        )
+        turn, late = divmod(step, self.options.motion_every)
+        filming = bool(strength and self.clips is not None and not late and turn % 2 == 0)
+        moving = bool(strength and recipe.objective.get("motion") and not late and not filming)
         motion = self._draw_motion(tuple(seeded.shape)) if moving else None
-        scale = {"lock": strength, "motion": strength * self.options.motion_every}
+        pairs = self._draw_pairs() if filming else None
+        lazy = strength * self.options.motion_every * (1 if self.clips is None else 2)
+        scale = {"lock": strength, **dict.fromkeys(("motion", *FILM_TERMS), lazy)}
         contents = self.objective.content_features
         energies = self.updates.energies(len(photos), lambda rows: contents(photos[rows]))
 
@@ -160,12 +168,13 @@ class Perceptual:
                 self.begin_part(rows)
             output = self.paint(seeded[rows])
             moved = motion and self._moved(seeded[rows], output, *(m[rows] for m in motion))
-            return self.objective(output, {**contents(photos[rows]), **energies}, moved, scale)
+            film = self._filmed(pairs[rows]) if pairs else None
+            known = {**contents(photos[rows]), **energies}
+            return self.objective(output, known, moved, scale, film)
 
         values = self.updates.minimize(len(photos), loss, optimizer)
-        if not moving:
-            values.pop("motion", None)
-        return values
+        absent = [*(() if moving else ("motion",)), *(() if filming else FILM_TERMS)]
+        return {name: value for name, value in values.items() if name not in absent}
 
     def begin_part(self, rows: slice) -> None:
         """Called before these rows of the batch are painted; for methods that know more."""
@@ -182,6 +191,28 @@ class Perceptual:
             grid = random_similarity(shape[0], shape[2:], self.rng).to(self.device)  # type: ignore[arg-type]
         noise = torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32))
         return grid, noise.to(self.device) * (MAX_NOISE * self.rng.random())
+
+    def _open_clips(self) -> Clips | None:
+        wanted = [term for term in FILM_TERMS if self.recipe.objective.get(term)]
+        if wanted and not self.options.clips:
+            raise UsageError(
+                f"objective.{wanted[0]} judges video: give --set options.clips=FOLDER, or leave it "
+                'out ("motion" needs photos only)'
+            )
+        if not wanted:
+            return None
+        return Clips(find_data(self.options.clips, "clips"), self.recipe.data.short_side)
+
+    def _draw_pairs(self) -> Pairs:
+        """A batch of neighboring frames."""
+        assert self.clips is not None
+        recipe = self.recipe
+        return self.clips.batch(recipe.batch, recipe.data.crop, self.rng).to(self.device)
+
+    def _filmed(self, pairs: Pairs) -> Film:
+        """Both frames, painted."""
+        painted = [self.paint(self._place(frames)) for frames in (pairs.earlier, pairs.later)]
+        return Film(pairs.earlier, pairs.later, *painted, pairs.grid, pairs.mask)
 
     def _moved(
         self, seeded: Tensor, output: Tensor, grid: Tensor, noise: Tensor

@@ -1,0 +1,130 @@
+"""Neighboring frames of real clips, and where each point was a moment before: for losses on video.
+
+Motion is estimated by OpenCV's DIS flow (Kroeger et al., ECCV 2016), forth and back; where the two
+disagree, or lead out of the picture, a point was hidden before and is left out.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from runtime.errors import SourceError, UsageError
+from runtime.sources import open_source
+from runtime.sources.file import FileSource
+
+# Forth and back may differ by a hundredth of the squared lengths and half a squared pixel:
+# Sundaram, Brox, Keutzer, ECCV 2010, eq. 5, as Ruder et al. 2016 use it.
+SHARE, SLACK = 0.01, 0.5
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Squares of two neighboring frames each.
+
+    Attributes:
+        earlier, later: (N, 3, H, W) RGB in [0, 1].
+        grid: (N, H, W, 2); `losses.motion.warp(earlier, grid)` is `later` where `mask` is 1.
+        mask: (N, 1, H, W), 1 where a point was seen before, else 0.
+    """
+
+    earlier: Tensor
+    later: Tensor
+    grid: Tensor
+    mask: Tensor
+
+    def __getitem__(self, rows: slice) -> "Pairs":
+        """The pairs of some rows of the batch."""
+        return Pairs(self.earlier[rows], self.later[rows], self.grid[rows], self.mask[rows])
+
+    def to(self, device: str) -> "Pairs":
+        """On a device."""
+        return Pairs(*(t.to(device) for t in (self.earlier, self.later, self.grid, self.mask)))
+
+
+class Clips:
+    """Pairs of neighboring frames of all clips of a folder, kept in memory.
+
+    Args:
+        folder: of video files; others are passed over.
+        short_side: px that frames are scaled down to; smaller clips stay as they are.
+        per_clip: most pairs of one clip, evenly spread over it.
+
+    Raises:
+        UsageError: the folder is missing or holds no clip of two frames.
+    """
+
+    def __init__(self, folder: Path, short_side: int, per_clip: int = 24) -> None:
+        if not folder.is_dir():
+            raise UsageError(f'no folder of clips "{folder}"')
+        self.frames: list[tuple[np.ndarray, np.ndarray]] = []
+        self.skipped: list[Path] = []
+        for path in sorted(p for p in folder.iterdir() if FileSource.accepts(str(p))):
+            try:
+                self.frames += _pairs(path, short_side, per_clip)
+            except SourceError:
+                self.skipped.append(path)
+        if not self.frames:
+            raise UsageError(
+                f'no clip of two frames or more in "{folder}" ({len(self.skipped)} unreadable)'
+            )
+
+    def batch(self, count: int, crop: int, rng: np.random.Generator) -> Pairs:
+        """Random squares, the same of both frames, flipped half of the time.
+
+        Raises:
+            UsageError: a frame is smaller than the square.
+        """
+        found = []
+        for _ in range(count):
+            pair = self.frames[rng.integers(len(self.frames))]
+            height, width = pair[0].shape[:2]
+            if min(height, width) < crop:
+                raise UsageError(
+                    f"a clip of {width}x{height} is smaller than data.crop, {crop}: lower it, or "
+                    "take the clip away"
+                )
+            top, left = rng.integers(height - crop + 1), rng.integers(width - crop + 1)
+            cut = [frame[top : top + crop, left : left + crop] for frame in pair]
+            flip = slice(None, None, -1 if rng.random() < 0.5 else 1)
+            found.append(_relate(*(np.ascontiguousarray(c[:, flip]) for c in cut)))
+        pieces = zip(*found, strict=True)
+        return Pairs(*(torch.from_numpy(np.stack(piece)) for piece in pieces))
+
+
+def _pairs(path: Path, short_side: int, most: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    with open_source(path) as source:
+        frames = [_shrink(frame.image, short_side) for frame in source]
+    starts = np.unique(np.linspace(0, len(frames) - 2, most).round().astype(int))
+    return [(frames[i], frames[i + 1]) for i in starts if i >= 0 and i + 1 < len(frames)]
+
+
+def _shrink(image: np.ndarray, short_side: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    factor = short_side / min(height, width)
+    if factor >= 1:
+        return image
+    size = (round(width * factor), round(height * factor))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _relate(earlier: np.ndarray, later: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Arrays of one of `Pairs`' rows."""
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (earlier, later)]
+    back = dis.calc(gray[1], gray[0], None)  # type: ignore[call-overload]
+    forth = dis.calc(gray[0], gray[1], None)  # type: ignore[call-overload]
+    height, width = gray[0].shape
+    places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), 2).astype(np.float32) + back
+    returned = cv2.remap(forth, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    apart = np.square(back + returned).sum(2)
+    lengths = np.square(back).sum(2) + np.square(returned).sum(2)
+    inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(2)
+    mask = ((apart <= SHARE * lengths + SLACK) & inside).astype(np.float32)
+    # `grid_sample` counts from -1 to 1 between the outer edges of the pixels.
+    grid = (2 * places + 1) / np.float32((width, height)) - 1
+    colors = [f.transpose(2, 0, 1).astype(np.float32) / np.float32(255) for f in (earlier, later)]
+    return (*colors, grid.astype(np.float32), mask[None])
