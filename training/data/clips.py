@@ -98,8 +98,8 @@ class Clips:
 def _pairs(path: Path, short_side: int, most: int) -> list[tuple[np.ndarray, np.ndarray]]:
     with open_source(path) as source:
         frames = [_shrink(frame.image, short_side) for frame in source]
-    starts = np.unique(np.linspace(0, len(frames) - 2, most).round().astype(int))
-    return [(frames[i], frames[i + 1]) for i in starts if i >= 0 and i + 1 < len(frames)]
+    starts = {round(float(i)) for i in np.linspace(0, len(frames) - 2, most)}
+    return [(frames[i], frames[i + 1]) for i in sorted(starts) if 0 <= i < len(frames) - 1]
 
 
 def _shrink(image: np.ndarray, short_side: int) -> np.ndarray:
@@ -125,6 +125,6 @@ def _relate(earlier: np.ndarray, later: np.ndarray) -> tuple[np.ndarray, ...]:
     inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(2)
     mask = ((apart <= SHARE * lengths + SLACK) & inside).astype(np.float32)
     # `grid_sample` counts from -1 to 1 between the outer edges of the pixels.
-    grid = (2 * places + 1) / np.float32((width, height)) - 1
+    grid = (2 * places + 1) / np.array([width, height], np.float32) - 1
     colors = [f.transpose(2, 0, 1).astype(np.float32) / np.float32(255) for f in (earlier, later)]
     return (*colors, grid.astype(np.float32), mask[None])

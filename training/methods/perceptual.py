@@ -211,8 +211,8 @@ class Perceptual:
 
     def _filmed(self, pairs: Pairs) -> Film:
         """Both frames, painted."""
-        painted = [self.paint(self._place(frames)) for frames in (pairs.earlier, pairs.later)]
-        return Film(pairs.earlier, pairs.later, *painted, pairs.grid, pairs.mask)
+        one, two = (self.paint(self._place(frames)) for frames in (pairs.earlier, pairs.later))
+        return Film(pairs.earlier, pairs.later, one, two, pairs.grid, pairs.mask)
 
     def _moved(
         self, seeded: Tensor, output: Tensor, grid: Tensor, noise: Tensor
