@@ -36,6 +36,8 @@ SILENT = 4
 # 124 ms of processor time per frame instead of 82. Waking a sleeping thread takes about as long as
 # this.
 SPIN_US = 50
+# Whether the arena that sessions can share was made: one per process, ONNX Runtime keeps it itself.
+_SHARED: list[bool] = []
 
 
 class OnnxRuntimeEngine:
@@ -68,12 +70,19 @@ class OnnxRuntimeEngine:
         device: str = "auto",
         threads: int | None = None,
         initializers: dict[str, np.ndarray] | None = None,
+        *,
+        shared: bool = False,
+        patterns: bool = True,
     ) -> "OnnxRuntimeEngine":
         """Load a model; see `runtime.engines.EnginePlugin.open`.
 
         Args:
             model, device, threads: as in the contract.
             initializers: values that replace the file's constants of the same names.
+            shared: on the CPU, take working memory from one arena of all such sessions: for those
+                that come and go, or never work at the same time.
+            patterns: from the second picture of a size on, have its memory as one block, beside
+                what the first one took: up to 1 % faster, up to twice the memory.
         """
         ort = _library()
         providers, reason = choose(ort, device)
@@ -82,7 +91,12 @@ class OnnxRuntimeEngine:
             key: ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value))
             for key, value in (initializers or {}).items()
         }
-        session = _create(ort, source, providers, threads, _name(model), values)
+        options = _options(ort, threads, patterns)
+        for key, value in values.items():
+            options.add_initializer(key, value)
+        if shared and providers[0] == CPU:
+            _share_memory(ort, options)
+        session = _create(ort, source, providers, options, _name(model))
         active = session.get_providers()[0]
         if device.startswith("cuda") and active != CUDA:
             raise EngineUnavailable(
@@ -126,6 +140,16 @@ class OnnxRuntimeEngine:
             binding.bind_output(name)
         self._session.run_with_iobinding(binding)
         return binding.copy_outputs_to_cpu()
+
+    def give_back(self, feeds: dict[str, np.ndarray]) -> None:
+        """Return what the arena holds unused to the system: ONNX Runtime does so after a run only.
+
+        Args:
+            feeds: for that run; small ones will do.
+        """
+        options = _library().RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._session.run(None, feeds, options)
 
     def close(self) -> None:
         """Free the session; may be called twice."""
@@ -175,7 +199,7 @@ def _with_tensorrt(
         return engine
     source = model if isinstance(model, bytes) else str(model)
     try:
-        session = _create(ort, source, providers, threads, _name(model), {})
+        session = _create(ort, source, providers, _options(ort, threads), _name(model))
     except CardMismatch as error:
         engine.note = f"TensorRT cannot run this model ({error}): running on CUDA"
         return engine
@@ -188,23 +212,33 @@ def _with_tensorrt(
     return better
 
 
-def _create(
-    ort: Any,
-    source: str | bytes,
-    providers: list[Any],
-    threads: int | None,
-    name: str,
-    initializers: dict[str, Any],
-) -> Any:
+def _options(ort: Any, threads: int | None, patterns: bool = True) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = SILENT
-    for key, value in initializers.items():
-        options.add_initializer(key, value)
+    options.enable_mem_pattern = patterns
     threads = threads or allowed_threads()
     if threads:
         options.intra_op_num_threads = threads
     # Versions that do not know this key yet ignore it.
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
+    return options
+
+
+def _share_memory(ort: Any, options: Any) -> None:
+    """Let a session take its memory from the process's arena, where another one's is free again.
+
+    A session's own arena keeps the most it ever needed until the session is closed.
+    """
+    if not _SHARED:
+        cpu = ort.OrtMemoryInfo(
+            "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+        )
+        ort.create_and_register_allocator(cpu, None)  # takes the place of one registered before
+        _SHARED.append(True)
+    options.add_session_config_entry("session.use_env_allocators", "1")
+
+
+def _create(ort: Any, source: str | bytes, providers: list[Any], options: Any, name: str) -> Any:
     try:
         with quiet():
             return ort.InferenceSession(source, options, providers=providers)
