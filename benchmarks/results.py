@@ -26,7 +26,7 @@ NAME = "impasto.benchmark"
 VERSION = 1
 KINDS = (
     *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
-    *("video_fidelity", "picture_fidelity", "sanity", "soak", "targets"),
+    *("video_fidelity", "picture_fidelity", "sanity", "soak", "targets", "students"),
 )
 
 _NUMBER = {"type": ["number", "null"]}
