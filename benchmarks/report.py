@@ -52,6 +52,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "folding": (("folding_starry",), tables.folding),
     "picture_fidelity": (("picture_fidelity",), tables.picture_fidelity),
     "targets": (("targets_starry",), tables.targets),
+    "students": (("students",), tables.students),
 }
 
 

@@ -52,7 +52,7 @@ def judge(
         UsageError: the painting or the weights of the loss network cannot be found, or the recipe
             is of a method without an objective.
     """
-    objective = build_objective(source)
+    objective = build_objective(source.card.recipe)
     rows = {"source": ours, "artefact": theirs}
     scores = {name: mean_scores(session, photos, objective) for name, session in rows.items()}
     ratio = scores["artefact"]["total"] / max(scores["source"]["total"], 1e-12)
@@ -115,20 +115,26 @@ def sheet(ours: StyleSession, theirs: StyleSession, photos: Sequence[Image]) -> 
     return np.vstack(rows)
 
 
-def _scores(session: StyleSession, photo: Image, objective: Any) -> dict[str, float]:
+def score(painted: Image, photo: Image, objective: Any) -> dict[str, float]:
+    """The objective's terms and their "total" of one painted picture."""
     import torch
 
     from training.data.images import to_tensor
 
-    session.reset()
     with torch.inference_mode():
         features = objective.content_features(to_tensor(photo))
-        values = objective(to_tensor(session.stylize(photo)), features)
-    return {**{k: float(v) for k, v in values.items()}, "shift": shift_error(session, photo)}
+        values = objective(to_tensor(painted), features)
+    return {name: float(value) for name, value in values.items()}
 
 
-def build_objective(source: ExportSource) -> Any:
-    """The objective a checkpoint was trained with, without the terms that need motion.
+def _scores(session: StyleSession, photo: Image, objective: Any) -> dict[str, float]:
+    session.reset()
+    scores = score(session.stylize(photo), photo, objective)
+    return {**scores, "shift": shift_error(session, photo)}
+
+
+def build_objective(table: dict[str, Any]) -> Any:
+    """The objective of a recipe, as cards hold it, without the terms that need motion.
 
     Raises:
         UsageError: as `judge`.
@@ -138,7 +144,7 @@ def build_objective(source: ExportSource) -> Any:
     from training.data.images import load_image
     from training.objective import Objective
 
-    recipe = recipe_from_dict(source.card.recipe)
+    recipe = recipe_from_dict(table)
     weights = {term: recipe.objective[term] for term in TERMS if recipe.objective.get(term)}
     if not recipe.style.image or not weights:
         raise UsageError(

@@ -100,7 +100,7 @@ def sweep(plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
         UsageError: no sizes, or the painting or the loss network cannot be found.
     """
     source = load_source(plan.checkpoint, "source")
-    objective = judge.build_objective(source)
+    objective = judge.build_objective(source.card.recipe)
     checkpoints = {name: path for name, path in _checkpoints(plan, tell)}
     photos = load_photos(plan.photos, JUDGED_PHOTOS)
     with TemporaryDirectory() as folder, ExitStack() as stack:

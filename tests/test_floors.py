@@ -30,6 +30,7 @@ COMMANDS = [
     "benchmarks.report",
     "benchmarks.quality",
     "benchmarks.sanity",
+    "benchmarks.students",
     "benchmarks.targets",
 ]
 LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
