@@ -36,6 +36,8 @@ MATCHED = [
     # The paper's losses alone: what these would help with must not hide a fault in them.
     "options.settle=0.0",
     "options.lock=0.0",
+    "options.style=0.0",
+    "options.cycle=10.0",
 ]
 PAIR = ["optimizer.lr=3e-3", "options.gan_weight=0.2", "options.judge={width=8, layers=1}"]
 PICTURES = 60  # per domain, and as many that training never saw

@@ -9,6 +9,7 @@ from benchmarks.toys import negative, same, write_domain
 from runtime.errors import UsageError
 from training.checkpoint import load_checkpoint
 from training.config import load_recipe
+from training.data.images import to_tensor
 from training.data.paired import Pairs
 from training.data.pool import ImagePool
 from training.engine import Engine
@@ -19,6 +20,7 @@ from training.losses.gan import (
     generator_loss,
     gradient_penalty,
 )
+from training.losses.style import gram_matrix
 from training.methods import Assets, _adversarial
 from training.methods.cyclegan import CycleGan
 from training.methods.pix2pix import Pix2Pix
@@ -125,7 +127,8 @@ def cyclegan(tmp_path, *more):
     if not (tmp_path / "first").is_dir():
         write_domain(tmp_path / "first", 6, same, 1)
         write_domain(tmp_path / "second", 6, negative, 2)
-    recipe = load_recipe("monet", [*SMALL, "precision='fp32'", *more])
+    free = "options.style=0.0"  # else it would need a loss network
+    recipe = load_recipe("monet", [*SMALL, "precision='fp32'", free, *more])
     return CycleGan(recipe, Assets(tmp_path / "second", tmp_path / "first"))
 
 
@@ -193,6 +196,35 @@ def test_cyclegan_pays_for_a_pattern_on_the_grid(tmp_path):
     free, bound = first_step(0.0), first_step(50.0)
     assert "lock" not in free
     assert bound["total"] == pytest.approx(free["total"] + 50 * bound["lock"], rel=1e-5)
+
+
+STYLE = ["options.settle=0.0", "options.style=5.0", "backbone.style_layers=['relu1_1', 'relu2_1']"]
+
+
+def test_cyclegan_with_style_goes_to_the_mean_gram_matrices(tmp_path, random_weights):
+    cyclegan(tmp_path)  # writes both domains
+    recipe = load_recipe("monet", [*SMALL, "precision='fp32'", "optimizer.lr=2e-3", *STYLE])
+    assets = Assets(tmp_path / "second", tmp_path / "first", random_weights)
+    method = CycleGan(recipe, assets)
+    backbone, term = method.style
+    pictures = [to_tensor(image) for image in method.photos.second.images]
+    with torch.no_grad():
+        grams = [gram_matrix(backbone(p, {"relu1_1"})["relu1_1"]) for p in pictures]
+    torch.testing.assert_close(term.grams["relu1_1"], torch.cat(grams).mean(0, True))
+    values = [method.step(step)["style"] for step in range(40)]
+    assert np.mean(values[-5:]) < 0.8 * np.mean(values[:5])
+
+
+def test_cyclegan_goes_on_from_a_checkpoint(tmp_path):
+    first = cyclegan(tmp_path, "steps=3")
+    Engine(first, tmp_path / "run", quiet=True).run()
+    path = tmp_path / "run" / "last.safetensors"
+    again = cyclegan(tmp_path, f"options.start={str(path)!r}", "options.lock=7.0")
+    for name, network in again.networks.items():
+        theirs = first.networks[name].state_dict()
+        assert all(torch.equal(v, theirs[k]) for k, v in network.state_dict().items())
+    with pytest.raises(UsageError, match='another network "generator"'):
+        cyclegan(tmp_path, f"options.start={str(path)!r}", "network.blocks=2")
 
 
 def test_diagnosis_names_the_trouble():

@@ -9,7 +9,7 @@
 then both discriminators, on made pictures that went through a pool. Weights are the paper's, for
 differences in [-1, 1]: ours, in [0, 1], are doubled to match.
 
-Two options are not the paper's, and off by default. `settle`: generators of another family than
+Three options are not the paper's, and off by default. `settle`: generators of another family than
 its ResNet, which begin far from any picture, first learn to leave pictures as they are. `lock`:
 what a generator hides for the way back, a lean one hides in a pattern on its own grid, which shows
 as a weave; `losses.lock` forbids that place.
@@ -21,12 +21,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from runtime.errors import UsageError
+
+from ..backbones import Backbone, open_backbone
+from ..checkpoint import load_checkpoint
 from ..config import Recipe, find_data
 from ..data.images import to_tensor
 from ..data.pool import ImagePool
 from ..data.unpaired import Unpaired
+from ..losses import LossInputs, Target
 from ..losses.gan import check_kind, generator_loss
 from ..losses.lock import lock_energy
+from ..losses.style import StyleTerm, gram_energy, gram_matrix
 from ..updates import Updates, Values
 from . import Assets, _adversarial, cut_to_multiple
 from .perceptual import read_options
@@ -49,6 +55,8 @@ class Options:
     settle: float = 0.0  # share of the run in which both generators learn only |G(x) - x|
     settle_rate: float = 5.0  # learning rate meanwhile, as a multiple of the later one
     lock: float = 0.0  # weight of `losses.lock` on what both generators make
+    style: float = 0.0  # weight of `losses.style` to the second domain's mean Gram matrices
+    start: str = ""  # checkpoint whose generators and discriminators this run begins with
 
 
 class CycleGan:
@@ -75,12 +83,46 @@ class CycleGan:
             "judge_first": _adversarial.build_judge(self.options.judge, 3, self.device),
             "judge_second": _adversarial.build_judge(self.options.judge, 3, self.device),
         }
+        self.style = self._open_style(assets) if self.options.style else None
+        if self.options.start:
+            self._begin_from(self.options.start)
         nets = self.networks
         self.optimizers = {
             "generators": _adversarial.adam(recipe, nets["generator"], nets["backward"]),
             "judges": _adversarial.adam(recipe, nets["judge_first"], nets["judge_second"]),
         }
         self.pools = {"first": ImagePool(self.options.pool), "second": ImagePool(self.options.pool)}
+
+    def _open_style(self, assets: Assets) -> tuple[Backbone, StyleTerm]:
+        """The loss network, and the term with the mean over the second domain as its target."""
+        chosen = self.recipe.backbone
+        backbone = open_backbone(chosen.name, assets.weights).to(self.device)
+        layers = dict.fromkeys(chosen.style_layers, 1.0)
+        backbone.check_layers(list(layers))
+        with torch.no_grad():
+            found = [
+                {layer: gram_matrix(f) for layer, f in backbone(picture, set(layers)).items()}
+                for picture in (to_tensor(i).to(self.device) for i in self.photos.second.images)
+            ]
+            features = backbone(
+                to_tensor(self.photos.second.images[0]).to(self.device), set(layers)
+            )
+        term = StyleTerm(Target(backbone, layers, (), features[0]))
+        term.grams = {layer: torch.cat([g[layer] for g in found]).mean(0, True) for layer in layers}
+        term.energies = {n: gram_energy(g, term.metrics[n]) for n, g in term.grams.items()}
+        return backbone, term
+
+    def _begin_from(self, path: str) -> None:
+        found = load_checkpoint(path)
+        for name, network in self.networks.items():
+            try:
+                network.load_state_dict(found.group(name))
+            except RuntimeError as error:
+                reason = str(error).splitlines()[-1].strip()
+                raise UsageError(
+                    f'options.start "{path}" has another network "{name}" ({reason}); allowed is a '
+                    "checkpoint of cyclegan with the same shapes"
+                ) from None
 
     def step(self, step: int) -> dict[str, float]:
         """One step of the generators, then one of the discriminators."""
@@ -140,6 +182,11 @@ class CycleGan:
             if options.lock:
                 values["lock"] = lock_energy(made_two) + lock_energy(made_one)
                 total = total + options.lock * values["lock"]
+            if self.style is not None:
+                backbone, term = self.style
+                features = backbone(made_two, set(term.weights))
+                values["style"] = term(LossInputs(made_two, features))
+                total = total + options.style * values["style"]
             return {**values, "total": total, "deviation": made_two.std((2, 3)).mean()}
 
         for name in ("judge_first", "judge_second"):
