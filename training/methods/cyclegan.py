@@ -100,13 +100,9 @@ class CycleGan:
         layers = dict.fromkeys(chosen.style_layers, 1.0)
         backbone.check_layers(list(layers))
         with torch.no_grad():
-            found = [
-                {layer: gram_matrix(f) for layer, f in backbone(picture, set(layers)).items()}
-                for picture in (to_tensor(i).to(self.device) for i in self.photos.second.images)
-            ]
-            features = backbone(
-                to_tensor(self.photos.second.images[0]).to(self.device), set(layers)
-            )
+            pictures = (to_tensor(i).to(self.device) for i in self.photos.second.images)
+            features = [backbone(picture, set(layers)) for picture in pictures]
+            found = [{layer: gram_matrix(f) for layer, f in each.items()} for each in features]
         term = StyleTerm(Target(backbone, layers, (), features[0]))
         term.grams = {layer: torch.cat([g[layer] for g in found]).mean(0, True) for layer in layers}
         term.energies = {n: gram_energy(g, term.metrics[n]) for n, g in term.grams.items()}
