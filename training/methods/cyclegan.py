@@ -99,12 +99,14 @@ class CycleGan:
         backbone = open_backbone(chosen.name, assets.weights).to(self.device)
         layers = dict.fromkeys(chosen.style_layers, 1.0)
         backbone.check_layers(list(layers))
+        sums: dict[str, Tensor] = {}
+        pictures = self.photos.second.images
         with torch.no_grad():
-            pictures = (to_tensor(i).to(self.device) for i in self.photos.second.images)
-            features = [backbone(picture, set(layers)) for picture in pictures]
-            found = [{layer: gram_matrix(f) for layer, f in each.items()} for each in features]
-        term = StyleTerm(Target(backbone, layers, (), features[0]))
-        term.grams = {layer: torch.cat([g[layer] for g in found]).mean(0, True) for layer in layers}
+            for image in pictures:
+                features = backbone(to_tensor(image).to(self.device), set(layers))
+                sums = {n: gram_matrix(f) + sums.get(n, 0.0) for n, f in features.items()}
+        term = StyleTerm(Target(backbone, layers, (), features))
+        term.grams = {layer: total / len(pictures) for layer, total in sums.items()}
         term.energies = {n: gram_energy(g, term.metrics[n]) for n, g in term.grams.items()}
         return backbone, term
 
