@@ -31,6 +31,12 @@ SHORT = 1.07
 # Steps down because of what was delivered, without any improvement by them, before they end: then
 # something else takes the time (another program), and a smaller picture would not help.
 FUTILE = 2
+# A stage may take this many times its processor time before other programs are thought to hinder
+# it: our own threads wait for each other, too.
+HINDERED = 1.3
+# Stages with less processor time may slip between two turns of other programs, about 3 ms each on
+# Linux, so they tell nothing.
+TURN_MS = 2.0
 # Seconds of calm before a step up, and the longest that failed tries can make it.
 CALM_S = 3.0
 CALM_MAX_S = 60.0
@@ -141,7 +147,7 @@ class Controller:
 
     def update(self, window: Window) -> bool:
         """Judge the last moments; True if `choice` is now another one."""
-        self._learn(window)
+        self._learn(unhindered(window))
         explained = self._predicted(window, self.choice)
         short = self._short(window)
         self.load = max(explained, short if short > SHORT else 0.0)
@@ -152,12 +158,14 @@ class Controller:
             return False
         if not self.held:
             return self._too_much(window, explained, short)
-        self._over = self._futile = 0
-        self._short_before = 0.0
+        self._over = 0
         if self._climbed_from is not None:
             self._climbed_from = None  # the last step up holds
             self._patience = max(CALM_S, self._patience / 2)
         self._calm += window.seconds
+        if self._calm < CALM_S:
+            return False
+        self._short_before, self._futile = 0.0, 0
         if self._calm < self._patience:
             return False
         better = self._first_that_fits(window, ROOM, before=self._at)
@@ -195,19 +203,20 @@ class Controller:
             self._patience = min(CALM_MAX_S, self._patience * 2)
             if self._predicted(window, self._rungs[back]) <= TOO_MUCH:
                 return self._go(back)
-        if explained > TOO_MUCH:
-            fits = self._first_that_fits(window, FITS, before=len(self._rungs))
-            fits = self._cheapest(window) if fits is None else fits
+        own = unhindered(window)
+        if self._predicted(own, self.choice) > TOO_MUCH:
+            fits = self._first_that_fits(own, FITS, before=len(self._rungs))
+            fits = self._cheapest(own) if fits is None else fits
         else:
-            fits = self._step_for_delivery(window, short)
+            fits = self._step_for_delivery(own, max(explained, short))
         return self._go(fits)
 
-    def _step_for_delivery(self, window: Window, short: float) -> int:
-        """Each stage alone is fast enough, yet too little arrives: stages share a processor. One
-        step at a time, as long as it helps."""
-        if self._short_before and short > 0.97 * self._short_before:
+    def _step_for_delivery(self, window: Window, load: float) -> int:
+        """Each stage alone would be fast enough, yet too little arrives: stages share a processor,
+        or other programs have it. One step at a time, as long as it helps."""
+        if self._short_before and load > 0.97 * self._short_before:
             self._futile += 1
-        self._short_before = short
+        self._short_before = load
         return self._at if self._futile >= FUTILE else self._next_cheaper(window)
 
     def _go(self, index: int) -> bool:
@@ -293,3 +302,26 @@ class Controller:
             if self._predicted(window, self._rungs[index]) < now:
                 return index
         return self._at
+
+
+def unhindered(window: Window) -> Window:
+    """The window as it would have been without other programs: where every computing stage took
+    much longer by the clock than on a processor, all times are shortened by that much.
+
+    The least ratio of the stages counts: one that waits for a GPU has a large one of its own. By
+    the clock a starved machine's stages take about as long at any size, and the dearest rung would
+    look like the cheapest.
+    """
+    clocks = {**window.per_frame_ms, "style": window.styled_ms}
+    ratios = [
+        clocks[name] / ms for name, ms in window.work_ms.items() if name in clocks and ms >= TURN_MS
+    ]
+    hindrance = min(ratios, default=0.0) / HINDERED
+    if hindrance <= 1.0:
+        return window
+    return replace(
+        window,
+        styled_ms=window.styled_ms / hindrance,
+        per_frame_ms={name: ms / hindrance for name, ms in window.per_frame_ms.items()},
+        fixed_ms={name: ms / hindrance for name, ms in window.fixed_ms.items()},
+    )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.controller import Controller, Window
+from runtime.controller import HINDERED, Controller, Window, unhindered
 from runtime.ladder import FLOOR_PX, LAST_PX, Choice, ladder, within
 
 
@@ -232,3 +232,63 @@ def test_when_nothing_helps_the_picture_stays_large():
         heights.append(controller.choice.height)
     assert min(heights[10:]) >= FLOOR_PX
     assert not controller.held
+
+
+def test_times_are_judged_without_other_programs():
+    """Every stage takes at least 4 times its processor time by the clock."""
+    work = {"style": 20.0, "stabilize": 5.0, "show": 0.3, "decode": 3.0}
+    found = unhindered(Window(0.5, 100.0, {"stabilize": 20.0}, {"show": 8.0}, work_ms=work))
+    shorter = HINDERED / 4
+    assert found.styled_ms == pytest.approx(100 * shorter)
+    assert found.per_frame_ms == {"stabilize": pytest.approx(20 * shorter)}
+    assert found.fixed_ms == {"show": pytest.approx(8 * shorter)}
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        {},  # not measured
+        {"style": 0.5, "stabilize": 8.0},  # the network waits for a GPU, nobody is hindered
+        {"style": 35.0, "stabilize": 7.0},  # our own threads wait for each other a little
+        {"style": 0.5, "stabilize": 1.0},  # nobody computes for long enough to tell
+    ],
+)
+def test_times_of_a_machine_of_our_own_count_as_they_are(work):
+    window = Window(0.5, 40.0, {"stabilize": 8.0}, {"show": 4.0}, work_ms=work)
+    assert unhindered(window) is window
+
+
+@pytest.mark.parametrize("target", [15, 30])
+def test_a_starved_machine_is_never_given_the_dearest_picture(target):
+    """Other programs hold the cores for 20 to 180 ms per frame: by the clock all sizes are alike,
+    by processor time the best file needs 94 ms at full size and the fastest 25."""
+    variants = (1.7, 1.0, 0.45)
+    rungs = ladder(1280, 720, variants=(0, 1, 2), multiple_of=4)
+    controller = Controller(target, rungs, costs=variants, cores=2)
+    waits = random.Random(5)
+    made = []
+    for _ in range(240):
+        choice = controller.choice
+        megapixels = choice.pixels / 1e6
+        work = {
+            "style": 60 * variants[choice.variant] * megapixels,
+            "stabilize": 2 + 8 * megapixels,
+        }
+        clock = {name: ms + waits.uniform(20, 180) for name, ms in work.items()}
+        slowest = max(clock["style"] / choice.every, clock["stabilize"])
+        controller.update(
+            Window(
+                0.5,
+                clock["style"],
+                {"stabilize": clock["stabilize"]},
+                {"show": 0.3},
+                round(target / 2),
+                max(1, round(500 / slowest)),
+                work,
+            )
+        )
+        made.append((choice, work["style"] / choice.every))
+    settled = made[20:]
+    assert rungs[0] not in [choice for choice, _ in settled]
+    assert sum(ms > 1000 / target for _, ms in settled) < 0.05 * len(settled)
+    assert changes([choice for choice, _ in settled]) < 30
