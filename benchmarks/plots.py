@@ -211,6 +211,32 @@ def against_threads(data: Document) -> str | None:
     return chart.render()
 
 
+def pruned(data: Document) -> str | None:
+    """Sizes of a pruned network: time against objective, down and left is better."""
+    if data["kind"] != "pruning":
+        return None
+    rows, settings = data["rows"], data["settings"]
+    limit = float(settings["most_ratio"])
+    points = {
+        row["labels"]["model"]: (row["metrics"]["total_p50_ms"], row["metrics"]["objective_ratio"])
+        for row in rows
+    }
+    ratios = [limit, *(ratio for _, ratio in points.values())]
+    room = 0.1 * (max(ratios) - min(ratios))
+    clock = "ms of processor time" if settings.get("clock") == "processor" else "ms"
+    x = Axis(f"{clock} per picture of {settings['size']}", *span([ms for ms, _ in points.values()]))
+    y = Axis("objective, times the source's", min(ratios) - room, max(ratios) + room)
+    chart = Chart(f"Pruned, {settings['steps']} steps of distillation each", x, y)
+    chart.line([(x.low, limit), (x.high, limit)], COLORS[1], dashed=True)
+    chart.name(COLORS[1], f"{limit:.2f} times: allowed")
+    front = sorted(points[row["labels"]["model"]] for row in rows if row["metrics"]["on_front"])
+    chart.line(front, COLORS[0])
+    for row in rows:
+        name = row["labels"]["model"]
+        chart.dot(*points[name], COLORS[0 if row["metrics"]["on_front"] else 6], name)
+    return chart.render()
+
+
 PLOTS: dict[str, Callable[..., str | None]] = {
     "stages": stages,
     "comparison": comparison,
@@ -220,6 +246,7 @@ PLOTS: dict[str, Callable[..., str | None]] = {
         d, "model_memory_mib", "Memory over pixels", "MiB above the empty process"
     ),
     "threads": against_threads,
+    "front": pruned,
 }
 
 

@@ -54,6 +54,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "picture_fidelity": (("picture_fidelity",), tables.picture_fidelity),
     "targets": (("targets_starry",), tables.targets),
     "students": (("students",), tables.students),
+    "pruning": (("pruning_starry",), tables.pruning),
 }
 
 

@@ -27,7 +27,7 @@ VERSION = 1
 KINDS = (
     *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
     *("video_fidelity", "picture_fidelity", "sanity", "soak", "targets", "crawl"),
-    "students",
+    *("students", "pruning"),
 )
 
 _NUMBER = {"type": ["number", "null"]}

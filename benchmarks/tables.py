@@ -509,6 +509,23 @@ def _figure(row: Row, key: str) -> str:
     return f"{text} (aim {aim:g}, {'met' if met else 'missed'})"
 
 
+def pruning(data: Document) -> str:
+    """Every size of a network: time and objective; then where pruning stops paying."""
+    header = ["network", "ms", "x faster", "95 % interval", "objective, x the source's", "MB"]
+    header += ["on the front", "worth it"]
+    rows = [
+        [
+            *(_text(row, "model"), _metric(row, "total_p50_ms"), _metric(row, "faster")),
+            f"{_metric(row, 'faster_low')}..{_metric(row, 'faster_high')}",
+            *(_metric(row, "objective_ratio"), _metric(row, "size_mb")),
+            *("yes" if row["metrics"][key] else "no" for key in ("on_front", "worth")),
+        ]
+        for row in data["rows"]
+    ]
+    words = str(data["settings"]["verdict"])
+    return f"{markdown(header, rows)}\n\n{words[:1].upper()}{words[1:]}."
+
+
 def anything(data: Document) -> str:
     """Labels that differ between rows, then every number: for kinds without their own table."""
     rows = data["rows"]
@@ -544,6 +561,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "picture_fidelity": picture_fidelity,
     "targets": targets,
     "students": students,
+    "pruning": pruning,
 }
 
 

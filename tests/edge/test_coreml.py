@@ -12,17 +12,12 @@ from export.targets import Options
 from runtime.card import KEY, ModelCard
 from runtime.engines.coreml import PLUGIN
 from runtime.errors import CardMismatch, EngineUnavailable, ParityError
+from tests.edge.openings import exported
 
 SIZES = ("--size", "96x64", "--option", "sizes=96x64,64x96")
 
 
-@pytest.fixture(scope="module")
-def package(checkpoint, export, tmp_path_factory):
-    """(folder, receipt) of a network with instance normalization, for two sizes."""
-    path = tmp_path_factory.mktemp("packages") / "toy.mlpackage"
-    code, receipt = export(checkpoint("instance"), "coreml", path, *SIZES)
-    assert code == 0
-    return path, receipt
+package = exported("coreml", "toy.mlpackage", *SIZES)
 
 
 def test_the_program_paints_as_pytorch_does(package):

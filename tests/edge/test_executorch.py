@@ -10,18 +10,12 @@ from runtime.engines import executorch
 from runtime.errors import StyleError
 from runtime.session import open_session
 from tests.edge import engine_contract
+from tests.edge.openings import exported
 
 PLUGIN = executorch.PLUGIN
 
 
-@pytest.fixture(scope="module")
-def program(checkpoint, export, tmp_path_factory):
-    """(file, receipt) of a network with instance normalization, for free sizes."""
-    path = tmp_path_factory.mktemp("programs") / "toy.pte"
-    words = ("--option", "max=160x128")
-    code, receipt = export(checkpoint("instance"), "executorch", path, *words)
-    assert code == 0
-    return path, receipt
+program = exported("executorch", "toy.pte", "--option", "max=160x128")  # free sizes
 
 
 def test_one_size_is_one_piece(checkpoint, export, tmp_path):

@@ -9,17 +9,12 @@ import numpy as np
 from runtime.engines.litert import PLUGIN
 from runtime.session import open_session
 from tests.edge import engine_contract
+from tests.edge.openings import exported
 
 SIZE = ("--size", "96x64")
 
 
-@pytest.fixture(scope="module")
-def model(checkpoint, export, tmp_path_factory):
-    """(file, receipt) of a network with instance normalization."""
-    path = tmp_path_factory.mktemp("models") / "toy.tflite"
-    code, receipt = export(checkpoint("instance"), "litert", path, *SIZE)
-    assert code == 0
-    return path, receipt
+model = exported("litert", "toy.tflite", *SIZE)
 
 
 def test_floats_are_exact_and_channels_last(model):

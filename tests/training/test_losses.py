@@ -68,8 +68,16 @@ def test_content_distance_is_relative():
 
 def test_total_variation_of_a_checkerboard():
     board = (torch.arange(6)[:, None] + torch.arange(8)) % 2
-    assert total_variation(board.float()[None, None]) == 2
-    assert total_variation(torch.full((1, 3, 5, 5), 0.7)) == 0
+    for power in (1, 2):
+        assert total_variation(board.float()[None, None], power) == 2
+        assert total_variation(torch.full((1, 3, 5, 5), 0.7), power) == 0
+
+
+def test_powers_of_an_edge():
+    edge = torch.tensor([[0.0, 0.5, 0.5]]).expand(2, 3)[None, None]
+    for name, expected in (("tv", 0.25), ("tv2", 0.125)):
+        term = load(losses, name)(None)
+        assert term(LossInputs(edge)) == expected
 
 
 def test_out_of_range():

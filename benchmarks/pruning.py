@@ -1,0 +1,88 @@
+"""python -m benchmarks.pruning build/pruned/sweep.json --json pruning_starry.json
+
+What `python -m export.prune --sweep` found, as a result file: with the machine (run it there), and
+for the tables and plots of benchmarks.report. Measures nothing.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from runtime.cli import run_command
+from runtime.errors import DONE, UsageError
+
+from .latency import add_result_flags, check_result_file, deliver
+
+# Of a sweep's report, kept as they are; and of each point, as numbers.
+SETTINGS = ("checkpoint", "size", "rounds", "threads", "clock", "steps", "most_ratio", "verdict")
+FIGURES = ("width", "blocks", "faster", "faster_low", "faster_high", "objective")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.pruning",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sweep", type=Path, metavar="JSON", help="sweep.json of export.prune")
+    add_result_flags(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, print the table, write what was asked for."""
+    from . import results
+
+    path = check_result_file(args)
+    report = read_report(args.sweep)
+    settings = {key: report.get(key) for key in SETTINGS}
+    deliver(args, path, results.document("pruning", rows(report), settings))
+    return DONE
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A sweep's report.
+
+    Raises:
+        UsageError: it cannot be read, or is something else.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"sweep {path}: {error}") from None
+    if not isinstance(data, dict) or not {"points", "pareto", "worth", "verdict"} <= data.keys():
+        raise UsageError(f"sweep {path}: not a sweep.json of python -m export.prune --sweep")
+    return data
+
+
+def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row per size of the network; `on_front` and `worth` are 1 or 0."""
+    from . import results
+
+    shared = {key: report[key] for key in ("target", "precision", "size", "device")}
+    return [
+        results.row(
+            {"model": point["label"], **shared},
+            {
+                "total_p50_ms": point["ms"],
+                **{key: point[key] for key in FIGURES},
+                "objective_ratio": point["ratio"],
+                "size_mb": point["bytes"] / 1e6,
+                "on_front": int(point["label"] in report["pareto"]),
+                "worth": int(point["label"] in report["worth"]),
+            },
+            ("model",),
+        )
+        for point in report["points"]
+    ]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
