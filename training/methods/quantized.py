@@ -6,8 +6,12 @@ q(G) rounds weights and activations as the int8 graph does (`training.quantizati
 network as it was. The second term keeps the same weights a good network without rounding, too: the
 int8 file is compared with its float twin, and a twin that makes up for bytes it does not have
 drifts away from both. The ranges of the activations learn, too, and are stored with the weights;
-the exporter takes them as they are. After Jacob et al. 2018 (arXiv:1712.05877) and Esser et al.
-2020 (arXiv:1902.08153).
+the exporter widens them for wilder photos only (`export.widen`). After Jacob et al. 2018
+(arXiv:1712.05877) and Esser et al. 2020 (arXiv:1902.08153).
+
+400 more steps of the bundled `starry` with the second term, dB between the two on ten photos at
+640x480: 31.1 to 40.1 -> 31.4 to 40.8, each photo better; with emptied photos (`Extremes`) as well,
+33.0 to 40.7; objective 1.00 -> 1.01 times that of the start.
 
 The objective of the painting is left out: it needs the painting and the loss network, and is not
 needed, because what equals G0 has its objective (0.96 to 1.00 of it on five networks). One run of
