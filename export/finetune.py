@@ -77,7 +77,8 @@ def finetuning_recipe(
 
 
 def first_ranges(checkpoint: Any, content: Path) -> dict[str, list[float]]:
-    """Ranges of a trained network's activations on photos, which the run starts with.
+    """Ranges of a trained network's activations, which the run starts with: those of an earlier
+    run if there was one, else measured on photos.
 
     The network is not balanced before (`export.balance`): that makes some weights twenty times
     smaller, for which Adam's one step size is then too large. A run from balanced weights fell from
@@ -87,11 +88,15 @@ def first_ranges(checkpoint: Any, content: Path) -> dict[str, list[float]]:
         checkpoint: the trained network.
         content: folder of photos.
     """
+    from training.quantization import RANGES
+
     from .calibrate import calibrate
     from .integer_graph import whole_ranges
     from .lean_layers import take_apart
     from .photos import load_photos
 
+    if learned := checkpoint.group(f"extra.{RANGES}"):
+        return {name: [float(low), float(high)] for name, (low, high) in learned.items()}
     parts = take_apart(checkpoint.build_generator().float())
     calibration = calibrate(parts, load_photos(content, PHOTOS))
     return {name: [low, high] for name, (low, high) in whole_ranges(calibration).items()}

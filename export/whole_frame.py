@@ -17,6 +17,7 @@ from .integer_graph import folding_of, integer_graph, whole_ranges
 from .lean_layers import LeanLayers, take_apart
 from .source import ExportSource
 from .targets import Options, Written
+from .widen import widened
 
 
 def write(source: ExportSource, path: Path, options: Options) -> Written:
@@ -45,17 +46,24 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
 
 def rounding_step(source: ExportSource, calibration: Calibration) -> str:
     """How the numbers were rounded, for the receipt."""
-    origin = (
-        "ranges learned by fine-tuning"
-        if source.ranges
-        else f"channels balanced, percentile {PERCENTILE} of {calibration.photos} photos at "
-        f"{SIZE[0]}x{SIZE[1]}, after normalization"
-    )
+    if not source.ranges:
+        origin = (
+            f"channels balanced, percentile {PERCENTILE} of {calibration.photos} photos at "
+            f"{SIZE[0]}x{SIZE[1]}, after normalization"
+        )
+    elif calibration.widened:
+        origin = (
+            f"ranges learned by fine-tuning, widened to {calibration.widened:.0%} of what "
+            f"{calibration.photos} photos reach"
+        )
+    else:
+        origin = "ranges learned by fine-tuning"
     return f"weights to int8, symmetric per channel; activations to uint8, {origin}"
 
 
 def calibrated(source: ExportSource, photos: Sequence[Image]) -> tuple[LeanLayers, Calibration]:
-    """The layers with their ranges: those the network was fine-tuned with, or measured ones.
+    """The layers with their ranges: those the network was fine-tuned with, widened if these photos
+    ask for it, or measured ones.
 
     Raises:
         UsageError: the stored ranges are of another network.
@@ -65,13 +73,15 @@ def calibrated(source: ExportSource, photos: Sequence[Image]) -> tuple[LeanLayer
     if not source.ranges:
         balanced, calibration = balance(source.generator, calibration)
         return take_apart(balanced), calibration
-    if source.ranges.keys() != whole_ranges(calibration).keys():
+    measured = whole_ranges(calibration)
+    if source.ranges.keys() != measured.keys():
         raise UsageError(
             f"{source.path} holds ranges of other layers than its network has: "
             f"{', '.join(sorted(source.ranges))}"
         )
-    stored = {name: np.array(pair, np.float32)[:, None] for name, pair in source.ranges.items()}
-    return parts, replace(calibration, ranges={**calibration.ranges, **stored})
+    ranges, share = widened(source.generator, source.ranges, measured, photos)
+    stored = {name: np.array(pair, np.float32)[:, None] for name, pair in ranges.items()}
+    return parts, replace(calibration, ranges={**calibration.ranges, **stored}, widened=share)
 
 
 def byte_card(card: ModelCard) -> ModelCard:
