@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from .aside import Aside
 from .engines import Engine, TensorInfo
 from .errors import CardMismatch
 from .folding import Folding
@@ -233,37 +234,79 @@ class FoldingEngine:
         return self._worker
 
 
-def wrap(engine: Engine, model: Path, name: str, device: str, threads: int | None) -> Engine:
-    """A foldable model's engine with its folding; any other engine as it is.
+def open_folded(model: Path, metadata: dict[str, str], device: str, threads: int | None) -> Engine:
+    """Open a foldable ONNX file; the measuring graph is opened beside it, in a second thread.
 
     Args:
-        engine: the model, opened.
-        model: its file.
-        name, device, threads: how it was opened.
+        model: the file.
+        metadata: of the file.
+        device, threads: how to open it.
+
+    Raises:
+        CardMismatch: the folding figures are damaged.
+    """
+    from .engines.onnxruntime import OnnxRuntimeEngine
+
+    folding = _folding(metadata)
+    measuring = Aside(lambda: _open_measuring(folding, device, threads), "impasto-open")
+    try:
+        base = OnnxRuntimeEngine.open(model, device, threads, keep=True)
+    finally:
+        measuring.wait()
+    return _engine(base, model, folding, measuring.result(), device, threads)
+
+
+def wrap(engine: Engine, model: Path, name: str, device: str, threads: int | None) -> Engine:
+    """A foldable model of another kind of file, opened already, with its folding.
 
     Raises:
         CardMismatch: the folding figures are damaged, or another engine than ONNX Runtime was
-            asked for a model that needs folding.
+            asked for.
     """
-    folding = Folding.from_metadata(engine.metadata)
-    if folding is None:
-        return engine
     if name != "onnxruntime":
         raise CardMismatch(
             f'"{model}" is folded for each scene, which --engine {name} cannot do; use --engine '
             "onnxruntime, or an int8 file exported for that engine (python -m export --list)"
         )
+    folding = _folding(engine.metadata)
+    measuring = _open_measuring(folding, device, threads)
+    return _engine(engine, model, folding, measuring, device, threads)
+
+
+def _folding(metadata: dict[str, str]) -> Folding:
+    folding = Folding.from_metadata(metadata)
+    if folding is None:
+        raise CardMismatch("the model has no folding figures; export it again")
+    return folding
+
+
+def _open_measuring(folding: Folding, device: str, threads: int | None) -> Engine:
     from .engines.onnxruntime import OnnxRuntimeEngine
-
-    source = model.read_bytes()
-
-    def fold(values: dict[str, np.ndarray]) -> Engine:
-        return OnnxRuntimeEngine.open(source, device, threads, values, shared=True)
 
     # Without patterns: a whole picture is measured rarely, and the block reserved for the next one
     # would be the largest of the process (45 MB at 640x480).
-    measuring = OnnxRuntimeEngine.open(folding.graph, device, threads, shared=True, patterns=False)
-    return FoldingEngine(engine, folding, fold, measuring)
+    return OnnxRuntimeEngine.open(folding.graph, device, threads, shared=True, patterns=False)
+
+
+def _engine(
+    base: Engine,
+    model: Path,
+    folding: Folding,
+    measuring: Engine,
+    device: str,
+    threads: int | None,
+) -> Engine:
+    from .engines.onnxruntime import OnnxRuntimeEngine
+
+    graph: bytes | None = getattr(base, "optimized", None)
+    source = model.read_bytes() if graph is None else graph
+
+    def fold(values: dict[str, np.ndarray]) -> Engine:
+        return OnnxRuntimeEngine.open(
+            source, device, threads, values, shared=True, optimized=graph is not None
+        )
+
+    return FoldingEngine(base, folding, fold, measuring)
 
 
 def signature(picture: np.ndarray) -> np.ndarray:

@@ -14,6 +14,10 @@ from typing import Any
 
 from .errors import UsageError
 
+_PLUGIN = re.compile(r"^PLUGIN = (\w+)$", re.MULTILINE)
+# A class up to its first method.
+_HEAD = re.compile(r"^class (\w+).*?(?=^    (?:def|async def|@)|^\S|\Z)", re.MULTILINE | re.DOTALL)
+
 
 def names(package: ModuleType) -> list[str]:
     """Sorted plugin names in `package`; imports nothing, so a missing library harms nobody."""
@@ -57,16 +61,10 @@ def _declared(source: Path) -> dict[str, Any]:
     Only those few lines are parsed: whole modules take milliseconds each, before the first frame.
     """
     text = source.read_text(encoding="utf-8")
-    plugin = re.search(r"^PLUGIN = (\w+)$", text, re.MULTILINE)
-    if plugin is None:
-        return {}
-    head = re.search(
-        rf"^class {plugin[1]}\b.*?(?=^    (?:def|async def|@)|^\S|\Z)",
-        text,
-        re.MULTILINE | re.DOTALL,
-    )
+    plugin = _PLUGIN.search(text)
+    heads = (head[0] for head in _HEAD.finditer(text) if plugin and head[1] == plugin[1])
     found: dict[str, Any] = {}
-    tree = ast.parse(head[0] if head else "")
+    tree = ast.parse(next(heads, ""))
     for node in (node for group in tree.body for node in getattr(group, "body", ())):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from . import arrays, formats, store
+from . import arrays, formats, store, zoo
 from .card import FOLDING_KEY, KEY, ModelCard, Port, beside
 from .conditions import Conditions
 from .engines import Engine, open_model
@@ -262,12 +262,8 @@ def open_session(
     other = formats.beside(path)
     if other is not None and not other.is_file():
         raise CardMismatch(f'"{path}" needs "{other.name}" beside it; copy or export both again')
-    loaded = open_model(path, name, device, threads, precision_hint)
+    loaded = _open(path, name, device, threads, precision_hint)
     try:
-        if FOLDING_KEY in loaded.metadata:
-            from . import folding_engine
-
-            loaded = folding_engine.wrap(loaded, path, name, device, threads)
         card, notes = _card(loaded, path, overrides)
         session = StyleSession(loaded, card, path, name, "", threads, precision_hint)
     except BaseException:
@@ -275,6 +271,36 @@ def open_session(
         raise
     session.notes = [*([loaded.note] if loaded.note else []), *notes]
     return session
+
+
+def _open(
+    path: Path, name: str, device: str, threads: int | None, precision_hint: str | None
+) -> Engine:
+    """The file on its engine, with its folding if it is folded for each scene."""
+    if name == "onnxruntime" and precision_hint is None:
+        metadata = _metadata(path)
+        if FOLDING_KEY in metadata:
+            from . import folding_engine
+
+            return folding_engine.open_folded(path, metadata, device, threads)
+    loaded = open_model(path, name, device, threads, precision_hint)
+    if FOLDING_KEY not in loaded.metadata:
+        return loaded
+    from . import folding_engine
+
+    try:
+        return folding_engine.wrap(loaded, path, name, device, threads)
+    except BaseException:
+        loaded.close()
+        raise
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Of an ONNX file, without opening it; empty where it cannot be read so."""
+    try:
+        return zoo.read_metadata(path)
+    except (OSError, EOFError, UnicodeDecodeError):
+        return {}
 
 
 def _card(engine: Engine, path: Path, overrides: dict[str, Any]) -> tuple[ModelCard, list[str]]:

@@ -7,12 +7,13 @@ what the tensors mean is the model card's business.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import plugins
 from ..errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Engine(Protocol):
     note: str
 
     def run(
-        self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
+        self, feeds: "dict[str, np.ndarray]", outputs: Sequence[str] | None = None
+    ) -> "dict[str, np.ndarray]":
         """All outputs (or those named) for these inputs. Raises StyleError if the graph fails."""
         ...
 

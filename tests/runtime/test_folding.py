@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,9 +7,11 @@ from hypothesis import strategies as st
 
 from runtime import folding_engine
 from runtime.engines import TensorInfo
+from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.errors import CardMismatch
 from runtime.folding import KEY, FoldedLayer, Folding
 from runtime.folding_engine import CUT, DELAY, DRIFT, FoldingEngine, signature, smaller
+from runtime.session import open_session
 
 
 def layer(**changes):
@@ -248,3 +252,24 @@ def test_in_a_hurry_the_first_frame_is_measured_small_and_corrected_later(engine
     assert sizes == ([small, small, (320, 480)] if hurried else [(320, 480)])
     # A fold within 0.02 of its goal (mean in deviations, deviation as a logarithm) has arrived.
     assert shown[-1] == pytest.approx(goal(picture), rel=0.05)
+
+
+def test_the_optimized_graph_paints_what_the_file_paints():
+    """Folds open the graph that ONNX Runtime optimized once: to the byte what they would open."""
+    model = Path(__file__).resolve().parents[2] / "models" / "starry-fast.onnx"
+    picture = scene(3, (96, 128))
+    with open_session(model, threads=1) as session:
+        painted = session.stylize(picture[0])
+        metadata = session._engine.metadata
+        statistics = session._engine._current
+    folding = Folding.from_metadata(metadata)
+    assert folding is not None
+    values = folding.initializers(np.stack([statistics[0], np.exp(statistics[1])]))
+    plain = OnnxRuntimeEngine.open(model, "cpu", 1, values)
+    feeds = {plain.inputs[0].name: picture}
+    assert np.array_equal(plain.run(feeds)[plain.outputs[0].name][0], painted)
+    kept = OnnxRuntimeEngine.open(model, "cpu", 1, keep=True)
+    assert kept.optimized is not None
+    again = OnnxRuntimeEngine.open(kept.optimized, "cpu", 1, values, optimized=True)
+    assert np.array_equal(again.run(feeds)[plain.outputs[0].name][0], painted)
+    assert plain.optimized is None
