@@ -26,17 +26,25 @@ def weighted(problem: Problem, factor: float) -> Problem:
     return replace(problem, weights=weights)
 
 
-def style_at(points: Sequence[Point], content: float) -> float | None:
-    """The frontier's style at a content, straight between points in logarithms; None outside.
+def excess(points: Sequence[Point], point: Point) -> float | None:
+    """By what factor both content and style of a point exceed the frontier; None where no factor
+    leads onto it.
+
+        k with (content / k, style / k) on the line, which is straight between points in logarithms
 
     Args:
         points: of the frontier, in any order, positive.
+        point: of the model.
     """
-    ordered = sorted(points)
-    for (left, above), (right, below) in pairwise(ordered):
-        if left <= content <= right:
-            share = math.log(content / left) / math.log(right / left) if right > left else 0.0
-            return math.exp(math.log(above) * (1 - share) + math.log(below) * share)
+    # Dividing by k moves along the diagonal of the logarithms: there lies a crossing where
+    # d = log style - log content of the line passes that of the point.
+    logs = sorted((math.log(c), math.log(s)) for c, s in points)
+    x, y = math.log(point[0]), math.log(point[1])
+    for (x0, y0), (x1, y1) in pairwise(logs):
+        d0, d1 = (y0 - x0) - (y - x), (y1 - x1) - (y - x)
+        if d0 * d1 <= 0 and d0 != d1:
+            share = d0 / (d0 - d1)
+            return math.exp(x - (x0 + share * (x1 - x0)))
     return None
 
 
@@ -59,24 +67,23 @@ def rows(
     """
     labels = {"model": model, "size": problem.size, "backbone": problem.backbone, "init": None}
     start = Start("content", evaluations)
-    found, points = [], []
+    found: list[dict[str, Any]] = []
+    points: list[Point] = []
     for factor in sorted(factors):
         ends = [curve(weighted(problem, factor), start, photo, [], folder).end for photo in photos]
-        point = tuple(float(np.mean([end[term] for end in ends])) for term in ("content", "style"))
-        points.append(point)
-        metrics = {"content": point[0], "style": point[1], "photos": len(photos)}
+        content, style = (float(np.mean([e[term] for e in ends])) for term in ("content", "style"))
+        points.append((content, style))
+        metrics: dict[str, Any] = {"content": content, "style": style, "photos": len(photos)}
         what = {"what": "frontier", **labels, "photo": None, "style_weight": f"x {factor:g}"}
         found.append(row(what, metrics))
     pictures = [load_square(path, problem.size) for path in photos]
     terms = [compute_terms(problem, stylize(picture), picture) for picture in pictures]
     content, style = (float(np.mean([t[term] for t in terms])) for term in ("content", "style"))
-    least = style_at(points, content)  # type: ignore[arg-type]
     metrics = {
         "content": content,
         "style": style,
         "photos": len(photos),
-        "frontier_style": least,
-        "style_ratio": style / least if least else None,
+        "excess": excess(points, (content, style)),
     }
     what = {"what": "pareto", **labels, "photo": None, "style_weight": "the model"}
     return [*found, row(what, metrics)]

@@ -226,9 +226,9 @@ def sentences(found: list[dict[str, Any]]) -> list[str]:
             lost = m["margin_low_photo_style"] > 0 and m["margin_low_painting_content"] > 0
             lines.append(f"{head}: nulls {'lose, as they must' if lost else 'DO NOT LOSE'}")
         elif labels["what"] == "pareto":
-            ratio = m["style_ratio"]
-            apart = f"{ratio:.2f} times" if ratio else "outside the range of"
-            lines.append(f"{head}: style is {apart} what L-BFGS reaches at the model's content")
+            k = m["excess"]
+            apart = f"{k:.2f} times" if k else "not comparable with"
+            lines.append(f"{head}: content and style are {apart} those of optimized pixels")
         elif labels["what"] == "stand-ins":
             lines.append(
                 f"{head}: LPIPS-squeezenet {m['model_lpips_squeezenet']:.3f} (painting "

@@ -211,7 +211,7 @@ def pareto(data: Document) -> str:
     rows = [
         [
             *(_text(row, "model"), _text(row, "style_weight"), _metric(row, "content")),
-            *(_metric(row, "style"), _metric(row, "photos"), _metric(row, "style_ratio")),
+            *(_metric(row, "style"), _metric(row, "photos"), _metric(row, "excess")),
         ]
         for row in data["rows"]
         if row["labels"]["what"] in ("frontier", "pareto")

@@ -95,9 +95,10 @@ def test_the_command_keeps_its_curves(
 
 def test_the_frontier_by_hand():
     points = [(4.0, 1.0), (1.0, 16.0)]
-    assert frontier.style_at(points, 2.0) == pytest.approx(4.0)  # halfway in both logarithms
-    assert frontier.style_at(points, 1.0) == pytest.approx(16.0)
-    assert frontier.style_at(points, 5.0) is None
+    assert frontier.excess(points, (4.0, 1.0)) == pytest.approx(1)
+    assert frontier.excess(points, (6.0, 12.0)) == pytest.approx(3)  # 3 times (2, 4), halfway
+    assert frontier.excess(points, (1.0, 2.0)) == pytest.approx(0.5)  # better than the line
+    assert frontier.excess(points, (100.0, 1.0)) is None
 
 
 def test_pareto_weighs_style_and_only_style(
@@ -111,7 +112,7 @@ def test_pareto_weighs_style_and_only_style(
     low, high = (row["metrics"] for row in rows)
     assert high["style"] < low["style"] and high["content"] > low["content"]
     assert "| the model |" in tables.pareto(results.read(target))
-    assert "style is" in capsys.readouterr().out
+    assert "content and style are" in capsys.readouterr().out
     assert quality.main([*words, "--pareto", "0"]) == 2
 
 
