@@ -201,7 +201,7 @@ def test_every_plot_is_well_formed(speeds, make_document):
     ]
     law = make_document(rows + scaling.fit_rows(rows))
     drawn = plots.draw(speeds) | plots.draw(law)
-    assert set(drawn) == {*plots.PLOTS}
+    assert set(drawn) == {*plots.PLOTS} - {"front"}  # of pruning's own files
     for svg in drawn.values():
         picture = ElementTree.fromstring(svg)
         assert picture.tag.endswith("svg") and len(list(picture.iter())) > 10
