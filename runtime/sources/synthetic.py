@@ -144,7 +144,7 @@ def paint_plane(width: int, height: int) -> Image:
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     sky, ground = np.array([[96, 148, 220], [226, 190, 130]], np.float32)
     column = np.rint(sky * (1 - y) + ground * y).astype(np.uint8)
-    plane = np.ascontiguousarray(np.broadcast_to(column[:, None], (height, width, 3)))
+    plane = cv2.repeat(column[:, None], 1, width)
     x = np.arange(width, dtype=np.float32)
     for k, color in enumerate(((70, 110, 90), (52, 88, 66), (40, 60, 52))):
         ridge = height * (0.55 + 0.13 * k) + height * 0.05 * np.sin(x * (k + 2) * pi / 310 + k)
@@ -168,15 +168,21 @@ GRAIN, GRAIN_TILE = 3.0, 256
 
 
 def add_grain(plane: Image) -> Image:
-    """The plane with noise that is nearly Gaussian: the sum of four uniform bytes."""
-    height, width = plane.shape[:2]
-    parts = scatter(GRAIN_TILE * GRAIN_TILE * 3).view(np.uint8).reshape(-1, 4)
+    """Add noise to the plane that is nearly Gaussian: the sum of four uniform bytes."""
+    words = scatter(GRAIN_TILE * GRAIN_TILE * 3)
+    total = np.zeros(words.shape, np.uint32)
+    for shift in (0, 8, 16, 24):
+        total += (words >> np.uint32(shift)) & np.uint32(255)
     # A uniform byte has the variance (256^2 - 1) / 12, four of them four times that.
-    noise = (parts.sum(1, dtype=np.float32) - 4 * 127.5) * (GRAIN / (65535 / 3) ** 0.5)
+    noise = (total.astype(np.float32) - np.float32(4 * 127.5)) * (GRAIN / (65535 / 3) ** 0.5)
     tile = np.rint(noise).astype(np.int16).reshape(GRAIN_TILE, GRAIN_TILE, 3)
-    rows, columns = -(-height // GRAIN_TILE), -(-width // GRAIN_TILE)
-    grain = np.tile(tile, (rows, columns, 1))[:height, :width]
-    return cv2.add(plane, np.ascontiguousarray(grain), dtype=cv2.CV_8U)
+    # Tile by tile: one large sheet of grain would take longer to lay out than to add.
+    for top in range(0, plane.shape[0], GRAIN_TILE):
+        for left in range(0, plane.shape[1], GRAIN_TILE):
+            part = plane[top : top + GRAIN_TILE, left : left + GRAIN_TILE]
+            grain = tile[: part.shape[0], : part.shape[1]]
+            part[:] = cv2.add(part, grain, dtype=cv2.CV_8U)
+    return plane
 
 
 def scatter(count: int) -> np.ndarray:
