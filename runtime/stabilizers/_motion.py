@@ -133,12 +133,6 @@ class Motion:
             return local
         return cv2.add(self._full_plane(affine), local)
 
-    def estimate_shift(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """The camera's mean motion alone, (2,) float32 in pixels, as `estimate` defines it."""
-        now, then, dense = self._search(gray, reference)
-        shift = self._camera(now, then, dense)[0] / self._scale
-        return shift.astype(np.float32)
-
     def _search(
         self, gray: np.ndarray, reference: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
