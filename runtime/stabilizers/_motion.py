@@ -37,6 +37,9 @@ GAIN = 0.6
 WINDOW, NOISE_STEP, NOISE_LEAST, MOST = (21, 21), 4, 0.05, 20.0
 # ... and only departures of more than this many searched pixels count: the fit is not better.
 LEAST_PX = 0.08
+# Slopes of noise alone, mean square over WINDOW, in units of it: 0.4 to 0.9. Below SIGNAL nothing
+# can be followed but noise: on a flat wall dense flow explains that, too.
+SIGNAL = 1.0
 # Departures from the camera's motion are smoothed over so many pixels.
 SMOOTH = (5, 5)
 
@@ -210,8 +213,10 @@ class Motion:
         noise = max(NOISE_LEAST, float(np.median(some)))
         most = MOST * noise
         gain = cv2.min(cv2.max(cv2.subtract(rest, other), -most), most)
-        gain = cv2.scaleAdd(_slope(now), -(LEAST_PX**2), gain)
-        return cv2.multiply(gain, 1 / noise)
+        slope = _slope(now)
+        gain = cv2.scaleAdd(slope, -(LEAST_PX**2), gain)
+        seen = cv2.compare(cv2.blur(slope, WINDOW), SIGNAL * noise, cv2.CMP_GT)
+        return cv2.multiply(cv2.copyTo(gain, seen), 1 / noise)
 
     def _shrink(self, picture: np.ndarray) -> np.ndarray:
         if picture.shape[::-1] == self._search_size:
