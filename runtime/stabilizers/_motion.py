@@ -75,6 +75,8 @@ class Search:
 QUICK = Search(2, "ultrafast", 6, 6, 0)
 # 25 ms: the truth within 0.1 px on Sintel's alley_1, where "fast" is off by 0.4.
 THOROUGH = Search(1, "medium", 3, 25, 5)
+# Three quarters of that time, and as good for telling whether the way back leads home.
+RETURN = Search(1, "medium", 4, 12, 5)
 
 
 class Motion:

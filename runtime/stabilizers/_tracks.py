@@ -14,13 +14,13 @@ import numpy as np
 
 from ..frame import Image
 from . import _flow
-from ._motion import THOROUGH, Motion
+from ._motion import RETURN, THOROUGH, Motion
 from ._sampler import PAD
 from ._visibility import edge_error, inside, smeared
 
 # Forward and backward flow must cancel (Sundaram et al., ECCV 2010): squared error in pixels below
 # FB_SHARE of the squared motions plus FB_CONSTANT. Theirs is 0.5 for a flow less exact than this;
-# both ways are searched alike: with a quick search back a tenth of what is seen was lost.
+# with a QUICK search of the way back a tenth of what is seen was lost.
 FB_SHARE, FB_CONSTANT = 0.01, 0.2
 
 
@@ -62,7 +62,7 @@ class Tracker:
         padded = [cv2.copyMakeBorder(s, PAD, PAD, 0, 0, cv2.BORDER_REPLICATE) for s in smalls]
         self._stack, self._rows = np.vstack(padded), self.h + 2 * PAD
         self._motion = Motion(self.h, self.w, THOROUGH)
-        self._back = Motion(self.h, self.w, THOROUGH)
+        self._back = Motion(self.h, self.w, RETURN)
 
     def own(self, index: int, tag: np.ndarray | float = 0.0) -> Track:
         """Every pixel painted by its own frame."""
