@@ -126,6 +126,16 @@ def test_zero_strength_is_the_network_alone():
     assert all((r.image == woven(f.image)).all() for r, f in zip(result, frames, strict=True))
 
 
+def test_more_stability_is_calmer():
+    """At 3 px per frame: 2 would come back to the network's 4-px grid every second frame."""
+    frames = shot(12, step=3)
+    changes = [
+        change([f.image for f in Best(strength).process(frames, woven)], 3)
+        for strength in (0.0, 0.2, 0.4, 1.0)
+    ]
+    assert all(b < 0.8 * a for a, b in pairwise(changes))
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_short_clips(count):
     assert len(list(Best().process(shot(count), woven))) == count
