@@ -5,15 +5,12 @@ blurred) and averaged in where it still predicts the frame: everywhere on a stil
 calm areas of a moving one, where noise is what the network sees.
 """
 
-from itertools import pairwise
-
 import cv2
 import numpy as np
 
 from ..frame import Image
 from . import _flow
 from ._blocks import shrink
-from ._motion import Motion
 
 # Weight of the past: noise falls to sqrt((1 - a) / (1 + a)) = 1/3.
 PAST = 0.8
@@ -46,13 +43,9 @@ class Denoiser:
             flow: (h, w, 2) float32 from this frame to the last, in flow pixels.
             scale: frame pixels per flow pixel, (x, y).
         """
-        shift = np.median(flow[::8, ::8].reshape(-1, 2), axis=0)
-        return self.average(image, small, shift, scale)
-
-    def average(self, image: Image, small: Image, shift: np.ndarray, scale: np.ndarray) -> Image:
-        """As `step`, with the camera's motion itself: (2,) in flow pixels."""
         if self._last is None or self._last_small is None:
             return self.start(image, small)
+        shift = np.median(flow[::8, ::8].reshape(-1, 2), axis=0)
         whole = np.rint(shift * scale)
         past = _shifted(self._last, int(whole[0]), int(whole[1]))
         away = np.array([[1, 0, whole[0] / scale[0]], [0, 1, whole[1] / scale[1]]], np.float32)
@@ -75,26 +68,6 @@ class Denoiser:
         small = shrink(clean, small.shape[:2])
         self._last, self._last_small = clean, small
         return clean
-
-
-def denoise_shot(images: list[Image], smalls: list[Image]) -> list[Image]:
-    """Every frame averaged with its past and its future, half and half."""
-    height, width = smalls[0].shape[:2]
-    scale = np.array([images[0].shape[1] / width, images[0].shape[0] / height], np.float32)
-    motion = Motion(height, width)
-    grays = [_flow.to_gray(small) for small in smalls]
-    shifts = [np.zeros(2, np.float32)]
-    shifts += [motion.estimate_shift(b, a) for a, b in pairwise(grays)]
-    past, future = Denoiser(), Denoiser()
-    result = [
-        past.average(image, small, shift, scale)
-        for image, small, shift in zip(images, smalls, shifts, strict=True)
-    ]
-    back = [*(-shift for shift in shifts[1:]), shifts[0]]
-    for t in range(len(images) - 1, -1, -1):
-        clean = future.average(images[t], smalls[t], back[t], scale)
-        result[t] = cv2.addWeighted(result[t], 0.5, clean, 0.5, 0)
-    return result
 
 
 def _shifted(picture: Image, dx: int, dy: int) -> Image:

@@ -10,7 +10,7 @@ import numpy as np
 
 # All sizes in searched pixels. Evidence (in units of the noise) is averaged over NEAR, where it
 # must exceed SEED, and over WIDE, where it must exceed NEEDED: one patch explains noise by chance.
-NEAR, SEED, WIDE, NEEDED = (5, 5), 1.0, (21, 21), 0.3
+NEAR, SEED, WIDE, NEEDED = (5, 5), 0.85, (21, 21), 0.2
 # Gaps that are closed: between the edges of a plain object there is no evidence.
 CLOSE = 15
 # Rim of NEAR and of the smoothing, taken off.

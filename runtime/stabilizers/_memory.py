@@ -28,6 +28,9 @@ MAX_ROWS = 32767
 SLOT_STEP = 256 // MAX_SLOTS
 # Neighboring pointers whose displacements differ by less, in flow pixels, move together.
 SAME_PX = 0.5
+# Residual (0..255) from which on what an object may have hid is taken to be something else; noise
+# of 3 leaves 2. Half of these places show what was there before: new paint would only flicker.
+DIFFERS = 4
 # Ages are counted up to this many frames: they are kept in bytes.
 MAX_AGE = 255
 
@@ -103,10 +106,11 @@ class Memory:
             drawn = cv2.convertScaleAbs(drawn, alpha=gain)
         error = _flow.residual(small, drawn)
         if self.moved[2]:
+            different = cv2.compare(error, DIFFERS, cv2.CMP_GE)
             if self._motion.local:
                 error = edge_error(error, flow) | smeared(self._shift, self._slot)
             if self._motion.uncovered is not None:
-                error |= self._motion.uncovered
+                error |= self._motion.uncovered & different
             points = cv2.add(self._shift, self._motion.grid)
             error |= ~inside(points, self.small[1], self.small[0])
         return flow, error

@@ -37,6 +37,9 @@ GAIN = 0.6
 WINDOW, NOISE_STEP, NOISE_LEAST, MOST = (21, 21), 4, 0.05, 20.0
 # ... and only departures of more than this many searched pixels count: the fit is not better.
 LEAST_PX = 0.08
+# Slopes of noise alone, mean square over WINDOW, in units of it: 0.4 to 0.9. Below SIGNAL nothing
+# can be followed but noise: on a flat wall dense flow explains that, too.
+SIGNAL = 1.0
 # Departures from the camera's motion are smoothed over so many pixels.
 SMOOTH = (5, 5)
 
@@ -72,6 +75,8 @@ class Search:
 QUICK = Search(2, "ultrafast", 6, 6, 0)
 # 25 ms: the truth within 0.1 px on Sintel's alley_1, where "fast" is off by 0.4.
 THOROUGH = Search(1, "medium", 3, 25, 5)
+# Three quarters of that time, and as good for telling whether the way back leads home.
+RETURN = Search(1, "medium", 4, 12, 5)
 
 
 class Motion:
@@ -132,12 +137,6 @@ class Motion:
             self.moved = cv2.boundingRect(own)
             return local
         return cv2.add(self._full_plane(affine), local)
-
-    def estimate_shift(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """The camera's mean motion alone, (2,) float32 in pixels, as `estimate` defines it."""
-        now, then, dense = self._search(gray, reference)
-        shift = self._camera(now, then, dense)[0] / self._scale
-        return shift.astype(np.float32)
 
     def _search(
         self, gray: np.ndarray, reference: np.ndarray
@@ -216,8 +215,10 @@ class Motion:
         noise = max(NOISE_LEAST, float(np.median(some)))
         most = MOST * noise
         gain = cv2.min(cv2.max(cv2.subtract(rest, other), -most), most)
-        gain = cv2.scaleAdd(_slope(now), -(LEAST_PX**2), gain)
-        return cv2.multiply(gain, 1 / noise)
+        slope = _slope(now)
+        gain = cv2.scaleAdd(slope, -(LEAST_PX**2), gain)
+        seen = cv2.compare(cv2.blur(slope, WINDOW), SIGNAL * noise, cv2.CMP_GT)
+        return cv2.multiply(cv2.copyTo(gain, seen), 1 / noise)
 
     def _shrink(self, picture: np.ndarray) -> np.ndarray:
         if picture.shape[::-1] == self._search_size:

@@ -14,7 +14,7 @@ MIN_STRETCH, SPECK = 0.7, np.ones((3, 3), np.uint8)
 # a moving object. Around it (EDGE_REACH of those) things appear from behind it: there a residual
 # counts so many times. Stricter values remove more ghosts and refresh more paint; chosen on the
 # parallax clips.
-EDGE_STEP, EDGE_PX, EDGE_REACH, EDGE_STRICTNESS = 2, 0.4, np.ones((5, 5), np.uint8), 2.5
+EDGE_STEP, EDGE_PX, EDGE_REACH, EDGE_STRICTNESS = 2, 0.4, np.ones((5, 5), np.uint8), 2.0
 NEIGHBORS = np.ones((3, 3), np.uint8)
 
 

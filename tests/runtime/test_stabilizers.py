@@ -12,7 +12,7 @@ from runtime import plugins, stabilizers
 from runtime.stabilizers import _flow, _layers
 from runtime.stabilizers._denoise import Denoiser
 from runtime.stabilizers._memory import MAX_ROWS, MEMORY_BYTES, PAD, num_slots
-from runtime.stabilizers._motion import Motion
+from runtime.stabilizers._motion import QUICK, THOROUGH, Motion
 from runtime.stabilizers._visibility import smeared
 from runtime.stabilizers.live import LIFE, Live
 
@@ -277,9 +277,11 @@ class TestMotion:
         assert (motion.uncovered[~beside] > 0).mean() < 0.01
 
     def test_noise_on_a_flat_wall_is_no_motion(self):
-        rng = np.random.default_rng(0)
-        a, b = (np.uint8(rng.normal(90, 3, (120, 160))) for _ in range(2))
-        assert np.abs(Motion(120, 160).estimate(a, b)).mean() < 0.3
+        for seed, size in enumerate([(120, 160), (180, 320), (180, 320)]):
+            rng = np.random.default_rng(seed)
+            a, b = (np.uint8(rng.normal(90, 3, size)) for _ in range(2))
+            for search in (QUICK, THOROUGH):
+                assert np.abs(Motion(*size, search).estimate(a, b)).max() == 0
 
     def test_gain(self):
         gray = _flow.to_gray(landscape())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runtime.frame import Frame
 from runtime.stabilizers import best
 from runtime.stabilizers._shots import WINDOW, mark_cuts, read_chunks
-from runtime.stabilizers._tracks import middle_first
+from runtime.stabilizers._tracks import Tracker, middle_first
 from runtime.stabilizers.best import Best
 
 SIZE = (72, 96)
@@ -93,10 +93,47 @@ def test_network_is_called_once_per_frame_and_cuts_are_announced():
     assert events == ["paint"] * 6 + ["cut"] + ["paint"] * 7
 
 
+def test_the_network_sees_the_frames_as_they_are():
+    """Fewer strokes are painted on smoother pictures; one frame paints for long, noise and all."""
+    frames, seen = shot(6), []
+    list(Best().process(frames, lambda image: seen.append(image) or woven(image)))
+    assert all(np.array_equal(a.image, b) for a, b in zip(frames, seen, strict=True))
+
+
+def test_what_stays_visible_beside_an_object_keeps_its_painter():
+    back, front = picture(0), picture(1)
+    disc = np.hypot(*(np.indices((120, 160)) - np.reshape([60, 60], (2, 1, 1)))) < 25
+    frames = []
+    for t in range(2):
+        frames.append(back[20:140, 20 + t : 180 + t].copy())
+        here = np.roll(disc, 3 * t, 1)
+        frames[t][here] = np.roll(front[20:140, 20:180], 3 * t, 1)[here]
+    tracker = Tracker(frames)
+    _, lost = tracker.follow(tracker.own(0), 1)
+    moved = np.roll(disc, 3, 1)
+    hid = ~moved & np.roll(disc, -1, 1)
+    near = cv2.dilate(hid.astype(np.uint8), np.ones((11, 11), np.uint8)) > 0
+    inner = np.zeros_like(hid)
+    inner[4:-4, 4:-4] = True
+    assert lost[hid].mean() > 0.7
+    # ... but for the rim that dense flow drags along beside an object.
+    assert lost[inner & ~near].mean() < 0.1
+
+
 def test_zero_strength_is_the_network_alone():
     frames = shot(4)
     result = Best(0.0).process(frames, woven)
     assert all((r.image == woven(f.image)).all() for r, f in zip(result, frames, strict=True))
+
+
+def test_more_stability_is_calmer():
+    """At 3 px per frame: 2 would come back to the network's 4-px grid every second frame."""
+    frames = shot(12, step=3)
+    changes = [
+        change([f.image for f in Best(strength).process(frames, woven)], 3)
+        for strength in (0.0, 0.2, 0.4, 1.0)
+    ]
+    assert all(b < 0.8 * a for a, b in pairwise(changes))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
