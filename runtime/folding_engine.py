@@ -34,7 +34,7 @@ DELAY = 4
 # Frames after which a scene that was begun in a hurry is measured whole: the start is over by then.
 SETTLED = 10
 # Every this many frames the fold moves by this share of the way to new statistics: half of it in 4
-# frames, 95 % in 18, half a second at 30 per second. A fold costs 7 to 10 ms of a core.
+# frames, 95 % in 18, half a second at 30 per second. A fold costs 3 ms of a core.
 PACE = 3
 STEP = 0.4
 # A fold nearer than this to its goal (mean in deviations, deviation as a logarithm) has arrived:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from ..frame import Image
+from ..heap import keep_pictures
 from . import _flow
 from ._anchor import Anchor
 from ._blocks import shrink, spread
@@ -36,6 +37,7 @@ class Live:
 
     def __init__(self, strength: float = 1.0):
         self.strength = _flow.check_strength(strength)
+        keep_pictures()
         life = LIFE**self.strength
         self.fade = int(min(FADE, max(1, life / 2)))
         # A multiple of `fade`, see FADE.
