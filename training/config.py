@@ -4,7 +4,7 @@ import dataclasses
 import os
 import tomllib
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +191,24 @@ def _parse(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def with_painting(recipe: Recipe, name: str, path: Path) -> Recipe:
+    """The recipe with another painting than its own: what it says of its own is left out.
+
+    Args:
+        recipe: as loaded, settings applied.
+        name: what it was loaded by; facts that settings changed are kept.
+        path: the painting's file.
+    """
+    if path.name == Path(recipe.style.image).name:
+        return recipe
+    own = load_recipe(name).style
+    facts = {
+        key: "" if getattr(recipe.style, key) == getattr(own, key) else getattr(recipe.style, key)
+        for key in ("title", "artist", "license", "source")
+    }
+    return replace(recipe, style=replace(recipe.style, image=path.name, **facts))
 
 
 def find_data(name: str, kind: str) -> Path:

@@ -63,9 +63,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Train; prints the run's checkpoint and the command that exports it."""
-    from .config import load_recipe
+    from .config import load_recipe, with_painting
 
     recipe = load_recipe(args.recipe, args.set)
+    if args.style and args.style.is_file():
+        recipe = with_painting(recipe, args.recipe, args.style)
     if args.dry_run:
         print(json.dumps(recipe.to_dict(), indent=2))
         return DONE

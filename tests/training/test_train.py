@@ -9,7 +9,7 @@ import torch
 from runtime.errors import StyleError, UsageError
 from training import networks
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from training.config import load_recipe, recipe_names
+from training.config import load_recipe, recipe_names, with_painting
 from training.engine import Engine
 from training.methods import Assets
 from training.methods.perceptual import Perceptual, learning_rate, ramp
@@ -37,8 +37,15 @@ def arguments(output, photo_folder, painting, weights, *more):
 
 
 def tiny(photo_folder, painting, weights, *settings):
-    recipe = load_recipe("starry", [*TINY, *settings])
+    recipe = with_painting(load_recipe("starry", [*TINY, *settings]), "starry", painting)
     return Perceptual(recipe, Assets(painting, photo_folder, weights))
+
+
+def test_another_painting_does_not_take_the_name_of_the_recipes_own(tmp_path):
+    recipe = load_recipe("starry", ["style.artist='Ada'"])
+    mine = with_painting(recipe, "starry", tmp_path / "mine.jpg").style
+    assert (mine.image, mine.title, mine.artist, mine.source) == ("mine.jpg", "", "Ada", "")
+    assert with_painting(recipe, "starry", tmp_path / "starry_night.jpg") is recipe
 
 
 def test_resume_equals_an_unbroken_run_bit_for_bit(
