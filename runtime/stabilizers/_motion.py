@@ -151,8 +151,14 @@ class Motion:
         target, points = dense[::rows, ::columns].reshape(-1, 2), self._points
         middle = np.zeros((3, 2), np.float32)
         middle[0] = np.partition(target, len(target) // 2, axis=0)[len(target) // 2]
-        # Cameras move on; where the picture is divided, the same part of it stays the ground.
-        affine = max(middle, self._last, key=lambda start: _agreement(target - points @ start))
+        # Cameras move on, or rest; where the picture is divided, the same part stays the ground.
+        starts = (middle, self._last, np.zeros_like(middle))
+        fits = [self._settle(start, target) for start in starts]
+        return max(fits, key=lambda affine: _agreement(target - points @ affine))
+
+    def _settle(self, affine: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """The fit to `target`, (N, 2), that is reached from `affine`."""
+        points = self._points
         for _ in range(FIT_ROUNDS):
             rest = target - points @ affine
             weight = 1 + np.einsum("ij,ij->i", rest, rest) * np.float32(1 / FLOW_SCALE**2)

@@ -345,3 +345,16 @@ class TestParts:
         slots = num_slots(height, width)
         assert slots >= 2 and slots * (height + 2 * PAD) <= MAX_ROWS
         assert slots <= 4 or slots * 3 * height * width <= MEMORY_BYTES
+
+
+@pytest.mark.parametrize("last", [(0.0, 0.0), (-2.1, 0.4)], ids=["at first", "after a mistake"])
+def test_the_camera_is_what_most_of_the_picture_agrees_on(last):
+    """A sharp object on ground whose flow scatters: wherever the fit begins, it ends at the ground."""
+    motion = Motion(180, 320)
+    height, width = motion._search_grid.shape[:2]
+    rng = np.random.default_rng(0)
+    dense = rng.normal((1.0, 0.3), 0.15, (height, width, 2)).astype(np.float32)
+    dense[:, : width * 2 // 5] = (-2.1, 0.4)
+    motion._last[0] = last
+    fitted = motion._fit(dense)
+    assert np.abs(motion._corners @ fitted - (1.0, 0.3)).max() < 0.3
