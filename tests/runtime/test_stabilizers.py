@@ -349,7 +349,7 @@ class TestParts:
 
 @pytest.mark.parametrize("last", [(0.0, 0.0), (-2.1, 0.4)], ids=["at first", "after a mistake"])
 def test_the_camera_is_what_most_of_the_picture_agrees_on(last):
-    """A sharp object on ground whose flow scatters: wherever the fit begins, it ends at the ground."""
+    """A sharp object on ground whose flow scatters: from anywhere the fit ends at the ground."""
     motion = Motion(180, 320)
     height, width = motion._search_grid.shape[:2]
     rng = np.random.default_rng(0)
