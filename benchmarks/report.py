@@ -45,6 +45,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "soak": (("soak",), tables.soak),
     "budget": (("budget",), tables.budget),
     "quality": (("quality",), tables.quality),
+    "adapt": (("quality_adapt",), tables.adapt),
     "sizes": (("quality_sizes",), tables.quality),
     "pareto": (("quality_pareto",), tables.pareto),
     "temporal": (("temporal_starry",), tables.temporal),

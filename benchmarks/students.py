@@ -18,7 +18,7 @@ from runtime.errors import DONE, GATE_REFUSED, UsageError
 
 from .latency import add_plan_flags, add_result_flags, check_result_file, deliver, listed
 
-MODELS = "starry-quality,starry,starry-fast,scream,scream-fast,composition"
+MODELS = "starry-quality,starry,starry-fast,scream,scream-fast,composition,wheat"
 
 
 def build_parser() -> argparse.ArgumentParser:

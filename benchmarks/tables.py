@@ -198,6 +198,22 @@ def quality(data: Document) -> str:
     return markdown(header, rows) if rows else anything(data)
 
 
+def adapt(data: Document) -> str:
+    """Objectives of networks of the same painting, by the loss network of their training."""
+    header = ["model", "objective", "x the best", "L-BFGS iterations", "photos"]
+    keys = ("total", "objective_ratio", "iterations_mean", "photos")
+    seen = [r for r in data["rows"] if r["labels"].get("what") == "equivalents"]
+    own = seen[0]["labels"]["backbone"] if seen else None  # it comes first
+    return markdown(
+        header,
+        [
+            [_text(row, "model"), *(_metric(row, key) for key in keys)]
+            for row in seen
+            if row["labels"]["backbone"] == own
+        ],
+    )
+
+
 def pareto(data: Document) -> str:
     """Content and style of each model, and of pixels optimized with several style weights."""
     header = [
