@@ -14,7 +14,7 @@ from runtime.plugins import load
 from training import memory, methods, networks, updates
 from training.backbones import open_backbone, recompute
 from training.checkpoint import load_checkpoint
-from training.config import load_recipe
+from training.config import load_recipe, with_painting
 from training.engine import Engine
 from training.losses.gan import KINDS
 from training.methods import Assets
@@ -77,6 +77,8 @@ def build(photo_folder, painting, random_weights, pairs):
         recipe = load_recipe(name, [*COMMON, *SETTINGS[name], "steps=10", *more])
         content = pairs if name == "pix2pix" else photo_folder
         style = painting if name == "starry" else photo_folder
+        if style.is_file():
+            recipe = with_painting(recipe, name, style)  # as the command does
         return load(methods, recipe.method)(recipe, Assets(style, content, random_weights))
 
     return make
