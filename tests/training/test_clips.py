@@ -93,8 +93,8 @@ def test_bad_folders(clips, tmp_path):
         Clips(tmp_path / "none", 160)
     with pytest.raises(UsageError, match="no clip of two frames"):
         Clips(tmp_path, 160)
-    with pytest.raises(UsageError, match=r"smaller than data\.crop, 192"):
-        Clips(clips, 160).batch(1, 192, np.random.default_rng(0))
+    with pytest.raises(UsageError, match=r"192 px .*3 files passed over"):
+        Clips(clips, 160, 192)
 
 
 def test_luminance_is_the_one_of_the_benchmarks():

@@ -51,42 +51,42 @@ class Clips:
     Args:
         folder: of video files; others are passed over.
         short_side: px that frames are scaled down to; smaller clips stay as they are.
+        least: px; clips with a shorter side are passed over, too.
         per_clip: most pairs of one clip, evenly spread over it.
 
+    Attributes:
+        skipped: files that were passed over.
+
     Raises:
-        UsageError: the folder is missing or holds no clip of two frames.
+        UsageError: the folder is missing or holds no clip of two frames that is large enough.
     """
 
-    def __init__(self, folder: Path, short_side: int, per_clip: int = 24) -> None:
+    def __init__(self, folder: Path, short_side: int, least: int = 1, per_clip: int = 24) -> None:
         if not folder.is_dir():
             raise UsageError(f'no folder of clips "{folder}"')
         self.frames: list[tuple[np.ndarray, np.ndarray]] = []
         self.skipped: list[Path] = []
         for path in sorted(p for p in folder.iterdir() if FileSource.accepts(str(p))):
             try:
-                self.frames += _pairs(path, short_side, per_clip)
+                pairs = _pairs(path, short_side, per_clip)
             except SourceError:
+                pairs = []
+            if pairs and min(pairs[0][0].shape[:2]) >= least:
+                self.frames += pairs
+            else:
                 self.skipped.append(path)
         if not self.frames:
             raise UsageError(
-                f'no clip of two frames or more in "{folder}" ({len(self.skipped)} unreadable)'
+                f'no clip of two frames and {least} px in "{folder}" ({len(self.skipped)} files '
+                "passed over): lower data.crop, or give larger clips"
             )
 
     def batch(self, count: int, crop: int, rng: np.random.Generator) -> Pairs:
-        """Random squares, the same of both frames, flipped half of the time.
-
-        Raises:
-            UsageError: a frame is smaller than the square.
-        """
+        """Random squares, the same of both frames, flipped half of the time."""
         found = []
         for _ in range(count):
             pair = self.frames[rng.integers(len(self.frames))]
             height, width = pair[0].shape[:2]
-            if min(height, width) < crop:
-                raise UsageError(
-                    f"a clip of {width}x{height} is smaller than data.crop, {crop}: lower it, or "
-                    "take the clip away"
-                )
             top, left = rng.integers(height - crop + 1), rng.integers(width - crop + 1)
             cut = [frame[top : top + crop, left : left + crop] for frame in pair]
             flip = slice(None, None, -1 if rng.random() < 0.5 else 1)

@@ -201,7 +201,8 @@ class Perceptual:
             )
         if not wanted:
             return None
-        return Clips(find_data(self.options.clips, "clips"), self.recipe.data.short_side)
+        data = self.recipe.data
+        return Clips(find_data(self.options.clips, "clips"), data.short_side, data.crop)
 
     def _draw_pairs(self) -> Pairs:
         """A batch of neighboring frames."""
