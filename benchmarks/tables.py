@@ -222,7 +222,7 @@ def pareto(data: Document) -> str:
         "content",
         "style",
         "photos",
-        "style at its content, x L-BFGS",
+        "both, x the line",
     ]
     rows = [
         [
