@@ -516,13 +516,13 @@ def students(data: Document) -> str:
 
 
 def _figure(row: Row, key: str) -> str:
-    """As "1.12 (aim 1.10, missed)"; the bare figure where no aim is set."""
+    """As "1.12 (missed, aim 1.10)"; the bare figure where no aim is set."""
     metrics = row["metrics"]
     aim, met = metrics.get(f"{key}_aim"), metrics.get(f"{key}_met")
     text = _metric(row, key)
     if aim is None or met is None:
         return text
-    return f"{text} (aim {aim:g}, {'met' if met else 'missed'})"
+    return f"{text} ({'met' if met else 'missed'}, aim {number(aim)})"
 
 
 def pruning(data: Document) -> str:

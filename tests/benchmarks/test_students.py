@@ -123,7 +123,7 @@ def test_the_command(folder, make_document, capsys):
     assert fast["metrics"]["objective_ratio"] == pytest.approx(1.0)
     assert fast["metrics"]["float_ratio"] is None and "frame" not in fast["metrics"]
     text = tables.table(data)
-    assert "| toy-fast | toy | 1.00 (aim 1.2, met) |" in text and "(aim 100, missed)" in text
+    assert "| toy-fast | toy | 1.00 (met, aim 1.20) |" in text and "(missed, aim 100)" in text
     assert "missed: toy: iterations 15.7, aim 100" in capsys.readouterr().err
 
 
