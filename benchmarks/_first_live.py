@@ -8,9 +8,8 @@ from typing import Any
 
 def main() -> None:
     """Run the command as typed, with the flags in `sys.argv`."""
-    from runtime import cli, head_start, webcam
+    from runtime import cli, webcam
 
-    head_start.begin()  # as `webcam.main` does
     args = webcam.build_parser().parse_args([*sys.argv[1:], "--json"])
     found: list[dict[str, Any]] = []
     cli.print_json = found.append

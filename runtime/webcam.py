@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import cli, head_start
+from . import cli
 from .errors import DONE, INTERRUPTED, UsageError
 from .keys import help_lines, parse_script
 
@@ -214,7 +214,6 @@ def _target(text: str) -> float:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point."""
-    head_start.begin()
     return cli.run_command(lambda: run(build_parser().parse_args(argv)))
 
 
