@@ -6,10 +6,10 @@ with I the frames and O the painted ones. Xu, Xiong, Hu 2021, "Frame difference-
 for video stylization" (arXiv:2102.05822), the loss in pixel space.
 """
 
-import torch
 from torch import Tensor
 
-from . import Film, LossInputs, Target
+from . import Film
+from ._film import FilmTerm
 
 
 def frame_difference_loss(film: Film) -> Tensor:
@@ -18,19 +18,10 @@ def frame_difference_loss(film: Film) -> Tensor:
     return (paint - (film.later - film.earlier)).square().mean()
 
 
-class FrameDifferenceTerm:
-    """`frame_difference_loss` of the filmed pair."""
+class FrameDifferenceTerm(FilmTerm):
+    """`frame_difference_loss`."""
 
-    needs = ("film",)
-
-    def __init__(self, target: Target) -> None:
-        pass
-
-    def __call__(self, inputs: LossInputs) -> Tensor:
-        """Scalar; 0 when this batch carries no filmed pair."""
-        if inputs.film is None:
-            return torch.zeros((), device=inputs.output.device)
-        return frame_difference_loss(inputs.film)
+    loss = staticmethod(frame_difference_loss)
 
 
 PLUGIN = FrameDifferenceTerm

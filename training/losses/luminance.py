@@ -6,10 +6,10 @@ with O the painted frames, W the warp along the flow, and Y = 0.2126 R + 0.7152 
 frames themselves (ITU-R BT.709). Gao, Gu, Zhang, Yu, ACCV 2018 (arXiv:1807.01197), section 3.2.
 """
 
-import torch
 from torch import Tensor
 
-from . import Film, LossInputs, Target
+from . import Film
+from ._film import FilmTerm
 from .motion import warp
 
 RED, GREEN, BLUE = 0.2126, 0.7152, 0.0722
@@ -28,19 +28,10 @@ def luminance_loss(film: Film) -> Tensor:
     return squared.sum() / (film.mask.sum().clamp_min(1) * paint.shape[1])
 
 
-class LuminanceTerm:
-    """`luminance_loss` of the filmed pair."""
+class LuminanceTerm(FilmTerm):
+    """`luminance_loss`."""
 
-    needs = ("film",)
-
-    def __init__(self, target: Target) -> None:
-        pass
-
-    def __call__(self, inputs: LossInputs) -> Tensor:
-        """Scalar; 0 when this batch carries no filmed pair."""
-        if inputs.film is None:
-            return torch.zeros((), device=inputs.output.device)
-        return luminance_loss(inputs.film)
+    loss = staticmethod(luminance_loss)
 
 
 PLUGIN = LuminanceTerm
