@@ -72,6 +72,13 @@ def recolored(painting: Tensor, photos: list[np.ndarray]) -> Tensor:
 class Photos:
     """All photos of a folder, resized to one short side; gives batches of random squares.
 
+    Args:
+        folder: of photos, with all folders below.
+        short_side: px.
+        limit: photos to read; 0 reads all.
+        enlarge: half of the squares are cut up to this many times smaller than asked for and
+            enlarged: what a camera's full frame looks like, smooth where small photos are sharp.
+
     Attributes:
         images: (H, W, 3) uint8 RGB each.
         skipped: files that could not be read.
@@ -80,8 +87,11 @@ class Photos:
         UsageError: the folder is missing or holds no readable photo.
     """
 
-    def __init__(self, folder: str | Path, short_side: int = 320, limit: int = 0) -> None:
+    def __init__(
+        self, folder: str | Path, short_side: int = 320, limit: int = 0, enlarge: float = 1.0
+    ) -> None:
         folder = Path(folder)
+        self.enlarge = enlarge
         if not folder.is_dir():
             raise UsageError(f'no folder of photos "{folder}"')
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -102,7 +112,8 @@ class Photos:
             )
 
     def batch(self, count: int, crop: int, zoom: float, rng: np.random.Generator) -> Tensor:
-        """Random squares, of `crop` to `crop * zoom` px before resizing, flipped half of the time.
+        """Random squares, of `crop` to `crop * zoom` px before resizing, flipped half of the time;
+        half of them smaller ones instead where `enlarge` says so.
 
         Returns:
             (count, 3, crop, crop) float32 RGB in [0, 1].
@@ -111,16 +122,23 @@ class Photos:
         for _ in range(count):
             image = self.images[rng.integers(len(self.images))]
             height, width = image.shape[:2]
-            side = int(min(height, width, crop * rng.uniform(1, max(1.0, zoom))))
+            side = int(min(height, width, crop * self._factor(zoom, rng)))
             top = rng.integers(height - side + 1)
             left = rng.integers(width - side + 1)
             square = to_tensor(image[top : top + side, left : left + side])
             if side != crop:
+                # A straight line between pixels, enlarged, has kinks on a grid that can be learned.
+                mode = "bilinear" if side > crop else "bicubic"
                 square = F.interpolate(
-                    square, (crop, crop), mode="bilinear", antialias=True, align_corners=False
+                    square, (crop, crop), mode=mode, antialias=side > crop, align_corners=False
                 )
             squares.append(square.flip(3) if rng.random() < 0.5 else square)
         return torch.cat(squares).clamp_(0, 1)
+
+    def _factor(self, zoom: float, rng: np.random.Generator) -> float:
+        if self.enlarge > 1 and rng.random() < 0.5:
+            return 1 / rng.uniform(1, self.enlarge)
+        return rng.uniform(1, max(1.0, zoom))
 
 
 def stroke_seeds(

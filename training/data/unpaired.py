@@ -9,7 +9,7 @@ from .images import Photos
 
 
 class Unpaired:
-    """Independent random squares of two folders.
+    """Independent random squares of two folders; `enlarge` (see `Photos`) is for the first.
 
     Attributes:
         first, second: the two domains, `Photos` each.
@@ -19,8 +19,10 @@ class Unpaired:
         UsageError: a folder is missing or holds no readable picture.
     """
 
-    def __init__(self, first: Path, second: Path, short_side: int, limit: int = 0) -> None:
-        self.first = Photos(first, short_side, limit)
+    def __init__(
+        self, first: Path, second: Path, short_side: int, limit: int = 0, enlarge: float = 1.0
+    ) -> None:
+        self.first = Photos(first, short_side, limit, enlarge)
         self.second = Photos(second, short_side, limit)
         self.skipped = [*self.first.skipped, *self.second.skipped]
 

@@ -70,7 +70,7 @@ class AdaIn:
         self.updates = Updates(recipe, self.device)
         data = recipe.data
         folder = assets.content or find_data(data.content, "content")
-        self.photos = Photos(folder, data.short_side, data.limit)
+        self.photos = Photos(folder, data.short_side, data.limit, data.enlarge)
         self.paintings = self._open_paintings(assets.style)
         self.backbone = open_backbone(recipe.backbone.name, _folder(assets.weights))
         self.backbone.to(self.device)

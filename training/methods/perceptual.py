@@ -102,7 +102,7 @@ class Perceptual:
         torch.manual_seed(recipe.seed)
         self.updates = Updates(recipe, self.device)
         photos = assets.content or find_data(recipe.data.content, "content")
-        self.photos = Photos(photos, recipe.data.short_side, recipe.data.limit)
+        self.photos = Photos(photos, recipe.data.short_side, recipe.data.limit, recipe.data.enlarge)
         self.shown = self.photos.images[-VALIDATION:]
         if len(self.photos.images) > 10 * VALIDATION:
             del self.photos.images[-VALIDATION:]

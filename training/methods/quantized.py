@@ -51,7 +51,7 @@ class Nights(Photos):
     """
 
     def __init__(self, photos: Photos, share: float, gamma: float) -> None:
-        self.images, self.skipped = photos.images, photos.skipped
+        self.images, self.skipped, self.enlarge = photos.images, photos.skipped, photos.enlarge
         self.share, self.gamma = share, gamma
 
     def batch(self, count: int, crop: int, zoom: float, rng: np.random.Generator) -> Tensor:
@@ -80,7 +80,7 @@ class Quantized:
         generator.load_state_dict(self.original.state_dict())
         generator.to(self.device, memory_format=torch.channels_last).train()
         photos = assets.content or find_data(recipe.data.content, "content")
-        read = Photos(photos, recipe.data.short_side, recipe.data.limit)
+        read = Photos(photos, recipe.data.short_side, recipe.data.limit, recipe.data.enlarge)
         self.shown = read.images[-VALIDATION:]
         if len(read.images) > 10 * VALIDATION:
             del read.images[-VALIDATION:]
