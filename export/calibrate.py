@@ -37,13 +37,13 @@ class Calibration:
             keys as in `lean_layers.activations`. Zero is always inside.
         statistics: layer name -> (mean, variance) of its bare convolution, mean over the photos.
         photos: how many there were.
-        widened: share of the measured ranges that learned ones were widened to; 0 if they were not.
+        learned: whether the ranges are the network's own ends, learned by fine-tuning.
     """
 
     ranges: dict[str, np.ndarray]
     statistics: dict[str, tuple[np.ndarray, np.ndarray]]
     photos: int
-    widened: float = 0.0
+    learned: bool = False
 
 
 def calibrate(

@@ -21,6 +21,8 @@ from training.quantization import HALF_LEVEL, MIDDLE
 # Of torch's and our instance normalization.
 EPSILON = 1e-5
 
+Ends = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -33,6 +35,8 @@ class Layer:
         gamma, beta: (out,) scale (not negative) and shift of the normalization, None without one.
         relu: whether a ReLU follows.
         residual: whether the block's input is added afterwards.
+        ends: lowest and highest value it may take, None without.
+        sum_ends: those of the sum.
     """
 
     name: str
@@ -42,6 +46,8 @@ class Layer:
     beta: np.ndarray | None
     relu: bool
     residual: bool
+    ends: Ends | None = None
+    sum_ends: Ends | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,12 @@ class LeanLayers:
     layers: tuple[Layer, ...]
     scale: int
     margin: int
+
+    def ends(self) -> dict[str, Ends]:
+        """Name of each activation that has ends -> the two; keys as in `activations`."""
+        sums = {f"{layer.name}.sum": layer.sum_ends for layer in self.layers}
+        every = {layer.name: layer.ends for layer in self.layers} | sums
+        return {name: ends for name, ends in every.items() if ends is not None}
 
 
 def take_apart(generator: nn.Module) -> LeanLayers:
@@ -75,10 +87,12 @@ def take_apart(generator: nn.Module) -> LeanLayers:
         )
     r = generator.scale
     stem = _layer("stem", generator.stem, generator.stem_norm, relu=True)
-    layers = [_by_cells(stem, r)]
+    layers = [_by_cells(replace(stem, ends=_ends(generator.stem_end)), r)]
     for number, block in enumerate(generator.trunk):
-        layers.append(_layer(f"block{number}.conv1", block.conv1, block.norm1, relu=True))
-        layers.append(_layer(f"block{number}.conv2", block.conv2, block.norm2, residual=True))
+        one = _layer(f"block{number}.conv1", block.conv1, block.norm1, relu=True)
+        two = _layer(f"block{number}.conv2", block.conv2, block.norm2, residual=True)
+        layers.append(replace(one, ends=_ends(block.end1)))
+        layers.append(replace(two, ends=_ends(block.end2), sum_ends=_ends(block.end)))
     layers.append(_by_cells(_layer("head", generator.head, nn.Identity()), r))
     return LeanLayers(tuple(layers), r, generator.margin)
 
@@ -107,9 +121,9 @@ def activations(parts: LeanLayers, image: Tensor) -> dict[str, Tensor]:
             y = y * gain[:, None, None] + shift[:, None, None]
         if layer.relu:
             y = y.relu()
-        found[layer.name] = y
+        y = found[layer.name] = _ended(y, layer.ends)
         if layer.residual:
-            y = found[layer.name + ".sum"] = skip + y
+            y = found[layer.name + ".sum"] = _ended(skip + y, layer.sum_ends)
         if layer.residual or layer.name == "stem":
             skip = y
         x = y
@@ -121,6 +135,14 @@ def cells(x: Tensor, r: int) -> Tensor:
     n, c, height, width = x.shape
     split = x.reshape(n, c, height // r, r, width // r, r).permute(0, 3, 5, 1, 2, 4)
     return split.reshape(n, c * r * r, height // r, width // r)
+
+
+def _ends(module: nn.Module) -> Ends | None:
+    return (module.min_val, module.max_val) if isinstance(module, nn.Hardtanh) else None
+
+
+def _ended(values: Tensor, ends: Ends | None) -> Tensor:
+    return values if ends is None else values.clamp(*ends)
 
 
 def _by_cells(layer: Layer, r: int) -> Layer:

@@ -55,7 +55,7 @@ def _integer(source: ExportSource, options: Options) -> tuple[ModelCard, Any, li
         raise UsageError("--size: whole-frame int8 graphs take any size, leave it out")
     parts, calibration = calibrated(source, options.photos)
     steps = [
-        rounding_step(source, calibration),
+        rounding_step(calibration),
         "normalizations in float, measured on every picture",
         "margin, shuffles (planar), crop and clipping in the graph; bytes in and out",
     ]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,6 @@ from runtime.card import ModelCard, Port
 from runtime.errors import UsageError
 from runtime.variants import parse_name
 from training.checkpoint import Checkpoint, load_checkpoint
-from training.quantization import RANGES
 
 # Largest picture side tried when the smallest one a graph accepts is looked for; reflection padding
 # of 9x9 convolutions needs 12 px, nothing we know more than 32.
@@ -30,7 +29,6 @@ class ExportSource:
         path: the checkpoint file.
         sha256: of the checkpoint file.
         step: training steps behind it.
-        ranges: lowest and highest value of its activations in bytes, if it was fine-tuned for them.
     """
 
     generator: nn.Module
@@ -38,7 +36,6 @@ class ExportSource:
     path: Path
     sha256: str
     step: int
-    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class Clamped(nn.Module):
@@ -77,11 +74,7 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
     generator = checkpoint.build_generator().float().eval().requires_grad_(False)
     digest = store.sha256(path)
     card = draft_card(checkpoint, generator, name, digest)
-    ranges = {
-        key: (float(pair[0]), float(pair[1]))
-        for key, pair in checkpoint.group(f"extra.{RANGES}").items()
-    }
-    return ExportSource(generator, card, path, digest, checkpoint.step, ranges)
+    return ExportSource(generator, card, path, digest, checkpoint.step)
 
 
 def draft_card(

@@ -13,11 +13,10 @@ from runtime.frame import Image
 from . import onnx_tools
 from .balance import balance
 from .calibrate import PERCENTILE, SIZE, Calibration, calibrate
-from .integer_graph import folding_of, integer_graph, whole_ranges
+from .integer_graph import folding_of, integer_graph
 from .lean_layers import LeanLayers, take_apart
 from .source import ExportSource
 from .targets import Options, Written
-from .widen import widened
 
 
 def write(source: ExportSource, path: Path, options: Options) -> Written:
@@ -34,7 +33,7 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
     card = byte_card(source.card)
     onnx_tools.save(model, card, path, folding.to_metadata() if folding else None)
     steps = [
-        rounding_step(source, calibration),
+        rounding_step(calibration),
         "margin, shuffles, crop and clipping in the graph; bytes in and out",
     ]
     if folding is not None:
@@ -44,44 +43,27 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
     return Written(card, steps)
 
 
-def rounding_step(source: ExportSource, calibration: Calibration) -> str:
+def rounding_step(calibration: Calibration) -> str:
     """How the numbers were rounded, for the receipt."""
-    if not source.ranges:
-        origin = (
-            f"channels balanced, percentile {PERCENTILE} of {calibration.photos} photos at "
-            f"{SIZE[0]}x{SIZE[1]}, after normalization"
-        )
-    elif calibration.widened:
-        origin = (
-            f"ranges learned by fine-tuning, widened to {calibration.widened:.0%} of what "
-            f"{calibration.photos} photos reach"
-        )
-    else:
-        origin = "ranges learned by fine-tuning"
+    origin = (
+        "ends learned by fine-tuning"
+        if calibration.learned
+        else f"channels balanced, percentile {PERCENTILE} of {calibration.photos} photos at "
+        f"{SIZE[0]}x{SIZE[1]}, after normalization"
+    )
     return f"weights to int8, symmetric per channel; activations to uint8, {origin}"
 
 
 def calibrated(source: ExportSource, photos: Sequence[Image]) -> tuple[LeanLayers, Calibration]:
-    """The layers with their ranges: those the network was fine-tuned with, widened if these photos
-    ask for it, or measured ones.
-
-    Raises:
-        UsageError: the stored ranges are of another network.
-    """
+    """The layers with their ranges: the ends of a network that was fine-tuned for bytes, of another
+    one what these photos reach, channels balanced."""
     parts = take_apart(source.generator)
     calibration = calibrate(parts, photos)
-    if not source.ranges:
-        balanced, calibration = balance(source.generator, calibration)
-        return take_apart(balanced), calibration
-    measured = whole_ranges(calibration)
-    if source.ranges.keys() != measured.keys():
-        raise UsageError(
-            f"{source.path} holds ranges of other layers than its network has: "
-            f"{', '.join(sorted(source.ranges))}"
-        )
-    ranges, share = widened(source.generator, source.ranges, measured, photos)
-    stored = {name: np.array(pair, np.float32)[:, None] for name, pair in ranges.items()}
-    return parts, replace(calibration, ranges={**calibration.ranges, **stored}, widened=share)
+    if ends := parts.ends():
+        learned = {name: np.array(pair, np.float32)[:, None] for name, pair in ends.items()}
+        return parts, replace(calibration, ranges={**calibration.ranges, **learned}, learned=True)
+    balanced, calibration = balance(source.generator, calibration)
+    return take_apart(balanced), calibration
 
 
 def byte_card(card: ModelCard) -> ModelCard:

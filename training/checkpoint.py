@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 
 from . import networks
+from .networks import lean
+from .quantization import RANGES, byte_ends
 
 FORMAT = 1
 
@@ -44,7 +46,8 @@ class Checkpoint:
         return {k[len(prefix) :]: t for k, t in self.tensors.items() if k.startswith(prefix)}
 
     def build_generator(self) -> nn.Module:
-        """The trained generator in evaluation mode: averaged weights where there are any."""
+        """The trained generator in evaluation mode: averaged weights where there are any, and the
+        ends of its bytes if it was fine-tuned for them."""
         settings = dict(self.network)
         generator = networks.build(settings.pop("name"), **settings)
         weights = self.group("ema") or self.group("generator")
@@ -52,6 +55,9 @@ class Checkpoint:
             generator.load_state_dict(weights)
         except RuntimeError as error:
             raise UsageError(f"checkpoint does not fit its own network: {error}") from None
+        ranges = self.group(f"extra.{RANGES}")
+        if ranges and isinstance(generator, lean.Generator):
+            generator.bound({name: byte_ends(*map(float, pair)) for name, pair in ranges.items()})
         return generator.eval()
 
 

@@ -28,9 +28,8 @@ STEPS = 255
 # subtract 1/2 = 127.5 / 255, which is no byte.
 MIDDLE = 128
 HALF_LEVEL = MIDDLE / 255 - 0.5
-# Smallest range of a quantized activation: a tensor that is zero on all photos still needs a scale.
-LEAST_RANGE = 1e-4
 # Group of a checkpoint's extra tensors that holds ranges: name -> (2,) lowest and highest value.
+# They belong to the network: its float form ends where its bytes do (`networks.lean`).
 RANGES = "range"
 
 
@@ -47,8 +46,14 @@ def quantize_weights(
 def quantize_range(low: float, high: float) -> tuple[np.float32, np.uint8]:
     """Scale and zero point of an unsigned byte that covers low..high, zero exactly included."""
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max(high - low, LEAST_RANGE) / STEPS)
+    scale = np.float32(max(high - low, lean.LEAST_RANGE) / STEPS)
     return scale, np.uint8(np.clip(np.rint(-low / scale), 0, STEPS))
+
+
+def byte_ends(low: float, high: float) -> tuple[float, float]:
+    """What the lowest and the highest byte of the range low..high stand for."""
+    scale, zero = quantize_range(low, high)
+    return -float(zero) * float(scale), (STEPS - float(zero)) * float(scale)
 
 
 def rounded_weights(weight: Tensor, levels: int = WEIGHT_LEVELS) -> Tensor:

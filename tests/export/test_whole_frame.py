@@ -1,3 +1,4 @@
+import copy
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 import export.export as flow
 from export.__main__ import main
 from export.calibrate import calibrate
-from export.integer_graph import folding_of, quantize_range, quantize_weights
+from export.integer_graph import folding_of, quantize_range, quantize_weights, whole_ranges
 from export.lean_layers import activations, take_apart
 from export.parity import psnr
 from export.photos import load_photos
@@ -56,6 +57,27 @@ def test_taken_apart_it_paints_the_same(generator, normalization):
         expected = generator(picture)
     # Half a level at the padding's edge is all that may differ: the stem's zero is a byte.
     assert (painted(parts, picture) - expected).abs().max() < 0.01
+
+
+def test_ends_are_the_same_in_parts_and_whole(generator, photos_folder):
+    network = copy.deepcopy(generator)
+    parts, photos = take_apart(network), load_photos(photos_folder)
+    assert parts.ends() == {}
+    ranges = whole_ranges(calibrate(parts, photos))
+    half = {name: (low / 2, high / 2) for name, (low, high) in ranges.items()}
+    network.bound(half)
+    parts = take_apart(network)
+    assert parts.ends() == half
+    picture = torch.from_numpy(photos[0][:64, :96].transpose(2, 0, 1).copy())[None] / 255
+    with torch.no_grad():
+        free, expected = generator(picture), network(picture)
+    assert (painted(parts, picture) - expected).abs().max() < 0.01
+    assert (free - expected).abs().max() > 0.05
+    again = whole_ranges(calibrate(parts, photos))
+    for name, (low, high) in half.items():
+        assert again[name][0] >= low and again[name][1] <= high * (1 + 1e-6)
+    with pytest.raises(ValueError, match="stem"):
+        network.bound({"stem": (0.0, 1.0)})
 
 
 def test_scales_of_normalizations_are_not_negative(generator):

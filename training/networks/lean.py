@@ -6,14 +6,22 @@
 Only plain 3x3 convolutions, which on CPUs beat separable ones per millisecond, and no tensor of
 16 or more channels above 1/4 resolution. Zero padding inside keeps every convolution on the fast
 path; a replicated `margin` around the picture, cropped at the end, keeps its frame out of sight.
+
+A network that was fine-tuned for bytes has ends: no activation goes beyond what its byte holds, in
+float as in int8 (as ReLU6 does for every layer alike; Howard et al. 2017, arXiv:1704.04861). The
+two then differ by rounding only.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .layers import Residual, icnr_, norm
+
+# Least distance of two ends: a tensor that is zero on all photos still needs a scale.
+LEAST_RANGE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,22 @@ class Config:
             raise ValueError(f"margin {self.margin} must be a multiple of scale {self.scale}")
 
 
+class Block(Residual):
+    """A residual block; "conv1", "conv2" and their "sum" may have ends.
+
+    end(x + end2(norm2(conv2(end1(relu(norm1(conv1(x))))))))
+    """
+
+    def __init__(self, channels: int, normalization: str, padding: str) -> None:
+        super().__init__(channels, normalization, padding)
+        self.end1, self.end2, self.end = nn.Identity(), nn.Identity(), nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        y = self.end1(F.relu(self.norm1(self.conv1(x))))
+        return self.end(x + self.end2(self.norm2(self.conv2(y))))
+
+
 class Generator(nn.Module):
     """images (N, 3, H, W) RGB in [0, 1] -> styled images, same shape, about [0, 1], not clamped.
 
@@ -52,9 +76,10 @@ class Generator(nn.Module):
         conv = {"kernel_size": 3, "padding": 1, "padding_mode": config.padding}
         self.stem = nn.Conv2d(depth, config.width, **conv)
         self.stem_norm = norm(config.normalization, config.width)
+        self.stem_end = nn.Identity()
         self.trunk = nn.Sequential(
             *(
-                Residual(config.width, config.normalization, config.padding)
+                Block(config.width, config.normalization, config.padding)
                 for _ in range(config.blocks)
             )
         )
@@ -67,9 +92,29 @@ class Generator(nn.Module):
         m = self.margin
         x = F.pad(images, (m, m, m, m), mode="replicate") if m else images
         x = F.pixel_unshuffle(x - 0.5, self.scale)
-        x = self.trunk(F.relu(self.stem_norm(self.stem(x))))
+        x = self.trunk(self.stem_end(F.relu(self.stem_norm(self.stem(x)))))
         y = F.pixel_shuffle(self.head(x), self.scale).float() + 0.5
         return y[:, :, m:-m, m:-m] if m else y
+
+    def bound(self, ends: Mapping[str, tuple[float, float]]) -> None:
+        """Give every activation its ends.
+
+        Args:
+            ends: "stem", "block0.conv1", "block0.conv2", "block0.conv2.sum", ... to the lowest and
+                the highest value.
+
+        Raises:
+            ValueError: names of other activations.
+        """
+        places: dict[str, tuple[nn.Module, str]] = {"stem": (self, "stem_end")}
+        for number, block in enumerate(self.trunk):
+            parts = {"conv1": "end1", "conv2": "end2", "conv2.sum": "end"}
+            places |= {f"block{number}.{name}": (block, end) for name, end in parts.items()}
+        if ends.keys() != places.keys():
+            raise ValueError(f"ends of {sorted(ends)}, the network has {sorted(places)}")
+        for name, (module, attribute) in places.items():
+            low, high = ends[name]
+            setattr(module, attribute, nn.Hardtanh(low, max(high, low + LEAST_RANGE)))
 
 
 PLUGIN = (Config, Generator)
