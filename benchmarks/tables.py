@@ -496,6 +496,7 @@ STUDENTS = (
     ("L-BFGS iterations", "iterations"),
     ("EQ", "eq"),
     ("flat lock", "lock_flat"),
+    ("grid", "grid"),
     ("border", "frame"),
     ("x faster", "faster"),
     ("ms of one core", "cpu_p50_ms"),

@@ -20,7 +20,7 @@ from .source import ExportSource
 # (width, height) judged: a camera's.
 SIZE = (640, 480)
 # Terms that need nothing but the picture and its photo.
-TERMS = ("style", "content", "palette", "lock", "tv")
+TERMS = ("style", "content", "palette", "lock", "grid", "tv")
 # Shifts in px of `shift_error`: every phase of the 4-px grid of lean networks but zero.
 SHIFTS = (1, 2, 3)
 # Pixels next to the frame that a shift changes for other reasons (the network's margin and reach).

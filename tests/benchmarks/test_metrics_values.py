@@ -9,6 +9,7 @@ from benchmarks.metrics import _pictures
 from benchmarks.metrics.excess_warping_error import excess_warping_error
 from benchmarks.metrics.ghost import ghost
 from benchmarks.metrics.global_drift import global_drift
+from benchmarks.metrics.grid import grid
 from benchmarks.metrics.lag import lag
 from benchmarks.metrics.lock import flat_lock, lock
 from benchmarks.metrics.palette import palette
@@ -119,6 +120,13 @@ class TestEquivariance:
 
 
 class TestPictures:
+    def test_grid(self):
+        steps = np.random.default_rng(0).normal(0.5, 0.2, (1, 64, 3))
+        blocks = np.repeat(np.repeat(steps, 4, 1), 256, 0)
+        assert grid(blocks) == pytest.approx(1, rel=0.1)  # the loss's test has the sum
+        assert grid(np.random.default_rng(1).random((256, 256, 3))) < 0.05
+        assert grid(np.full((64, 64, 3), 0.5)) == 0
+
     def test_lock(self):
         y, x = np.mgrid[:128, :192]
         weave = np.where((x // 2 + y // 2) % 2, 0.6, 0.4)[..., None] * np.ones(3)

@@ -12,6 +12,7 @@ from runtime.plugins import load, names
 from training import losses
 from training.losses import LossInputs, Target
 from training.losses.content import content_distance
+from training.losses.grid import grid_energy, place_energies
 from training.losses.lock import high_pass, lock_energy
 from training.losses.motion import random_similarity, warp
 from training.losses.range import out_of_range
@@ -102,6 +103,35 @@ def test_lock_of_noise_is_its_floor():
     noise = torch.randn(1, 3, 512, 512, generator=torch.Generator().manual_seed(0)) * 0.1
     floor = 0.01 * ((8 / 64) ** 2 + (8 / 32) ** 2)
     torch.testing.assert_close(lock_energy(noise), torch.tensor(floor), rtol=0.1, atol=0)
+
+
+def test_places_of_a_cell_by_hand():
+    """Differences only in the first column of each cell: place 0 of each row has them all."""
+    across = torch.zeros(1, 3, 64, 64)
+    across[:, :, :, ::4] = 0.5
+    energies = place_energies(across)
+    assert energies.shape == (1, 1, 16)
+    expected = torch.tensor([0.25, 0, 0, 0]).repeat(4)
+    torch.testing.assert_close(energies[0, 0], expected)
+
+
+def test_grid_sees_stairs_of_its_own_period_only():
+    """Steps every four pixels along one axis: first differences at one of four places give 3,
+    second ones at two of four give 1, nothing along the other axis, so (3 + 1) / 4."""
+    steps = torch.randn(1, 3, 1, 64, generator=torch.Generator().manual_seed(0))
+    blocks = steps.repeat_interleave(4, 3).expand(1, 3, 256, 256)
+    assert grid_energy(blocks) == pytest.approx(1.0, rel=0.05)
+    others = steps[..., :52].repeat_interleave(5, 3)[..., :256].expand(1, 3, 256, 256)
+    assert grid_energy(others) < 0.35
+    noise = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(1))
+    assert grid_energy(noise) < 0.01
+    assert grid_energy(torch.full((1, 3, 64, 64), 0.5)) == 0
+
+
+def test_grid_does_not_mind_what_cannot_be_seen():
+    steps = torch.randn(1, 3, 1, 64, generator=torch.Generator().manual_seed(0)) / 255
+    blocks = steps.repeat_interleave(4, 3).expand(1, 3, 256, 256)
+    assert grid_energy(blocks / 20) < 0.01 < 0.5 < grid_energy(blocks * 20)
 
 
 def test_high_pass_removes_constants_and_slow_ramps():

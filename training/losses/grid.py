@@ -2,10 +2,10 @@
 
 A network that works at 1/4 resolution paints each 4x4 cell at once, and what it paints need not fit
 the cell beside it: strokes break into stairs, and the edges of the cells show as a fine weave or as
-dots. The lock loss (`losses.lock`) does not see this, because no pattern is common to the cells; what
-they share is where they are rough. In a painting the differences of neighboring pixels have the
-same energy at every place modulo 4 (to 1 %); in networks trained without this term they have three
-to five times more between cells than inside. In the terms of signals: the picture shall be
+dots. The lock loss (`losses.lock`) does not see this, because no pattern is common to the cells;
+what they share is where they are rough. In a painting the differences of neighboring pixels have
+the same energy at every place modulo 4 (to 1 %); in networks trained without this term they have
+three to five times more between cells than inside. In the terms of signals: the picture shall be
 stationary, not cyclostationary with the grid's period. Ours, 2026.
 """
 
