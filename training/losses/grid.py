@@ -20,47 +20,54 @@ WINDOW = 64  # px, about: small enough for a sky beside trees, 256 cells to aver
 FLOOR = (0.5 / 255) ** 2
 
 
-def place_energies(differences: Tensor, cell: int = CELL, window: int = WINDOW) -> Tensor:
-    """Mean square of each place in a cell, over the cells of a window and the channels.
+def by_places(values: Tensor, cell: int = CELL, window: int = WINDOW) -> Tensor:
+    """Mean of each place in a cell, over the cells of a window.
 
     Args:
-        differences: (N, C, H, W); what does not fill a window at the right and bottom is left out.
+        values: (N, C, H, W); what does not fill a window at the right and bottom is left out.
         cell: side of a cell in px.
         window: side of a window in px, about: as many as fit are made equal.
 
     Returns:
-        (N, windows, cell * cell).
+        (N, C, windows, cell * cell).
     """
-    energy = differences.square().mean(1)
-    rows, columns = (max(1, round(side / window)) for side in energy.shape[1:])
-    high, wide = energy.shape[1] // cell // rows, energy.shape[2] // cell // columns
-    whole = energy[:, : rows * high * cell, : columns * wide * cell]
-    split = whole.reshape(len(energy), rows, high, cell, columns, wide, cell).mean((2, 5))
-    return split.permute(0, 1, 3, 2, 4).reshape(len(energy), rows * columns, cell * cell)
+    n, c, height, width = values.shape
+    rows, columns = (max(1, round(side / window)) for side in (height, width))
+    high, wide = height // cell // rows, width // cell // columns
+    whole = values[:, :, : rows * high * cell, : columns * wide * cell]
+    split = whole.reshape(n, c, rows, high, cell, columns, wide, cell).mean((3, 6))
+    return split.permute(0, 1, 2, 4, 3, 5).reshape(n, c, rows * columns, cell * cell)
 
 
 def grid_energy(images: Tensor, cell: int = CELL, window: int = WINDOW) -> Tensor:
-    """How unevenly a picture's roughness is spread over the places of a cell.
+    """How much of a picture's roughness depends on the place in a cell.
 
-        L = mean over windows and places p, of first and second differences d along both axes,
-            of ((E_p - E) / (E + floor))^2,   E_p = mean d^2 at place p,   E = mean over p of E_p
+        L = mean over windows, places p, and first and second differences d along both axes, of
+            ((E_p - E) / (E + floor))^2 + M_p^2 / (E + floor),
+            E_p = mean over cells and channels of d^2 at place p,   E = mean over p of E_p,
+            M_p^2 = mean over channels of (mean over cells of d at place p)^2
+
+    The second part is what all cells of a window have in common, as in the lock loss, but relative
+    to the window's own roughness: a faint weave in a sky counts as much as a strong one in grass.
 
     Args:
         images: (N, C, H, W) in [0, 1], the top left pixel the first of a cell.
         cell: period that is looked for, in px (and its divisors).
-        window: see `place_energies`.
+        window: see `by_places`.
 
     Returns:
         scalar without unit; 0 where all places are alike; 3 along an axis where one of four columns
-        has all differences.
+        has all differences, 1 along an axis where all cells are the same.
     """
     total = torch.zeros((), device=images.device)
     for axis in (2, 3):
         first = images.diff(dim=axis)
         for differences in (first, first.diff(dim=axis)):
-            energies = place_energies(differences, cell, window)
-            mean = energies.mean(2, keepdim=True)
-            total = total + ((energies - mean) / (mean + FLOOR)).square().mean()
+            energies = by_places(differences.square().mean(1, keepdim=True), cell, window)
+            common = by_places(differences, cell, window).square().mean(1, keepdim=True)
+            mean = energies.mean(3, keepdim=True)
+            uneven = ((energies - mean) / (mean + FLOOR)).square()
+            total = total + uneven.mean() + (common / (mean + FLOOR)).mean()
     return total / 4
 
 
