@@ -2,12 +2,13 @@
 
 What keeps a network's texture from crawling over a moving picture, and what does each part cost?
 Two families are trained alike but for one thing: a finished lean network, trained on from `--start`
-with and without the terms "motion" and "lock"; and a small Johnson network, from nothing, with and
-without anti-aliased sampling and "motion". Judged on photos that no training saw.
+with and without the terms "motion", "lock" and "grid"; and a small Johnson network, from nothing,
+with and without anti-aliased sampling and "motion". Judged on photos that no training saw.
 
     shift      EQ: how much of the picture changes if the photo is moved by pixels of the grid
     noise      noise gain: RMS of what sensor noise changes in the picture / RMS of the noise
     lock       share of fine texture that repeats with the network's own grid
+    grid       how much of the roughness depends on the place in a cell of 4 px
     style, content   terms of the objective, unweighted
 """
 
@@ -31,13 +32,15 @@ SIZE = 256  # px, side of the photos
 # "motion" is lazy and ramped in long runs; here it is at work from the first tenth on.
 COMMON = ["options.ramp_start=0.0", "options.ramp_end=0.1", "sheet_every=1000000"]
 LEAN = {
-    "neither": ["objective.motion=0.0", "objective.lock=0.0"],
-    "motion": ["objective.lock=0.0"],
-    "lock": ["objective.motion=0.0"],
-    "motion and lock": [],
+    "none of them": ["objective.motion=0.0", "objective.lock=0.0", "objective.grid=0.0"],
+    "motion": ["objective.lock=0.0", "objective.grid=0.0"],
+    "lock": ["objective.motion=0.0", "objective.grid=0.0"],
+    "motion and lock": ["objective.grid=0.0"],
+    "motion, lock and grid": [],
 }
 # The paper's network, a quarter as wide: minutes on one core instead of hours.
-JOHNSON = ["network={name='johnson', blocks=5}", "objective.lock=0.0", "data.crop=128"]
+JOHNSON = ["network={name='johnson', blocks=5}", "objective.lock=0.0", "objective.grid=0.0"]
+JOHNSON += ["data.crop=128", "objective.motion=15.0"]
 WIDTH = 8
 ANTIALIAS = "network.antialias=true"
 SMALL = {
@@ -93,6 +96,7 @@ def judge(stylize: Stylize, problem: Any, photos: list[np.ndarray]) -> dict[str,
     from training.data.images import to_tensor
 
     from .curves import compute_terms
+    from .metrics.grid import grid
     from .metrics.lock import lock
     from .metrics.shift_equivariance import shift_equivariance
 
@@ -105,6 +109,7 @@ def judge(stylize: Stylize, problem: Any, photos: list[np.ndarray]) -> dict[str,
                 "shift": shift_equivariance(stylize, photo),
                 "noise": noise_gain(stylize, photo, NOISE),
                 "lock": lock(painted),
+                "grid": grid(painted),
                 **{key: terms[key] for key in ("style", "content", "total")},
             }
         )

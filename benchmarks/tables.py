@@ -238,8 +238,8 @@ def pareto(data: Document) -> str:
 def crawl(data: Document) -> str:
     """What each part of the training does to crawling texture, and what it costs."""
     header = ["network", "trained with", "steps", "shift error", "noise gain", "lock"]
-    header += ["style", "content", "objective"]
-    keys = ("shift", "noise", "lock", "style", "content", "total")
+    header += ["grid", "style", "content", "objective"]
+    keys = ("shift", "noise", "lock", "grid", "style", "content", "total")
     rows = [
         [
             *(_text(row, "network"), _text(row, "variant"), _text(row, "steps")),

