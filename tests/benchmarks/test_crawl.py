@@ -60,8 +60,8 @@ def test_the_command(photo_folder, painting, random_weights, tmp_path, monkeypat
     names = [row["labels"]["variant"] for row in data["rows"]]
     assert names == ["before", *crawl.LEAN, *crawl.SMALL]
     assert all(np.isfinite(list(row["metrics"].values())).all() for row in data["rows"])
-    lean = {row["labels"]["variant"]: row["metrics"] for row in data["rows"][:5]}
-    assert lean["motion"] != lean["neither"] != lean["before"]
+    lean = {row["labels"]["variant"]: row["metrics"] for row in data["rows"][:6]}
+    assert lean["motion"] != lean["none of them"] != lean["before"]
     assert "anti-aliasing and motion" in tables.crawl(data)
     assert json.loads((tmp_path / "crawl.json").read_text())["settings"]["start"] == start.name
 
