@@ -138,7 +138,7 @@ def test_the_engine_runs_it_in_integers(int8_model, tmp_path):
     operations = [n.op_type for n in onnx.load(tmp_path / "optimized.onnx").graph.node]
     assert operations.count("QLinearConv") == 4 and operations.count("QLinearAdd") == 1
     assert not {"Conv", "QuantizeLinear", "DequantizeLinear", "Cast"} & set(operations)
-    assert operations.count("Transpose") == 2  # the byte shuffles; the layout ones have canceled
+    assert "Transpose" not in operations  # the layout ones have canceled
 
 
 def test_stills_match_the_float_network(int8_model, generator, photos_folder):
