@@ -68,12 +68,7 @@ class GraphBuilder:
         """The way back, without the margin; the output's name is "styled"."""
         r = self.scale
         value = self.node("Transpose", [value], "out.cells", perm=[0, 2, 3, 1])
-        if margin:
-            cells = margin // r
-            start = self.integers("crop.start", cells, cells)
-            stop = self.integers("crop.stop", -cells, -cells)
-            axes = self.integers("crop.axes", 1, 2)
-            value = self.node("Slice", [value, start, stop, axes], "out.cropped")
+        value = self.crop(value, "out", margin // r, 1)
         shape = self.node("Shape", [value], "out.shape", start=1, end=3)
         zero, one, two = (self.integers(n, v) for n, v in (("zero", 0), ("one", 1), ("two", 2)))
         rows = self.node("Slice", [shape, zero, one], "out.rows")
@@ -107,8 +102,9 @@ class GraphBuilder:
         weight_scale: np.ndarray,
         bias: np.ndarray,
         bias_scale: np.ndarray,
+        padding: int,
     ) -> str:
-        """A 3x3 convolution of int8 weights and an int32 bias, zero padding of one."""
+        """A 3x3 convolution of int8 weights and an int32 bias; `padding` zeros at each side."""
         channels = len(weight)
         w = self.constant(name + ".weight", weight)
         s = self.constant(name + ".weight_scale", weight_scale.astype(np.float32))
@@ -119,8 +115,17 @@ class GraphBuilder:
         bz = self.constant(name + ".bias_zero", np.zeros(channels, np.int32))
         shift = self.node("DequantizeLinear", [b, bs, bz], name + ".shift", axis=0)
         return self.node(
-            "Conv", [value, kernel, shift], name + ".conv", kernel_shape=[3, 3], pads=[1] * 4
+            "Conv", [value, kernel, shift], name + ".conv", kernel_shape=[3, 3], pads=[padding] * 4
         )
+
+    def crop(self, value: str, name: str, cells: int, first_axis: int = 2) -> str:
+        """Without this many rows and columns at each side; none, and the value itself."""
+        if not cells:
+            return value
+        start, stop = self.integers(f"{name}.start", cells, cells), f"{name}.stop"
+        self.integers(stop, -cells, -cells)
+        axes = self.integers(f"{name}.axes", first_axis, first_axis + 1)
+        return self.node("Slice", [value, start, stop, axes], f"{name}.cropped")
 
     def dequantized_weight(self, name: str, weight: np.ndarray, scale: np.ndarray) -> str:
         """int8 weights stored as such, made float when the session is built (constants fold)."""

@@ -9,7 +9,7 @@ for S(32,2,4) at 1280x720 (performance.md, section 3c). The camera's bytes are t
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,15 @@ from .lean_layers import EPSILON, Layer, LeanLayers
 
 # Camera bytes as the quantized input: (byte - MIDDLE) / 255.
 BYTE_SCALE = np.float32(1 / 255)
+
+
+class Bytes(NamedTuple):
+    """A value of a graph: name of its bytes, and of the float they stand for."""
+
+    bytes: str
+    float: str
+    scale: np.float32
+    zero: np.uint8
 
 
 def tensor_range(calibration: Calibration, name: str) -> tuple[np.float32, np.uint8]:
@@ -72,19 +81,21 @@ def integer_graph(parts: LeanLayers, calibration: Calibration, folding: Folding 
         fixed = folding.initializers(statistics)
     build = GraphBuilder("image", parts.scale)
 
-    def convolve(layer: Layer, value: str, scale: np.float32) -> str:
+    def convolve(layer: Layer, value: str, scale: np.float32, padding: int) -> str:
         keys = ("weight_scale", "bias_scale", "bias")
         vectors = {key: fixed.get(f"{layer.name}.{key}") for key in keys}
-        return _convolution(build, layer, value, scale, vectors)
+        return _convolution(build, layer, value, scale, vectors, padding)
 
-    return assemble(build, parts, calibration, convolve)
+    # The statistics are constants here: what is cropped in the end need not be painted for them.
+    return assemble(build, parts, calibration, convolve, shrink=True)
 
 
 def assemble(
     build: GraphBuilder,
     parts: LeanLayers,
     calibration: Calibration,
-    convolve: Callable[[Layer, str, np.float32], str],
+    convolve: Callable[[Layer, str, np.float32, int], str],
+    shrink: bool = False,
 ) -> Any:
     """Everything of a whole-frame graph but its convolutions: borders, roundings, residual sums.
 
@@ -92,28 +103,46 @@ def assemble(
         build: the builder of the byte layout wanted.
         parts: the network.
         calibration: its ranges.
-        convolve: (layer, value it reads, that value's scale) to the value it gives, normalized.
+        convolve: (layer, value it reads, that value's scale, zeros it is padded with) to the value
+            it gives, normalized.
+        shrink: take the margin off bit by bit, a cell at each side by each of the last
+            convolutions, which then need no padding. The picture is the same: what a convolution
+            leaves out is out of reach of the pixels that are kept. At 1280x720, with a margin of
+            24 px, six convolutions (`starry-fast`) have 5.7 % less to do, eight (`starry`) 4.3 %.
     """
     value = build.space_to_depth(build.margin("image", parts.margin))
     scale, zero = BYTE_SCALE, np.uint8(MIDDLE)
     value = build.dequantize(value, "input", scale, zero)
-    skip = value
-    for layer in parts.layers:
-        value = convolve(layer, value, scale)
+    cells = parts.margin // parts.scale
+    shrinking = min(cells, len(parts.layers)) if shrink else 0
+    block = Bytes("", value, scale, zero)
+    lost = 0
+    for number, layer in enumerate(parts.layers):
+        padding = int(number < len(parts.layers) - shrinking)
+        value = convolve(layer, value, scale, padding)
+        lost += 1 - padding
         if layer.residual:
             inner = tensor_range(calibration, layer.name)
             value = build.requantize(value, layer.name + ".output", *inner)
+            skip = _cropped(build, block, layer.name + ".skip", lost)
             value = build.node("Add", [skip, value], layer.name + ".sum")
         # A ReLU is the lower end of the byte's range.
         scale, zero = output_scale(layer, calibration)
-        if layer.name == "head":
-            value = build.quantize(value, "head.output", scale, zero)
-        else:
-            suffix = ".total" if layer.residual else ".output"
-            value = build.requantize(value, layer.name + suffix, scale, zero)
+        suffix = ".total" if layer.residual else ".output"
+        stored = build.quantize(value, layer.name + suffix, scale, zero)
+        if layer.name != "head":
+            value = build.dequantize(stored, layer.name + suffix, scale, zero)
         if layer.residual or layer.name == "stem":
-            skip = value
-    return build.finish(build.depth_to_space(value, parts.margin))
+            block, lost = Bytes(stored, value, scale, zero), 0
+    return build.finish(build.depth_to_space(stored, parts.margin - shrinking * parts.scale))
+
+
+def _cropped(build: GraphBuilder, value: Bytes, name: str, cells: int) -> str:
+    """The float value without `cells` rows and columns at each side: its bytes are cropped."""
+    if not cells:
+        return value.float
+    bytes_ = build.crop(value.bytes, name, cells)
+    return build.dequantize(bytes_, name, value.scale, value.zero)
 
 
 def statistics_graph(parts: LeanLayers, calibration: Calibration) -> Any:
@@ -166,6 +195,7 @@ def _convolution(
     value: str,
     input_scale: np.float32,
     fixed: dict[str, np.ndarray | None],
+    padding: int,
 ) -> str:
     """A quantized convolution; `fixed` holds the folded vectors of normalized layers."""
     weight, scale = quantize_weights(layer.weight)
@@ -173,7 +203,7 @@ def _convolution(
     if weight_scale is None or bias_scale is None or bias is None:
         weight_scale, bias_scale = scale, input_scale * scale
         bias = np.rint(layer.bias / bias_scale.astype(np.float64)).astype(np.int32)
-    return build.convolution(value, layer.name, weight, weight_scale, bias, bias_scale)
+    return build.convolution(value, layer.name, weight, weight_scale, bias, bias_scale, padding)
 
 
 def check(model: Any) -> None:

@@ -27,7 +27,7 @@ def normalized_graph(parts: LeanLayers, calibration: Calibration) -> Any:
     """The graph as an `onnx.ModelProto`: uint8 NHWC RGB in, uint8 NHWC RGB out."""
     build = PlanarBuilder("image", parts.scale)
     return assemble(
-        build, parts, calibration, lambda layer, value, _: _convolution(build, layer, value)
+        build, parts, calibration, lambda layer, value, *_: _convolution(build, layer, value)
     )
 
 

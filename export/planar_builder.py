@@ -25,12 +25,7 @@ class PlanarBuilder(GraphBuilder):
     def depth_to_space(self, value: str, margin: int) -> str:
         """The way back, without the margin; the output's name is "styled"."""
         r = self.scale
-        if margin:
-            cells = margin // r
-            start = self.integers("crop.start", cells, cells)
-            stop = self.integers("crop.stop", -cells, -cells)
-            axes = self.integers("crop.axes", 2, 3)
-            value = self.node("Slice", [value, start, stop, axes], "out.cropped")
+        value = self.crop(value, "out", margin // r)
         shape = self.node("Shape", [value], "out.shape", start=2, end=4)
         one, side, three = self._sizes()
         zero, two = self.integers("zero", 0), self.integers("two", 2)
