@@ -1,5 +1,6 @@
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -7,9 +8,16 @@ import pytest
 import torch
 
 import export.export as flow
+import export.integer_graph as integer_graph_module
 from export.__main__ import main
 from export.calibrate import calibrate
-from export.integer_graph import folding_of, quantize_range, quantize_weights, whole_ranges
+from export.integer_graph import (
+    folding_of,
+    integer_graph,
+    quantize_range,
+    quantize_weights,
+    whole_ranges,
+)
 from export.lean_layers import activations, take_apart
 from export.parity import psnr
 from export.photos import load_photos
@@ -139,6 +147,33 @@ def test_the_engine_runs_it_in_integers(int8_model, tmp_path):
     assert operations.count("QLinearConv") == 4 and operations.count("QLinearAdd") == 1
     assert not {"Conv", "QuantizeLinear", "DequantizeLinear", "Cast"} & set(operations)
     assert "Transpose" not in operations  # the layout ones have canceled
+
+
+@pytest.mark.parametrize("margin", [0, 8, 16, 24])
+def test_a_margin_taken_off_bit_by_bit_leaves_the_same_picture(
+    generator, photos_folder, monkeypatch, margin
+):
+    import onnxruntime as ort
+
+    def paint(picture):
+        model = integer_graph(parts, calibration, folding)
+        pads = [a.ints[0] for n in model.graph.node for a in n.attribute if a.name == "pads"]
+        session = ort.InferenceSession(model.SerializeToString())
+        return pads, session.run(None, {"image": picture[None]})[0]
+
+    photos = load_photos(photos_folder)
+    parts = replace(take_apart(generator), margin=margin)
+    calibration = calibrate(parts, photos)
+    folding = folding_of(parts, calibration)
+    picture = np.ascontiguousarray(photos[0][:60, :84])
+    pads, shrunk = paint(picture)
+    whole = integer_graph_module.assemble
+    monkeypatch.setattr(integer_graph_module, "assemble", lambda *a, shrink: whole(*a))
+    all_pads, expected = paint(picture)
+    cells = min(margin // parts.scale, len(parts.layers))
+    assert all_pads == [1] * len(parts.layers)
+    assert pads == [1] * (len(parts.layers) - cells) + [0] * cells
+    np.testing.assert_array_equal(shrunk, expected)
 
 
 def test_stills_match_the_float_network(int8_model, generator, photos_folder):
