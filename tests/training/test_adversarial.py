@@ -186,16 +186,22 @@ def test_cyclegan_settles_before_it_plays(tmp_path):
     assert {"gan", "cycle", "judge"} <= set(method.step(40))
 
 
-def test_cyclegan_pays_for_a_pattern_on_the_grid(tmp_path):
-    """With the same start and pictures the total differs by the weighted lock term, exactly."""
+@pytest.mark.parametrize("term", ["lock", "grid"])
+def test_cyclegan_pays_for_a_pattern_on_the_grid(tmp_path, term):
+    """With the same start and pictures the total differs by the weighted term, exactly."""
 
     def first_step(weight):
-        more = ("steps=10", "options.settle=0.0", "options.identity=0.0", f"options.lock={weight}")
+        more = (
+            "steps=10",
+            "options.settle=0.0",
+            "options.identity=0.0",
+            f"options.{term}={weight}",
+        )
         return cyclegan(tmp_path, "data.crop=64", "data.short_side=64", *more).step(0)
 
     free, bound = first_step(0.0), first_step(50.0)
-    assert "lock" not in free
-    assert bound["total"] == pytest.approx(free["total"] + 50 * bound["lock"], rel=1e-5)
+    assert term not in free
+    assert bound["total"] == pytest.approx(free["total"] + 50 * bound[term], rel=1e-5)
 
 
 STYLE = ["options.settle=0.0", "options.style=5.0", "backbone.style_layers=['relu1_1', 'relu2_1']"]

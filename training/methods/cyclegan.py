@@ -9,10 +9,11 @@
 then both discriminators, on made pictures that went through a pool. Weights are the paper's, for
 differences in [-1, 1]: ours, in [0, 1], are doubled to match.
 
-Three options are not the paper's, and off by default. `settle`: generators of another family than
-its ResNet, which begin far from any picture, first learn to leave pictures as they are. `lock`:
-what a generator hides for the way back, a lean one hides in a pattern on its own grid, which shows
-as a weave; `losses.lock` forbids that place.
+Four options are not the paper's, and off by default. `settle`: generators of another family than
+its ResNet, which begin far from any picture, first learn to leave pictures as they are. `lock` and
+`grid`: what a generator hides for the way back, a lean one hides in a pattern on its own grid,
+which shows as a weave; `losses.lock` and `losses.grid` forbid that place. `style`: the second
+domain's mean Gram matrices.
 """
 
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from ..data.pool import ImagePool
 from ..data.unpaired import Unpaired
 from ..losses import LossInputs, Target
 from ..losses.gan import check_kind, generator_loss
+from ..losses.grid import grid_energy
 from ..losses.lock import lock_energy
 from ..losses.style import StyleTerm, gram_energy, gram_matrix
 from ..updates import Updates, Values
@@ -55,6 +57,7 @@ class Options:
     settle: float = 0.0  # share of the run in which both generators learn only |G(x) - x|
     settle_rate: float = 5.0  # learning rate meanwhile, as a multiple of the later one
     lock: float = 0.0  # weight of `losses.lock` on what both generators make
+    grid: float = 0.0  # and of `losses.grid`
     style: float = 0.0  # weight of `losses.style` to the second domain's mean Gram matrices
     start: str = ""  # checkpoint whose generators and discriminators this run begins with
 
@@ -75,6 +78,7 @@ class CycleGan:
             assets.style or find_data(self.options.second, "style"),
             data.short_side,
             data.limit,
+            data.enlarge,
         )
         build = _adversarial.build_network
         self.networks = {
@@ -180,6 +184,9 @@ class CycleGan:
             if options.lock:
                 values["lock"] = lock_energy(made_two) + lock_energy(made_one)
                 total = total + options.lock * values["lock"]
+            if options.grid:
+                values["grid"] = grid_energy(made_two.float()) + grid_energy(made_one.float())
+                total = total + options.grid * values["grid"]
             if self.style is not None:
                 backbone, term = self.style
                 features = backbone(made_two, set(term.weights))
