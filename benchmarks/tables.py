@@ -497,6 +497,7 @@ STUDENTS = (
     ("EQ", "eq"),
     ("flat lock", "lock_flat"),
     ("grid", "grid"),
+    ("grid at 1920x1080", "grid_large"),
     ("border", "frame"),
     ("x faster", "faster"),
     ("ms of one core", "cpu_p50_ms"),
