@@ -18,9 +18,6 @@ from . import training_run
 # Steps a student gets unless told otherwise: students with instance normalization still improve at
 # 2000 (students.md, section 5) and need the teacher's length to come near it.
 STEPS = 20_000
-# px around a student's picture: six convolutions on a grid of 4 px reach this far, so that a
-# two-block student's picture is exactly without its zero padding, a three-block one's nearly.
-MARGIN = 24
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -63,6 +60,7 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
     from training.checkpoint import load_checkpoint
     from training.config import apply_setting, recipe_from_dict
     from training.methods.distill import Options
+    from training.networks import lean
 
     checkpoint = load_checkpoint(teacher)
     table = dict(checkpoint.recipe)
@@ -73,7 +71,8 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
     if started:
         table["network"] = dict(load_checkpoint(started).network)
     else:
-        table["network"] = {**parse_student(student), "margin": MARGIN}
+        shape = parse_student(student)
+        table["network"] = {**shape, "margin": lean.reach(shape["blocks"], shape["scale"])}
     known = Options.__dataclass_fields__  # not those of the teacher's own method
     kept = {key: value for key, value in table.get("options", {}).items() if key in known}
     table["options"] = {**kept, "teacher": str(teacher)}
