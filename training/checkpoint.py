@@ -45,9 +45,12 @@ class Checkpoint:
         prefix = name + "."
         return {k[len(prefix) :]: t for k, t in self.tensors.items() if k.startswith(prefix)}
 
-    def build_generator(self) -> nn.Module:
-        """The trained generator in evaluation mode: averaged weights where there are any, and the
-        ends of its bytes if it was fine-tuned for them."""
+    def build_generator(self, ends: bool = True) -> nn.Module:
+        """The trained generator in evaluation mode: averaged weights where there are any.
+
+        Args:
+            ends: with those of its bytes, if it was fine-tuned for them.
+        """
         settings = dict(self.network)
         generator = networks.build(settings.pop("name"), **settings)
         weights = self.group("ema") or self.group("generator")
@@ -56,7 +59,7 @@ class Checkpoint:
         except RuntimeError as error:
             raise UsageError(f"checkpoint does not fit its own network: {error}") from None
         ranges = self.group(f"extra.{RANGES}")
-        if ranges and isinstance(generator, lean.Generator):
+        if ends and ranges and isinstance(generator, lean.Generator):
             generator.bound({name: byte_ends(*map(float, pair)) for name, pair in ranges.items()})
         return generator.eval()
 

@@ -10,13 +10,14 @@ import torch
 from export import judge as judging
 from export import pruning, sweep
 from export.distill import student_recipe
+from export.lean_layers import take_apart
 from export.pareto import draw
 from export.prune import main
 from export.pruned_run import largest_difference
 from export.pruning import drop_blocks, energies, prune, rounded, silence
 from runtime.errors import UsageError
 from training import networks
-from training.checkpoint import load_checkpoint
+from training.checkpoint import load_checkpoint, save_checkpoint
 from training.methods.perceptual import start_weights
 
 tp = pytest.importorskip("torch_pruning", reason="torch-pruning is not installed")
@@ -154,6 +155,19 @@ def test_the_command(source, photos_folder, tmp_path, capsys):
     assert report["largest_difference_from_silenced"] < 1e-5
     assert json.loads((output / "prune.json").read_text()) == report
     assert main([*words, "--keep", "0.5"]) == 2 and "--overwrite" in capsys.readouterr().err
+
+
+def test_ends_of_a_fine_tuned_network_are_left_out(source, photos_folder, tmp_path):
+    checkpoint = load_checkpoint(source)
+    names = ["stem"]
+    names += [f"block{n}.{part}" for n in (0, 1) for part in ("conv1", "conv2", "conv2.sum")]
+    checkpoint.tensors |= {f"extra.range.{name}": torch.tensor([-0.1, 0.1]) for name in names}
+    save_checkpoint(checkpoint, source)
+    output = tmp_path / "pruned"
+    words = ["--checkpoint", source, "--output", output, "--photos", photos_folder, "--quiet"]
+    assert main([str(word) for word in (*words, "--keep", "0.5")]) == 0
+    pruned = load_checkpoint(output / "last.safetensors").build_generator()
+    assert take_apart(pruned).ends() == {}
 
 
 def test_distillation_goes_on_from_it(source, photos_folder, tmp_path):

@@ -212,6 +212,22 @@ def test_checkpoint_round_trip_prefers_averaged_weights(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_network_fine_tuned_for_bytes_ends_where_they_do(tmp_path):
+    generator = networks.build("lean", width=4, blocks=1)
+    tensors = {f"ema.{k}": v for k, v in generator.state_dict().items()}
+    names = ("stem", "block0.conv1", "block0.conv2", "block0.conv2.sum")
+    tensors |= {f"extra.range.{name}": torch.tensor([0.0, 0.25]) for name in names}
+    network = {"name": "lean", **generator.config}
+    save_checkpoint(Checkpoint(network, {}, 3, tensors), tmp_path / "a.safetensors")
+    found = load_checkpoint(tmp_path / "a.safetensors")
+    bounded, free = found.build_generator(), found.build_generator(ends=False)
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert bounded.stem_end(torch.tensor([9.0, -9.0])).tolist() == [0.25, 0.0]
+        assert torch.equal(free(picture), generator(picture))
+        assert not torch.allclose(bounded(picture), free(picture))
+
+
 def test_checkpoint_of_another_network_is_refused(tmp_path):
     generator = networks.build("lean", width=4, blocks=1)
     tensors = {f"generator.{k}": v for k, v in generator.state_dict().items()}
