@@ -3,8 +3,13 @@
 Teaches a trained lean network to live with bytes, before it is exported with --precision int8: a
 short run on photos in which weights and activations are rounded as in the int8 graph and the
 pictures are held to those it painted before (training/methods/quantized.py). No painting and no
-loss network are needed. The result is a checkpoint like any other; the ranges it learned are in it,
-and the exporter uses them.
+loss network are needed. The result is a checkpoint like any other; the ends its activations learned
+are part of the network from then on, in float as in bytes.
+
+A second run on the result is worth its minutes: it is held to the network with its ends, so that
+nothing but rounding is left to learn.
+
+  python -m export.finetune --checkpoint runs/starry-int8 --output runs/starry-int8b --set lr=5e-4
 """
 
 import argparse
@@ -15,8 +20,8 @@ from runtime.cli import run_command
 
 from . import training_run
 
-# Steps unless told otherwise, and their size at the beginning. 500 steps of S(48,3,4), mean of nine
-# photos at 640x480: 36.9 dB; measured ranges alone give 35.3 to 35.5.
+# Steps unless told otherwise, and their size at the beginning. `starry`, worst of five photos at
+# 640x480, to its float form: after 3000 steps 39.9 dB, after 2000 more of a second run 42.2.
 STEPS = 2000
 RATE = 1e-3
 # One large square a step instead of two small ones: its normalizations see statistics that are
