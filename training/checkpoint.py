@@ -60,7 +60,11 @@ class Checkpoint:
             raise UsageError(f"checkpoint does not fit its own network: {error}") from None
         ranges = self.group(f"extra.{RANGES}")
         if ends and ranges and isinstance(generator, lean.Generator):
-            generator.bound({name: byte_ends(*map(float, pair)) for name, pair in ranges.items()})
+            found = {name: byte_ends(*map(float, pair)) for name, pair in ranges.items()}
+            try:
+                generator.bound(found)
+            except ValueError as error:
+                raise UsageError(f"checkpoint does not fit its own network: {error}") from None
         return generator.eval()
 
 

@@ -226,6 +226,9 @@ def test_a_network_fine_tuned_for_bytes_ends_where_they_do(tmp_path):
         assert bounded.stem_end(torch.tensor([9.0, -9.0])).tolist() == [0.25, 0.0]
         assert torch.equal(free(picture), generator(picture))
         assert not torch.allclose(bounded(picture), free(picture))
+    found.tensors["extra.range.block7.conv1"] = torch.tensor([0.0, 1.0])
+    with pytest.raises(UsageError, match="block7"):
+        found.build_generator()
 
 
 def test_checkpoint_of_another_network_is_refused(tmp_path):
