@@ -10,8 +10,8 @@ Make it as wide as `reach`: with less, training finds out that a frame of strong
 it costs little content and adds to the style.
 
 A network that was fine-tuned for bytes has ends: no activation goes beyond what its byte holds, in
-float as in int8 (as ReLU6 does for all layers alike; Sandler et al. 2018, arXiv:1801.04381). The two
-then differ by rounding only.
+float as in int8 (as ReLU6 does for all layers alike; Sandler et al. 2018, arXiv:1801.04381). The
+two then differ by rounding only.
 """
 
 from collections.abc import Mapping
