@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -197,6 +198,25 @@ def test_checkpoints_refuse_pickles_and_strangers(tmp_path):
         load_checkpoint(tmp_path / "strange.safetensors")
     with pytest.raises(UsageError, match="no checkpoint"):
         load_checkpoint(tmp_path / "missing.safetensors")
+
+
+def test_half_of_the_squares_are_enlarged_and_smooth(tmp_path):
+    from PIL import Image
+
+    from training.data.images import Photos
+
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+
+    def roughness(enlarge):
+        squares = Photos(tmp_path, 96, enlarge=enlarge).batch(64, 32, 1.0, np.random.default_rng(1))
+        assert squares.shape == (64, 3, 32, 32)
+        return squares.diff(dim=3).abs().mean((1, 2, 3))
+
+    plain, mixed = roughness(1.0), roughness(6.0)
+    assert plain.min() > 0.8 * plain.max()
+    smooth = (mixed < 0.75 * plain.min()).float().mean()
+    assert 0.25 < smooth < 0.6
 
 
 def test_checkpoint_round_trip_prefers_averaged_weights(tmp_path):
