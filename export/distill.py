@@ -60,7 +60,6 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
     from training.checkpoint import load_checkpoint
     from training.config import apply_setting, recipe_from_dict
     from training.methods.distill import Options
-    from training.networks import lean
 
     checkpoint = load_checkpoint(teacher)
     table = dict(checkpoint.recipe)
@@ -71,8 +70,7 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
     if started:
         table["network"] = dict(load_checkpoint(started).network)
     else:
-        shape = parse_student(student)
-        table["network"] = {**shape, "margin": lean.reach(shape["blocks"], shape["scale"])}
+        table["network"] = student_network(parse_student(student), checkpoint.network)
     known = Options.__dataclass_fields__  # not those of the teacher's own method
     kept = {key: value for key, value in table.get("options", {}).items() if key in known}
     table["options"] = {**kept, "teacher": str(teacher)}
@@ -82,6 +80,17 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
     for setting in settings:
         apply_setting(table, setting)
     return recipe_from_dict(table)
+
+
+def student_network(shape: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
+    """A student's settings: where a lean teacher's convolutions repeat the picture's edge, its own
+    do, too, and need no margin; zeros are kept out of sight by one as wide as they reach."""
+    from training.networks import lean
+
+    padding = teacher.get("padding", "zeros") if teacher.get("name") == "lean" else "zeros"
+    if padding == "zeros":
+        return {**shape, "margin": lean.reach(shape["blocks"], shape["scale"])}
+    return {**shape, "padding": padding, "margin": 0}
 
 
 def thinned_start(teacher: Path, network: dict[str, Any], student: dict[str, Any]) -> str:

@@ -54,6 +54,20 @@ class WrittenOutNorm(nn.Module):
         return centered * (torch.rsqrt(variance + self.epsilon) * self.weight) + self.bias
 
 
+class RepeatedEdgeConv(nn.Module):
+    """A convolution that repeats the edge of what it reads, from operations phones know."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        (self.pixels, _) = conv.padding
+        self.conv = copy.deepcopy(conv)
+        self.conv.padding, self.conv.padding_mode = (0, 0), "zeros"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the convolution itself."""
+        return self.conv(repeat_edges(x, self.pixels))
+
+
 def _mean(x: Tensor) -> Tensor:
     return x.mean((-1, -2), keepdim=True)
 
@@ -107,10 +121,15 @@ def edge_form(generator: nn.Module, epsilons: dict[str, Tensor] | None = None) -
     """
     plain = copy.deepcopy(generator)
     for name, module in list(plain.named_modules()):
+        written_out: nn.Module
         if isinstance(module, InstanceNorm):
-            parent, _, child = name.rpartition(".")
             written_out = WrittenOutNorm(module, (epsilons or {}).get(name))
-            setattr(plain.get_submodule(parent), child, written_out)
+        elif isinstance(module, nn.Conv2d) and module.padding_mode == "replicate":
+            written_out = RepeatedEdgeConv(module)
+        else:
+            continue
+        parent, _, child = name.rpartition(".")
+        setattr(plain.get_submodule(parent), child, written_out)
     form = LeanEdgeForm(plain) if isinstance(plain, lean.Generator) else ClampedForm(plain)
     return form.eval().requires_grad_(False)
 

@@ -47,6 +47,17 @@ class GraphBuilder:
         pads = self.integers("margin.pads", 0, pixels, pixels, 0, 0, pixels, pixels, 0)
         return self.node("Pad", [value, pads], "margin", mode="edge")
 
+    def surround(self, value: str, name: str, mode: str) -> str:
+        """One more row and column of cells at each side, repeated from inside.
+
+        Args:
+            value: (1, C, H, W).
+            name: prefix of the new value.
+            mode: of ONNX's Pad.
+        """
+        pads = self.integers("surround.pads", 0, 0, 1, 1, 0, 0, 1, 1)
+        return self.node("Pad", [value, pads], name + ".surrounded", mode=mode)
+
     def space_to_depth(self, value: str) -> str:
         """uint8 NHWC to (1, 3 r r, H / r, W / r), channels by (row, column, color): the r rows of
         cells are taken apart and put side by side in runs of 3 r bytes, and the last transposition

@@ -16,10 +16,14 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 from training.networks import lean
 from training.networks.layers import InstanceNorm
-from training.quantization import HALF_LEVEL, MIDDLE
+from training.quantization import HALF_LEVEL, MIDDLE, padded
 
 # Of torch's and our instance normalization.
 EPSILON = 1e-5
+
+# Padding of convolutions, by the name that PyTorch gives it, and the mode of ONNX's Pad for it;
+# zeros need none, they are an attribute of the convolution.
+PADDINGS = {"zeros": "", "replicate": "edge", "reflect": "reflect"}
 
 Ends = tuple[float, float]
 
@@ -58,11 +62,13 @@ class LeanLayers:
         layers: in order; stem, two per block, head.
         scale: of space-to-depth.
         margin: px replicated around the picture and cropped at the end.
+        padding: of every convolution, by one cell: a key of `PADDINGS`.
     """
 
     layers: tuple[Layer, ...]
     scale: int
     margin: int
+    padding: str = "zeros"
 
     def ends(self) -> dict[str, Ends]:
         """Name of each activation that has ends -> the two; keys as in `activations`."""
@@ -75,15 +81,16 @@ def take_apart(generator: nn.Module) -> LeanLayers:
     """The layers of a lean generator.
 
     Raises:
-        UsageError: another network, or padding inside that is not zeros.
+        UsageError: another network, or one whose convolutions pad in another way.
     """
     if not isinstance(generator, lean.Generator):
         name = getattr(generator, "name", type(generator).__name__)
         raise UsageError(f'whole-frame int8 graphs are made of "lean" networks, this is "{name}"')
-    if generator.stem.padding_mode != "zeros":
+    padding = generator.stem.padding_mode
+    if padding not in PADDINGS:
         raise UsageError(
-            f'whole-frame int8 graphs need zero padding inside, this network has "'
-            f'{generator.stem.padding_mode}"'
+            f"whole-frame int8 graphs know {', '.join(PADDINGS)} as padding of convolutions, this "
+            f'network has "{padding}"'
         )
     r = generator.scale
     stem = _layer("stem", generator.stem, generator.stem_norm, relu=True)
@@ -94,7 +101,7 @@ def take_apart(generator: nn.Module) -> LeanLayers:
         layers.append(replace(one, ends=_ends(block.end1)))
         layers.append(replace(two, ends=_ends(block.end2), sum_ends=_ends(block.end)))
     layers.append(_by_cells(_layer("head", generator.head, nn.Identity()), r))
-    return LeanLayers(tuple(layers), r, generator.margin)
+    return LeanLayers(tuple(layers), r, generator.margin, padding)
 
 
 @torch.no_grad()
@@ -110,7 +117,7 @@ def activations(parts: LeanLayers, image: Tensor) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     skip = x
     for layer in parts.layers:
-        y = nn.functional.conv2d(x, torch.from_numpy(layer.weight), padding=1)
+        y = nn.functional.conv2d(padded(x, parts.padding), torch.from_numpy(layer.weight))
         if layer.gamma is None or layer.beta is None:
             y = y + _column(layer.bias)
         else:

@@ -27,11 +27,14 @@ def normalized_graph(parts: LeanLayers, calibration: Calibration) -> Any:
     """The graph as an `onnx.ModelProto`: uint8 NHWC RGB in, uint8 NHWC RGB out."""
     build = PlanarBuilder("image", parts.scale)
     return assemble(
-        build, parts, calibration, lambda layer, value, *_: _convolution(build, layer, value)
+        build,
+        parts,
+        calibration,
+        lambda layer, value, _, zeros: _convolution(build, layer, value, zeros),
     )
 
 
-def _convolution(build: PlanarBuilder, layer: Layer, value: str) -> str:
+def _convolution(build: PlanarBuilder, layer: Layer, value: str, zeros: int) -> str:
     """An integer convolution, followed by its bias or its normalization in float."""
     name = layer.name
     weight, scale = quantize_weights(layer.weight)
@@ -39,7 +42,7 @@ def _convolution(build: PlanarBuilder, layer: Layer, value: str) -> str:
     s = build.constant(name + ".weight_scale", scale)
     z = build.constant(name + ".weight_zero", np.zeros(len(weight), np.int8))
     kernel = build.node("DequantizeLinear", [w, s, z], name + ".kernel", axis=0)
-    window: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1] * 4}
+    window: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [zeros] * 4}
     if layer.gamma is None or layer.beta is None:
         bias = build.constant(name + ".bias", layer.bias.astype(np.float32))
         return build.node("Conv", [value, kernel, bias], name + ".conv", **window)

@@ -124,7 +124,7 @@ class QuantizedLean(nn.Module):
     are not rounded twice.
 
     Args:
-        generator: the network; zero padding.
+        generator: the network.
         ranges: of its activations.
     """
 
@@ -154,4 +154,10 @@ def _normalized(x: Tensor, conv: nn.Conv2d, norm: nn.Module, offset: float = 0.0
     bias = conv.bias
     if offset and bias is not None:
         bias = bias + offset * conv.weight.sum((1, 2, 3))
-    return norm(F.conv2d(x, rounded_weights(conv.weight), bias, padding=1))
+    return norm(F.conv2d(padded(x, conv.padding_mode), rounded_weights(conv.weight), bias))
+
+
+def padded(x: Tensor, mode: str) -> Tensor:
+    """(N, C, H, W) with one more row and column at each side, as `nn.Conv2d` of this padding mode
+    surrounds what a 3x3 convolution reads."""
+    return F.pad(x, (1, 1, 1, 1), mode="constant" if mode == "zeros" else mode)

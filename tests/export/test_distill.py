@@ -65,6 +65,16 @@ def test_the_student_takes_over_the_teachers_recipe(teacher):
     assert recipe.options["output"] == 2.0 and recipe.options["teacher"] == str(teacher)
 
 
+def test_a_student_surrounds_the_picture_as_its_teacher_does(teacher):
+    assert student_recipe(teacher, "lean-c16n1r4", []).network["margin"] == 16  # what zeros reach
+    loaded = load_checkpoint(teacher)
+    loaded.network.update(padding="replicate", margin=0)
+    save_checkpoint(loaded, teacher)
+    recipe = student_recipe(teacher, "lean-c16n1r4", [])
+    assert (recipe.network["padding"], recipe.network["margin"]) == ("replicate", 0)
+    assert recipe.options["start"] == str(teacher)
+
+
 def run(teacher, output, *more):
     given = ["--teacher", str(teacher.parent), "--student", "lean-c16n1r4", "--quiet"]
     return main([*given, "--output", str(output), "--device", "cpu", *more])

@@ -14,6 +14,7 @@ from training.networks.layers import InstanceNorm
 CASES = [
     ("lean", {"width": 16, "blocks": 1, "margin": 8}),
     ("lean", {"width": 16, "blocks": 1, "margin": 0, "scale": 2, "normalization": "none"}),
+    ("lean", {"width": 16, "blocks": 1, "margin": 0, "padding": "replicate"}),
     ("johnson", {"width": 4, "blocks": 1}),
 ]
 
@@ -38,6 +39,13 @@ def test_shuffles_are_convolutions():
 def test_edges_are_repeated(margin):
     x = picture(6, 8)
     assert torch.equal(repeat_edges(x, margin), F.pad(x, (margin,) * 4, mode="replicate"))
+
+
+def test_no_padding_operation_is_left():
+    network = networks.build("lean", width=8, blocks=1, margin=0, padding="replicate").eval()
+    traced = torch.export.export(edge_form(network), (picture(),))
+    operations = {str(node.target) for node in traced.graph.nodes}
+    assert not any("pad" in operation for operation in operations), operations
 
 
 def test_the_written_out_norm_is_exact_far_from_zero():

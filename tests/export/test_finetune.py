@@ -28,9 +28,19 @@ def small_photos(monkeypatch):
     monkeypatch.setattr("export.calibrate.SIZE", (96, 64))
 
 
+@pytest.fixture(params=[{}, {"padding": "replicate", "margin": 0}], ids=["zeros", "replicate"])
+def surroundings(request):
+    """What the picture is surrounded with inside the network."""
+    return request.param
+
+
 @pytest.fixture
 def trained(checkpoint, photos_folder, tmp_path):
-    loaded = load_checkpoint(checkpoint)
+    return with_photos(load_checkpoint(checkpoint), photos_folder, tmp_path)
+
+
+def with_photos(loaded, photos_folder, tmp_path):
+    """The checkpoint as of a training on these photos."""
     table = Recipe(name="toy", ema=0.0).to_dict()
     table["data"] |= {"content": str(photos_folder), "short_side": 96, "crop": 48, "zoom": 1.2}
     loaded.recipe.clear()
@@ -74,8 +84,13 @@ def test_fine_tuning_brings_bytes_nearer_to_what_was_trained(trained, photos_fol
     assert many < 0.9 * few
 
 
-def test_the_file_paints_what_was_trained(trained, photos_folder, tmp_path, monkeypatch):
+def test_the_file_paints_what_was_trained(
+    checkpoint, surroundings, photos_folder, tmp_path, monkeypatch
+):
     """The fake-quantized network and the exported graph give the same bytes."""
+    loaded = load_checkpoint(checkpoint)
+    loaded.network.update(surroundings)
+    trained = with_photos(loaded, photos_folder, tmp_path)
     monkeypatch.setattr(flow, "SIZES", ((96, 64),))
     assert finetune(trained, tmp_path / "run", "--steps", "3") == 0
     last, path = tmp_path / "run/last.safetensors", tmp_path / "toy.onnx"

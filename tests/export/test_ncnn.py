@@ -25,6 +25,7 @@ def test_blobs_are_renamed_and_nothing_else():
     ("name", "config"),
     [
         ("lean", {"width": 8, "blocks": 1, "margin": 8}),  # the margin's crop must not be lost
+        ("lean", {"width": 8, "blocks": 1, "margin": 0, "padding": "replicate"}),
         ("johnson", {"width": 4, "blocks": 1}),  # reflection, strides, upsampling
     ],
 )

@@ -28,13 +28,24 @@ openvino = pytest.importorskip("openvino", reason="pip install 'impasto[openvino
 @pytest.fixture(scope="module")
 def integers(checkpoint, photos_folder, tmp_path_factory):
     """The toy network, with instance normalization, in int8."""
-    path = tmp_path_factory.mktemp("openvino") / "toy-int8.xml"
+    return write_int8(checkpoint, photos_folder, tmp_path_factory.mktemp("openvino"))
+
+
+def write_int8(checkpoint, photos_folder, folder):
+    path = folder / "toy-int8.xml"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flow, "SIZES", ((96, 64), (65, 51)))
         words = ["--checkpoint", checkpoint, "--target", "openvino", "--precision", "int8"]
         words += ["--output", path, "--photos", photos_folder, "--quiet"]
         assert main([str(word) for word in words]) == 0
     return path
+
+
+def test_repeated_edges(new_checkpoint, photos_folder, tmp_path):
+    """Padding by repeated bytes stays with the bytes: all convolutions are in integers."""
+    config = {"width": 16, "blocks": 1, "padding": "replicate", "margin": 0}
+    source = new_checkpoint(tmp_path / "toy.safetensors", **config)
+    test_convolutions_run_in_integers(write_int8(source, photos_folder, tmp_path))
 
 
 def test_stills_match_the_float_network(integers, checkpoint, photos_folder):

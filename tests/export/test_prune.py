@@ -26,6 +26,7 @@ CASES = [
     ("lean", {"width": 32, "blocks": 3}),
     ("lean", {"width": 32, "blocks": 2, "normalization": "none"}),
     ("lean", {"width": 32, "blocks": 2, "padding": "reflect"}),
+    ("lean", {"width": 32, "blocks": 2, "padding": "replicate", "margin": 0}),
     ("johnson", {"width": 16, "blocks": 2}),
     ("resnet_cycle", {"width": 16, "blocks": 2}),
     ("resnet_cycle", {"width": 16, "blocks": 2, "upsample": "resize"}),

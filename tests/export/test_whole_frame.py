@@ -2,13 +2,17 @@ import copy
 import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import export.export as flow
 import export.integer_graph as integer_graph_module
+from export import whole_frame
 from export.__main__ import main
 from export.calibrate import calibrate
 from export.integer_graph import (
@@ -18,9 +22,12 @@ from export.integer_graph import (
     quantize_weights,
     whole_ranges,
 )
-from export.lean_layers import activations, take_apart
+from export.lean_layers import PADDINGS, activations, take_apart
 from export.parity import psnr
 from export.photos import load_photos
+from export.source import load_source
+from export.targets import Options
+from runtime import arrays
 from runtime.card import KEY, ModelCard
 from runtime.errors import UsageError
 from runtime.folding import Folding
@@ -55,16 +62,20 @@ def painted(parts, picture):
 
 
 @pytest.mark.parametrize("normalization", ["instance", "none"])
-def test_taken_apart_it_paints_the_same(generator, normalization):
-    if normalization == "none":
-        torch.manual_seed(1)
-        generator = networks.build("lean", width=8, blocks=2, normalization="none", margin=8)
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("margin", [0, 8])
+def test_taken_apart_it_paints_the_same(normalization, padding, margin):
+    torch.manual_seed(1)
+    network = networks.build(
+        "lean", width=8, blocks=2, normalization=normalization, padding=padding, margin=margin
+    )
     picture = torch.rand(1, 3, 40, 52)
-    parts = take_apart(generator)
+    parts = take_apart(network)
     with torch.no_grad():
-        expected = generator(picture)
-    # Half a level at the padding's edge is all that may differ: the stem's zero is a byte.
-    assert (painted(parts, picture) - expected).abs().max() < 0.01
+        expected = network(picture)
+    # Half a level at the edge is all that zeros may differ: the stem's zero is a byte.
+    most = 0.01 if padding == "zeros" else 1e-5
+    assert (painted(parts, picture) - expected).abs().max() < most
 
 
 def test_ends_are_the_same_in_parts_and_whole(generator, photos_folder):
@@ -149,20 +160,28 @@ def test_the_engine_runs_it_in_integers(int8_model, tmp_path):
     assert "Transpose" not in operations  # the layout ones have canceled
 
 
+@pytest.mark.parametrize("padding", ["zeros", "replicate"])
 @pytest.mark.parametrize("margin", [0, 8, 16, 24])
 def test_a_margin_taken_off_bit_by_bit_leaves_the_same_picture(
-    generator, photos_folder, monkeypatch, margin
+    generator, photos_folder, monkeypatch, margin, padding
 ):
     import onnxruntime as ort
 
     def paint(picture):
         model = integer_graph(parts, calibration, folding)
-        pads = [a.ints[0] for n in model.graph.node for a in n.attribute if a.name == "pads"]
+        convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+        repeated = {node.output[0] for node in model.graph.node if "surround" in node.output[0]}
+        read = {n.output[0]: n.input[0] for n in model.graph.node}
+        pads = [
+            int(read[n.input[0]] in repeated)
+            or next(a.ints[0] for a in n.attribute if a.name == "pads")
+            for n in convolutions
+        ]
         session = ort.InferenceSession(model.SerializeToString())
         return pads, session.run(None, {"image": picture[None]})[0]
 
     photos = load_photos(photos_folder)
-    parts = replace(take_apart(generator), margin=margin)
+    parts = replace(take_apart(generator), margin=margin, padding=padding)
     calibration = calibrate(parts, photos)
     folding = folding_of(parts, calibration)
     picture = np.ascontiguousarray(photos[0][:60, :84])
@@ -186,6 +205,107 @@ def test_stills_match_the_float_network(int8_model, generator, photos_folder):
             with torch.no_grad():
                 live = generator(picture).clamp(0, 1)[0].permute(1, 2, 0).numpy()
             assert psnr(live, styled / 255) > 30
+
+
+@pytest.fixture(scope="module", params=["replicate", "reflect"])
+def surrounded(request, new_checkpoint, tmp_path_factory):
+    """A network without margin whose convolutions repeat the picture's edge."""
+    path = tmp_path_factory.mktemp("surrounded") / f"{request.param}.safetensors"
+    new_checkpoint(path, width=16, blocks=1, padding=request.param, margin=0)
+    return load_checkpoint(path).build_generator()
+
+
+def int8_session(parts, photos):
+    import onnxruntime as ort
+
+    calibration = calibrate(parts, photos)
+    model = integer_graph(parts, calibration, folding_of(parts, calibration))
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    return model, ort.InferenceSession(model.SerializeToString(), options)
+
+
+def test_bytes_are_padded_and_it_is_bit_for_bit_what_padded_floats_give(surrounded, photos_folder):
+    import onnxruntime as ort
+
+    photos = load_photos(photos_folder)
+    model, session = int8_session(take_apart(surrounded), photos)
+    picture = photos[0][:60, :84][None]
+    found = session.run(None, {"image": picture})[0]
+    nodes, moved = [], 0
+    for node in model.graph.node:
+        if node.op_type != "Pad":
+            nodes.append(node)
+            continue
+        (reader,) = [n for n in model.graph.node if node.output[0] in n.input]
+        assert reader.op_type == "DequantizeLinear"
+        make, name, constants = onnx.helper.make_node, node.name or node.output[0], reader.input[1:]
+        nodes += [
+            make("DequantizeLinear", [node.input[0], *constants], [f"{name}.floats"]),
+            make("Pad", [f"{name}.floats", node.input[1]], [f"{name}.padded"], mode=_mode(node)),
+            make("QuantizeLinear", [f"{name}.padded", *constants], [node.output[0]]),
+        ]
+        moved += 1
+    assert moved == 4
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    expected = ort.InferenceSession(model.SerializeToString(), options).run(
+        None, {"image": picture}
+    )[0]
+    np.testing.assert_array_equal(found, expected)
+
+
+def _mode(pad):
+    return next(a.s for a in pad.attribute if a.name == "mode")
+
+
+def test_surrounded_convolutions_still_run_in_integers(surrounded, photos_folder, tmp_path):
+    import onnxruntime as ort
+
+    model, _ = int8_session(take_apart(surrounded), load_photos(photos_folder))
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(model.SerializeToString(), options)
+    operations = [n.op_type for n in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    assert operations.count("QLinearConv") == operations.count("Pad") == 4
+    assert not {"Conv", "QuantizeLinear", "DequantizeLinear", "Transpose"} & set(operations)
+
+
+@settings(max_examples=12, deadline=None)
+@given(height=st.integers(24, 90), width=st.integers(24, 90), seed=st.integers(0, 99))
+def test_int8_with_repeated_edges_is_its_float_counterpart_up_to_the_border(
+    replicated_pair, height, width, seed
+):
+    """Any size, odd ones as well: the border is as near to the float network as the middle."""
+    network, path = replicated_pair
+    rng = np.random.default_rng(seed)
+    coarse = cv2.resize(rng.integers(0, 256, (6, 6, 3), np.uint8), (width, height))
+    with open_session(path) as session:
+        styled = session.stylize(coarse)
+    even = arrays.pad_to(coarse, height + -height % 4, width + -width % 4)
+    picture = torch.from_numpy(even.transpose(2, 0, 1).copy())[None] / 255
+    with torch.no_grad():
+        live = network(picture).clamp(0, 1)[0].permute(1, 2, 0).numpy()[:height, :width]
+    assert psnr(live, styled / 255) > 28
+    ring = np.ones((height, width), bool)
+    ring[4:-4, 4:-4] = False
+    assert psnr(live[ring], styled[ring] / 255) > 26
+
+
+@pytest.fixture(scope="module")
+def replicated_pair(new_checkpoint, photos_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replicate")
+    checkpoint = new_checkpoint(
+        folder / "toy.safetensors", width=16, blocks=1, padding="replicate", margin=0
+    )
+    path = folder / "toy.onnx"
+    source = load_source(checkpoint, "toy")
+    options = Options("int8", None, 18, load_photos(photos_folder), {}, print)
+    whole_frame.write(source, path, options)
+    return source.generator, path
 
 
 def test_receipt_tells_what_was_done(int8_model):
@@ -217,10 +337,11 @@ def test_figures_survive_the_file(generator, photos_folder):
         assert np.array_equal(one.gamma, other.gamma) and np.array_equal(one.beta, other.beta)
 
 
-def test_the_measuring_graph_measures_what_torch_does(generator, photos_folder):
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_the_measuring_graph_measures_what_torch_does(generator, photos_folder, padding):
     import onnxruntime as ort
 
-    parts = take_apart(generator)
+    parts = replace(take_apart(generator), padding=padding)
     photo = load_photos(photos_folder)[0][:64, :96]
     graph = folding_of(parts, calibrate(parts, [photo])).graph
     mean, variance = ort.InferenceSession(graph).run(None, {"image": photo[None]})
@@ -236,5 +357,5 @@ def test_the_measuring_graph_measures_what_torch_does(generator, photos_folder):
 def test_other_networks_are_refused():
     with pytest.raises(UsageError, match='made of "lean" networks, this is "johnson"'):
         take_apart(networks.build("johnson", width=4, blocks=1))
-    with pytest.raises(UsageError, match="zero padding"):
-        take_apart(networks.build("lean", width=8, blocks=1, padding="reflect"))
+    with pytest.raises(UsageError, match="zeros, replicate, reflect as padding"):
+        take_apart(networks.build("lean", width=8, blocks=1, padding="circular"))
