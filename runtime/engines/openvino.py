@@ -34,11 +34,13 @@ class OpenVinoEngine:
     module = "openvino"
     install = "pip install 'impasto[openvino]'"
 
-    def __init__(self, compiled: Any, metadata: dict[str, str], device: str, note: str) -> None:
+    def __init__(self, loaded: Any, compiled: Any, device: str, note: str) -> None:
+        """Take over a model as it was read and as it was compiled."""
         self._request: Any = compiled.create_infer_request()
-        self.metadata, self.device, self.note = metadata, device, note
-        self.inputs = tuple(_info(value) for value in compiled.inputs)
-        self.outputs = tuple(_info(value) for value in compiled.outputs)
+        self.metadata, self.device, self.note = _metadata(loaded), device, note
+        # Compiled ports also bear the names of values that were fused into them, in any order.
+        self.inputs = tuple(_info(value) for value in loaded.inputs)
+        self.outputs = tuple(_info(value) for value in loaded.outputs)
 
     @staticmethod
     def open(
@@ -66,7 +68,7 @@ class OpenVinoEngine:
                 f"OpenVINO cannot run {_name(model)} on {wanted}: {_line(error)}"
             ) from None
         note = _note(hint, wanted, core)
-        return OpenVinoEngine(compiled, _metadata(loaded), wanted.lower().replace(".", ":"), note)
+        return OpenVinoEngine(loaded, compiled, wanted.lower().replace(".", ":"), note)
 
     def run(
         self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
