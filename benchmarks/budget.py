@@ -14,10 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from runtime import arrays
 from runtime.card import Port
 from runtime.cli import Progress, parse_size, run_command
 from runtime.errors import DONE
+from runtime.model import arrays
 
 from .latency import add_plan_flags, add_result_flags, check_result_file, deliver, listed
 
@@ -186,7 +186,7 @@ def codecs(frames: list[np.ndarray]) -> dict[str, Step]:
 
 def steps(size: tuple[int, int]) -> dict[str, Step]:
     """Everything timed at one size, by name."""
-    from .subjects import frames
+    from .measuring.subjects import frames
 
     clip = frames(size, FRAMES)
     return {**conversions(clip[0]), **motion(clip[0], clip[1]), **codecs(clip)}
@@ -194,8 +194,9 @@ def steps(size: tuple[int, int]) -> dict[str, Step]:
 
 def run(args: argparse.Namespace) -> int:
     """Measure all steps at all sizes."""
-    from . import measure, results, statistics
-    from .thermometer import Thermometer, peaks
+    from .measuring import results, statistics
+    from .measuring import rounds as measure
+    from .measuring.calibration import Calibration, peaks
 
     path = check_result_file(args)
     cv2.setNumThreads(1)
@@ -207,10 +208,10 @@ def run(args: argparse.Namespace) -> int:
     cases = [measure.Case(f"{name}/{size}", call) for (name, size), call in timed.items()]
     # Steps are short: a visit of a few milliseconds is enough, and there are many visits.
     plan = measure.Plan(args.warm_up, args.iterations, args.duration, visit_ms=5.0)
-    heat = Thermometer()
+    heat = Calibration()
     with Progress(None, "rounds", quiet=args.quiet) as progress:
         rounds = measure.interleave(
-            cases, plan, thermometer=heat, progress=lambda _: progress.update()
+            cases, plan, calibration=heat, progress=lambda _: progress.update()
         )
     heat.close()
     rows = []

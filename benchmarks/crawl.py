@@ -95,10 +95,10 @@ def judge(stylize: Stylize, problem: Any, photos: list[np.ndarray]) -> dict[str,
     """The metrics of one network, means over the photos."""
     from training.data.images import to_tensor
 
-    from .curves import compute_terms
     from .metrics.grid import grid
     from .metrics.lock import lock
     from .metrics.shift_equivariance import shift_equivariance
+    from .quality.curves import compute_terms
 
     found = []
     for photo in photos:
@@ -152,9 +152,9 @@ def run(args: argparse.Namespace) -> int:
     from training.config import load_recipe
     from training.data.images import to_bytes
 
-    from . import results
-    from .curves import load_square
-    from .quality import pick_photos, read_problem
+    from .measuring import results
+    from .quality.__main__ import pick_photos, read_problem
+    from .quality.curves import load_square
 
     if min(args.photos, args.steps, args.width) < 1 or args.small_steps < 0:
         raise UsageError("--photos, --steps and --width must be at least 1, --small-steps 0")

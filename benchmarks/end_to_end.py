@@ -22,8 +22,8 @@ from typing import Any
 from runtime.cli import Progress, parse_size, run_command
 from runtime.errors import DONE, StyleError, UsageError
 
-from .environment import HOME
 from .latency import add_result_flags, check_result_file, deliver, listed
+from .measuring.environment import HOME
 
 STAGES = ("decode", "style", "stabilize", "encode")
 # What a run writes to, and with which flags: a file as the command makes it, one with the fastest
@@ -87,12 +87,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Run all combinations in turns."""
-    from . import measure, results
-    from .thermometer import Thermometer, peaks
+    from .measuring import results, rounds
+    from .measuring.calibration import Calibration, peaks
 
     path = check_result_file(args)
     _check(args)
-    heat = Thermometer()
+    heat = Calibration()
     readings = [heat()]
     with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
         chosen = _combinations(args, Path(folder))
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                     progress.update()
                 readings.append(heat())
     heat.close()
-    kept = measure.clean_rounds(readings, args.rounds)
+    kept = rounds.clean_rounds(readings, args.rounds)
     for combination in chosen:
         combination.runs = [combination.runs[number] for number in kept]
     rows = [_row(combination) for combination in chosen]
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     block = {
         "peak": {"t1": peaks(readings)},
         "readings": readings,
-        "marked_rounds": sorted(measure.marked_rounds(readings, args.rounds)),
+        "marked_rounds": sorted(rounds.marked_rounds(readings, args.rounds)),
     }
     deliver(args, path, results.document("end_to_end", rows, settings, block))
     return DONE
@@ -147,7 +147,7 @@ def usable_cores() -> list[int]:
 
 
 def _combinations(args: argparse.Namespace, folder: Path) -> list[Combination]:
-    from runtime import store
+    from runtime.model import store
 
     if args.input is not None:
         from runtime.sources import open_source
@@ -172,7 +172,7 @@ def _combinations(args: argparse.Namespace, folder: Path) -> list[Combination]:
 def make_clip(size: tuple[int, int], num_frames: int, folder: Path) -> Path:
     """The synthetic picture as H.264 (veryfast, crf 23), 30 frames per second."""
     from .budget import Encoder
-    from .subjects import frames
+    from .measuring.subjects import frames
 
     pictures = frames(size, num_frames)
     encoder = Encoder(pictures, "veryfast")
@@ -232,8 +232,8 @@ def cpu_seconds() -> float | None:
 
 
 def _row(combination: Combination) -> dict[str, Any]:
-    from . import results
-    from .statistics import median
+    from .measuring import results
+    from .measuring.statistics import median
 
     runs = combination.runs
     labels = {

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from runtime import engines, plugins
-from runtime.cli import Progress, check_output, parse_size, print_json, run_command, say
+from runtime.cli import Progress, parse_size, print_json, run_command, say
 from runtime.errors import DONE, UsageError
+from runtime.outputs import check_output
 
 ROW_ID = ("model", "size", "engine", "device", "threads")
 
@@ -96,7 +97,8 @@ def check_result_file(args: argparse.Namespace) -> Path | None:
 
 def deliver(args: argparse.Namespace, path: Path | None, data: dict[str, Any]) -> None:
     """Write the result file, or print JSON or a table on stdout."""
-    from . import report, results
+    from .measuring import results
+    from .report import __main__ as report
 
     if path is not None:
         results.write(path, data, overwrite=args.overwrite)
@@ -109,8 +111,9 @@ def deliver(args: argparse.Namespace, path: Path | None, data: dict[str, Any]) -
 
 def run(args: argparse.Namespace) -> int:
     """Measure all combinations."""
-    from . import measure, results, scaling, subjects
-    from .thermometer import Thermometer
+    from .measuring import results, scaling, subjects
+    from .measuring import rounds as measure
+    from .measuring.calibration import Calibration
 
     path = check_result_file(args)
     _check(args)
@@ -125,13 +128,13 @@ def run(args: argparse.Namespace) -> int:
         say(f"skipped: {sentence}", quiet=args.quiet)
     cold = _cold_starts(chosen, args.cold_starts, args.range)
     plan = measure.Plan(args.warm_up, args.iterations, args.duration)
-    wide = {threads: Thermometer(threads) for threads in sorted({1, *args.threads})}
+    wide = {threads: Calibration(threads) for threads in sorted({1, *args.threads})}
     before = {threads: heat() for threads, heat in wide.items()}
     with Progress(None, "rounds", quiet=args.quiet) as progress:
         rounds = measure.interleave(
             [subject.case for subject in chosen],
             plan,
-            thermometer=wide[1],
+            calibration=wide[1],
             progress=lambda _: progress.update(),
         )
     heat = _heat(rounds, wide, before)
@@ -153,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from . import subjects
+    from .measuring import subjects
 
     if min(args.threads) < 1 or args.duration <= 0 or args.iterations < 1 or args.cold_starts < 0:
         raise UsageError(
@@ -166,7 +169,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _cold_starts(chosen: list[Any], count: int, values: str) -> dict[str, dict[str, float | None]]:
     """Fresh processes per subject, by its name."""
-    from . import cold
+    from .measuring import cold
 
     found = {}
     for subject in chosen if count else []:
@@ -191,7 +194,7 @@ def _cold_starts(chosen: list[Any], count: int, values: str) -> dict[str, dict[s
 
 def _heat(rounds: Any, wide: dict[int, Any], before: dict[int, Any]) -> dict[str, Any]:
     """The result's thermometer block; peaks by thread count, because two cores have twice one's."""
-    from .thermometer import peaks
+    from .measuring.calibration import peaks
 
     readings = {threads: [before[threads], heat()] for threads, heat in wide.items()}
     readings[1] += rounds.readings
@@ -208,7 +211,7 @@ def _row(
     subject: Any, rounds: Any, peaks: dict[str, dict[str, float]], cold: dict[str, float | None]
 ) -> dict[str, Any]:
     """Times, rates and sizes of one subject."""
-    from . import graph, results, statistics, subjects
+    from .measuring import onnx_counts, results, statistics, subjects
 
     name, card = subject.case.name, subject.session.card
     times = {part: rounds.times(name, part) for part in rounds.parts(name)}
@@ -216,7 +219,7 @@ def _row(
     for part, values in times.items():
         metrics |= statistics.summary(values, part)
     height, width = subject.session.padded_size(subject.size[1], subject.size[0])
-    macs = graph.counter(subject.path, card.to_json()).at(height, width)
+    macs = onnx_counts.counter(subject.path, card.to_json()).at(height, width)
     rate = None if macs is None else 2 * macs / metrics["model_p50_ms"] / 1e6
     peak = peaks.get(f"t{subject.threads}", {}).get(
         "conv_gops" if card.precision == "int8" else "gemm_gflops"
@@ -225,7 +228,7 @@ def _row(
     metrics |= {
         "fps": round(1e3 / metrics["total_p50_ms"], 2),
         "pixels": pixels,
-        "parameters": graph.count_parameters(subject.path),
+        "parameters": onnx_counts.count_parameters(subject.path),
         "file_mib": round(subjects.size_of(subject.path) / 2**20, 3),
         "gmacs": None if macs is None else round(macs / 1e9, 4),
         "kmacs_per_pixel": None if macs is None else round(macs / pixels / 1e3, 3),
@@ -248,7 +251,7 @@ def _speedups(
     processor times as well: that clock stands still while another process has the core, so the
     figure survives a busy machine (more threads spin while they wait, which counts as work).
     """
-    from .statistics import paired_ratio
+    from .measuring.statistics import paired_ratio
 
     def place(subject: Any) -> tuple[Any, ...]:
         return subject.size, subject.session.device, subject.threads

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from runtime.card import KEY, ModelCard, Port
-from runtime.cli import check_output, print_json, run_command, say
+from runtime.cli import print_json, run_command, say
 from runtime.errors import DONE, EngineUnavailable, UsageError
+from runtime.outputs import check_output
 from runtime.plugins import suggest
 
-from .protobuf import encode, message
+from .measuring.protobuf import encode, message
 
 # Published shapes: (title, network, settings).
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -23,7 +23,7 @@ from runtime import cli
 from runtime.cli import Progress, run_command, say
 from runtime.errors import DONE, FAILED, EngineUnavailable, StyleError
 
-from . import results
+from .measuring import results
 from .video_fidelity import HOME, build_identity
 
 TILE = 192
@@ -175,13 +175,13 @@ def tiling_rows(model: str) -> list[dict[str, Any]]:
     from skimage import data
 
     from runtime import open_session
-    from runtime.look import Effects, Look
-    from runtime.pictures import Picture
-    from runtime.stills import Options, StillPainter
+    from runtime.model.stylizer import Effects, Stylizer
+    from runtime.pictures.reading import Picture
+    from runtime.stills.painter import Options, StillPainter
 
     rows = []
     with open_session(model, device="cpu") as session:
-        look = Look([(session, 1.0)], Effects())
+        look = Stylizer([(session, 1.0)], Effects())
         precision = session.card.precision
         labels = {"what": "tiling", "model": session.model_path.stem, "precision": precision}
         for name in PHOTOS:
@@ -212,7 +212,7 @@ def _nobody(_: str) -> None:
 
 def alone(session: Any, image: np.ndarray, whole: np.ndarray) -> float:
     """Greatest difference, in levels of 255, if each tile is normalized on its own."""
-    from runtime import tiles
+    from runtime.stills import tiles
 
     halo = -(-session.card.overlap // TILE) * TILE
     height, width = image.shape[:2]
@@ -246,14 +246,14 @@ def large_row(model: str, size: tuple[int, int], memory: float, folder: Path) ->
     """A picture of this size through the command: time and peak memory against its own limit."""
     from skimage import data
 
-    from runtime import picture_files
-    from runtime.pictures import Picture
+    from runtime.pictures import writing
+    from runtime.pictures.reading import Picture
 
     width, height = size
     source, target = folder / f"{width}x{height}.png", folder / f"out-{width}x{height}.png"
     photo = data.astronaut()
     repeats = (-(-height // photo.shape[0]), -(-width // photo.shape[1]), 1)
-    picture_files.write(source, [Picture(np.tile(photo, repeats)[:height, :width])])
+    writing.write(source, [Picture(np.tile(photo, repeats)[:height, :width])])
     command = [*image_command(model), "--memory", f"{memory:g}"]
     command += ["--input", str(source), "--output", str(target)]
     said, start = folder / "said.txt", time.monotonic()

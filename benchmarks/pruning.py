@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Convert, print the table, write what was asked for."""
-    from . import results
+    from .measuring import results
 
     path = check_result_file(args)
     report = read_report(args.sweep)
@@ -59,7 +59,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """One row per size of the network; `on_front` and `worth` are 1 or 0."""
-    from . import results
+    from .measuring import results
 
     shared = {key: report[key] for key in ("target", "precision", "size", "device")}
     return [

@@ -11,9 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.cli import check_output, parse_fraction, run_command
+from runtime.cli import parse_fraction, run_command
 from runtime.errors import DONE, EngineUnavailable, UsageError
 from runtime.frame import Image
+from runtime.outputs import check_output
 
 HEIGHT = 300  # px of every picture on the sheet
 GAP = 8
@@ -42,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
 def load_photos(paths: list[Path] | None) -> list[Image]:
     """The given photographs, or scikit-image's, as (H, W, 3) uint8 RGB."""
     if paths:
-        from runtime.pictures import read_rgb
+        from runtime.pictures.reading import read_rgb
 
         return [read_rgb(path) for path in paths]
     try:
@@ -81,9 +82,9 @@ def lay_out(rows: list[list[Image]], gap: int = GAP) -> Image:
 def run(args: argparse.Namespace) -> int:
     """Style the photographs and write the sheet."""
     check_output(args.output, overwrite=args.overwrite)
-    from runtime.effects import StrokeSeeds
-    from runtime.pictures import read_rgb
-    from runtime.session import open_session
+    from runtime.model.effects import StrokeSeeds
+    from runtime.model.session import open_session
+    from runtime.pictures.reading import read_rgb
 
     if args.style and len(args.style) != len(args.model):
         raise UsageError(

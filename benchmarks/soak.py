@@ -18,8 +18,8 @@ from runtime.cli import Progress, run_command
 from runtime.errors import DONE, StyleError, UsageError
 
 from .end_to_end import cpu_seconds
-from .environment import HOME
 from .latency import add_result_flags, check_result_file, deliver, listed
+from .measuring.environment import HOME
 
 SECONDS = 600.0
 # What a run notes every ten seconds, and what it is called in a row.
@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """All runs, one after the other."""
-    from . import results
+    from .measuring import results
 
     path = check_result_file(args)
     if any(value is not None and value <= 0 for value in (args.frames, args.seconds)):
@@ -108,7 +108,7 @@ def _absolute(text: str) -> str:
 
 
 def _row(model: str, source: str, said: dict[str, Any], cpu_s: float | None) -> dict[str, Any]:
-    from . import results
+    from .measuring import results
 
     width, height = said["working_size"]
     labels = {

@@ -39,10 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Start processes in turns and take medians."""
-    from runtime import store
+    from runtime.model import store
 
-    from . import cold, measure, results
-    from .thermometer import Thermometer, peaks
+    from .measuring import cold, results, rounds
+    from .measuring.calibration import Calibration, peaks
 
     path = check_result_file(args)
     if args.starts < 1 or args.threads < 0:
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     starts: dict[tuple[Any, ...], list[cold.Start]] = {place: [] for place in places}
     lives: dict[tuple[Any, ...], list[float]] = {place: [] for place in places}
     alone: list[float] = []
-    heat = Thermometer()
+    heat = Calibration()
     readings = [heat()]
     for model, size, engine in places:  # the first one only fills the disk cache
         cold.start(paths[model], *size, engine=engine, threads=args.threads, frames=1)
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
             readings.append(heat())
             progress.update()
     heat.close()
-    kept = measure.clean_rounds(readings, args.starts)
+    kept = rounds.clean_rounds(readings, args.starts)
     rows = [
         _row(
             paths[place[0]].stem,
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     block = {
         "peak": {"t1": peaks(readings)},
         "readings": readings,
-        "marked_rounds": sorted(measure.marked_rounds(readings, args.starts)),
+        "marked_rounds": sorted(rounds.marked_rounds(readings, args.starts)),
     }
     deliver(args, path, results.document("startup", rows, {"starts": args.starts}, block))
     return DONE
@@ -97,7 +97,7 @@ def _row(
     alone: list[float],
     threads: int,
 ) -> dict[str, Any]:
-    from . import cold, results, statistics
+    from .measuring import cold, results, statistics
 
     _, (width, height), engine = place
     labels = {"model": model, "size": f"{width}x{height}", "engine": engine, "device": "cpu"}
@@ -119,7 +119,7 @@ def _row(
 
 def _ratio(times: list[float], alone: list[float]) -> float:
     """Median of the rounds' own ratios: a busy moment slows both sides of one."""
-    from . import statistics
+    from .measuring import statistics
 
     return round(statistics.median([a / b for a, b in zip(times, alone, strict=True)]), 2)
 

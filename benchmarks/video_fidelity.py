@@ -26,7 +26,8 @@ import numpy as np
 from runtime.cli import Progress, run_command, say
 from runtime.errors import DONE, FAILED, EngineUnavailable, StyleError, UsageError
 
-from . import damage, results
+from . import damage
+from .measuring import results
 
 # The four combinations that H.264 clips come in: H.273 codes of matrix (also used for primaries and
 # transfer) and range.
@@ -71,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Paint, compare, write."""
-    from runtime.clip_batch import VIDEOS
+    from runtime.clips.batch import VIDEOS
 
     if not args.clips.is_dir():
         raise UsageError(f'--clips "{args.clips}" is no folder')
@@ -232,8 +233,8 @@ class Probe:
         import av
         from av.video.reformatter import Interpolation, VideoReformatter
 
-        from runtime.color import SWSCALE
-        from runtime.sources._container import turn
+        from runtime.media.color import SWSCALE
+        from runtime.media.container import turn
 
         colors = self._clip.colors
         tags = {

@@ -1,7 +1,7 @@
 """python -m export --checkpoint last.safetensors --target onnx --output models/starry.onnx
 
 Writes a trained network as a model file, then proves it: the file is opened by the runtime and
-compared with PyTorch on photographs at three sizes. The proof is the receipt <name>.json beside
+compared with PyTorch on photographs at three sizes. The proof is the report <name>.json beside
 the file. What does not match is refused (exit code 4) and left as <file>.rejected only.
 
   python -m export --list                                          what can be written here
@@ -12,9 +12,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from runtime import plugins, store
-from runtime.cli import check_output, parse_size, print_json, run_command, say
+from runtime import plugins
+from runtime.cli import parse_size, print_json, run_command, say
 from runtime.errors import DONE, UsageError
+from runtime.model import store
+from runtime.outputs import check_output
 
 from . import listing, targets
 from .targets import EVERY, Target
@@ -83,14 +85,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sheet", type=Path, metavar="PNG", help="contact sheet: photo, source, file, difference"
     )
-    parser.add_argument("--json", action="store_true", help="print the receipt on stdout")
+    parser.add_argument("--json", action="store_true", help="print the report on stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export; prints the artefact's path, or the receipt."""
+    """Export; prints the artifact's path, or the report."""
     if args.list:
         if args.json:
             print_json({"targets": listing.rows()})
@@ -112,18 +114,18 @@ def _run_one(args: argparse.Namespace) -> int:
     extra = _options(args, target.options, args.target)
     if args.sheet is not None:
         check_output(args.sheet, overwrite=args.overwrite)
-    from .delivery import check_place
+    from .verify.delivery import check_place
 
     path = check_place(args.output, target, overwrite=args.overwrite)
-    from .export import export
+    from .artifact import export
 
     if args.checkpoint is not None:
         say(f"reading {args.checkpoint}", quiet=args.quiet)
     name = args.name or path.name.removesuffix(target.suffix)
     request = _request(args, path=path, name=name, precision=precision, models=models, extra=extra)
-    receipt = export(request, lambda text: say(text, quiet=args.quiet))
+    report = export(request, lambda text: say(text, quiet=args.quiet))
     if args.json:
-        print_json(receipt)
+        print_json(report)
     else:
         print(path)
     return DONE
@@ -133,12 +135,12 @@ def _run_all(args: argparse.Namespace) -> int:
     if args.checkpoint is None or args.model:
         raise UsageError(f"--target {EVERY} starts from --checkpoint (and not from --model)")
     if args.sheet is not None:
-        raise UsageError(f"--sheet shows one artefact; --target {EVERY} makes several")
+        raise UsageError(f"--sheet shows one artifact; --target {EVERY} makes several")
     if args.output.exists() and not args.output.is_dir():
         raise UsageError(f'--target {EVERY}: output "{args.output}" is a file; give a folder')
     known = {k: v for target in listing.load_all().values() for k, v in target.options.items()}
     extra = _options(args, known, EVERY)
-    from .everything import exit_code, export_all
+    from .all_targets import exit_code, export_all
 
     request = _request(
         args,
@@ -157,8 +159,8 @@ def _run_all(args: argparse.Namespace) -> int:
     if args.json:
         print_json(summary)
         return exit_code(summary)
-    for receipt in summary["made"]:
-        print(args.output / receipt["file"])
+    for report in summary["made"]:
+        print(args.output / report["file"])
     for what in ("skipped", "failed"):
         for entry in summary[what]:
             label = f"{entry['target']} {entry['precision']}"
@@ -167,7 +169,7 @@ def _run_all(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, **facts: Any) -> Any:
-    from .export import Request
+    from .artifact import Request
 
     return Request(
         checkpoint=args.checkpoint,

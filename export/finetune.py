@@ -85,7 +85,7 @@ def first_ranges(checkpoint: Any, content: Path) -> dict[str, list[float]]:
     """Ranges of a trained network's activations, which the run starts with: those of an earlier
     run if there was one, else measured on photos.
 
-    The network is not balanced before (`export.balance`): that makes some weights twenty times
+    The network is not balanced before (`export.int8.balance`): that makes some weights twenty times
     smaller, for which Adam's one step size is then too large. A run from balanced weights fell from
     33.3 to 30.6 dB in 250 steps of 1e-3.
 
@@ -95,10 +95,10 @@ def first_ranges(checkpoint: Any, content: Path) -> dict[str, list[float]]:
     """
     from training.quantization import RANGES
 
-    from .calibrate import calibrate
-    from .integer_graph import whole_ranges
-    from .lean_layers import take_apart
-    from .photos import load_photos
+    from .int8.calibrate import calibrate
+    from .int8.integer_graph import whole_ranges
+    from .int8.lean_layers import take_apart
+    from .verify.photos import load_photos
 
     if learned := checkpoint.group(f"extra.{RANGES}"):
         return {name: [float(low), float(high)] for name, (low, high) in learned.items()}

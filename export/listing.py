@@ -4,7 +4,7 @@ from typing import Any
 
 from runtime import plugins
 
-from . import elsewhere, targets
+from . import foreign_environments, targets
 from .targets import Target
 
 
@@ -69,5 +69,5 @@ def _row(name: str, target: type[Target]) -> dict[str, Any]:
         "extra": target.extra,
         "runs_on": target.runs_on,
         "options": dict(target.options),
-        "missing": elsewhere.missing(target),
+        "missing": foreign_environments.missing(target),
     }

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from runtime import store
 from runtime.card import ModelCard, Port
+from runtime.checksum import sha256
 from runtime.errors import UsageError
-from runtime.variants import parse_name
+from runtime.model.variants import parse_name
 from training.checkpoint import Checkpoint, load_checkpoint
 
 # Largest picture side tried when the smallest one a graph accepts is looked for; reflection padding
@@ -72,7 +72,7 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
                 raise UsageError(f'--set takes key=value, not "{setting}"') from None
             checkpoint.network[key.strip()] = value.strip()
     generator = checkpoint.build_generator().float().eval().requires_grad_(False)
-    digest = store.sha256(path)
+    digest = sha256(path)
     card = draft_card(checkpoint, generator, name, digest)
     return ExportSource(generator, card, path, digest, checkpoint.step)
 

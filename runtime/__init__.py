@@ -7,23 +7,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from . import _siblings
-
 if TYPE_CHECKING:
     from .card import ModelCard
     from .frame import Frame
-    from .session import StyleSession, open_session
+    from .model.session import StyleSession, open_session
 
 __all__ = ["Frame", "ModelCard", "StyleSession", "open_session"]
-
-_siblings.check("training", "export", "benchmarks")
-
 
 _HOMES = {
     "Frame": "frame",
     "ModelCard": "card",
-    "StyleSession": "session",
-    "open_session": "session",
+    "StyleSession": "model.session",
+    "open_session": "model.session",
 }
 
 

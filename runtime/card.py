@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from .errors import CardMismatch
 
 KEY = "impasto.card"
-# Beside the card: the figures of a model that is folded for each scene (`runtime.folding`).
+# Beside the card: the figures of a model that is folded for each scene (`runtime.model.folding`).
 FOLDING_KEY = "impasto.folding"
 FORMAT = 1
 
@@ -83,7 +83,7 @@ class ModelCard:
         target: what the file is for: "onnx", "ort", "openvino", ...
         precision: "fp32", "fp16", "int8".
         grade: which of several networks for one style it is: "quality", "default" or "fast"; ""
-            leaves it to the file name (`runtime.variants`).
+            leaves it to the file name (`runtime.model.variants`).
         network: name and configuration of the network, enough to rebuild it.
         normalization: "instance" if the output depends on whole-picture statistics, else "none".
         recipe: the resolved training recipe.

@@ -11,11 +11,10 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TextIO
 
 from . import engines, plugins
-from .errors import FAILED, INTERRUPTED, OutputExists, StyleError, UsageError
+from .errors import FAILED, INTERRUPTED, StyleError, UsageError
 
 # A bar is repainted at most this often; more would only cost time.
 BAR_SECONDS = 0.1
@@ -134,26 +133,6 @@ def parse_models(text: str) -> tuple[str, float]:
     if not name or not 0.0 < weight < float("inf"):
         raise UsageError(f'model "{text}": the weight must be a number above 0, as in a.onnx:0.6')
     return name, weight
-
-
-def check_output(path: Path, *, overwrite: bool) -> Path:
-    """Return `path` if a file may be written there; make its folder.
-
-    Raises:
-        OutputExists: it exists and `overwrite` is not set.
-        UsageError: it is a folder, or its folder cannot be made or written.
-    """
-    if path.is_dir():
-        raise UsageError(f'output "{path}" is a folder; give a file name')
-    if path.exists() and not overwrite:
-        raise OutputExists(f'output "{path}" exists; use another name or --overwrite')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f'cannot make the folder "{path.parent}": {error.strerror}') from None
-    if not os.access(path.parent, os.W_OK):
-        raise UsageError(f'output folder "{path.parent}" is not writable')
-    return path
 
 
 class Progress:

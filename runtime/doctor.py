@@ -25,11 +25,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; exit 3 if something that every run needs is broken."""
-    from . import checks
+    from . import doctor_checks
 
-    found = checks.run_checks()
+    found = doctor_checks.run_checks()
     if args.json:
-        cli.print_json(checks.as_json(found))
+        cli.print_json(doctor_checks.as_json(found))
     else:
         for group, members in groupby(found, key=lambda check: check.group):
             print(group)

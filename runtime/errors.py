@@ -52,6 +52,6 @@ class EngineUnavailable(StyleError):
 
 
 class ParityError(StyleError):
-    """A quality or parity gate refused an artefact."""
+    """A quality or parity gate refused an artifact."""
 
     exit_code = GATE_REFUSED

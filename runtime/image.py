@@ -17,7 +17,7 @@ from .meter import Meter
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    from .look import add_look_flags
+    from .model.stylizer import add_stylizer_flags
 
     parser = argparse.ArgumentParser(
         prog="python -m runtime.image",
@@ -77,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="soft noise from which strokes grow in empty skies; 0.5 is good (default: 0)",
     )
     parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
-    add_look_flags(parser)
+    add_stylizer_flags(parser)
     return parser
 
 
@@ -99,8 +99,8 @@ def _gigabytes(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Paint all inputs; a picture that fails in a batch is reported and the rest goes on."""
-    from .batch import plan
-    from .look import open_look
+    from .model.stylizer import open_stylizer
+    from .stills.batch import plan
 
     jobs, skipped = plan(
         args.input,
@@ -111,8 +111,8 @@ def run(args: argparse.Namespace) -> int:
     )
     meter, start = Meter(), time.perf_counter()
     totals: dict[str, Any] = {"in": 0, "out": 0, "size": (0, 0), "outputs": [], "failed": 0}
-    with open_look(args) as look:
-        painter = _painter(args, look)
+    with open_stylizer(args) as stylizer:
+        painter = _painter(args, stylizer)
         with cli.Progress(len(jobs), "pictures", quiet=args.quiet or len(jobs) == 1) as progress:
             for source, target in jobs:
                 try:
@@ -132,10 +132,10 @@ def run(args: argparse.Namespace) -> int:
             "height": height,
             "fps": round(totals["out"] / seconds, 3),
             "stages_ms": meter.summary()["stages_ms"],
-            "engine": look.engine,
-            "device": look.device,
-            "model": look.label,
-            "model_sha256": look.digest,
+            "engine": stylizer.engine,
+            "device": stylizer.device,
+            "model": stylizer.label,
+            "model_sha256": stylizer.digest,
             "outputs": totals["outputs"],
             "failed": totals["failed"],
             "skipped": skipped,
@@ -146,9 +146,9 @@ def run(args: argparse.Namespace) -> int:
     return FAILED if totals["failed"] else DONE
 
 
-def _painter(args: argparse.Namespace, look: Any) -> Any:
-    from .memory import GIGABYTE
-    from .stills import Options, StillPainter, parse_tile
+def _painter(args: argparse.Namespace, stylizer: Any) -> Any:
+    from .model.memory_need import GIGABYTE
+    from .stills.painter import Options, StillPainter, parse_tile
 
     options = Options(
         tile=parse_tile(args.tile),
@@ -158,7 +158,7 @@ def _painter(args: argparse.Namespace, look: Any) -> Any:
         seed=args.seed,
         quiet=args.quiet,
     )
-    return StillPainter(look, options, lambda text: cli.say(text, quiet=args.quiet))
+    return StillPainter(stylizer, options, lambda text: cli.say(text, quiet=args.quiet))
 
 
 def _paint_file(
@@ -170,17 +170,17 @@ def _paint_file(
     totals: dict[str, Any],
 ) -> None:
     """One file: every frame of it is decoded, painted and written in turn."""
-    from . import picture_files
-    from .pictures import Album
+    from .pictures import writing
+    from .pictures.reading import Album
 
     with Album(source) as album:
-        painter.look.reset()
-        animated = album.num_frames > 1 and picture_files.holds_animation(target)
+        painter.stylizer.reset()
+        animated = album.num_frames > 1 and writing.holds_animation(target)
         wanted = album.num_frames if animated else 1
         frames = painter.paint_album(album, wanted, meter, strip=args.strip)
         notes = list(album.notes)
         with meter("encode"):
-            notes += picture_files.write(
+            notes += writing.write(
                 target, frames, quality=args.quality, loop=album.loop, animated=animated
             )
         if album.num_frames > 1 and not animated:

@@ -1,7 +1,7 @@
 """What the keyboard does in the live window, the browser page and a `--keys` script.
 
 One table for all three: a key, the action it stands for, and the words of the help. An action is a
-word such as "next" or "style 3"; `runtime.controls` says what it changes.
+word such as "next" or "style 3"; `runtime.live.controls` says what it changes.
 """
 
 import re

@@ -50,8 +50,14 @@ def constants(package: ModuleType, key: str) -> dict[str, Any]:
     It is read from the source text, nothing is imported. Plugins without it are left out.
     """
     folder = Path(next(iter(package.__path__)))
-    found = {name: _declared(folder / f"{name}.py") for name in names(package)}
+    found = {name: _declared(_source(folder, name)) for name in names(package)}
     return {name: declared[key] for name, declared in found.items() if key in declared}
+
+
+def _source(folder: Path, name: str) -> Path:
+    """The file of a plugin that is a module, or a package of its own."""
+    module = folder / f"{name}.py"
+    return module if module.is_file() else folder / name / "__init__.py"
 
 
 @lru_cache(maxsize=64)

@@ -24,8 +24,9 @@ from .meter import Meter
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    from . import encoders, stabilizers
-    from .look import add_look_flags
+    from . import stabilizers
+    from .media import encoders
+    from .model.stylizer import add_stylizer_flags
 
     parser = argparse.ArgumentParser(
         prog="python -m runtime.video",
@@ -118,14 +119,15 @@ def build_parser() -> argparse.ArgumentParser:
         default="rgb24",
         help="frames on standard output (default: rgb24)",
     )
-    add_look_flags(parser)
+    add_stylizer_flags(parser)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Paint all clips with one model; one that fails in a batch is reported, the rest goes on."""
-    from . import clip_batch, clips
-    from .look import open_look
+    from .clips import batch as clip_batch
+    from .clips import painter
+    from .model.stylizer import open_stylizer
 
     style = "-".join(Path(cli.parse_models(text)[0]).stem for text in args.model)
     jobs = clip_batch.plan(args.input, args.output, style)
@@ -134,12 +136,12 @@ def run(args: argparse.Namespace) -> int:
     jobs, skipped = clip_batch.left_to_do(jobs, skip, args.overwrite)
     if skipped:
         cli.say(f"{skipped} finished outputs left alone", quiet=args.quiet)
-    with open_look(args) as look, _signals() as stop:
+    with open_stylizer(args) as stylizer, _signals() as stop:
         settings = _settings(args)
-        settings = replace(settings, fingerprint=clips.fingerprint(look, settings))
-        batch = _Batch(args, look, settings, stop, len(jobs))
+        settings = replace(settings, fingerprint=painter.fingerprint(stylizer, settings))
+        batch = _Batch(args, stylizer, settings, stop, len(jobs))
         workers = min(args.jobs, len(jobs))
-        if workers > 1 and any(port.role == "state" for port in look.card.inputs):
+        if workers > 1 and any(port.role == "state" for port in stylizer.card.inputs):
             cli.say("this model remembers frames: one clip at a time", quiet=args.quiet)
             workers = 1
         start = time.perf_counter()
@@ -158,29 +160,34 @@ def run(args: argparse.Namespace) -> int:
             # Standard output may carry the pictures; then the object goes where people look.
             stream = sys.stderr if args.output == "-" else sys.stdout
             with _redirected(stream):
-                cli.print_json(batch.summary(look, seconds, skipped))
+                cli.print_json(batch.summary(stylizer, seconds, skipped))
     if batch.interrupted:
         return INTERRUPTED
     return FAILED if batch.failed else DONE
 
 
 class _Batch:
-    """Clips painted with one look, one after the other or several at once."""
+    """Clips painted with one stylizer, one after the other or several at once."""
 
     def __init__(
-        self, args: argparse.Namespace, look: Any, settings: Any, stop: threading.Event, total: int
+        self,
+        args: argparse.Namespace,
+        stylizer: Any,
+        settings: Any,
+        stop: threading.Event,
+        total: int,
     ) -> None:
         self.failed = 0
         self.interrupted = False
         self.outcomes: list[Any] = []
         self._args, self._settings, self._stop, self._total = args, settings, stop, total
-        self._look = _Shared(look) if args.jobs > 1 and total > 1 else look
+        self._stylizer = _Shared(stylizer) if args.jobs > 1 and total > 1 else stylizer
         self._meter = Meter()
         self._lock = threading.Lock()
 
     def paint(self, job: Any) -> None:
         """Paint one clip; report what went wrong if it is one of several."""
-        from . import clips
+        from .clips import painter
 
         if self._stop.is_set():
             self.interrupted = True
@@ -192,8 +199,8 @@ class _Batch:
             return progress[0].update
 
         try:
-            outcome = clips.paint_clip(
-                job, self._look, self._settings, self._meter, stop=self._stop, begin=begin
+            outcome = painter.paint_clip(
+                job, self._stylizer, self._settings, self._meter, stop=self._stop, begin=begin
             )
         except StyleError as error:
             if self._total == 1:
@@ -230,15 +237,15 @@ class _Batch:
             quiet=quiet,
         )
 
-    def summary(self, look: Any, seconds: float, skipped: int) -> dict[str, Any]:
+    def summary(self, stylizer: Any, seconds: float, skipped: int) -> dict[str, Any]:
         """The object of `--json`: one clip's facts, or totals with a list of clips."""
         facts = [outcome.facts for outcome in self.outcomes]
         common = {
             "stages_ms": _stages(self._meter),
-            "engine": look.engine,
-            "device": look.device,
-            "model": look.label,
-            "model_sha256": look.digest,
+            "engine": stylizer.engine,
+            "device": stylizer.device,
+            "model": stylizer.label,
+            "model_sha256": stylizer.digest,
         }
         if self._total == 1 and facts:
             return {**facts[0], **common}
@@ -264,21 +271,21 @@ def _stages(meter: Meter) -> dict[str, Any]:
 
 
 class _Shared:
-    """A look used by several clips at once: one picture at a time goes through the model."""
+    """A stylizer used by several clips at once: one picture at a time goes through the model."""
 
-    def __init__(self, look: Any) -> None:
-        self._look, self._lock = look, threading.Lock()
+    def __init__(self, stylizer: Any) -> None:
+        self._stylizer, self._lock = stylizer, threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._look, name)
+        return getattr(self._stylizer, name)
 
     def stylize(self, image: Any, **conditions: Any) -> Any:
         with self._lock:
-            return self._look.stylize(image, **conditions)
+            return self._stylizer.stylize(image, **conditions)
 
 
 def _settings(args: argparse.Namespace) -> Any:
-    from .clips import Settings
+    from .clips.painter import Settings
 
     return Settings(
         source={

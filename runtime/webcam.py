@@ -18,6 +18,7 @@ from typing import Any
 from . import cli
 from .errors import DONE, INTERRUPTED, UsageError
 from .keys import help_lines, parse_script
+from .outputs import check_output
 
 # Rates a user may ask for; the upper end is that of the fastest ordinary cameras.
 MIN_FPS, MAX_FPS = 1.0, 240.0
@@ -25,7 +26,7 @@ MIN_FPS, MAX_FPS = 1.0, 240.0
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    from .look import add_look_flags
+    from .model.stylizer import add_stylizer_flags
 
     parser = argparse.ArgumentParser(
         prog="python -m runtime.webcam",
@@ -50,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rate_flags(parser.add_argument_group("rate"))
     _add_output_flags(parser.add_argument_group("outputs"))
     _add_control_flags(parser.add_argument_group("controls at the start"))
-    add_look_flags(parser)
+    add_stylizer_flags(parser)
     return parser
 
 
@@ -132,8 +133,8 @@ def run(args: argparse.Namespace) -> int:
     """Show until the source ends or the user stops."""
     began = time.perf_counter()
     script = _check(args)
-    from .live_report import report, summary
-    from .live_setup import open_run
+    from .live.report import report, summary
+    from .live.setup import open_run
 
     interrupted = False
     # At the end of the block threads have stopped and files are finished.
@@ -161,7 +162,7 @@ def _check(args: argparse.Namespace) -> list[tuple[int, str]]:
 
         check_windows()
     if args.record:
-        cli.check_output(Path(args.record), overwrite=args.overwrite)
+        check_output(Path(args.record), overwrite=args.overwrite)
     return parse_script(args.keys) if args.keys else []
 
 

@@ -1,7 +1,7 @@
 """The objective: a weighted sum of terms on one pass of the backbone.
 
 The same object judges a generator while it trains, the pixels of `training.optimize`, and the
-finished model in the receipt: their numbers can be compared.
+finished model in the report: their numbers can be compared.
 """
 
 import torch

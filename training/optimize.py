@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.cli import check_output, parse_models, run_command
+from runtime.cli import parse_models, run_command
 from runtime.errors import DONE, UsageError
+from runtime.outputs import check_output
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -95,7 +95,8 @@ class _Rounded(torch.autograd.Function):
 class Ranges(nn.Module):
     """Lowest and highest value of every activation of a lean network that becomes bytes.
 
-    Names are `export.lean_layers`': "stem", "block0.conv1", "block0.conv2" and, after the addition,
+    Names are those of `export.int8.lean_layers`: "stem", "block0.conv1", "block0.conv2" and, after
+    the addition,
     "block0.conv2.sum", ... The low end of a tensor after a ReLU is zero and stays there.
     """
 

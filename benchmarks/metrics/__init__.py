@@ -2,7 +2,8 @@
 
 Pictures are (H, W, 3) uint8 RGB or float 0..1. Clips are sequences of pictures. `motion(t, u)`
 gives the exact flow from frame t to u, (H, W, 2) float32 in pixels, and the (H, W) bool mask of
-points seen in both (`benchmarks.clips.Clip.flow`): pixel p of frame t is at p + F(p) in frame u.
+points seen in both (`temporal.synthetic_clips.Clip.flow`): pixel p of frame t is at p + F(p) in
+frame u.
 """
 
 from collections.abc import Callable

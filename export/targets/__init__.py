@@ -18,9 +18,9 @@ from runtime import engines, plugins
 if TYPE_CHECKING:
     from runtime.card import ModelCard
     from runtime.frame import Image
-    from runtime.session import StyleSession
+    from runtime.model.session import StyleSession
 
-    from ..parity import Parity
+    from ..verify.parity import Parity
 
 # What `--target` and `--precision` call all there are.
 EVERY = "all"
@@ -52,10 +52,10 @@ class Written:
     """What a target made.
 
     Attributes:
-        card: of the artefact, stored in it or beside it (`export.card_file`); None for an artefact
-            that is no single model.
-        steps: what was done, in order, for the receipt.
-        facts: figures for the receipt that the target knows (calibration, folding).
+        card: of the artifact, stored in it or beside it (`_card_file`); None for an artifact that
+            is no single model.
+        steps: what was done, in order, for the report.
+        facts: figures for the report that the target knows (calibration, folding).
     """
 
     card: ModelCard | None
@@ -67,9 +67,9 @@ class Target(ABC):
     """What `PLUGIN` of a target module is; nobody makes instances.
 
     Attributes:
-        suffix: of the artefact, a file or (`folder`) a folder; "" for a folder of any name.
+        suffix: of the artifact, a file or (`folder`) a folder; "" for a folder of any name.
         beside: suffixes of further files that belong to it, in place of `suffix`.
-        folder: whether the artefact is a folder.
+        folder: whether the artifact is a folder.
         precisions: what `--precision` may be, the default first.
         engine: name of the runtime engine that runs the result here and proves it, or None.
         examined_by: of targets without an engine: what its `check` or stand-in is, for people.
@@ -120,7 +120,7 @@ class Target(ABC):
     @staticmethod
     @abstractmethod
     def write(source: Any, path: Path, options: Options) -> Written:
-        """Write the artefact to `path`, card included, and nothing outside of `path`'s folder.
+        """Write the artifact to `path`, card included, and nothing outside of `path`'s folder.
 
         Args:
             source: `export.source.ExportSource`; for targets that start from models, their paths.
@@ -134,7 +134,7 @@ class Target(ABC):
 
     @staticmethod
     def stand_in(path: Path) -> StyleSession | None:
-        """For targets without an engine: a session that computes the artefact by other means, so
+        """For targets without an engine: a session that computes the artifact by other means, so
         that it can be compared with its source here; None if there are no such means."""
         return None
 
@@ -144,7 +144,7 @@ class Target(ABC):
 
         Returns:
             the comparison it passed, if this machine can run it by other means; else what was
-            found to be right, one sentence each. Both for the receipt.
+            found to be right, one sentence each. Both for the report.
 
         Raises:
             ParityError: it is wrong, and must not be shipped.

@@ -22,16 +22,16 @@ class BundleTarget(Target):
     @staticmethod
     def write(source: Sequence[Path], path: Path, options: Options) -> Written:
         """Pack these models into the folder `path`."""
-        from .. import bundle_files
+        from . import _bundle_files
 
-        return bundle_files.write(source, path, options)
+        return _bundle_files.write(source, path, options)
 
     @staticmethod
     def check(source: Any, path: Path, options: Options) -> list[str]:
         """Compare all files with their checksums."""
-        from .. import bundle_files
+        from . import _bundle_files
 
-        return bundle_files.check(path)
+        return _bundle_files.check(path)
 
 
 PLUGIN = BundleTarget

@@ -32,23 +32,23 @@ class CoreMlTarget(Target):
     @staticmethod
     def write(source: Any, path: Path, options: Options) -> Written:
         """Write one package in the precision asked for."""
-        from .. import coreml_package
+        from . import _coreml_package
 
-        return coreml_package.write(source, path, options)
+        return _coreml_package.write(source, path, options)
 
     @staticmethod
     def stand_in(path: Path) -> Any:
         """The package, computed by PyTorch."""
-        from .. import coreml_package
+        from . import _coreml_package
 
-        return coreml_package.stand_in(path)
+        return _coreml_package.stand_in(path)
 
     @staticmethod
     def check(source: Any, path: Path, options: Options) -> list[str]:
         """Examine the specification."""
-        from .. import coreml_package
+        from . import _coreml_package
 
-        return coreml_package.check(source, path, options)
+        return _coreml_package.check(source, path, options)
 
 
 PLUGIN = CoreMlTarget

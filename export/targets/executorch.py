@@ -25,9 +25,9 @@ class ExecuTorchTarget(Target):
     @staticmethod
     def write(source: Any, path: Path, options: Options) -> Written:
         """Write one program in the precision asked for, and its card."""
-        from .. import executorch_files
+        from . import _executorch_files
 
-        return executorch_files.write(source, path, options)
+        return _executorch_files.write(source, path, options)
 
 
 PLUGIN = ExecuTorchTarget

@@ -25,9 +25,9 @@ class LiteRtTarget(Target):
     @staticmethod
     def write(source: Any, path: Path, options: Options) -> Written:
         """Write one model in the precision asked for, and its card."""
-        from .. import litert_files
+        from . import _litert_files
 
-        return litert_files.write(source, path, options)
+        return _litert_files.write(source, path, options)
 
 
 PLUGIN = LiteRtTarget

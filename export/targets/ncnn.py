@@ -20,9 +20,9 @@ class NcnnTarget(Target):
     @staticmethod
     def write(source: Any, path: Path, options: Options) -> Written:
         """Write .param, .bin and the card beside them in the precision asked for."""
-        from .. import ncnn_files
+        from . import _ncnn_files
 
-        return ncnn_files.write(source, path, options)
+        return _ncnn_files.write(source, path, options)
 
 
 PLUGIN = NcnnTarget

@@ -19,12 +19,14 @@ class OnnxTarget(Target):
     @staticmethod
     def write(source: Any, path: Path, options: Options) -> Written:
         """Write one file in the precision asked for."""
-        from .. import float_graph, half, whole_frame
+        from .. import float_graph
+        from ..fp16 import convert
+        from ..int8 import whole_frame
 
         if options.precision == "int8":
             return whole_frame.write(source, path, options)
         if options.precision == "fp16":
-            return half.write(source, path, options)
+            return convert.write(source, path, options)
         return float_graph.write(source, path, options)
 
 

@@ -20,9 +20,9 @@ class OpenVinoTarget(Target):
     @staticmethod
     def write(source: Any, path: Path, options: Options) -> Written:
         """Write .xml and .bin in the precision asked for."""
-        from .. import openvino_files
+        from . import _openvino_files
 
-        return openvino_files.write(source, path, options)
+        return _openvino_files.write(source, path, options)
 
 
 PLUGIN = OpenVinoTarget

@@ -25,9 +25,9 @@ class OrtTarget(Target):
     @staticmethod
     def write(source: Any, path: Path, options: Options) -> Written:
         """Write the file and its list of operations."""
-        from .. import ort_format
+        from . import _ort_format
 
-        return ort_format.write(source, path, options)
+        return _ort_format.write(source, path, options)
 
 
 PLUGIN = OrtTarget

@@ -7,7 +7,7 @@ from runtime import plugins
 
 from . import Options, Target, Written
 
-# Module of each library, in the order they are taken; as in `runtime.tensorrt_library`.
+# Module of each library, in the order they are taken; as in `runtime.engines.tensorrt.library`.
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 
 
@@ -46,16 +46,16 @@ class TensorrtTarget(Target):
     @staticmethod
     def write(source: Any, path: Path, options: Options) -> Written:
         """Write the engine, its facts, its card, and the graph it was built from."""
-        from .. import plan_file
+        from . import _plan_file
 
-        return plan_file.write(source, path, options)
+        return _plan_file.write(source, path, options)
 
     @staticmethod
     def check(source: Any, path: Path, options: Options) -> list[str]:
         """Compare the graph with PyTorch, and the engine too where it runs."""
-        from .. import plan_file
+        from . import _plan_file
 
-        return plan_file.check(source, path, options)
+        return _plan_file.check(source, path, options)
 
 
 PLUGIN = TensorrtTarget

@@ -21,23 +21,23 @@ class WebTarget(Target):
     @classmethod
     def available(cls) -> str:
         """Node.js and npm are needed, too."""
-        from ..ort_web import missing
+        from ..site.engine_files import missing
 
         return super().available() or missing()
 
     @staticmethod
     def write(source: Any, path: Path, options: Options) -> Written:
         """Write the page of these models (paths) into the folder `path`."""
-        from .. import ort_web, web_proof
+        from ..site import engine_files, proof
 
-        return web_proof.write(source, path, ort_web.dist_folder())
+        return proof.write(source, path, engine_files.dist_folder())
 
     @staticmethod
     def check(source: Sequence[Path], path: Path, options: Options) -> Any:
         """Run each packed model with the packed engine, beside ONNX Runtime for Python."""
-        from .. import web_proof
+        from ..site import proof
 
-        return web_proof.check(source, path)
+        return proof.check(source, path)
 
 
 PLUGIN = WebTarget

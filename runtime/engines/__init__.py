@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import plugins
-from ..errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,8 +55,9 @@ class Engine(Protocol):
 class EnginePlugin(Protocol):
     """What `PLUGIN`, a class of an engine module, offers.
 
-    All but `open` are literals in the class body: `runtime.formats` and the commands read them from
-    the source text. The module itself imports nothing but numpy; the library is loaded by `open`.
+    All but `open` are literals in the class body: `runtime.model.formats` and the commands read
+    them from the source text. The module itself imports nothing but numpy; the library
+    is loaded by `open`.
 
     Attributes:
         suffixes: of the files it reads, its own format first. A file that several engines read goes
@@ -91,33 +91,6 @@ class EnginePlugin(Protocol):
             UsageError: a device that this engine does not know.
         """
         ...
-
-
-def open_model(
-    model: Path | bytes,
-    engine: str = "auto",
-    device: str = "auto",
-    threads: int | None = None,
-    hint: str | None = None,
-) -> Engine:
-    """Open a model with the engine of this name; "auto" goes by the file's suffix.
-
-    Raises:
-        UsageError: no such engine, or it does not read such files or take such a hint.
-    """
-    from .. import engines, formats
-
-    if isinstance(model, bytes):
-        engine = formats.DEFAULT if engine == "auto" else engine
-    else:
-        engine = formats.choose(model, engine)
-    plugin: EnginePlugin = plugins.load(engines, engine)
-    if hint is None:
-        return plugin.open(model, device, threads)
-    if hint not in plugin.hints:
-        allowed = ", ".join(plugin.hints) or "none: it computes as the file says"
-        raise UsageError(f"--precision-hint {hint}: --engine {engine} allows {allowed}")
-    return plugin.open(model, device, threads, hint=hint)
 
 
 def why_not(engine: str) -> str:

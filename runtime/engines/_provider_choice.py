@@ -77,7 +77,7 @@ def cache_key(digest: str, gpu: Any, tensorrt: str, ort: str) -> str:
 
     Args:
         digest: SHA-256 of the model's file.
-        gpu: `runtime.cuda.Gpu`.
+        gpu: `runtime.engines._cuda.Gpu`.
         tensorrt: its version.
         ort: version of ONNX Runtime.
     """
@@ -91,7 +91,7 @@ def _options(ort: Any, number: int, digest: str) -> dict[str, Any]:
     version, gpu = _version(), _gpu(number)
     built = None
     if version and gpu is not None:
-        from ..tensorrt_builder import cache_folder
+        from .tensorrt.builder import cache_folder
 
         folder = cache_folder() / "onnxruntime" / cache_key(digest, gpu, version, ort.__version__)
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def _version() -> str:
 
 
 def _gpu(number: int) -> Any:
-    from ..cuda import Cuda
+    from ._cuda import Cuda
 
     try:
         cuda = Cuda(number)

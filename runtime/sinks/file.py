@@ -1,6 +1,6 @@
 """Video files: mp4, mov, mkv, webm and gif, written so that no work is ever lost.
 
-Frames are encoded in segments that are closed every few seconds (`runtime.journal`); the file
+Frames are encoded in segments that are closed every few seconds (`runtime.media.journal`); the file
 itself is put together when the last frame has come, or, for an interrupted run, from the frames
 there are.
 """
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import encoders, joining, streams
-from ..cli import check_output
-from ..color import RGB, SDR, Converter
 from ..errors import OutputExists, SinkError, UsageError
 from ..frame import Frame, Image, check_image
-from ..journal import Journal, Packet, identity_of
+from ..media import encoders, muxing, streams
+from ..media.color import RGB, SDR, Converter
+from ..media.journal import Journal, Packet, identity_of
+from ..outputs import check_output
 from ..sources import SourceInfo
 
 # A segment is closed after this many frames: what a crash may cost. Longer segments compress a
@@ -42,7 +42,7 @@ class FileSink:
         info: size and rate of the frames to come.
         clip: the input's `ClipInfo`, whose colors, shape of pixels, times and other streams the
             output takes over; None for frames that come from no clip.
-        codec, quality, preset, encoder: see `runtime.encoders`; None takes the default.
+        codec, quality, preset, encoder: see `runtime.media.encoders`; None takes the default.
         overwrite: replace an existing output and an unfinished one.
         resume: continue the unfinished output if there is one; see `resumed`.
         settings: what else decides the result (model, strength, ...): JSON values, compared when
@@ -52,7 +52,7 @@ class FileSink:
     Attributes:
         frames: written so far, those of an earlier run included.
         notes: what a user should know, one line each.
-        result: what `runtime.joining.join` says, once closed.
+        result: what `runtime.media.muxing.join` says, once closed.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class FileSink:
         self.path = Path(spec)
         self.info, self.clip = info, clip
         self.notes: list[str] = []
-        self.result: joining.Joined | None = None
+        self.result: muxing.Joined | None = None
         self._segment = segment
         chosen = encoders.check_codec(codec, self.path.suffix.lower())
         quality = encoders.check_quality(chosen, quality)
@@ -91,7 +91,7 @@ class FileSink:
                 f"{chosen} needs even sizes: the last column or row is repeated "
                 f"({self.encoding.width}x{self.encoding.height})"
             )
-        self.fates = self._plan_streams()
+        self.mappings = self._plan_streams()
         self._journal = self._open_journal(overwrite, resume, settings or {})
         if self.journal.header["threads"]:
             self.encoding = replace(self.encoding, threads=self.journal.header["threads"])
@@ -111,7 +111,7 @@ class FileSink:
     @staticmethod
     def accepts(spec: str) -> bool:
         """True for names with the ending of a video file."""
-        return Path(spec).suffix.lower() in joining.MUXERS
+        return Path(spec).suffix.lower() in muxing.MUXERS
 
     @property
     def journal(self) -> Journal:
@@ -203,17 +203,17 @@ class FileSink:
             if empty:
                 self.journal.remove()
 
-    def _plan_streams(self) -> list[streams.Fate]:
-        from ..sources._container import open_container
+    def _plan_streams(self) -> list[streams.StreamMapping]:
+        from ..media.container import open_container
 
         source = self._source_path()
         if source is None:
             return []
-        muxer = joining.MUXERS[self.path.suffix.lower()]
+        muxer = muxing.MUXERS[self.path.suffix.lower()]
         with open_container(source, str(source)) as container:
-            fates = streams.plan(container, self.clip.stream_index, muxer)
-        self.notes += [fate.note for fate in fates if fate.note]
-        return fates
+            mappings = streams.plan(container, self.clip.stream_index, muxer)
+        self.notes += [mapping.note for mapping in mappings if mapping.note]
+        return mappings
 
     def _source_path(self) -> Path | None:
         return self.clip.path if self.clip is not None else None
@@ -330,13 +330,13 @@ class FileSink:
             damage=self._damage,
         )
 
-    def _join(self, whole: bool) -> joining.Joined:
+    def _join(self, whole: bool) -> muxing.Joined:
         if self.path.suffix.lower() == ".gif":
-            from ..gif import join_gif
+            from ..media.gif import join_gif
 
             return join_gif(self.journal, self.encoding, self.path)
-        return joining.join(
-            self.journal, self.encoding, self.path, self._source_path(), self.fates, whole
+        return muxing.join(
+            self.journal, self.encoding, self.path, self._source_path(), self.mappings, whole
         )
 
 
@@ -357,7 +357,7 @@ def plan_encoding(
     base = clip.time_base if clip is not None else 1 / rate
     if clip is None and (info.live or info.rate is None):
         base = LIVE_TICK
-    muxer = joining.MUXERS[path.suffix.lower()]
+    muxer = muxing.MUXERS[path.suffix.lower()]
     colors, tags = SDR, SDR
     if clip is not None and clip.colors.matrix != RGB and not clip.colors.hdr:
         colors, tags = clip.colors, clip.tagged
@@ -371,7 +371,7 @@ def plan_encoding(
         height=height,
         pixel_format=entry.pixel_format,
         rate=min(rate, Fraction(LARGEST_RATE)),
-        time_base=joining.tick_for(muxer, base),
+        time_base=muxing.tick_for(muxer, base),
         colors=colors,
         tags=tags,
         sample_aspect_ratio=clip.sample_aspect_ratio if clip is not None else Fraction(1),

@@ -12,9 +12,9 @@ from typing import Any
 
 import cv2
 
-from .. import streams
 from ..errors import OutputExists, SinkError, UsageError
 from ..frame import Frame, check_image
+from ..media import streams
 from ..sources import SourceInfo
 from ..sources.images import TIMES
 

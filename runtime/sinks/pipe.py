@@ -9,10 +9,10 @@ import sys
 from fractions import Fraction
 from typing import Any, BinaryIO
 
-from .. import streams
-from ..color import BT601, LIMITED, Colors, Converter
 from ..errors import SinkError, UsageError
 from ..frame import Frame, check_image
+from ..media import streams
+from ..media.color import BT601, LIMITED, Colors, Converter
 from ..sources import SourceInfo
 from .file import pad_even
 

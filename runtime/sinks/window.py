@@ -12,9 +12,9 @@ from typing import Any
 
 import cv2
 
+from ..buffers import Pool
 from ..errors import EngineUnavailable
 from ..frame import Frame
-from ..pool import Pool
 from ..sources import SourceInfo
 
 TITLE = "Impasto"

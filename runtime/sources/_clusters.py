@@ -5,7 +5,7 @@ they are broken it skips pictures without a word. `Clusters` walks through the f
 import zlib
 from pathlib import Path
 
-from .. import ebml
+from ..media import ebml
 
 SEGMENT, CLUSTER = 0x18538067, 0x1F43B675
 MARK = CLUSTER.to_bytes(4, "big")

@@ -14,11 +14,11 @@ from typing import Any
 
 import cv2
 
+from ..buffers import Pool
 from ..errors import SourceError
 from ..frame import Frame, Image
-from ..pool import Pool
-from ..v4l2 import Camera, Mode, list_cameras
 from . import SourceInfo
+from ._v4l2 import Camera, Mode, list_cameras
 
 _SPEC = re.compile(r"camera(?::(\d+))?$")
 SIZE, RATE = (1280, 720), 30.0  # asked for when nobody says otherwise

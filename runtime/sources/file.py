@@ -15,11 +15,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..color import SDR, Colors, Converter, colors_of
 from ..errors import SourceError, UsageError
 from ..frame import Frame, Image
+from ..media import container as containers
+from ..media.color import SDR, Colors, Converter, colors_of
 from . import SourceInfo
-from . import _container as containers
 from ._clusters import Clusters
 from ._damage import Inspector
 from ._times import UNORDERED, Clock
@@ -292,7 +292,7 @@ class FileSource:
             self._resolved[tags] = tags.resolved(frame.width, frame.height)
         colors = self._resolved[tags]
         if colors.hdr:
-            from ..hdr import tone_map
+            from ..media.hdr import tone_map
 
             image: np.ndarray = tone_map(self._converter.to_rgb(frame, colors, "rgb48le"), colors)
         else:

@@ -17,11 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..color import RGB, SDR, Colors
 from ..errors import SourceError
 from ..frame import Frame, Image
+from ..media.color import RGB, SDR, Colors
+from ..media.container import ClipInfo
 from . import SourceInfo
-from ._container import ClipInfo
 from .file import PICTURES
 
 RATE = Fraction(25)  # FFmpeg's default for picture sequences

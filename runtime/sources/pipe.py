@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import SourceError, UsageError
-from . import _container as containers
+from ..media import container as containers
 from .file import FileSource
 
 _RAW = re.compile(r"(?P<size>\d+x\d+)(@(?P<rate>\d+(/\d+|\.\d+)?))?(:(?P<format>\w+))?$")

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..errors import SourceError
 from ..frame import Frame
+from ..media import container as containers
 from . import SourceInfo
-from . import _container as containers
 
 SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 # Seconds to wait for the server: opening, and between two packets.
@@ -34,7 +34,7 @@ class StreamSource:
     def __init__(self, spec: str) -> None:
         import av
 
-        from ..color import Converter, colors_of
+        from ..media.color import Converter, colors_of
 
         self.decode_ms = 0.0
         self._closed = False

@@ -57,7 +57,7 @@ class Anchor:
             self._difference, small, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
 
-    def learn(self, styled: Image, carried: Image) -> None:
+    def learn(self, styled: Image, propagated: Image) -> None:
         """Learn from every EVERY-th frame.
 
         Args:
@@ -67,7 +67,7 @@ class Anchor:
         self._count += 1
         if self._count % EVERY:
             return
-        gap = coarse_gap(styled, carried)
+        gap = coarse_gap(styled, propagated)
         if self._difference is None:
             self._difference, self._grid = np.zeros_like(gap), _flow.grid(*gap.shape[:2])
         change = cv2.subtract(gap, self._difference)
@@ -94,9 +94,9 @@ class Anchor:
         return cv2.addWeighted(picture, 1, offset, 1, -128)
 
 
-def coarse_gap(styled: Image, carried: Image) -> np.ndarray:
-    """Low frequencies of `styled` - `carried`: (H / CELL, W / CELL, 3) float32, 0..255 units."""
+def coarse_gap(styled: Image, propagated: Image) -> np.ndarray:
+    """Low frequencies of `styled` - `propagated`: (H / CELL, W / CELL, 3) float32, 0..255 units."""
     height, width = styled.shape[:2]
     size = (max(1, height // CELL), max(1, width // CELL))
-    now, then = (shrink(picture, size) for picture in (styled, carried))
+    now, then = (shrink(picture, size) for picture in (styled, propagated))
     return cv2.GaussianBlur(cv2.subtract(now, then, dtype=cv2.CV_32F), (3, 3), 0)

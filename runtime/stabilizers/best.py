@@ -76,11 +76,11 @@ class Best(Live):
             yield chunk.frames[0], styled[0], smalls[0]
             return
         tracks = self._track(smalls)
-        carried = self._carry(smalls, tail) if tail is not None else None
+        propagated = self._carry(smalls, tail) if tail is not None else None
         canvas = Canvas(styled, tail[0] if tail is not None else None, size)
         painted = [canvas.draw(track) for track in tracks]
-        if carried is not None:
-            for t, (track, weight) in enumerate(carried):
+        if propagated is not None:
+            for t, (track, weight) in enumerate(propagated):
                 painted[t] = canvas.draw_over(painted[t], track, weight)
         gaps = _smooth([coarse_gap(now, then) for now, then in zip(styled, painted, strict=True)])
         for frame, picture, gap, small in zip(chunk.frames, painted, gaps, smalls, strict=True):

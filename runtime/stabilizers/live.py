@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 
 from ..frame import Image
-from ..heap import keep_pictures
 from . import _flow
 from ._anchor import Anchor
 from ._blocks import shrink, spread
 from ._denoise import Denoiser
+from ._heap import keep_pictures
 from ._memory import MAX_AGE, Memory
 
 # Frames a stroke lives at strength 1; three seconds at 30 frames/s.
@@ -105,14 +105,14 @@ class Live:
             ages = random_tiles(memory.small, 0, self.life // self.fade).astype(np.uint8)
             memory.age = ages * np.uint8(self.fade) + np.uint8(self._count % self.fade)
             return styled
-        carried = memory.draw()
+        propagated = memory.draw()
         fresh = cv2.bitwise_or(lost, cv2.compare(memory.age, self._spent, cv2.CMP_GE))
         aging = cv2.inRange(memory.age, self.life, self._spent - 1) & ~fresh
         # Around what is painted anew a mixture hides the seam.
         touched = cv2.dilate(fresh, RIM)
-        self._anchor.learn(styled, carried)
+        self._anchor.learn(styled, propagated)
         self._anchor.release(fresh)
-        painted = self._paint(styled, carried, fresh, aging, touched & ~fresh)
+        painted = self._paint(styled, propagated, fresh, aging, touched & ~fresh)
         memory.set_age(self._count % self.fade, fresh)
         memory.store(painted, self._small, touched | aging)
         return self._anchor.apply(painted)
@@ -123,18 +123,23 @@ class Live:
         return self.life + self.fade - 1
 
     def _paint(
-        self, styled: Image, carried: Image, fresh: np.ndarray, aging: np.ndarray, rim: np.ndarray
+        self,
+        styled: Image,
+        propagated: Image,
+        fresh: np.ndarray,
+        aging: np.ndarray,
+        rim: np.ndarray,
     ) -> Image:
-        """`carried`, with `styled` where `fresh` is 255 and a share of it where the others are."""
+        """`propagated`, with `styled` where `fresh` is 255 and a share of it elsewhere."""
         size = styled.shape[:2]
         if cv2.countNonZero(partly := aging | rim):
             # 1/n, 1/(n-1) ... of the new paint are equal shares of it in every frame.
             share = 1 / max(2, self.fade - self._count % self.fade)
-            mixed = cv2.addWeighted(styled, share, carried, 1 - share, 0)
-            carried = cv2.copyTo(mixed, spread(partly, size), carried)
+            mixed = cv2.addWeighted(styled, share, propagated, 1 - share, 0)
+            propagated = cv2.copyTo(mixed, spread(partly, size), propagated)
         if cv2.countNonZero(fresh):
-            carried = cv2.copyTo(styled, spread(fresh, size), carried)
-        return carried
+            propagated = cv2.copyTo(styled, spread(fresh, size), propagated)
+        return propagated
 
     def skip(self, image: Image) -> Image | None:
         """Carry the last output along to `image`, without the network."""
@@ -146,11 +151,11 @@ class Live:
             return None
         memory = self._memory
         memory.clamp()
-        carried = memory.draw()
+        propagated = memory.draw()
         # What is not recognizable any more is painted as soon as the network is back.
         memory.set_age(MAX_AGE, self._lost)
-        memory.store(carried, self._small, np.zeros(memory.small, np.uint8))
-        return self._anchor.apply(carried)
+        memory.store(propagated, self._small, np.zeros(memory.small, np.uint8))
+        return self._anchor.apply(propagated)
 
     def _memory_for(self, image: Image) -> Memory:
         if self._memory is None or self._memory.size != image.shape[:2]:

@@ -95,7 +95,7 @@ def latency_row(model, size, p50, **labels):
 @pytest.fixture
 def make_document():
     """A function from rows to a valid result file."""
-    from benchmarks import results
+    from benchmarks.measuring import results
 
     def make(rows, kind="latency", **settings):
         reading = {"gemm_gflops": 231.4, "conv_gops": 951.2, "copy_gbs": 45.6}

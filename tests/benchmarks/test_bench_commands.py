@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cold, end_to_end, latency, peers, results, startup, subjects
-from runtime.session import open_session
+from benchmarks import end_to_end, latency, peers, startup
+from benchmarks.measuring import cold, results, subjects
+from runtime.model.session import open_session
 
 from .conftest import TINY_MACS_PER_PIXEL, TINY_PARAMETERS, tiny_onnx
 

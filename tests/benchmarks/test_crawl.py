@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import crawl, results, tables
+from benchmarks import crawl
+from benchmarks.measuring import results
+from benchmarks.report import tables
 from training import networks
 from training.checkpoint import Checkpoint, save_checkpoint
 from training.config import load_recipe

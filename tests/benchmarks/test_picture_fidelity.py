@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks import odd_pictures, picture_fidelity, results, tables
+from benchmarks import odd_pictures, picture_fidelity
+from benchmarks.measuring import results
+from benchmarks.report import tables
 from runtime.card import KEY, ModelCard, Port
 
 onnx = pytest.importorskip("onnx")

@@ -5,7 +5,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from benchmarks import plots, pruning, results, tables
+from benchmarks import pruning
+from benchmarks.measuring import results
+from benchmarks.report import plots, tables
 
 
 def point(label, ms, ratio, faster):

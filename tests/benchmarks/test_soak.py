@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import soak, tables
+from benchmarks import soak
+from benchmarks.report import tables
 
 
 def note(s, latency, memory):

@@ -2,7 +2,9 @@
 
 import pytest
 
-from benchmarks import damage, results, tables, video_fidelity
+from benchmarks import damage, video_fidelity
+from benchmarks.measuring import results
+from benchmarks.report import tables
 
 pytest.importorskip("onnx")
 

@@ -46,17 +46,17 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def export(photos):
-    """`export(checkpoint, target, output, *words)` by the command; (exit code, receipt or None)."""
-    import export.export as flow
+    """`export(checkpoint, target, output, *words)` by the command; (exit code, report or None)."""
+    import export.artifact as flow
     from export.__main__ import main
-    from export.receipt import receipt_path
+    from export.verify.report import report_path
 
     def run(source: Path, target: str, output: Path, *words: str):
         given = ["--checkpoint", str(source), "--target", target, "--output", str(output)]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(flow, "SIZES", SMALL)
             code = main([*given, "--photos", str(photos), "--quiet", *words])
-        receipt = receipt_path(output)
-        return code, json.loads(receipt.read_text("utf-8")) if receipt.is_file() else None
+        report = report_path(output)
+        return code, json.loads(report.read_text("utf-8")) if report.is_file() else None
 
     return run

@@ -4,19 +4,19 @@ import pytest
 
 
 def exported(target: str, file: str, *words: str):
-    """A fixture: (file, receipt) of a small network with instance normalization.
+    """A fixture: (file, report) of a small network with instance normalization.
 
     Args:
         target: of the export.
-        file: name of the artefact.
+        file: name of the artifact.
         words: more of the command line.
     """
 
     @pytest.fixture(scope="module")
-    def artefact(checkpoint, export, tmp_path_factory):
+    def artifact(checkpoint, export, tmp_path_factory):
         path = tmp_path_factory.mktemp(target) / file
-        code, receipt = export(checkpoint("instance"), target, path, *words)
+        code, report = export(checkpoint("instance"), target, path, *words)
         assert code == 0
-        return path, receipt
+        return path, report
 
-    return artefact
+    return artifact

@@ -6,9 +6,8 @@ import sys
 import pytest
 
 pytest.importorskip("coremltools", reason="make test-edge")
-from export import coreml_package, coreml_program
 from export.source import load_source
-from export.targets import Options
+from export.targets import Options, _coreml_package, _coreml_program
 from runtime.card import KEY, ModelCard
 from runtime.engines.coreml import PLUGIN
 from runtime.errors import CardMismatch, EngineUnavailable, ParityError
@@ -21,14 +20,14 @@ package = exported("coreml", "toy.mlpackage", *SIZES)
 
 
 def test_the_program_paints_as_pytorch_does(package):
-    _, receipt = package
-    (entry,) = receipt["parity"]["sizes"]
+    _, report = package
+    (entry,) = report["parity"]["sizes"]
     assert entry["psnr_db"] >= 55
-    said = " ".join(receipt["checks"])
+    said = " ".join(report["checks"])
     assert 'picture "image" in, picture "styled" out' in said and "64x96: " in said
     assert "3 instance normalizations" in said
     if sys.platform != "darwin":
-        assert "interpreted in PyTorch" in receipt["compared_by"]
+        assert "interpreted in PyTorch" in report["compared_by"]
 
 
 def test_the_card_is_inside_and_beside(package):
@@ -37,38 +36,38 @@ def test_the_card_is_inside_and_beside(package):
     path, _ = package
     spec = load_spec(str(path))
     inside = ModelCard.from_json(spec.description.metadata.userDefined[KEY])
-    assert inside == coreml_package.stand_in(path).card
+    assert inside == _coreml_package.stand_in(path).card
     assert inside.target == "coreml" and inside.inputs[0].dtype == "uint8"
 
 
 def test_small_weights(checkpoint, export, package, tmp_path):
     path = tmp_path / "toy.mlpackage"
-    code, receipt = export(checkpoint("instance"), "coreml", path, *SIZES, "--precision", "int8")
-    assert code == 0 and receipt["parity"]["sizes"][0]["psnr_db"] >= 30
-    assert receipt["bytes"] < package[1]["bytes"]
+    code, report = export(checkpoint("instance"), "coreml", path, *SIZES, "--precision", "int8")
+    assert code == 0 and report["parity"]["sizes"][0]["psnr_db"] >= 30
+    assert report["bytes"] < package[1]["bytes"]
 
 
 def test_other_networks(checkpoint, export, tmp_path):
     source = checkpoint("instance", "johnson", width=4, blocks=1)
     path = tmp_path / "toy.mlpackage"
-    code, receipt = export(source, "coreml", path, "--size", "96x64")
-    assert code == 0 and receipt["sizes"] == "96x64"
+    code, report = export(source, "coreml", path, "--size", "96x64")
+    assert code == 0 and report["sizes"] == "96x64"
 
 
 def test_a_package_that_is_not_what_was_asked_for_is_refused(package, checkpoint):
     source = load_source(checkpoint("instance"), "toy")
     with pytest.raises(ParityError, match="is for"):
-        coreml_package.check(source, package[0], Options("fp16", (128, 64)))
+        _coreml_package.check(source, package[0], Options("fp16", (128, 64)))
     asked = Options("int8", (96, 64), extra={"sizes": "96x64,64x96"})
     with pytest.raises(ParityError, match="0 tensors of int8 weights"):
-        coreml_package.check(source, package[0], asked)
+        _coreml_package.check(source, package[0], asked)
 
 
 def test_a_damaged_package_is_refused(package, tmp_path):
     (tmp_path / "x.mlpackage").mkdir()
     (tmp_path / "x.mlpackage" / "Manifest.json").write_text(json.dumps({}))
     with pytest.raises(CardMismatch, match="not a readable"):
-        coreml_program.CoreMlProgram(tmp_path / "x.mlpackage")
+        _coreml_program.CoreMlProgram(tmp_path / "x.mlpackage")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="here it runs")

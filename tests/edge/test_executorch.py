@@ -8,7 +8,7 @@ import numpy as np
 
 from runtime.engines import executorch
 from runtime.errors import StyleError
-from runtime.session import open_session
+from runtime.model.session import open_session
 from tests.edge import engine_contract
 from tests.edge.openings import exported
 
@@ -20,18 +20,18 @@ program = exported("executorch", "toy.pte", "--option", "max=160x128")  # free s
 
 def test_one_size_is_one_piece(checkpoint, export, tmp_path):
     path = tmp_path / "toy.pte"
-    code, receipt = export(checkpoint("instance"), "executorch", path, "--size", "96x64")
+    code, report = export(checkpoint("instance"), "executorch", path, "--size", "96x64")
     assert code == 0
-    assert (receipt["delegated_pieces"], receipt["operations_outside"]) == (1, 0)
+    assert (report["delegated_pieces"], report["operations_outside"]) == (1, 0)
 
 
 def test_free_sizes_are_as_exact_as_floats_are(program):
-    _, receipt = program
+    _, report = program
     # The first and last row and column are cut out, and the margin off: copies of 6 slices.
-    assert (receipt["delegated_pieces"], receipt["operations_outside"]) == (3, 6)
-    assert receipt["verdict"] == "passed" and receipt["largest"] == "160x128"
-    assert all(entry["psnr_db"] >= 90 for entry in receipt["parity"]["sizes"])
-    assert "executorch" in receipt["tools"]
+    assert (report["delegated_pieces"], report["operations_outside"]) == (3, 6)
+    assert report["verdict"] == "passed" and report["largest"] == "160x128"
+    assert all(entry["psnr_db"] >= 90 for entry in report["parity"]["sizes"])
+    assert "executorch" in report["tools"]
 
 
 def test_it_runs_at_any_size_up_to_the_largest(program):
@@ -70,23 +70,23 @@ def test_threads_are_settled_once(program):
 def test_int8_measured_on_every_frame(checkpoint, export, tmp_path, normalization):
     path = tmp_path / "toy.pte"
     words = ("--precision", "int8", "--size", "96x64")
-    code, receipt = export(checkpoint(normalization), "executorch", path, *words)
+    code, report = export(checkpoint(normalization), "executorch", path, *words)
     assert code == 0
-    assert all(entry["psnr_db"] >= 30 for entry in receipt["parity"]["sizes"])
-    assert receipt["judged"] == {"skipped": "the painting or the loss network is not here"}
+    assert all(entry["psnr_db"] >= 30 for entry in report["parity"]["sizes"])
+    assert report["judged"] == {"skipped": "the painting or the loss network is not here"}
 
 
 def test_int8_by_photos(checkpoint, export, tmp_path):
     words = ("--precision", "int8", "--size", "96x64", "--option", "activations=static")
-    code, receipt = export(checkpoint("none"), "executorch", tmp_path / "toy.pte", *words)
-    assert code == 0 and "photos" in " ".join(receipt["steps"])
+    code, report = export(checkpoint("none"), "executorch", tmp_path / "toy.pte", *words)
+    assert code == 0 and "photos" in " ".join(report["steps"])
 
 
 def test_other_networks(checkpoint, export, tmp_path):
     """Reflected borders stay outside of the delegate, and right."""
     source = checkpoint("instance", "johnson", width=4, blocks=1)
-    code, receipt = export(source, "executorch", tmp_path / "toy.pte", "--size", "96x64")
-    assert code == 0 and receipt["operations_outside"] > 0
+    code, report = export(source, "executorch", tmp_path / "toy.pte", "--size", "96x64")
+    assert code == 0 and report["operations_outside"] > 0
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ def test_other_networks(checkpoint, export, tmp_path):
     ],
 )
 def test_wrong_requests(checkpoint, export, tmp_path, capsys, words, says):
-    code, receipt = export(checkpoint("instance"), "executorch", tmp_path / "toy.pte", *words)
+    code, report = export(checkpoint("instance"), "executorch", tmp_path / "toy.pte", *words)
     error = capsys.readouterr().err
-    assert code == 2 and receipt is None and says in error and error.count("\n") == 1
+    assert code == 2 and report is None and says in error and error.count("\n") == 1

@@ -66,7 +66,7 @@ def web_dist() -> Path:
     """Folder of onnxruntime-web's files. npm fetches them once into a folder that git ignores."""
     import os
 
-    from export import ort_web
+    from export.site import engine_files
     from runtime.errors import EngineUnavailable
 
     with pytest.MonkeyPatch.context() as patch:
@@ -74,6 +74,6 @@ def web_dist() -> Path:
             root = Path(__file__).resolve().parents[2]
             patch.setenv("IMPASTO_CACHE", str(root / "build" / "cache"))
         try:
-            return ort_web.dist_folder()
+            return engine_files.dist_folder()
         except EngineUnavailable as absent:
             pytest.skip(str(absent))

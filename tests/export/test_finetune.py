@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-import export.export as flow
+import export.artifact as flow
 from export.__main__ import main as export_main
 from export.finetune import finetuning_recipe, first_ranges, main
-from export.integer_graph import whole_ranges
-from export.lean_layers import take_apart
-from export.photos import load_photos
+from export.int8.integer_graph import whole_ranges
+from export.int8.lean_layers import take_apart
+from export.int8.whole_frame import calibrated
 from export.source import load_source
-from export.whole_frame import calibrated
+from export.verify.photos import load_photos
 from runtime.errors import UsageError
-from runtime.session import open_session
+from runtime.model.session import open_session
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import Recipe
 from training.data.images import Photos
@@ -25,7 +25,7 @@ from training.quantization import QuantizedLean, Ranges
 
 @pytest.fixture(autouse=True)
 def small_photos(monkeypatch):
-    monkeypatch.setattr("export.calibrate.SIZE", (96, 64))
+    monkeypatch.setattr("export.int8.calibrate.SIZE", (96, 64))
 
 
 @pytest.fixture(params=[{}, {"padding": "replicate", "margin": 0}], ids=["zeros", "replicate"])
@@ -96,8 +96,8 @@ def test_the_file_paints_what_was_trained(
     last, path = tmp_path / "run/last.safetensors", tmp_path / "toy.onnx"
     given = ["--checkpoint", str(last), "--output", str(path), "--precision", "int8"]
     assert export_main([*given, "--photos", str(photos_folder), "--quiet"]) == 0
-    receipt = json.loads(path.with_suffix(".json").read_text())
-    assert any("learned by fine-tuning" in step for step in receipt["steps"])
+    report = json.loads(path.with_suffix(".json").read_text())
+    assert any("learned by fine-tuning" in step for step in report["steps"])
     source = load_source(last, "toy")
     ends = take_apart(source.generator).ends()
     assert ends["stem"][0] == 0 and ends["block0.conv2"][0] < 0

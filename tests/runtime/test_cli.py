@@ -8,6 +8,7 @@ import pytest
 
 from runtime import cli
 from runtime.errors import EngineUnavailable, OutputExists, StyleError, UsageError
+from runtime.outputs import check_output
 
 
 def test_sizes():
@@ -118,10 +119,10 @@ def test_outputs_are_protected(tmp_path):
     there = tmp_path / "there.png"
     there.touch()
     with pytest.raises(OutputExists, match="--overwrite"):
-        cli.check_output(there, overwrite=False)
-    assert cli.check_output(there, overwrite=True) == there
+        check_output(there, overwrite=False)
+    assert check_output(there, overwrite=True) == there
     with pytest.raises(UsageError, match="folder"):
-        cli.check_output(tmp_path, overwrite=True)
+        check_output(tmp_path, overwrite=True)
     with pytest.raises(UsageError, match="cannot make"):
-        cli.check_output(there / "sub" / "a.png", overwrite=False)
-    assert cli.check_output(tmp_path / "new" / "a.png", overwrite=False).parent.is_dir()
+        check_output(there / "sub" / "a.png", overwrite=False)
+    assert check_output(tmp_path / "new" / "a.png", overwrite=False).parent.is_dir()

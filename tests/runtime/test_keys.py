@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.controls import EFFECTS, Settings, apply
 from runtime.errors import UsageError
 from runtime.keys import ACTIONS, KEYS, action_named, action_of, help_lines, parse_script
+from runtime.live.controls import EFFECTS, Settings, apply
 
 
 def test_no_key_means_two_things():

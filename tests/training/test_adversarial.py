@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.toys import negative, same, write_domain
+from benchmarks.sanity.toys import negative, same, write_domain
 from runtime.errors import UsageError
 from training.checkpoint import load_checkpoint
 from training.config import load_recipe

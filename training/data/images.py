@@ -9,8 +9,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
-from runtime.effects import match_colors
 from runtime.errors import UsageError
+from runtime.model.effects import match_colors
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 

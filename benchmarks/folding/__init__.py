@@ -1,0 +1,1 @@
+"""What per-scene normalization folding costs and keeps."""

@@ -1,0 +1,243 @@
+"""One layout for every result file: what was run, where, and rows of labels and numbers.
+
+    {"schema": "impasto.benchmark", "version": 1, "kind": "latency", "created": "2026-11-20T...",
+     "command": "python -m benchmarks.latency ...", "environment": {...}, "settings": {...},
+     "thermometer": {...} or null, "rows": [{"id": "...", "labels": {...}, "metrics": {...}}]}
+
+Metrics are numbers, null (asked for but not obtainable here) or flat lists of numbers; their names
+end in their unit (`_ms _fps _mib _px _percent _gops`). `benchmarks.report` reads nothing else.
+"""
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import OutputExists, UsageError
+
+from . import environment as machine
+
+NAME = "impasto.benchmark"
+VERSION = 1
+KINDS = (
+    *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
+    *("video_fidelity", "picture_fidelity", "sanity", "soak", "targets", "crawl"),
+    *("students", "pruning"),
+)
+
+_NUMBER = {"type": ["number", "null"]}
+_STATE = {"type": "object", "additionalProperties": _NUMBER}
+# JSON Schema (draft 2020-12), restricted to the keywords that `violations` understands.
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": NAME,
+    "type": "object",
+    "required": ["schema", "version", "kind", "created", "command", "environment", "rows"],
+    "additionalProperties": False,
+    "properties": {
+        "schema": {"enum": [NAME]},
+        "version": {"enum": [VERSION]},
+        "kind": {"enum": list(KINDS)},
+        "created": {"type": "string"},
+        "command": {"type": "string"},
+        "environment": {
+            "type": "object",
+            "required": ["system", "cpu", "gpus", "python", "packages", "providers", "git"],
+            "properties": {
+                "system": {"type": "object"},
+                "cpu": {
+                    "type": "object",
+                    "required": ["model", "isa", "cores", "governor"],
+                    "properties": {"isa": {"type": "array", "items": {"type": "string"}}},
+                },
+                "gpus": {"type": "array", "items": {"type": "object"}},
+                "python": {"type": "string"},
+                "packages": {"type": "object", "additionalProperties": {"type": "string"}},
+                "providers": {"type": "array", "items": {"type": "string"}},
+                "git": {"type": "object", "required": ["commit", "dirty"]},
+                "load": _NUMBER,
+            },
+        },
+        "settings": {"type": "object"},
+        "thermometer": {
+            "type": ["object", "null"],
+            "required": ["peak", "readings", "marked_rounds"],
+            "properties": {
+                "peak": {"type": "object", "additionalProperties": _STATE},
+                "readings": {"type": "array", "items": _STATE},
+                "marked_rounds": {"type": "array", "items": {"type": "integer"}},
+            },
+        },
+        "rows": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["id", "labels", "metrics"],
+                "additionalProperties": False,
+                "properties": {
+                    "id": {"type": "string"},
+                    "labels": {
+                        "type": "object",
+                        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+                    },
+                    "metrics": {
+                        "type": "object",
+                        "additionalProperties": {
+                            "type": ["number", "null", "array"],
+                            "items": {"type": "number"},
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+def violations(value: Any, schema: dict[str, Any], where: str = "$") -> list[str]:
+    """Every breach of `schema` in `value`, as "$.rows[3].metrics.p50_ms: ..." sentences.
+
+    Understands `type enum required properties additionalProperties items`. A bool is no number, and
+    a number must be finite, because NaN and Infinity are not JSON.
+    """
+    if "enum" in schema:
+        return [] if value in schema["enum"] else [f"{where}: {value!r} not in {schema['enum']}"]
+    kinds = schema.get("type", list(_TYPES))
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if not any(_is(value, kind) for kind in kinds):
+        return [f"{where}: {value!r} is not {' or '.join(kinds)}"]
+    found = []
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        found += [f"{where}: no {key}" for key in schema.get("required", ()) if key not in value]
+        for key, item in value.items():
+            rest = schema.get("additionalProperties", {})
+            if key not in known and rest is False:
+                found.append(f"{where}: unknown {key}")
+            else:
+                found += violations(item, known.get(key, rest or {}), f"{where}.{key}")
+    if isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            found += violations(item, schema["items"], f"{where}[{index}]")
+    return found
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind in ("number", "integer") and isinstance(value, bool):
+        return False
+    finite = not isinstance(value, float) or abs(value) < float("inf")
+    return isinstance(value, _TYPES[kind]) and finite
+
+
+def document(
+    kind: str,
+    rows: list[dict[str, Any]],
+    settings: dict[str, Any] | None = None,
+    calibration: dict[str, Any] | None = None,
+    environment: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Wrap rows (see `row`) with the environment, the time and the command line that made them."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    name = f"python -m {module.name}" if module else "python"
+    return {
+        "schema": NAME,
+        "version": VERSION,
+        "kind": kind,
+        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "command": shlex.join([*name.split(), *sys.argv[1:]]),
+        "environment": environment or machine.describe(),
+        "settings": settings or {},
+        "thermometer": calibration,
+        "rows": rows,
+    }
+
+
+def row(
+    labels: dict[str, Any], metrics: dict[str, Any], name_by: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """One line of a result; its id is its label values joined by "/" (None is left out).
+
+    Args:
+        labels: what tells this row from others, and what a reader should know about it.
+        metrics: numbers, by names that end in their unit.
+        name_by: the labels that make up the id; all of them if not given.
+    """
+    keys = list(labels) if name_by is None else name_by
+    return {
+        "id": "/".join(str(labels[key]) for key in keys if labels[key] is not None),
+        "labels": labels,
+        "metrics": metrics,
+    }
+
+
+def write(path: Path, data: dict[str, Any], overwrite: bool = False) -> Path:
+    """Validate and write a result file in one step: a reader never sees half of it.
+
+    Raises:
+        OutputExists: the file is there and `overwrite` is false.
+        ValueError: the data breaks `SCHEMA` (a bug of the caller), or two rows have one id.
+    """
+    problems = violations(data, SCHEMA) + _repeated(data)
+    if problems:
+        raise ValueError("not a result file: " + "; ".join(problems[:5]))
+    if path.exists() and not overwrite:
+        raise OutputExists(f"{path} exists; give another --output, or --overwrite to replace it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(dumps(data), encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def dumps(data: dict[str, Any]) -> str:
+    """JSON with one line per row and per reading, so that a diff shows which numbers changed."""
+    lines: list[str] = []
+
+    def line(value: Any) -> str:
+        lines.append(json.dumps(value, ensure_ascii=False, allow_nan=False))
+        return f"\0{len(lines) - 1}\0"
+
+    shown = {**data, "rows": [line(item) for item in data["rows"]]}
+    if data.get("thermometer"):
+        heat = data["thermometer"]
+        shown["thermometer"] = {**heat, "readings": [line(item) for item in heat["readings"]]}
+    text = json.dumps(shown, indent=1, ensure_ascii=False, allow_nan=False)
+    # Two passes, because indented and compact parts cannot be mixed in one call of `json.dumps`.
+    return re.sub(r'"\\u0000(\d+)\\u0000"', lambda found: lines[int(found[1])], text) + "\n"
+
+
+def _repeated(data: dict[str, Any]) -> list[str]:
+    ids = [str(item.get("id")) for item in data.get("rows", ()) if isinstance(item, dict)]
+    return [
+        f'two rows are called "{name}"' for name in sorted({i for i in ids if ids.count(i) > 1})
+    ]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A validated result file. Raises UsageError naming the first thing that is wrong with it."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(
+            f"no result file {path}; make one with python -m benchmarks.latency"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not a result file ({error})") from None
+    problems = violations(data, SCHEMA) + _repeated(data)
+    if problems:
+        raise UsageError(f"{path} is not a version {VERSION} result file: {problems[0]}")
+    return data

@@ -1,0 +1,1 @@
+"""How good pictures are: a model's objective against optimization of the same picture."""

@@ -1,0 +1,237 @@
+"""python -m benchmarks.quality --models starry --content photos --json quality.json
+
+How good is a style model? Its objective is set against L-BFGS on the same photo: after how many
+iterations does Gatys' optimization reach the model's value (Johnson et al. 2016, Fig. 5)? Scored by
+the loss network of the training and by others it never saw. Two nulls, the untouched photo and the
+painting itself, must lose. Curves are kept in --cache: a second model costs seconds. Models are
+ONNX files of ours or training checkpoints (.safetensors). --pareto 0.25,1,4 also optimizes with
+these multiples of the style weight and says how far the model is from the line they draw.
+"""
+
+import argparse
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from runtime.cli import Progress, print_json, run_command, say
+from runtime.errors import DONE, UsageError
+
+from ..latency import add_result_flags, check_result_file, listed
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--models", type=listed(str), required=True, metavar="A,B", help="ONNX or checkpoints")
+    add("--content", type=Path, required=True, help="folder of photos the models never saw")
+    add("--photos", type=int, default=20, metavar="N", help="how many, evenly spread (default 20)")
+    add("--style", type=Path, help="the painting (default: the one of the model's recipe)")
+    add("--sizes", type=listed(int), default=[256], metavar="A,B", help="px, side of the square")
+    add("--inits", type=listed(str), default=["content", "noise"], metavar="A,B")
+    add("--evaluations", type=int, default=120, metavar="N", help="length of the curves")
+    add("--backbone", help="loss network of the curves (default: the one of the recipe)")
+    add("--judges", type=listed(str), default=["vgg19_low", "squeezenet"], metavar="A,B")
+    add(
+        "--pareto",
+        type=listed(float),
+        default=[],
+        metavar="A,B",
+        help="factors of the style weight",
+    )
+    add("--stand-ins", action="store_true", help="LPIPS, FID, KID, ArtFID with SqueezeNet")
+    add("--weights", type=Path, help="folder of the loss networks' weights")
+    add("--cache", type=Path, default=Path("build/curves"), help="kept curves (build/curves)")
+    add("--jobs", type=int, default=1, metavar="N", help="processes that compute curves")
+    add("--seed", type=int, default=0, help="of the noise and of the intervals")
+    add_result_flags(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge every model."""
+    from ..measuring import results
+    from . import rows as quality_rows
+
+    path = check_result_file(args)
+    photos = _photos(args)
+    rows: list[dict[str, Any]] = []
+    settings = {
+        "photos": [photo.name for photo in photos],
+        "evaluations": args.evaluations,
+        "judges": args.judges,
+        "seed": args.seed,
+        "photo": "short side resized to the size, center square",
+        "optimizer": "L-BFGS, memory 20, no line search: one evaluation per iteration",
+    }
+    for model in args.models:
+        rows += _judge(model, photos, args, settings)
+    quality_rows.relate(rows)
+    data = results.document("quality", rows, settings)
+    if path is not None:
+        results.write(path, data, overwrite=args.overwrite)
+        say(f"wrote {path}", quiet=args.quiet)
+    if args.json == "-":
+        print_json(data)
+    else:
+        print("\n".join(quality_rows.sentences(rows)))
+    return DONE
+
+
+def _photos(args: argparse.Namespace) -> list[Path]:
+    if min(args.photos, args.evaluations, args.jobs, *args.sizes) < 1:
+        raise UsageError("--photos, --sizes, --evaluations and --jobs must be at least 1")
+    if any(factor <= 0 for factor in args.pareto):
+        raise UsageError("--pareto takes factors above 0")
+    for init in args.inits:
+        if init not in ("content", "noise"):
+            raise UsageError(f'--inits has "{init}", allowed are content, noise')
+    return pick_photos(args.content, args.photos)
+
+
+def pick_photos(folder: Path, count: int) -> list[Path]:
+    """At most `count` photos of a folder, evenly spread over their sorted names.
+
+    Raises:
+        UsageError: no such folder, or no photo in it.
+    """
+    suffixes = {".jpg", ".jpeg", ".png"}
+    if not folder.is_dir():
+        raise UsageError(f'no folder of photos "{folder}"')
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes)
+    if not found:
+        raise UsageError(f'no photo in "{folder}"; looked for {", ".join(sorted(suffixes))}')
+    count = min(count, len(found))
+    return [found[i * len(found) // count] for i in range(count)]
+
+
+def _judge(
+    model: str, photos: list[Path], args: argparse.Namespace, settings: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """All rows of one model."""
+    from . import frontier
+    from . import rows as quality_rows
+    from .curves import Start, curve
+
+    stylize, recipe = open_styler(model)
+    rows = []
+    for size in args.sizes:
+        problem = read_problem(recipe, args, size)
+        known = settings.setdefault("problems", {})
+        known[f"{Path(model).stem}/{size}"] = problem.describe()
+        judges = [judge for judge in args.judges if judge != problem.backbone]
+        tasks = [
+            (problem, Start(init, args.evaluations, args.seed), photo, judges, args.cache)
+            for photo in photos
+            for init in args.inits
+        ]
+        with Progress(len(tasks), "curves", quiet=args.quiet) as progress:
+            curves = _all(curve, tasks, args.jobs, progress)
+        by_start = {
+            init: [c for c, t in zip(curves, tasks, strict=True) if t[1].init == init]
+            for init in args.inits
+        }
+        name = Path(model).stem
+        rows += quality_rows.rows(name, stylize, problem, judges, photos, by_start, args.seed)
+        if args.pareto:
+            factors = (args.pareto, args.evaluations, args.cache)
+            rows += frontier.rows(name, stylize, problem, photos, *factors)
+        if args.stand_ins:
+            weights = problem.weights_path
+            rows.append(quality_rows.proxies(name, stylize, problem, photos, weights, args.seed))
+    return rows
+
+
+def _all(function: Callable, tasks: list[tuple], jobs: int, progress: Progress) -> list[Any]:
+    """Results in order, computed in `jobs` processes."""
+    found = []
+    if jobs == 1:
+        for task in tasks:
+            found.append(function(*task))
+            progress.update()
+        return found
+    with ProcessPoolExecutor(jobs) as pool:
+        for future in [pool.submit(function, *task) for task in tasks]:
+            found.append(future.result())
+            progress.update()
+    return found
+
+
+def read_problem(recipe: dict[str, Any], args: argparse.Namespace, size: int) -> Any:
+    """The objective the model was trained on, as far as it judges pictures."""
+    from training.config import find_data, recipe_from_dict
+
+    from .curves import PICTURE_TERMS, Problem
+
+    known = recipe_from_dict(recipe)
+    painting = args.style or find_data(known.style.image, "style")
+    if not painting.is_file():
+        raise UsageError(f'no picture "{painting}"')
+    problem = Problem(
+        str(painting),
+        known.style.size,
+        known.backbone.name,
+        tuple(known.backbone.style_layers),
+        tuple(known.backbone.content_layers),
+        tuple((t, known.objective[t]) for t in PICTURE_TERMS if known.objective.get(t)),
+        size,
+        str(args.weights) if args.weights else None,
+        _recolor(known),
+    )
+    return problem.judged_by(args.backbone) if args.backbone else problem
+
+
+def _recolor(recipe: Any) -> tuple[str, int, int] | None:
+    """The photos whose colors the painting took in training, if it did (a few more than the
+    trainer looked at, which keeps three for its sheet: no difference in a mean over hundreds)."""
+    from training.config import find_data
+
+    if recipe.options.get("colors") != "photos":
+        return None
+    folder = find_data(recipe.data.content, "content")
+    return str(folder), recipe.data.short_side, recipe.data.limit
+
+
+def open_styler(model: str) -> tuple[Callable[[Any], Any], dict[str, Any]]:
+    """A function of tensors (1, 3, H, W) in [0, 1], clamped, and the model's recipe."""
+    import torch
+
+    if model.endswith(".safetensors"):
+        from training.checkpoint import load_checkpoint
+
+        checkpoint = load_checkpoint(model)
+        generator = checkpoint.build_generator()
+
+        def paint(photo: Any) -> Any:
+            with torch.no_grad():
+                return generator(photo).clamp(0, 1)
+
+        return paint, checkpoint.recipe
+    from runtime.model.session import open_session
+
+    session = open_session(model)
+    if not session.card.recipe:
+        raise UsageError(
+            f'model "{model}" carries no recipe, so its objective is unknown; '
+            "judge a model that was exported here, or its checkpoint"
+        )
+
+    def stylize(photo: Any) -> Any:
+        picture = session.stylize_float(photo[0].permute(1, 2, 0).numpy())
+        return torch.from_numpy(picture).permute(2, 0, 1)[None].clamp(0, 1).contiguous()
+
+    return stylize, session.card.recipe
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

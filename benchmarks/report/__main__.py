@@ -1,0 +1,226 @@
+"""python -m benchmarks.report benchmarks/results/latency.json
+
+Turn result files into Markdown tables and SVG plots. Measures nothing: every number comes from the
+JSON files, so a report can be made anywhere and a test can compare README with them.
+
+  --write README.md      fill the blocks `<!-- benchmarks:NAME begin -->` ... `end -->` of a file
+  --check README.md      exit 4 if --write would change it
+  --plots FOLDER         write every plot the files have enough for
+  --compare A B          ratios B / A with intervals; exit 4 if something became slower
+  --publish FOLDER       one folder (JSON, plots, tables, environment) to attach to an issue
+"""
+
+import argparse
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runtime.cli import print_json, run_command, say
+from runtime.errors import DONE, GATE_REFUSED, OutputExists, UsageError
+
+from ..measuring import results
+from ..measuring.environment import HOME
+from . import compare, plots, tables
+
+RESULTS = HOME / "benchmarks" / "results"
+BLOCK = re.compile(
+    r"(<!-- benchmarks:(?P<name>[\w-]+) begin -->\n)(?P<body>.*?)"
+    r"(<!-- benchmarks:(?P=name) end -->)",
+    re.DOTALL,
+)
+table = tables.table
+
+# Blocks a document may have: name to (result files, table); the first file must be there.
+BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
+    "machine": (("latency",), tables.machine),
+    "latency": (("latency",), tables.latency),
+    "peers": (("latency", "quality"), tables.peers),
+    "busy": (("latency_busy", "latency"), tables.busy),
+    "scaling": (("scaling",), tables.scaling),
+    "laws": (("scaling",), lambda data: "\n\n".join(tables.laws(data))),
+    "end_to_end": (("end_to_end",), tables.end_to_end),
+    "startup": (("startup",), tables.startup),
+    "soak": (("soak",), tables.soak),
+    "budget": (("budget",), tables.budget),
+    "quality": (("quality",), tables.quality),
+    "adapt": (("quality_adapt",), tables.adapt),
+    "sizes": (("quality_sizes",), tables.quality),
+    "pareto": (("quality_pareto",), tables.pareto),
+    "temporal": (("temporal_starry",), tables.temporal),
+    "crawl": (("crawl",), tables.crawl),
+    "video_fidelity": (("video_fidelity",), tables.video_fidelity),
+    "folding": (("folding_starry",), tables.folding),
+    "picture_fidelity": (("picture_fidelity",), tables.picture_fidelity),
+    "targets": (("targets_starry",), tables.targets),
+    "students": (("students",), tables.students),
+    "pruning": (("pruning_starry",), tables.pruning),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("files", nargs="*", metavar="JSON", help="result files (default: benchmarks/results/*)")
+    add("--results", default=str(RESULTS), metavar="FOLDER", help="where --write finds its files")
+    add("--write", metavar="FILE", help="fill the blocks of this Markdown file")
+    add("--check", metavar="FILE", help="say whether --write would change it")
+    add("--plots", metavar="FOLDER", help="write the plots here")
+    add("--compare", nargs=2, metavar=("A", "B"), help="two result files, older first")
+    add(
+        "--tolerance", type=float, default=5.0, metavar="%%", help="slower by less is no regression"
+    )
+    add("--relative-to", metavar="MODEL", help="compare each model's ratio to this one, not its ms")
+    add("--publish", metavar="FOLDER", help="write a bundle")
+    add("--json", action="store_true", help="print one JSON object on stdout")
+    add("--overwrite", action="store_true", help="replace existing files")
+    add("--quiet", "-q", action="store_true", help="errors only on stderr")
+    return parser
+
+
+def render(text: str, folder: Path) -> str:
+    """The text with every known block filled from the result files in `folder`; a block whose file
+    does not exist says so.
+
+    Raises:
+        UsageError: a block of unknown name, or its result file is broken.
+    """
+
+    def fill(block: re.Match[str]) -> str:
+        name = block["name"]
+        if name not in BLOCKS:
+            raise UsageError(f'no benchmark block "{name}", allowed are {", ".join(BLOCKS)}')
+        files, make = BLOCKS[name]
+        found = [_optional(folder / f"{file}.json") for file in files]
+        if found[0] is None:
+            made = f"*Not measured yet: there is no `{files[0]}.json`.*"
+        else:
+            made = make(*found)
+        return f"{block[1]}{made}\n{block[4]}"
+
+    return BLOCK.sub(fill, text)
+
+
+def _optional(path: Path) -> dict[str, Any] | None:
+    return results.read(path) if path.is_file() else None
+
+
+def write_plots(
+    files: list[Path], folder: Path, overwrite: bool, quality: dict[str, Any] | None = None
+) -> list[Path]:
+    """Write every plot of every file as `<file>-<plot>.svg`; the paths written.
+
+    Raises:
+        OutputExists: one of them is there and `overwrite` is false; then none is written.
+    """
+    drawn = {
+        folder / f"{file.stem}-{name.replace('_', '-')}.svg": svg
+        for file in files
+        for name, svg in plots.draw(results.read(file), quality).items()
+    }
+    there = [path for path in drawn if path.exists()]
+    if there and not overwrite:
+        raise OutputExists(f"{there[0]} exists; give another folder, or --overwrite")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, svg in drawn.items():
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(svg, encoding="utf-8")
+        partial.replace(path)
+    return list(drawn)
+
+
+def publish(files: list[Path], folder: Path, overwrite: bool) -> list[Path]:
+    """A folder to attach to an issue: the JSON files, their plots and a README with the tables.
+
+    The files hold no user or host name and no path but those typed on the command line, which the
+    README shows, so that they can be read before they are sent.
+    """
+    if folder.exists() and any(folder.iterdir()) and not overwrite:
+        raise OutputExists(f"{folder} is not empty; give another folder, or --overwrite")
+    folder.mkdir(parents=True, exist_ok=True)
+    written, text = [], ["# Impasto benchmark\n"]
+    for file in files:
+        data = results.read(file)
+        shutil.copyfile(file, folder / file.name)
+        text += [f"## {file.stem}\n", tables.machine(data) + "\n", f"    {data['command']}\n"]
+        pictures = write_plots([file], folder, True)
+        text += [table(data) + "\n", *(f"![{path.stem}]({path.name})\n" for path in pictures)]
+        written += [folder / file.name, *pictures]
+    page = folder / "README.md"
+    page.write_text("\n".join(text), encoding="utf-8")
+    return [*written, page]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the flags ask."""
+    folder = Path(args.results)
+    if args.compare:
+        return _compare(args)
+    if args.write or args.check:
+        return _write(Path(args.write or args.check), folder, bool(args.write), args.quiet)
+    files = [Path(name) for name in args.files] or sorted(folder.glob("*.json"))
+    if not files:
+        raise UsageError(f"no result files in {folder}; make one with python -m benchmarks.latency")
+    if args.publish:
+        written = publish(files, Path(args.publish), args.overwrite)
+    elif args.plots:
+        quality = _optional(folder / "quality.json")
+        written = write_plots(files, Path(args.plots), args.overwrite, quality)
+    else:
+        for file in files:
+            data = results.read(file)
+            print(f"## {file.stem}\n\n{tables.machine(data)}\n\n{table(data)}\n")
+        return DONE
+    for path in written:
+        say(f"wrote {path}", quiet=args.quiet)
+    if args.json:
+        print_json({"files": [str(path) for path in written]})
+    return DONE
+
+
+def _write(path: Path, folder: Path, write: bool, quiet: bool) -> int:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read {path} ({error.strerror})") from None
+    blocks = len(BLOCK.findall(text))
+    made = render(text, folder)
+    if not write:
+        same = made == text
+        say(f"{path}: {blocks} blocks, {'up to date' if same else 'STALE'}", quiet=quiet)
+        return DONE if same else GATE_REFUSED
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(made, encoding="utf-8")
+    partial.replace(path)
+    say(f"filled {blocks} blocks of {path}", quiet=quiet)
+    return DONE
+
+
+def _compare(args: argparse.Namespace) -> int:
+    older, newer = (results.read(Path(name)) for name in args.compare)
+    found = compare.compare(older, newer, args.tolerance, args.relative_to)
+    if args.json:
+        print_json({"rows": [row.to_json() for row in found]})
+    else:
+        print(compare.table(found))
+    for sentence in compare.warnings(older, newer, args.relative_to):
+        say(sentence, quiet=args.quiet)
+    slower = [row for row in found if row.verdict == "slower"]
+    say(f"{len(slower)} of {len(found)} became slower", quiet=args.quiet)
+    return GATE_REFUSED if slower else DONE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

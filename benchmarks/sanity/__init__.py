@@ -1,0 +1,1 @@
+"""Do the adversarial methods learn problems whose answer is known?"""

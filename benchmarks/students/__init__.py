@@ -1,0 +1,1 @@
+"""Small networks beside their teachers: objective, size, time, steadiness."""

@@ -1,0 +1,1 @@
+"""How steady painted clips are, measured on motion that is known exactly."""

@@ -1,0 +1,1 @@
+"""Half precision: `convert` decides what may be float16, `rescale` and `casts` make it so."""

@@ -1,0 +1,204 @@
+"""A small hand for writing ONNX graphs: nodes and constants by name, byte shuffles, quantizers."""
+
+from typing import Any
+
+import numpy as np
+
+from .. import onnx_tools
+
+# Operator set of hand-written graphs, and the file version that the oldest ONNX Runtime we claim
+# (1.20) reads.
+OPSET = 18
+IR_VERSION = 10
+
+
+class GraphBuilder:
+    """Collects nodes of a graph with one picture input, uint8 (1, height, width, 3).
+
+    Args:
+        image: name of the input.
+        scale: of space-to-depth.
+    """
+
+    def __init__(self, image: str, scale: int) -> None:
+        self._onnx = onnx_tools.library()
+        self.image, self.scale = image, scale
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Append a node; returns its output's name."""
+        self.nodes.append(self._onnx.helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def constant(self, name: str, values: Any) -> str:
+        """Store an initializer; returns its name."""
+        self.constants[name] = self._onnx.numpy_helper.from_array(np.asarray(values), name)
+        return name
+
+    def integers(self, name: str, *values: int) -> str:
+        """Store a list of int64."""
+        return self.constant(name, np.array(values, np.int64))
+
+    def margin(self, value: str, pixels: int) -> str:
+        """Replicate the frame's edge `pixels` outward."""
+        if not pixels:
+            return value
+        pads = self.integers("margin.pads", 0, pixels, pixels, 0, 0, pixels, pixels, 0)
+        return self.node("Pad", [value, pads], "margin", mode="edge")
+
+    def surround(self, value: str, name: str, mode: str) -> str:
+        """One more row and column of cells at each side, repeated from inside.
+
+        Args:
+            value: (1, C, H, W).
+            name: prefix of the new value.
+            mode: of ONNX's Pad.
+        """
+        pads = self.integers("surround.pads", 0, 0, 1, 1, 0, 0, 1, 1)
+        return self.node("Pad", [value, pads], name + ".surrounded", mode=mode)
+
+    def space_to_depth(self, value: str) -> str:
+        """uint8 NHWC to (1, 3 r r, H / r, W / r), channels by (row, column, color): the r rows of
+        cells are taken apart and put side by side in runs of 3 r bytes, and the last transposition
+        is one the engine cancels."""
+        r = self.scale
+        rows, columns = self._cells(value, "in")
+        one, three_r = self.integers("one", 1), self.integers("run", 3 * r)
+        blocks = self.node(
+            "Concat", [one, rows, self.integers("r", r), columns, three_r], "in.blocks", axis=0
+        )
+        value = self.node("Reshape", [value, blocks], "in.split")
+        value = self._regroup(value, "in", 2, 4)
+        depth = self.integers("depth", 3 * r * r)
+        flat = self.node("Concat", [one, rows, columns, depth], "in.flat", axis=0)
+        value = self.node("Reshape", [value, flat], "in.cells")
+        return self.node("Transpose", [value], "in.channels", perm=[0, 3, 1, 2])
+
+    def depth_to_space(self, value: str, margin: int) -> str:
+        """The way back, without the margin; the output's name is "styled"."""
+        r = self.scale
+        value = self.node("Transpose", [value], "out.cells", perm=[0, 2, 3, 1])
+        value = self.crop(value, "out", margin // r, 1)
+        shape = self.node("Shape", [value], "out.shape", start=1, end=3)
+        zero, one, two = (self.integers(n, v) for n, v in (("zero", 0), ("one", 1), ("two", 2)))
+        rows = self.node("Slice", [shape, zero, one], "out.rows")
+        columns = self.node("Slice", [shape, one, two], "out.columns")
+        blocks = self.node("Concat", [one, rows, one, columns, "depth"], "out.blocks", axis=0)
+        value = self.node("Reshape", [value, blocks], "out.split")
+        value = self._regroup(value, "out", 4, 2)
+        full = self.node("Mul", [shape, self.integers("factors", r, r)], "out.size")
+        whole = self.node("Concat", [one, full, self.integers("three", 3)], "out.whole", axis=0)
+        return self.node("Reshape", [value, whole], "styled")
+
+    def dequantize(self, value: str, name: str, scale: Any, zero: Any, **attributes: Any) -> str:
+        """A DequantizeLinear with its own constants."""
+        s, z = self.constant(name + ".scale", scale), self.constant(name + ".zero", zero)
+        return self.node("DequantizeLinear", [value, s, z], name + ".float", **attributes)
+
+    def quantize(self, value: str, name: str, scale: Any, zero: Any) -> str:
+        """A QuantizeLinear with its own constants."""
+        s, z = self.constant(name + ".scale", scale), self.constant(name + ".zero", zero)
+        return self.node("QuantizeLinear", [value, s, z], name + ".bytes")
+
+    def requantize(self, value: str, name: str, scale: Any, zero: Any) -> str:
+        """Quantize and dequantize: the pair engines fuse with what is around it."""
+        return self.dequantize(self.quantize(value, name, scale, zero), name, scale, zero)
+
+    def convolution(
+        self,
+        value: str,
+        name: str,
+        weight: np.ndarray,
+        weight_scale: np.ndarray,
+        bias: np.ndarray,
+        bias_scale: np.ndarray,
+        padding: int,
+    ) -> str:
+        """A 3x3 convolution of int8 weights and an int32 bias; `padding` zeros at each side."""
+        channels = len(weight)
+        w = self.constant(name + ".weight", weight)
+        s = self.constant(name + ".weight_scale", weight_scale.astype(np.float32))
+        z = self.constant(name + ".weight_zero", np.zeros(channels, np.int8))
+        kernel = self.node("DequantizeLinear", [w, s, z], name + ".kernel", axis=0)
+        b = self.constant(name + ".bias", bias.astype(np.int32))
+        bs = self.constant(name + ".bias_scale", bias_scale.astype(np.float32))
+        bz = self.constant(name + ".bias_zero", np.zeros(channels, np.int32))
+        shift = self.node("DequantizeLinear", [b, bs, bz], name + ".shift", axis=0)
+        return self.node(
+            "Conv", [value, kernel, shift], name + ".conv", kernel_shape=[3, 3], pads=[padding] * 4
+        )
+
+    def crop(self, value: str, name: str, cells: int, first_axis: int = 2) -> str:
+        """Without this many rows and columns at each side; none, and the value itself."""
+        if not cells:
+            return value
+        start, stop = self.integers(f"{name}.start", cells, cells), f"{name}.stop"
+        self.integers(stop, -cells, -cells)
+        axes = self.integers(f"{name}.axes", first_axis, first_axis + 1)
+        return self.node("Slice", [value, start, stop, axes], f"{name}.cropped")
+
+    def dequantized_weight(self, name: str, weight: np.ndarray, scale: np.ndarray) -> str:
+        """int8 weights stored as such, made float when the session is built (constants fold)."""
+        stored = self.constant(name + ".weight", weight)
+        cast = self.node("Cast", [stored], name + ".weight_float", to=1)
+        s = self.constant(name + ".weight_scale", scale[:, None, None, None])
+        return self.node("Mul", [cast, s], name + ".kernel")
+
+    def moments(self, value: str, name: str) -> tuple[str, str]:
+        """Names of (1, C) mean and variance over the picture: E[x], E[x^2] - E[x]^2."""
+        axes = self.integers("axes", 2, 3)
+        mean = self.node("ReduceMean", [value, axes], name + ".mean", keepdims=0)
+        squares = self.node("Mul", [value, value], name + ".squares")
+        power = self.node("ReduceMean", [squares, axes], name + ".power", keepdims=0)
+        square = self.node("Mul", [mean, mean], name + ".square")
+        return mean, self.node("Sub", [power, square], name + ".variance")
+
+    def finish(self, output: str) -> Any:
+        """The model with one picture output."""
+        types = self._onnx.TensorProto
+        shape = [1, "height", "width", 3]
+        made = self._onnx.helper.make_tensor_value_info(output, types.UINT8, shape)
+        return self._model([made])
+
+    def finish_statistics(self, means: list[str], variances: list[str]) -> Any:
+        """The model with outputs "mean" and "variance", (1, channels of all layers)."""
+        types = self._onnx.TensorProto
+        outputs = []
+        for name, parts in (("mean", means), ("variance", variances)):
+            self.node("Concat", parts, name, axis=1)
+            outputs.append(
+                self._onnx.helper.make_tensor_value_info(name, types.FLOAT, [1, "channels"])
+            )
+        return self._model(outputs)
+
+    def _regroup(self, value: str, name: str, from_axis: int, to_axis: int) -> str:
+        """Cut an axis into r parts and join them along another: in ONNX Runtime 1.31 a third of
+        the time of the transposition that does the same (0.8 against 2.3 ms for 1328x768)."""
+        parts = [f"{name}.part{number}" for number in range(self.scale)]
+        helper = self._onnx.helper
+        split = helper.make_node("Split", [value], parts, axis=from_axis, num_outputs=self.scale)
+        self.nodes.append(split)
+        return self.node("Concat", parts, f"{name}.moved", axis=to_axis)
+
+    def _cells(self, value: str, name: str) -> tuple[str, str]:
+        r = self.scale
+        shape = self.node("Shape", [value], name + ".shape", start=1, end=3)
+        cells = self.node("Div", [shape, self.integers("factors", r, r)], name + ".cells_shape")
+        zero, one, two = (self.integers(n, v) for n, v in (("zero", 0), ("one", 1), ("two", 2)))
+        return (
+            self.node("Slice", [cells, zero, one], name + ".rows"),
+            self.node("Slice", [cells, one, two], name + ".columns"),
+        )
+
+    def _model(self, outputs: list[Any]) -> Any:
+        helper = self._onnx.helper
+        image = helper.make_tensor_value_info(
+            self.image, self._onnx.TensorProto.UINT8, [1, "height", "width", 3]
+        )
+        graph = helper.make_graph(
+            self.nodes, "impasto", [image], outputs, list(self.constants.values())
+        )
+        return helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+        )

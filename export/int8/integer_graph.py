@@ -1,0 +1,215 @@
+"""Whole-frame graphs of lean networks: uint8 NHWC RGB in, uint8 NHWC RGB out.
+
+    bytes -> margin -> space-to-depth -> quantized convolutions -> crop -> depth-to-space -> bytes
+
+No float tensor has the size of the frame. The byte shuffles are written as block copies plus a
+transposition that ONNX Runtime's layout pass cancels against its NHWC convolutions: 18.9 -> 13.3 ms
+for S(32,2,4) at 1280x720 (performance.md, section 3c). The camera's bytes are the quantized input
+(scale 1/255, zero point 128) and the head's output scale is 1/255, so both ends cost nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from runtime.model.folding import FoldedLayer, Folding
+from training.quantization import MIDDLE, quantize_range, quantize_weights
+
+from .. import onnx_tools
+from .calibrate import Calibration
+from .graph_builder import GraphBuilder
+from .lean_layers import EPSILON, PADDINGS, Layer, LeanLayers
+
+# Camera bytes as the quantized input: (byte - MIDDLE) / 255.
+BYTE_SCALE = np.float32(1 / 255)
+
+
+class Bytes(NamedTuple):
+    """A value of a graph in bytes: the bytes' name, and what they stand for."""
+
+    name: str
+    scale: np.float32
+    zero: np.uint8
+
+
+def tensor_range(calibration: Calibration, name: str) -> tuple[np.float32, np.uint8]:
+    """Scale and zero point of a whole tensor: wide enough for each of its channels."""
+    low, high = calibration.ranges[name]
+    return quantize_range(float(low.min()), float(high.max()))
+
+
+def whole_ranges(calibration: Calibration) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of every tensor that is rounded, over its channels."""
+    return {
+        name: (float(low.min()), float(high.max()))
+        for name, (low, high) in calibration.ranges.items()
+        if name != "head"  # its bytes are the picture's
+    }
+
+
+def folding_of(parts: LeanLayers, calibration: Calibration) -> Folding | None:
+    """The runtime's figures of a network with normalization, None of one without."""
+    layers, source = [], BYTE_SCALE
+    for layer in parts.layers:
+        if layer.gamma is not None and layer.beta is not None:
+            _, scale = quantize_weights(layer.weight)
+            layers.append(
+                FoldedLayer(layer.name, float(source), scale, layer.gamma, layer.beta, EPSILON)
+            )
+        source, _ = output_scale(layer, calibration)
+    if not layers:
+        return None
+    return Folding(tuple(layers), statistics_graph(parts, calibration).SerializeToString())
+
+
+def output_scale(layer: Layer, calibration: Calibration) -> tuple[np.float32, np.uint8]:
+    """Scale and zero point of what the next convolution reads."""
+    if layer.name == "head":
+        return BYTE_SCALE, np.uint8(0)
+    name = layer.name + (".sum" if layer.residual else "")
+    return tensor_range(calibration, name)
+
+
+def integer_graph(parts: LeanLayers, calibration: Calibration, folding: Folding | None) -> Any:
+    """The quantized graph as an `onnx.ModelProto`; folded with the photos' mean statistics."""
+    fixed: dict[str, np.ndarray] = {}
+    if folding is not None:
+        pairs = [calibration.statistics[layer.name] for layer in folding.layers]
+        statistics = np.stack([np.concatenate(column) for column in zip(*pairs, strict=True)])
+        fixed = folding.initializers(statistics)
+    build = GraphBuilder("image", parts.scale)
+
+    def convolve(layer: Layer, value: str, scale: np.float32, padding: int) -> str:
+        keys = ("weight_scale", "bias_scale", "bias")
+        vectors = {key: fixed.get(f"{layer.name}.{key}") for key in keys}
+        return _convolution(build, layer, value, scale, vectors, padding)
+
+    # The statistics are constants here: what is cropped in the end need not be painted for them.
+    return assemble(build, parts, calibration, convolve, shrink=True)
+
+
+def assemble(
+    build: GraphBuilder,
+    parts: LeanLayers,
+    calibration: Calibration,
+    convolve: Callable[[Layer, str, np.float32, int], str],
+    shrink: bool = False,
+) -> Any:
+    """Everything of a whole-frame graph but its convolutions: borders, roundings, residual sums.
+
+    Args:
+        build: the builder of the byte layout wanted.
+        parts: the network.
+        calibration: its ranges.
+        convolve: (layer, value it reads, that value's scale, zeros it is padded with: none if
+            the value is padded already) to the value it gives, normalized.
+        shrink: take the margin off bit by bit, a cell at each side by each of the last
+            convolutions, which then need no padding. The picture is the same: what a convolution
+            leaves out is out of reach of the pixels that are kept. At 1280x720, with a margin of
+            24 px, six convolutions (`starry-fast`) have 5.7 % less to do, eight (`starry`) 4.3 %.
+    """
+    shuffled = build.space_to_depth(build.margin("image", parts.margin))
+    stored = block = Bytes(shuffled, BYTE_SCALE, np.uint8(MIDDLE))
+    cells = parts.margin // parts.scale
+    shrinking = min(cells, len(parts.layers)) if shrink else 0
+    mode = PADDINGS[parts.padding]
+    lost = 0
+    for number, layer in enumerate(parts.layers):
+        padding = int(number < len(parts.layers) - shrinking)
+        read, zeros = stored, padding
+        if padding and mode:
+            # Repeating bytes is repeating what they stand for, at a quarter of the cost.
+            read, zeros = stored._replace(name=build.surround(stored.name, layer.name, mode)), 0
+        value = convolve(layer, _floats(build, read, layer.name + ".input"), stored.scale, zeros)
+        lost += 1 - padding
+        if layer.residual:
+            inner = tensor_range(calibration, layer.name)
+            value = build.requantize(value, layer.name + ".output", *inner)
+            skip = block._replace(name=build.crop(block.name, layer.name + ".skip", lost))
+            skip_value = _floats(build, skip, layer.name + ".skip")
+            value = build.node("Add", [skip_value, value], layer.name + ".sum")
+        # A ReLU is the lower end of the byte's range.
+        suffix = ".total" if layer.residual else ".output"
+        scale, zero = output_scale(layer, calibration)
+        stored = Bytes(build.quantize(value, layer.name + suffix, scale, zero), scale, zero)
+        if layer.residual or layer.name == "stem":
+            block, lost = stored, 0
+    return build.finish(build.depth_to_space(stored.name, parts.margin - shrinking * parts.scale))
+
+
+def _floats(build: GraphBuilder, value: Bytes, name: str) -> str:
+    """What the bytes stand for."""
+    return build.dequantize(value.name, name, value.scale, value.zero)
+
+
+def statistics_graph(parts: LeanLayers, calibration: Calibration) -> Any:
+    """The measuring graph: mean and variance of every normalized convolution on a picture.
+
+    It computes in float, but weights and activations are rounded as in the int8 graph, so that what
+    is measured is what runs: with the float network's statistics large flat areas, whose rounding
+    errors all point the same way, take a tint. Layers after the last normalization are left out.
+    """
+    build = GraphBuilder("image", parts.scale)
+    value = build.space_to_depth(build.margin("image", parts.margin))
+    value = build.node("Cast", [value], "bytes", to=1)
+    value = build.node("Sub", [value, build.constant("middle", np.float32(MIDDLE))], "centered")
+    value = build.node("Mul", [value, build.constant("level", BYTE_SCALE)], "input")
+    measured: list[tuple[str, str]] = []
+    skip, mode = value, PADDINGS[parts.padding]
+    last = max(i for i, layer in enumerate(parts.layers) if layer.gamma is not None)
+    for layer in parts.layers[: last + 1]:
+        weight, scale = quantize_weights(layer.weight)
+        kernel = build.dequantized_weight(layer.name, weight, scale)
+        if mode:
+            value = build.surround(value, layer.name, mode)
+        value = build.node(
+            "Conv",
+            [value, kernel],
+            layer.name + ".bare",
+            kernel_shape=[3, 3],
+            pads=[0 if mode else 1] * 4,
+        )
+        if layer.gamma is None or layer.beta is None:
+            bias = build.constant(layer.name + ".bias", layer.bias[None, :, None, None])
+            value = build.node("Add", [value, bias], layer.name)
+        else:
+            measured.append(build.moments(value, layer.name))
+            gamma = build.constant(layer.name + ".gamma", layer.gamma)
+            beta = build.constant(layer.name + ".beta", layer.beta)
+            value = build.node(
+                "InstanceNormalization", [value, gamma, beta], layer.name, epsilon=EPSILON
+            )
+        if layer.residual:
+            inner = tensor_range(calibration, layer.name)
+            value = build.requantize(value, layer.name + ".output", *inner)
+            value = build.node("Add", [skip, value], layer.name + ".sum")
+        # A ReLU is the lower end of the byte's range, here as in the int8 graph.
+        suffix = ".total" if layer.residual else ".output"
+        value = build.requantize(value, layer.name + suffix, *output_scale(layer, calibration))
+        if layer.residual or layer.name == "stem":
+            skip = value
+    means, variances = zip(*measured, strict=True)
+    return build.finish_statistics(list(means), list(variances))
+
+
+def _convolution(
+    build: GraphBuilder,
+    layer: Layer,
+    value: str,
+    input_scale: np.float32,
+    fixed: dict[str, np.ndarray | None],
+    padding: int,
+) -> str:
+    """A quantized convolution; `fixed` holds the folded vectors of normalized layers."""
+    weight, scale = quantize_weights(layer.weight)
+    weight_scale, bias_scale, bias = fixed["weight_scale"], fixed["bias_scale"], fixed["bias"]
+    if weight_scale is None or bias_scale is None or bias is None:
+        weight_scale, bias_scale = scale, input_scale * scale
+        bias = np.rint(layer.bias / bias_scale.astype(np.float64)).astype(np.int32)
+    return build.convolution(value, layer.name, weight, weight_scale, bias, bias_scale, padding)
+
+
+def check(model: Any) -> None:
+    """Let onnx check a graph that is not written through `onnx_tools.save`."""
+    onnx_tools.library().checker.check_model(model, full_check=True)

@@ -1,0 +1,81 @@
+"""The int8 file: a whole-frame graph, its folding figures and measuring graph in one file."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from runtime.card import ModelCard, Port
+from runtime.errors import UsageError
+from runtime.frame import Image
+
+from .. import onnx_tools
+from ..source import ExportSource
+from ..targets import Options, Written
+from .balance import balance
+from .calibrate import PERCENTILE, SIZE, Calibration, calibrate
+from .integer_graph import folding_of, integer_graph
+from .lean_layers import LeanLayers, take_apart
+
+
+def write(source: ExportSource, path: Path, options: Options) -> Written:
+    """Write the int8 file of a lean network.
+
+    Raises:
+        UsageError: not a lean network, or a fixed size or another opset was asked for.
+    """
+    if options.size is not None:
+        raise UsageError("--size: whole-frame int8 graphs take any size, leave it out")
+    parts, calibration = calibrated(source, options.photos)
+    folding = folding_of(parts, calibration)
+    model = integer_graph(parts, calibration, folding)
+    card = byte_card(source.card)
+    onnx_tools.save(model, card, path, folding.to_metadata() if folding else None)
+    steps = [
+        rounding_step(calibration),
+        "margin, shuffles, crop and clipping in the graph; bytes in and out",
+    ]
+    if folding is not None:
+        steps.append(
+            f"{len(folding.layers)} normalizations made foldable; measuring graph embedded"
+        )
+    return Written(card, steps)
+
+
+def rounding_step(calibration: Calibration) -> str:
+    """How the numbers were rounded, for the report."""
+    origin = (
+        "ends learned by fine-tuning"
+        if calibration.learned
+        else f"channels balanced, percentile {PERCENTILE} of {calibration.photos} photos at "
+        f"{SIZE[0]}x{SIZE[1]}, after normalization"
+    )
+    return f"weights to int8, symmetric per channel; activations to uint8, {origin}"
+
+
+def calibrated(source: ExportSource, photos: Sequence[Image]) -> tuple[LeanLayers, Calibration]:
+    """The layers with their ranges: the ends of a network that was fine-tuned for bytes, of another
+    one what these photos reach, channels balanced."""
+    parts = take_apart(source.generator)
+    calibration = calibrate(parts, photos)
+    if ends := parts.ends():
+        learned = {name: np.array(pair, np.float32)[:, None] for name, pair in ends.items()}
+        return parts, replace(calibration, ranges={**calibration.ranges, **learned}, learned=True)
+    balanced, calibration = balance(source.generator, calibration)
+    return take_apart(balanced), calibration
+
+
+def byte_card(card: ModelCard) -> ModelCard:
+    """The card of the same network with byte ports."""
+    shape = (1, "height", "width", 3)
+
+    def port(old: Port) -> Port:
+        return replace(old, shape=shape, dtype="uint8", layout="NHWC", low=0.0, high=255.0)
+
+    return replace(
+        card,
+        precision="int8",
+        inputs=tuple(map(port, card.inputs)),
+        outputs=tuple(map(port, card.outputs)),
+    )

@@ -1,0 +1,1 @@
+"""Structured pruning: whole channels and blocks taken out of a trained network."""

@@ -1,0 +1,232 @@
+"""The page's folder: copied page, engines and models, and `site.json`, which lists them.
+
+Everything that is large carries its digest in its address (`?v=1a2b3c4d`), so that browsers may
+keep it for ever.
+"""
+
+import json
+import shutil
+import urllib.parse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from runtime import keys
+from runtime.card import ModelCard, Port
+from runtime.checksum import sha256
+from runtime.errors import CardMismatch, UsageError
+from runtime.frame import Image
+from runtime.model import folding, zoo
+from runtime.model.arrays import fixed_size
+from runtime.model.session import StyleSession
+
+from ..verify.photos import cover
+from . import engine_files
+
+PAGE = Path(__file__).with_name("web")
+LISTING = "site.json"
+# What the keyboard of the live window does and a page does not.
+NOT_ON_A_PAGE = ("stabilizer", "quit")
+# Least likeness, in dB, of what a browser paints and what the runtime painted when the page was
+# made. A right engine gives 55 and more (bytes round either way); a wrong one below 30.
+LEAST_PSNR = 45.0
+# (width, height) of the picture each browser is tried with: small, so that the trial is no wait.
+TRIAL = (64, 48)
+# (width, height) of the picture on a style's card, and its JPEG quality: 30 kB.
+PREVIEW, QUALITY = (480, 320), 85
+
+
+def write_site(
+    models: Sequence[tuple[str, Path, ModelCard, StyleSession]],
+    photo: Image,
+    dist: Path,
+    folder: Path,
+) -> dict[str, Any]:
+    """Write everything into `folder`.
+
+    Raises:
+        UsageError: models of bytes and of floats together.
+
+    Args:
+        models: name, file, card and open session of each style.
+        photo: (H, W, 3) uint8 RGB that may be published: previews and the example show it.
+        dist: folder of onnxruntime-web's files.
+        folder: empty.
+
+    Returns:
+        what `site.json` holds.
+    """
+    shutil.copytree(PAGE, folder, dirs_exist_ok=True)
+    page = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    engines = engines_for([card for _, _, card, _ in models])
+    (folder / "ort").mkdir()
+    for name in (name for engine in engines for name in engine.files):
+        shutil.copyfile(dist / name, folder / "ort" / name)
+    (folder / "models").mkdir()
+    _save_jpeg(photo, folder / "example.jpg")
+    site = {
+        "format": 1,
+        "runtime": {"name": engine_files.PACKAGE, "version": engine_files.VERSION},
+        # What browsers keep beside styles and an engine; "./" is index.html.
+        "page": ["./", LISTING, *(name for name in page if name not in ("index.html", "sw.js"))],
+        "example": address(folder, "example.jpg"),
+        "engines": [_engine(engine, folder) for engine in engines],
+        "styles": [_style(*model, photo, folder) for model in models],
+        "keys": [
+            {"keys": list(key.keys), "action": key.action, "text": key.text}
+            for key in keys.KEYS
+            if key.action not in NOT_ON_A_PAGE
+        ],
+    }
+    titles = [style["title"] for style in site["styles"]]
+    for style in site["styles"]:
+        if titles.count(style["title"]) > 1:  # two networks of one painting
+            style["title"] += f", {style['name']}"
+    text = json.dumps(site, indent=1, ensure_ascii=False)
+    (folder / LISTING).write_text(text + "\n", encoding="utf-8")
+    return site
+
+
+def engines_for(cards: Sequence[ModelCard]) -> list[engine_files.WebEngine]:
+    """The engines a page of these styles needs: int8 graphs run on the CPU only, where they are 2.6
+    times as fast as floats; WebGPU would hand every one of their operations back.
+
+    Raises:
+        UsageError: some are int8 and some are not.
+    """
+    precise = [card for card in cards if card.precision != "int8"]
+    if precise and len(precise) < len(cards):
+        raise UsageError(
+            "--target web: int8 files run on the CPU only, others on the GPU, too; "
+            "make a page of each kind"
+        )
+    return [engine for engine in engine_files.ENGINES if precise or "gpu" not in engine.needs]
+
+
+def address(folder: Path, name: str) -> str:
+    """`models/starry.onnx` -> `models/starry.onnx?v=13e2a822`."""
+    return f"{urllib.parse.quote(name)}?v={sha256(folder / name)[:8]}"
+
+
+def read_style(path: Path) -> ModelCard:
+    """The card of a model that the page can run.
+
+    Raises:
+        CardMismatch: it has no card.
+        UsageError: the page cannot run it; the message says why and what to do.
+    """
+    card = zoo.read_card(path)
+    if card is None:
+        raise CardMismatch(f'"{path}" has no card; export it with python -m export')
+    reason = _why_not(card, path)
+    if reason:
+        raise UsageError(f'--target web cannot take "{path.name}": {reason}')
+    return card
+
+
+def for_browsers(path: Path) -> Path:
+    """The file a page takes for a model: its float file, `<name>-fp32.onnx`, where the model itself
+    is folded for each scene, which browsers cannot; otherwise the model."""
+    try:
+        folded = folding.KEY in zoo.read_metadata(path)
+    except (OSError, EOFError, UnicodeDecodeError):
+        return path
+    precise = path.with_name(f"{path.stem}-fp32{path.suffix}")
+    if not folded or not precise.is_file():
+        return path
+    mine, its = zoo.read_card(path), zoo.read_card(precise)
+    same = mine and its and (mine.style, mine.network) == (its.style, its.network)
+    return precise if same else path
+
+
+def _why_not(card: ModelCard, path: Path) -> str:
+    if path.suffix != ".onnx":
+        return "browsers run .onnx files"
+    roles = {port.role for port in card.inputs} - {"image", "scalar"}
+    pictures = [port for port in (*card.inputs, *card.outputs) if port.role == "image"]
+    if roles or not zoo.is_style(card):
+        return (
+            f"it needs more than a picture ({', '.join(sorted(roles)) or 'no picture comes out'})"
+        )
+    if any(fixed_size(port) for port in pictures):
+        return "it takes one size only; export it with --size free"
+    if card.precision == "fp16" or any(port.dtype == "float16" for port in pictures):
+        return "WebAssembly has no half precision; use the fp32 file"
+    if folding.KEY in zoo.read_metadata(path):
+        # Folding replaces constants of an open model, which onnxruntime-web cannot; without it the
+        # picture has the statistics of the calibration photos: 14 to 23 dB on ours.
+        return "int8 files of networks with normalization need the runtime; export --precision fp32"
+    return ""
+
+
+def _engine(engine: engine_files.WebEngine, folder: Path) -> dict[str, Any]:
+    files = [f"ort/{name}" for name in engine.files]
+    return {
+        "name": engine.name,
+        "provider": engine.provider,
+        "needs": list(engine.needs),
+        "files": [
+            {"url": address(folder, name), "bytes": (folder / name).stat().st_size}
+            for name in files
+        ],
+    }
+
+
+def _style(
+    called: str, path: Path, card: ModelCard, session: StyleSession, photo: Image, folder: Path
+) -> dict[str, Any]:
+    name = f"models/{called}"
+    shutil.copyfile(path, folder / f"{name}.onnx")
+    _save_jpeg(session.stylize(cover(photo, *PREVIEW)), folder / f"{name}.jpg")
+    session.reset()
+    trial = cover(photo, *TRIAL)
+    painted = session.stylize(trial)
+    (folder / f"{name}.check").write_bytes(
+        trial.tobytes() + np.ascontiguousarray(painted).tobytes()
+    )
+    return {
+        "name": called,
+        "title": card.style.get("title", called),
+        "artist": card.style.get("artist", ""),
+        "license": card.license,
+        "file": address(folder, f"{name}.onnx"),
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+        "preview": address(folder, f"{name}.jpg"),
+        "multiple_of": card.multiple_of,
+        "minimum": card.minimum,
+        "input": _port(card.port("image")),
+        "output": _port(next(port for port in card.outputs if port.role == "image")),
+        "scalars": {
+            port.name: {
+                "value": 1.0 if port.default is None else port.default,
+                "dims": [axis if isinstance(axis, int) else 1 for axis in port.shape],
+            }
+            for port in card.inputs
+            if port.role == "scalar"
+        },
+        "check": {
+            "file": address(folder, f"{name}.check"),
+            "width": TRIAL[0],
+            "height": TRIAL[1],
+            "least_psnr_db": LEAST_PSNR,
+        },
+    }
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {
+        "name": port.name,
+        "dtype": port.dtype,
+        "layout": port.layout,
+        "colors": port.colors,
+        "low": port.low,
+        "high": port.high,
+    }
+
+
+def _save_jpeg(image: Image, path: Path) -> None:
+    PIL.Image.fromarray(image).save(path, quality=QUALITY)

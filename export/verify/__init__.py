@@ -1,0 +1,1 @@
+"""Is the artifact the network it was made from? Parity, objective, delivery, validation report."""

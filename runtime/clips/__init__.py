@@ -1,0 +1,1 @@
+"""Painting clips from file to file: decode, paint and stabilize, encode, resume."""

@@ -1,0 +1,132 @@
+"""Which clips a command means, and where the results go."""
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import OutputExists, SourceError, UsageError
+from ..media import muxing
+from ..sources.images import list_pictures
+
+# What counts as a clip in a folder.
+_ENDINGS = (
+    "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v m4v mkv mov mp4 mpeg mpg mts mxf ogm ogv rm rmvb "
+    "ts vob webm wmv y4m"
+)
+VIDEOS = frozenset(f".{ending}" for ending in _ENDINGS.split())
+FALLBACK = ".mp4"  # written instead of formats that are only read
+PIPE = ("-", "pipe:")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and its output, as the sources and sinks understand them."""
+
+    input: str
+    output: str
+
+
+def plan(inputs: list[str], output: str | None, style: str) -> list[Job]:
+    """Pair inputs with outputs before any work is done.
+
+    Args:
+        inputs: clips, folders of clips, folders of pictures (one clip each), patterns, "-".
+        output: file, folder or "-"; None writes beside each input, as "clip-starry.mp4".
+        style: the model's name, for those names.
+
+    Raises:
+        SourceError: an input does not exist or holds no clip.
+        UsageError: two clips would be written to one output.
+    """
+    found = list(dict.fromkeys(spec for text in inputs for spec in expand(text)))
+    several = len(found) > 1 or (Path(inputs[0]).is_dir() and found[0] != inputs[0])
+    jobs = [Job(spec, _target(spec, output, style, several)) for spec in found]
+    seen: dict[str, str] = {}
+    for job in jobs:
+        if job.output in seen:
+            raise UsageError(
+                f'"{seen[job.output]}" and "{job.input}" would both be written to '
+                f'"{job.output}"; paint them in two runs'
+            )
+        seen[job.output] = job.input
+        source, target = Path(job.input), Path(job.output)
+        if source.is_file() and target.exists() and source.samefile(target):
+            raise UsageError(f'"{job.input}" is input and output; give the output another name')
+    return jobs
+
+
+def expand(text: str) -> list[str]:
+    """The clips one input stands for."""
+    path = Path(text)
+    if path.is_dir():
+        clips = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEOS and p.is_file())
+        if clips:
+            return [str(clip) for clip in clips]
+        if list_pictures(text):
+            return [text]
+        raise SourceError(f'the folder "{text}" holds no clips and no pictures')
+    if glob.has_magic(text) and not path.exists():
+        found = sorted(glob.glob(text))
+        clips = [name for name in found if Path(name).suffix.lower() in VIDEOS]
+        if clips:
+            return clips
+        if found and list_pictures(text):
+            return [text]
+        raise SourceError(f'no clip matches "{text}"')
+    return [text]
+
+
+def _target(spec: str, output: str | None, style: str, several: bool) -> str:
+    source = Path(spec)
+    suffix = source.suffix.lower()
+    suffix = suffix if suffix in muxing.MUXERS else FALLBACK
+    if output is None:
+        if not source.exists() and not glob.has_magic(spec):
+            raise UsageError(f'input "{spec}" is no file to write beside; give --output')
+        return str(source.with_name(f"{source.stem}-{style}{suffix}"))
+    into_folder = Path(output).is_dir() or output.endswith(("/", "\\"))
+    if output in ("-", "null") or not (several or into_folder):
+        if several and output == "-":
+            raise UsageError("several clips cannot share one pipe; give a folder")
+        return output
+    if Path(output).suffix.lower() in muxing.MUXERS and not Path(output).is_dir():
+        raise UsageError(f'several clips need a folder as output, "{output}" is a file name')
+    if Path(output).suffix.lower() == ".png":
+        raise UsageError(f'several clips cannot share the pictures "{output}"; give a folder')
+    return str(Path(output) / f"{_stem(spec)}{suffix}")
+
+
+def _stem(spec: str) -> str:
+    return (
+        "stdin" if spec.startswith(PIPE) else Path(spec.partition(":")[0]).stem or Path(spec).stem
+    )
+
+
+def left_to_do(jobs: list[Job], skip_finished: bool, overwrite: bool) -> tuple[list[Job], int]:
+    """Jobs without those whose output is finished; and how many were left out.
+
+    Args:
+        jobs: all of them.
+        skip_finished: leave finished outputs alone (otherwise they are in the way).
+        overwrite: replace them.
+
+    Raises:
+        OutputExists: several outputs are there, and nothing says what to do about it.
+    """
+    done = [job for job in jobs if _is_finished(job)]
+    if skip_finished:
+        return [job for job in jobs if job not in done], len(done)
+    if len(done) > 1 and not overwrite:
+        raise OutputExists(
+            f'{len(done)} outputs exist, the first is "{done[0].output}"; use another folder, '
+            "--overwrite, or --skip-existing"
+        )
+    return jobs, 0
+
+
+def _is_finished(job: Job) -> bool:
+    """The output is there and no unfinished state lies beside it."""
+    from ..media.journal import Journal
+
+    path = Path(job.output)
+    return path.is_file() and not Journal.folder_for(path).exists()

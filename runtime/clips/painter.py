@@ -1,0 +1,288 @@
+"""One clip from file to file: source, stabilizer, sink, resume."""
+
+import hashlib
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from .. import plugins, sinks, sources, stabilizers
+from ..errors import StyleError, UsageError
+from ..frame import Frame, Image
+from ..media.color import UNSPECIFIED
+from ..meter import Meter
+from ..model import arrays
+from ..model.stylizer import Effects, Stylizer
+from ..sources import SourceInfo
+from . import pipeline
+from .batch import PIPE, Job
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run does with every clip.
+
+    Attributes:
+        source: options for `open_source` (stream, strict, hdr, raw, rate).
+        sink: options for `open_sink` (codec, quality, preset, encoder, pipe_format).
+        stabilizer: name of a stabilizer, and its `stability` 0..1.
+        box: (width, height) the pictures are scaled into first; None keeps their size.
+        overwrite, resume: as for `open_sink`.
+        fingerprint: what must not change between a run and its continuation.
+    """
+
+    source: dict[str, Any] = field(default_factory=dict)
+    sink: dict[str, Any] = field(default_factory=dict)
+    stabilizer: str = "off"
+    stability: float = 1.0
+    box: tuple[int, int] | None = None
+    overwrite: bool = False
+    resume: bool = False
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What became of one clip; `facts` are for `--json`, `notes` for people."""
+
+    job: Job
+    interrupted: bool
+    facts: dict[str, Any]
+    notes: list[str]
+    failed: bool = False
+
+
+def paint_clip(
+    job: Job,
+    stylizer: Any,
+    settings: Settings,
+    meter: Meter,
+    *,
+    stop: threading.Event | None = None,
+    begin: Callable[[int | None], Callable[[], None]] | None = None,
+) -> Outcome:
+    """Paint one clip.
+
+    Args:
+        job: where from and where to.
+        stylizer: the open model with its effects.
+        settings: see `Settings`.
+        meter: gets the stage times.
+        stop: set it to end early with a playable output.
+        begin: called with the number of frames to come (None if unknown); returns what is called
+            after each frame.
+
+    Raises:
+        StyleError: see `open_source`, `open_sink` and `pipeline.run`.
+    """
+    if settings.resume and job.input.startswith(PIPE):
+        raise UsageError("a run on standard input cannot be resumed: a pipe is read once")
+    options = dict(settings.source)
+    if job.input.startswith(PIPE) and not job.output.startswith(PIPE):
+        options["spool"] = Path(job.output).absolute().parent
+    source = sources.open_source(job.input, **options)
+    sink = None
+    try:
+        if source.info.live:
+            raise UsageError(f'"{job.input}" never ends; use python -m runtime.webcam')
+        info, clip, scale = _scaled(source, settings.box)
+        sink = sinks.open_sink(
+            job.output,
+            info,
+            clip=clip,
+            overwrite=settings.overwrite,
+            resume=settings.resume,
+            settings=settings.fingerprint,
+            **settings.sink,
+        )
+        notes = [*getattr(clip, "notes", []), *getattr(sink, "notes", [])]
+        first = sink.frames
+        if first:
+            source = _continue(source, sink, job, options)
+            notes.append(f"continuing behind frame {first}")
+        session, finish = _around(stylizer, settings)
+        total = None if info.num_frames is None else max(0, info.num_frames - first)
+        report = pipeline.run(
+            source,
+            session,
+            open_stabilizer(settings),
+            [sink],
+            meter,
+            finish=finish,
+            stop=stop,
+            progress=begin(total) if begin else None,
+            first=first,
+            prepare=scale,
+        )
+    except StyleError as error:
+        raise _with_remains(error, sink, job) from error
+    finally:
+        source.close()
+        _forget_spool(source)
+    return _outcome(job, stylizer, source, sink, info, report, first, notes)
+
+
+def _with_remains(error: StyleError, sink: Any, job: Job) -> StyleError:
+    """The error, with a word about what was saved if there is something."""
+    if sink is None:
+        return error
+    try:
+        sink.abort()
+    except StyleError as second:
+        return type(error)(
+            f"{error}; besides, {second}" if str(second) != str(error) else f"{error}"
+        )
+    journal = getattr(sink, "journal", None)
+    if journal is None or not journal.frames or "--resume" in str(error):
+        return error
+    return type(error)(
+        f'{error}; the {journal.frames} frames before it are in "{job.output}", which plays, and '
+        "--resume goes on behind them"
+    )
+
+
+def _scaled(
+    source: Any, box: tuple[int, int] | None
+) -> tuple[SourceInfo, Any, Callable[[Image], Image] | None]:
+    """Size of the output, the clip's description at that size, and what brings frames to it."""
+    info, clip = source.info, getattr(source, "clip", None)
+    if box is None:
+        return info, clip, None
+    from ..stills.painter import fitted_size
+
+    width, height = fitted_size(info.width, info.height, box)
+    # Even, as most encoders need: a pixel less here is better than a repeated one there.
+    width, height = max(1, width - width % 2), max(1, height - height % 2)
+    if (width, height) == (info.width, info.height):
+        return info, clip, None
+    if clip is not None and clip.tagged.matrix == UNSPECIFIED:
+        # Players guess the matrix of untagged clips from their size; that guess must not change.
+        clip = replace(clip, tagged=replace(clip.tagged, matrix=clip.colors.matrix))
+    info = replace(info, width=width, height=height)
+    return info, clip, lambda image: arrays.resize(image, height, width)
+
+
+def _continue(source: Any, sink: Any, job: Job, options: dict[str, Any]) -> Any:
+    """The source again, from the frame behind which painting must go on."""
+    behind = getattr(sink, "repaint_behind", None) or sink.resumed
+    if behind is None or behind[0] < 0:
+        return source
+    if "after" not in inspect.signature(type(source).__init__).parameters:
+        return _Skipping(source, behind[0])
+    source.close()
+    seek = not getattr(sink, "damage", None)
+    return sources.open_source(job.input, **options, after=behind, seek=seek)
+
+
+class _Skipping:
+    """A source without its first frames, for sources that cannot seek."""
+
+    def __init__(self, source: Any, behind: int) -> None:
+        self.info, self._source, self._behind = source.info, source, behind
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (frame for frame in self._source if frame.index > self._behind)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _forget_spool(source: Any) -> None:
+    """Remove the copy of standard input once its sound has been taken over."""
+    clip = getattr(source, "clip", None)
+    if clip is not None and clip.path is not None and clip.path.suffix == ".copy":
+        clip.path.unlink(missing_ok=True)
+
+
+def open_stabilizer(settings: Settings) -> Any:
+    """A fresh stabilizer for one clip, or None for none."""
+    if settings.stabilizer == "off" or settings.stability <= 0:
+        return None
+    return plugins.load(stabilizers, settings.stabilizer)(settings.stability)
+
+
+def _around(stylizer: Stylizer, settings: Settings) -> tuple[Any, pipeline.Paint | None]:
+    """What paints, and what is done after the stabilizer.
+
+    Effects come after the stabilizer: it should carry brush strokes along, not the parts of the
+    photo that strength, mask and kept colors let through.
+    """
+    effects = stylizer.effects
+    plain = effects.strength >= 1 and not effects.keep_color and effects.mask is None
+    parameter = any(
+        port.role == "scalar" and port.name == "strength" for port in stylizer.card.inputs
+    )
+    if plain or parameter or open_stabilizer(settings) is None:
+        return stylizer, None
+    bare = Stylizer(stylizer.sessions, Effects(conditions=effects.conditions))
+    return bare, lambda image, styled: stylizer.finish(image, styled, effects.strength)
+
+
+def _outcome(
+    job: Job,
+    stylizer: Stylizer,
+    source: Any,
+    sink: Any,
+    info: SourceInfo,
+    report: pipeline.Report,
+    first: int,
+    notes: list[str],
+) -> Outcome:
+    result = getattr(sink, "result", None)
+    notes = [*notes, *(result.notes if result else [])]
+    damage = {kind: number for kind, number in getattr(source, "damage", {}).items() if number}
+    if damage:
+        words = ", ".join(f"{number} {kind}" for kind, number in damage.items())
+        notes.append(f"the input is damaged: {words}")
+    notes += getattr(source, "remarks", [])
+    facts = {
+        "input": job.input,
+        "output": job.output,
+        "frames_in": report.frames_in,
+        "frames_out": report.frames_out,
+        "width": info.width,
+        "height": info.height,
+        "fps": round(report.fps, 3),
+        "seconds": round(report.seconds, 3),
+        "resumed_frames": first,
+        "interrupted": report.interrupted,
+        "audio": result.audio if result else [],
+        "damage": damage,
+        "notes": notes,
+    }
+    encoding = getattr(sink, "encoding", None)
+    if encoding is not None:
+        facts["codec"], facts["encoder"] = encoding.codec, encoding.encoder
+    failed = bool(result and result.failed)
+    return Outcome(job, report.interrupted, facts, notes, failed)
+
+
+def fingerprint(stylizer: Stylizer, settings: Settings) -> dict[str, Any]:
+    """What decides the pixels of the result; a run can only be resumed with the same."""
+    effects = stylizer.effects
+    return {
+        "model": stylizer.label,
+        "model_sha256": stylizer.digest,
+        "engine": stylizer.engine,
+        "device": stylizer.device,
+        "strength": effects.strength,
+        "keep_color": effects.keep_color,
+        "mask": _digest(effects.mask),
+        "conditions": {name: _digest(value) for name, value in sorted(effects.conditions.items())},
+        "stabilizer": settings.stabilizer,
+        "stability": settings.stability,
+        "box": settings.box,
+        "source": {name: str(value) for name, value in settings.source.items() if value},
+    }
+
+
+def _digest(value: Any) -> Any:
+    """Something small and comparable for numbers, pictures and lists of them."""
+    if value is None or isinstance(value, (bool, int, float, str, Fraction)):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_digest(part) for part in value]
+    return hashlib.sha256(memoryview(value).tobytes()).hexdigest()[:16]

@@ -1,0 +1,269 @@
+"""Files from source to sink: decode | paint and stabilize | encode, overlapping, losing nothing.
+
+Three threads, joined by short queues: a source that is faster than the model waits, so memory stays
+constant. Only reading and writing have threads of their own; session and stabilizer live in the
+caller's. Errors cross the queues as values and are raised in the caller's thread; every wait ends
+when the run ends, so nothing can hang.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import SinkError, StyleError
+from ..frame import Frame, Image
+from ..meter import Meter
+from .stages import Reader, Shots, Writer
+
+Paint = Callable[[Image, Image], Image]
+
+
+@dataclass
+class Report:
+    """What a run did.
+
+    Attributes:
+        frames_in: frames the source delivered for painting (repainted ones not counted twice).
+        frames_out: frames every sink has taken, those of an earlier run included.
+        seconds: wall time of this run.
+        painted: frames painted in this run.
+        interrupted: True if `stop` was set before the source ended.
+    """
+
+    frames_in: int = 0
+    frames_out: int = 0
+    seconds: float = 0.0
+    painted: int = 0
+    interrupted: bool = False
+
+    @property
+    def fps(self) -> float:
+        """Frames painted per second of this run."""
+        return self.painted / self.seconds if self.seconds else 0.0
+
+
+def run(
+    source: Any,
+    session: Any,
+    stabilizer: Any,
+    sinks: Sequence[Any],
+    meter: Meter,
+    *,
+    finish: Paint | None = None,
+    stop: threading.Event | None = None,
+    progress: Callable[[], None] | None = None,
+    first: int = 0,
+    prepare: Callable[[Image], Image] | None = None,
+) -> Report:
+    """Paint all frames of a source into all sinks, in order.
+
+    Args:
+        source: iterable of `Frame` (`runtime.sources.Source`).
+        session: has `stylize(image) -> image` and `reset()`.
+        stabilizer: `runtime.stabilizers.Stabilizer`, or None for none; one that has `process` is
+            given whole shots.
+        sinks: each gets every frame. They are closed here: `close` when all went well, `abort`
+            when the run was stopped or failed.
+        meter: gets the stages decode, style, stabilize, encode.
+        finish: last touch: (frame as read, painted frame) to the frame that is written.
+        stop: set it (from a signal handler) to end after the frame being painted.
+        progress: called in the caller's thread after each frame that goes to the sinks.
+        first: index of the first frame the sinks want: earlier ones are painted, so that the
+            stabilizer knows the past, and thrown away (resumed runs).
+        prepare: first touch, in the decoding thread: the frame as read to the frame to paint, for
+            another size.
+
+    Raises:
+        Whatever source, session, stabilizer or a sink raises; SinkError if a sink ends up with
+        another number of frames than the source delivered.
+    """
+    stop = stop or threading.Event()
+    ended = threading.Event()
+    report = Report()
+    started = time.perf_counter()
+    decoded = Reader(source, meter, stop, ended, prepare)
+    writer = Writer(sinks, meter, ended)
+    shots = Shots()
+    try:
+        decoded.start()
+        writer.start()
+        painted = _paint_all(decoded, session, stabilizer, meter, shots, finish, stop)
+        for frame in painted:
+            if frame.index >= first:
+                writer.put(frame, shots.restart_for(frame.index), dict(_damage(source)))
+                if progress is not None:
+                    progress()
+            report.painted += 1
+            report.frames_in = frame.index + 1
+            if stop.is_set():
+                break
+        writer.finish()
+    except BaseException as error:
+        ended.set()
+        decoded.join()
+        writer.join()
+        try:
+            _abort(sinks)
+        except StyleError as second:
+            # The first error is the cause; the second is kept for whoever reads the traceback.
+            error.add_note(str(second))
+        raise
+    ended.set()
+    decoded.join()
+    writer.join()
+    report.frames_in = max(report.frames_in, first)
+    report.interrupted = not (decoded.exhausted and report.frames_in == max(first, decoded.next))
+    _end(sinks, report)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _end(sinks: Sequence[Any], report: Report) -> None:
+    """Close the sinks and check that every frame arrived."""
+    if report.interrupted:
+        _abort(sinks)
+        report.frames_out = min((sink.frames for sink in sinks), default=0)
+        return
+    for sink in sinks:
+        sink.close()
+        if sink.frames != report.frames_in:
+            raise SinkError(
+                f"{report.frames_in} frames were read, {sink.frames} written: this is a bug, the "
+                "output is not complete"
+            )
+    report.frames_out = report.frames_in
+
+
+def _abort(sinks: Sequence[Any]) -> None:
+    """Abort all sinks; the first error is raised when all have been asked."""
+    errors = []
+    for sink in sinks:
+        try:
+            sink.abort()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _damage(source: Any) -> dict[str, int]:
+    return getattr(source, "damage", {})
+
+
+def _paint_all(
+    frames: Iterable[Frame],
+    session: Any,
+    stabilizer: Any,
+    meter: Meter,
+    shots: Shots,
+    finish: Paint | None,
+    stop: threading.Event,
+) -> Iterator[Frame]:
+    """Painted frames, in order, each with the time and index of its input."""
+    session.reset()
+    if stabilizer is not None and hasattr(stabilizer, "process"):
+        # A shot may take long; whoever stops the run does not want to wait for its end.
+        with suppress(_Stopped):
+            yield from _paint_shots(frames, session, stabilizer, meter, shots, finish, stop)
+        return
+    shots.matter = stabilizer is not None or _recurrent(session)
+    for frame in frames:
+        image = frame.image
+        if stabilizer is None:
+            with meter("style"):
+                shown = session.stylize(image)
+        else:
+            with meter("stabilize"):
+                given = stabilizer.prepare(image)
+                if stabilizer.cut and frame.index:
+                    # Begin the shot with nothing left of the past, not even counters: a resumed run
+                    # begins here with a new stabilizer and must paint the same.
+                    stabilizer.reset()
+                    given = stabilizer.prepare(image)
+                    shots.begin(frame.index)
+                    session.reset()
+            with meter("style"):
+                styled = session.stylize(given)
+            with meter("stabilize"):
+                shown = stabilizer.step(image, styled)
+        if finish is not None:
+            shown = finish(image, shown)
+        shots.passed(frame)
+        yield replace(frame, image=shown)
+
+
+def _paint_shots(
+    frames: Iterable[Frame],
+    session: Any,
+    stabilizer: Any,
+    meter: Meter,
+    shots: Shots,
+    finish: Paint | None,
+    stop: threading.Event,
+) -> Iterator[Frame]:
+    """As `_paint_all` for stabilizers that work on whole shots."""
+    shots.matter = True
+    inputs: dict[int, Image] = {}
+    # Index of the next frame to be styled, and seconds spent in `stylize` and waiting for frames.
+    upcoming: int | None = None
+    elsewhere = 0.0
+
+    def feed() -> Iterator[Frame]:
+        nonlocal upcoming, elsewhere
+        iterator = iter(frames)
+        while True:
+            start = time.perf_counter()
+            frame = next(iterator, None)
+            elsewhere += time.perf_counter() - start
+            if frame is None:
+                return
+            upcoming = frame.index if upcoming is None else upcoming
+            shots.passed(frame)
+            if finish is not None:
+                inputs[frame.index] = frame.image
+            yield frame
+
+    def stylize(image: Image) -> Image:
+        nonlocal upcoming, elsewhere
+        if stop.is_set():
+            raise _Stopped
+        start = time.perf_counter()
+        result = session.stylize(image)
+        spent = time.perf_counter() - start
+        meter.add("style", spent * 1000)
+        elsewhere += spent
+        upcoming = (upcoming or 0) + 1
+        return result
+
+    def on_cut() -> None:
+        # Called before the first frame of a shot is painted: the next one to be styled opens it.
+        shots.begin(upcoming or 0)
+        session.reset()
+
+    results = stabilizer.process(feed(), stylize, on_cut=on_cut)
+    share = 0.0
+    while True:
+        elsewhere, start, before = 0.0, time.perf_counter(), upcoming or 0
+        frame = next(results, None)
+        if frame is None:
+            return
+        spent = max(0.0, time.perf_counter() - start - elsewhere) * 1000
+        styled = (upcoming or 0) - before
+        # What was spent on many frames at once is shared by them; the rest is this frame's own.
+        share, spent = (spent / styled, 0.0) if styled else (share, spent)
+        meter.add("stabilize", share + spent)
+        if finish is not None:
+            frame = replace(frame, image=finish(inputs.pop(frame.index), frame.image))
+        yield frame
+
+
+class _Stopped(Exception):
+    """The run was stopped in the middle of a shot."""
+
+
+def _recurrent(session: Any) -> bool:
+    card = getattr(session, "card", None)
+    return card is not None and any(port.role == "state" for port in card.inputs)

@@ -1,0 +1,176 @@
+"""The threads around the painter: one that reads, one that writes, and where shots begin.
+
+Queues between them are short and every wait ends when the run ends; errors travel as values.
+"""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from ..frame import Frame, Image
+from ..meter import Meter
+
+# Frames that may wait between two stages. A few smooth out uneven stages; more only cost memory
+# (a 4K frame is 25 MB).
+QUEUE_FRAMES = 4
+# Seconds after which a waiting thread looks whether the run has ended.
+POLL = 0.1
+# Frames a stabilizer may read ahead of the frame it paints.
+AHEAD = 4096
+
+
+class Shots:
+    """Where each shot begins, so that a resumed run can begin painting there.
+
+    Attributes:
+        matter: False when every frame is painted for itself.
+    """
+
+    def __init__(self) -> None:
+        self.matter = False
+        # Frames behind which shots begin, oldest first; the first shot begins behind frame -1.
+        self._behind = [(-1, Fraction(0))]
+        self._recent: deque[tuple[int, Fraction]] = deque(maxlen=AHEAD)
+
+    def passed(self, frame: Frame) -> None:
+        """A frame was read."""
+        self._recent.append((frame.index, frame.time))
+
+    def begin(self, index: int) -> None:
+        """A shot begins with this frame."""
+        for behind, moment in reversed(self._recent):
+            if behind == index - 1:
+                self._behind.append((behind, moment))
+                return
+
+    def restart_for(self, index: int) -> tuple[int, Fraction] | None:
+        """The frame behind which the shot of frame `index` begins; index -1: from the beginning."""
+        if not self.matter:
+            return None
+        while len(self._behind) > 1 and self._behind[1][0] < index:
+            del self._behind[0]
+        return self._behind[0]
+
+
+class Reader(threading.Thread):
+    """Iterates a source in a thread of its own; iterate it for the frames.
+
+    Attributes:
+        next: index behind the last frame that was read.
+        exhausted: True once the source has ended by itself.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        meter: Meter,
+        stop: threading.Event,
+        ended: threading.Event,
+        prepare: Callable[[Image], Image] | None,
+    ) -> None:
+        super().__init__(name="decode", daemon=True)
+        self.next, self.exhausted = 0, False
+        self._source, self._meter, self._prepare = source, meter, prepare
+        self._stop_event, self._ended = stop, ended
+        self._queue: queue.Queue[Any] = queue.Queue(QUEUE_FRAMES)
+
+    def run(self) -> None:
+        """The thread: read until the end, an error, or the end of the run."""
+        last: Any = None
+        try:
+            frames = iter(self._source)
+            while not self._ended.is_set() and not self._stop_event.is_set():
+                start = time.perf_counter()
+                frame = next(frames, None)
+                if frame is None:
+                    self.exhausted = True
+                    break
+                self.next = frame.index + 1
+                if self._prepare is not None:
+                    frame = replace(frame, image=self._prepare(frame.image))
+                self._meter.add("decode", (time.perf_counter() - start) * 1000)
+                _put(self._queue, frame, self._ended)
+        except BaseException as error:
+            last = error
+        _put(self._queue, _End(last), self._ended)
+
+    def __iter__(self) -> Iterator[Frame]:
+        while True:
+            item = _get(self._queue, self._ended)
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            yield item
+
+
+class Writer(threading.Thread):
+    """Feeds the sinks in a thread of its own."""
+
+    def __init__(self, sinks: Sequence[Any], meter: Meter, ended: threading.Event) -> None:
+        super().__init__(name="encode", daemon=True)
+        self._sinks, self._meter, self._ended = sinks, meter, ended
+        self._queue: queue.Queue[Any] = queue.Queue(QUEUE_FRAMES)
+        self._error: BaseException | None = None
+
+    def put(
+        self, frame: Frame, restart: tuple[int, Fraction] | None, damage: dict[str, int]
+    ) -> None:
+        """Hand over a frame; raises what a sink has raised meanwhile."""
+        self._raise()
+        _put(self._queue, (frame, restart, damage), self._ended)
+
+    def finish(self) -> None:
+        """Wait until everything is written; raises what a sink raised."""
+        _put(self._queue, _End(None), self._ended)
+        self.join()
+        self._raise()
+
+    def run(self) -> None:
+        """The thread: write until the end, or the first error."""
+        try:
+            while not isinstance(item := _get(self._queue, self._ended), _End):
+                frame, restart, damage = item
+                start = time.perf_counter()
+                for sink in self._sinks:
+                    if hasattr(sink, "remember"):
+                        sink.remember(restart, damage)
+                    sink.write(frame)
+                self._meter.add("encode", (time.perf_counter() - start) * 1000)
+        except BaseException as error:
+            self._error = error
+            self._ended.set()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+@dataclass(frozen=True)
+class _End:
+    """The last thing in a queue: nothing more comes, or an error did."""
+
+    error: BaseException | None
+
+
+def _put(target: "queue.Queue[Any]", item: Any, ended: threading.Event) -> None:
+    while not ended.is_set():
+        try:
+            target.put(item, timeout=POLL)
+            return
+        except queue.Full:
+            continue
+
+
+def _get(target: "queue.Queue[Any]", ended: threading.Event) -> Any:
+    while True:
+        try:
+            return target.get(timeout=POLL)
+        except queue.Empty:
+            if ended.is_set():
+                return _End(None)

@@ -1,0 +1,213 @@
+"""TensorRT engines on NVIDIA GPUs: built for one kind of GPU and one version, fastest there.
+
+An engine file that was built for something else says so, and is built anew from the graph beside
+it when the environment variable IMPASTO_REBUILD is set (`runtime.engines.tensorrt.plan`).
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...errors import CardMismatch, EngineUnavailable, StyleError, UsageError
+from .. import TensorInfo
+from .._cuda import Cuda
+
+
+class TensorrtEngine:
+    """One deserialized engine and its buffers; see `runtime.engines.Engine` for the contract.
+
+    Use it from one thread at a time.
+    """
+
+    suffixes = (".engine",)
+    beside: ClassVar[dict[str, str]] = {".engine": ".engine.json"}
+    devices = ("cuda",)
+    hints = ()
+    label = "TensorRT"
+    module = "tensorrt"
+    # Either library serves.
+    other_modules = ("tensorrt_rtx",)
+    install = "pip install 'impasto[tensorrt]' or 'impasto[tensorrt-rtx]'"
+
+    def __init__(self, library: Any, cuda: Cuda, plan: bytes, name: str, sizes: str) -> None:
+        from .kernels import KernelCache
+        from .library import make_logger
+
+        self._cuda: Cuda | None = cuda
+        self._trt, self._name, self._sizes = library.module, name, sizes
+        self._logger = make_logger(library)
+        self._runtime: Any = self._trt.Runtime(self._logger)
+        self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise CardMismatch(
+                f'"{name}" is not an engine {library.label} {library.version} can load: '
+                f"{self._logger.said()}"
+            )
+        self._kernels = KernelCache(self._engine, plan)
+        self._context: Any = self._kernels.create_context()
+        if self._context is None:
+            raise StyleError(
+                f'"{name}" cannot be set up on {cuda.gpu.name} (memory?): {self._logger.said()}'
+            )
+        self.metadata: dict[str, str] = {}
+        self.device = f"cuda:{cuda.gpu.number}"
+        self.note = ""
+        infos = [self._info(number) for number in range(self._engine.num_io_tensors)]
+        self.inputs = tuple(info for info, given in infos if given)
+        self.outputs = tuple(info for info, given in infos if not given)
+        self._buffers = {info.name: cuda.buffer() for info, _ in infos}
+
+    @staticmethod
+    def open(
+        model: Path | bytes, device: str = "auto", threads: int | None = None, **_: Any
+    ) -> "TensorrtEngine":
+        """Load an engine file; see `runtime.engines.EnginePlugin.open`.
+
+        Args:
+            model: the engine file, with its facts beside it.
+            device: "auto" and "cuda" are the first GPU, "cuda:1" the second.
+            threads: has no meaning here.
+        """
+        number = _gpu_number(device)
+        if isinstance(model, bytes):
+            raise CardMismatch(
+                "TensorRT runs engine files, not graphs; use the ONNX file of this model"
+            )
+        from . import library as tensorrt_library
+        from . import plan as tensorrt_plan
+
+        facts = tensorrt_plan.read_facts(model)
+        label = facts.library
+        if _rebuilds() and label not in tensorrt_library.installed():
+            label = next(iter(tensorrt_library.installed()), label)
+        library = tensorrt_library.load(label)
+        cuda = Cuda(number)
+        try:
+            reason = tensorrt_plan.mismatch(facts, library, cuda.gpu) or _damage(facts, model)
+            if reason:
+                facts = _rebuild(model, facts, library, reason)
+            engine = TensorrtEngine(library, cuda, model.read_bytes(), model.name, facts.sizes())
+        except BaseException:
+            cuda.close()
+            raise
+        if facts.gpu and facts.gpu != cuda.gpu.name:
+            engine.note = f"tuned on {facts.gpu}, runs on {cuda.gpu.name}: not as fast as it could"
+        return engine
+
+    def run(
+        self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """All outputs (or those named) for these inputs."""
+        if self._cuda is None:
+            raise ValueError("this engine was closed")
+        cuda = self._cuda
+        cuda.enter()
+        kept = [self._feed(cuda, info, feeds[info.name]) for info in self.inputs]
+        results: dict[str, np.ndarray] = {}
+        for info in self.outputs:
+            shape = tuple(self._context.get_tensor_shape(info.name))
+            results[info.name] = np.empty(shape, info.dtype)
+            address = self._buffers[info.name].reserve(results[info.name].nbytes)
+            self._context.set_tensor_address(info.name, address)
+        if not self._context.execute_async_v3(cuda.stream):
+            raise StyleError(f"the engine failed on {_shapes(feeds)}: {self._logger.said()}")
+        for name, values in results.items():
+            cuda.download(self._buffers[name], values)
+        cuda.wait()
+        del kept  # the copies to the GPU read them until now
+        names = results if outputs is None else outputs
+        return {name: results[name] for name in names}
+
+    def close(self) -> None:
+        """Free the engine and its memory; may be called twice."""
+        if self._cuda is None:
+            return
+        self._cuda.enter()
+        self._kernels.store()
+        self._context = self._engine = self._runtime = None
+        for buffer in self._buffers.values():
+            buffer.free()
+        self._cuda.close()
+        self._cuda = None
+
+    def _info(self, number: int) -> tuple[TensorInfo, bool]:
+        """An input or output, and whether it is an input."""
+        name = self._engine.get_tensor_name(number)
+        shape = tuple(
+            axis if axis >= 0 else "" for axis in tuple(self._engine.get_tensor_shape(name))
+        )
+        dtype = np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(name))).name
+        given = self._engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT
+        return TensorInfo(name, shape, dtype), given
+
+    def _feed(self, cuda: Cuda, info: TensorInfo, values: np.ndarray) -> np.ndarray:
+        """Tell the shape and begin the copy; returns the array that must live until it is done."""
+        array = np.ascontiguousarray(values, info.dtype)
+        fits = array.ndim == len(info.shape)
+        if not fits or not self._context.set_input_shape(info.name, array.shape):
+            allowed = f", it takes {self._sizes}" if self._sizes else ""
+            raise StyleError(
+                f"{self._name} was not built for {_shapes({info.name: array})}{allowed}; export "
+                "it for other sizes (--option sizes=...), or use --size"
+            )
+        address = cuda.upload(array, self._buffers[info.name])
+        self._context.set_tensor_address(info.name, address)
+        return array
+
+
+PLUGIN = TensorrtEngine
+
+
+def _gpu_number(device: str) -> int:
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (number and not number.isdigit()):
+        raise UsageError(f'device "{device}" is unknown, allowed are auto, cuda, cuda:1, ...')
+    if kind == "cpu":
+        raise EngineUnavailable(
+            "--device cpu: TensorRT engines run on NVIDIA GPUs only; use the ONNX file of this "
+            "model, or --device cuda"
+        )
+    return int(number or 0)
+
+
+def _rebuilds() -> bool:
+    from .plan import REBUILD
+
+    return os.environ.get(REBUILD, "") not in ("", "0")
+
+
+def _damage(facts: Any, model: Path) -> str:
+    """Why an engine file does not belong to its facts, "" if it does."""
+    from ...checksum import sha256
+
+    if facts.plan_sha256 in ("", sha256(model)):
+        return ""
+    return "it is not the file that its facts describe (damaged, or copied alone)"
+
+
+def _rebuild(model: Path, facts: Any, library: Any, reason: str) -> Any:
+    """Build the engine for what is here, or say how to; returns its new facts."""
+    from .builder import PlanRequest, build_plan
+    from .plan import REBUILD, graph_path
+
+    graph = graph_path(model)
+    if not _rebuilds():
+        how = (
+            f'set {REBUILD}=1 to build it anew from "{graph.name}"'
+            if graph.is_file()
+            else f'export it here ("{graph.name}", which it was built from, is not beside it)'
+        )
+        raise CardMismatch(f'"{model}": {reason}; {how}')
+    if not graph.is_file():
+        raise CardMismatch(
+            f'"{model}": {reason}; it cannot be built anew, because "{graph.name}" is not beside it'
+        )
+    request = PlanRequest(facts.precision, facts.shapes)
+    return build_plan(graph, model, request, library, lambda text: None)
+
+
+def _shapes(feeds: dict[str, np.ndarray]) -> str:
+    return ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())

@@ -1,0 +1,50 @@
+"""What TensorRT-RTX compiles when an engine is opened, kept for the next time.
+
+TensorRT compiles everything when an engine is built and has nothing to keep.
+"""
+
+import hashlib
+from typing import Any
+
+from .builder import cache_folder, write_file
+
+
+class KernelCache:
+    """The compiled kernels of one engine file, in the user's cache folder.
+
+    Args:
+        engine: deserialized.
+        plan: the engine file, whose checksum names the cache.
+    """
+
+    def __init__(self, engine: Any, plan: bytes) -> None:
+        self._engine: Any = engine
+        self._cache: Any = None
+        self._stored = b""
+        self._path = cache_folder() / f"kernels-{hashlib.sha256(plan).hexdigest()[:16]}.bin"
+
+    def create_context(self) -> Any:
+        """The engine's execution context, with the cache if the library has such a thing."""
+        if not hasattr(self._engine, "create_runtime_config"):
+            return self._engine.create_execution_context()
+        config = self._engine.create_runtime_config()
+        if not hasattr(config, "create_runtime_cache"):
+            return self._engine.create_execution_context()
+        self._cache = config.create_runtime_cache()
+        if self._path.is_file():
+            self._stored = self._path.read_bytes()
+            self._cache.deserialize(self._stored)
+        config.set_runtime_cache(self._cache)
+        return self._engine.create_execution_context(config)
+
+    def store(self) -> None:
+        """Write what was compiled since. A cache that cannot be written costs time only."""
+        if self._cache is None:
+            return
+        found = bytes(self._cache.serialize())
+        if found != self._stored:
+            try:
+                write_file(self._path, found)
+            except OSError:
+                return
+            self._stored = found

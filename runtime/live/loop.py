@@ -1,0 +1,340 @@
+"""The main thread of a live run: shows frames, obeys keys, steers the rate, feeds the outputs.
+
+Everything a user does arrives here as an action word, from the window, the browser page or a
+script, and is applied between two frames.
+"""
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from ..buffers import Pool
+from ..cli import say
+from ..frame import Frame, Image
+from ..keys import action_of
+from ..sources import SourceInfo
+from .capture import Capture
+from .compose import Composer
+from .controller import Controller
+from .controls import Settings, apply
+from .cores import num_cores, share_cores
+from .gauges import Gauges
+from .ladder import Choice
+from .output_threads import OutputThread
+from .overlay import Stats, draw_help, draw_messages, draw_stats
+from .pipeline import LiveFrame, LivePipeline
+from .recorder import Recorder
+from .slot import Closed, Empty
+from .snapshots import Snapshots
+from .styles import Key, Styles
+
+# How long the main thread waits for a frame before it looks at keys and messages again.
+POLL_S = 0.02
+# How often the browser page gets new figures.
+PUBLISH_S = 0.25
+# How long a message stays on the screen.
+MESSAGE_S = 4.0
+# Frames carried by the stabilizer are ready at once, those of the network late: the carried one is
+# held back until this share of a frame's time has passed since the last one, so that the motion
+# does not limp.
+EVEN = 0.9
+# Shown frames after which the files of a style are compared in the background: the start is over.
+SETTLED = 30
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a live run is made of; put together by the command.
+
+    Attributes:
+        capture, styles, pipeline: running.
+        info: of the source.
+        gauges: of the run.
+        controller: None when the size is fixed.
+        rungs: makes a new ladder for (files worth choosing among, whether frames can be carried).
+        later: what can wait until the first frame is on the screen.
+        window: `WindowSink`, or None.
+        output_threads: other outputs.
+        recorder, snapshots: for their keys.
+        preview: the browser page, or None.
+        script: (frame, action), sorted.
+        frames, seconds: when to stop, None for never.
+        target_fps: 0 for none.
+        quiet: no human text.
+    """
+
+    capture: Capture
+    styles: Styles
+    pipeline: LivePipeline
+    info: SourceInfo
+    gauges: Gauges
+    recorder: Recorder
+    snapshots: Snapshots
+    controller: Controller | None = None
+    rungs: Callable[[list[int], bool], list[Choice]] | None = None
+    later: Callable[[], None] = lambda: None
+    window: Any = None
+    output_threads: Sequence[OutputThread] = ()
+    preview: Any = None
+    script: list[tuple[int, str]] = field(default_factory=list)
+    frames: int | None = None
+    seconds: float | None = None
+    target_fps: float = 0.0
+    quiet: bool = False
+
+
+class Show:
+    """One live run, until it is over."""
+
+    def __init__(self, parts: Parts, settings: Settings, size: tuple[int, int]) -> None:
+        """Prepare to show.
+
+        Args:
+            parts: see there.
+            settings: the controls at the start.
+            size: (width, height) of the shown picture.
+        """
+        self.parts, self.settings = parts, settings
+        self.actions: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.last: LiveFrame | None = None
+        self._composer = Composer(*size)
+        self._pool = Pool(limit=3)
+        self._picture: Image | None = None
+        self._messages: list[tuple[float, str]] = []
+        self._status = self._note = ""
+        self._script = list(parts.script)
+        self._done = False
+        self._publish_at = 0.0
+        self._offered: tuple[Any, ...] = ()
+        self._threads = parts.pipeline.choice.threads
+
+    def run(self) -> None:
+        """Show frames until the source ends, the user stops, or the wished number is reached.
+
+        Raises:
+            StyleError: what any stage, source or output raised.
+        """
+        start = time.perf_counter()
+        while not self._done:
+            try:
+                frame = self.parts.pipeline.output.get(POLL_S)
+            except Empty:
+                self._idle()
+            except Closed:
+                return
+            else:
+                self._show(frame)
+                self._steer()
+            for output_thread in self.parts.output_threads:
+                output_thread.check()
+            self._act()
+            seconds = time.perf_counter() - start
+            if self.parts.seconds is not None and seconds >= self.parts.seconds:
+                return
+
+    def _show(self, frame: LiveFrame) -> None:
+        """One frame to the screen and to all outputs."""
+        parts = self.parts
+        self._hold_back(frame)
+        start, work = time.perf_counter(), time.thread_time()
+        picture = self._composer.compose(frame, self.settings)
+        self.last, self._picture = frame, picture
+        shown = Frame(picture, frame.time, frame.index)
+        for output_thread in parts.output_threads:
+            output_thread.offer(shown)
+        parts.recorder.offer(shown)
+        if parts.preview is not None:
+            parts.preview.offer(picture)
+        if parts.window is not None:
+            self._draw(picture)
+        now = time.perf_counter()
+        frame.stages_ms["show"] = (now - start) * 1000.0
+        frame.work_ms["show"] = (time.thread_time() - work) * 1000.0
+        parts.gauges.add(now, (now - frame.taken) * 1000.0, frame.stages_ms, frame.work_ms)
+        if parts.gauges.shown == 1:
+            parts.later()
+        elif parts.gauges.shown == SETTLED:
+            parts.styles.survey(self.settings.style)
+        parts.gauges.tick(now, parts.pipeline.dropped)
+        if parts.preview is not None and now >= self._publish_at:
+            self._publish_at = now + PUBLISH_S
+            parts.preview.publish(self._stats(), self.settings, parts.styles.labels)
+        while self._script and self._script[0][0] <= parts.gauges.shown:
+            self.actions.put(self._script.pop(0)[1])
+        if parts.frames is not None and parts.gauges.shown >= parts.frames:
+            self._done = True
+
+    def _hold_back(self, frame: LiveFrame) -> None:
+        if frame.choice.every == 2 and frame.styled is None and self.parts.target_fps:
+            due = self.parts.gauges.last + EVEN / self.parts.target_fps
+            wait = due - time.perf_counter()
+            if 0 < wait < 1 / self.parts.target_fps:
+                time.sleep(wait)
+
+    def _draw(self, picture: Image) -> None:
+        """Picture, figures and messages into the window; reads its keys."""
+        window = self.parts.window
+        messages = self._current_messages()
+        if self.settings.stats or self.settings.help or messages:
+            canvas = self._pool.take(*picture.shape)
+            canvas[:] = picture
+            if self.settings.stats:
+                draw_stats(canvas, replace(self._stats(), messages=()))
+            draw_messages(canvas, messages)
+            if self.settings.help:
+                draw_help(canvas)
+            picture = canvas
+        window.write(Frame(picture, Fraction(0), 0))
+        self._press(window.key)
+
+    def _idle(self) -> None:
+        """Nothing new to show: keep the window alive, and say why nothing comes."""
+        window = self.parts.window
+        self._notice()
+        if window is not None:
+            if self._picture is not None and (self._status or self._current_messages()):
+                self._draw(self._picture)
+            else:
+                self._press(window.poll())
+
+    def _press(self, code: int) -> None:
+        action = action_of(code)
+        if action is not None:
+            self.actions.put(action)
+        window = self.parts.window
+        if self._picture is not None and not window.open:
+            self._done = True
+
+    def _notice(self) -> None:
+        """Turn news from other threads into messages."""
+        status, note = self.parts.capture.status, self.parts.styles.note
+        if status != self._status:
+            self._status = status
+            self.message(status or f"{self.parts.info.name} is back")
+        if note != self._note:
+            self._note = note
+            if note:
+                self.message(note)
+        for text in self.parts.recorder.news() + self.parts.snapshots.news():
+            self.message(text)
+
+    def message(self, text: str) -> None:
+        """Say something on the screen and on stderr."""
+        self._messages.append((time.perf_counter() + MESSAGE_S, text))
+        say(text, quiet=self.parts.quiet)
+
+    def _current_messages(self) -> list[str]:
+        now = time.perf_counter()
+        self._messages = [entry for entry in self._messages if entry[0] > now]
+        return [text for _, text in self._messages[-3:]]
+
+    def _act(self) -> None:
+        """Apply what the user asked for."""
+        self._notice()
+        while not self.actions.empty():
+            action = self.actions.get()
+            if action == "quit":
+                self._done = True
+            elif action == "snapshot" and self._picture is not None:
+                self.parts.snapshots.save(self._picture, self._style_label())
+            elif action == "record":
+                self.parts.recorder.toggle()
+            before = self.settings
+            self.settings = apply(before, action, len(self.parts.styles.entries))
+            if self.settings is not before:
+                self._apply(before)
+
+    def _apply(self, before: Settings) -> None:
+        pipeline, styles = self.parts.pipeline, self.parts.styles
+        choice, style = pipeline.choice, self.settings.style
+        if style != before.style:
+            # The same grade of the other style, until its own files have been measured.
+            grade = styles.entries[before.style].grade(choice.variant)
+            choice = replace(choice, variant=styles.first(style, grade))
+            styles.survey(style)
+        pipeline.plan = (self.settings, choice)
+        window = self.parts.window
+        if window is not None and self.settings.fullscreen != before.fullscreen:
+            window.set_fullscreen(self.settings.fullscreen)
+
+    def _steer(self) -> None:
+        """Let the controller look at the last moments."""
+        parts = self.parts
+        controller = parts.controller
+        if controller is None or self.last is None:
+            return
+        self._renew_ladder(controller)
+        now = time.perf_counter()
+        choice = controller.choice
+        wanted = Key(self.settings.style, choice.variant, choice.threads)
+        if (self.last.choice, self.last.active.key) != (choice, wanted):
+            # Frames painted before the last decision, or with the style that is still being
+            # replaced, are arriving: judge only new ones.
+            parts.gauges.forget_window(now, parts.capture.arrived)
+            return
+        window = parts.gauges.window(now, parts.capture.arrived)
+        if window is not None and not self.settings.frozen and controller.update(window):
+            self._obey(controller)
+
+    def _renew_ladder(self, controller: Controller) -> None:
+        """Another style or stabilizer offers other choices; so do files once measured."""
+        styles, style = self.parts.styles, self.settings.style
+        order, costs = styles.order(style), styles.costs.get(style, [])
+        offered = (style, tuple(order), tuple(costs), self.settings.stabilizer)
+        if self.parts.rungs is None or offered == self._offered:
+            return
+        before, self._offered = self._offered, offered
+        if not before:
+            return  # the ladder the controller began with
+        if offered[:3] != before[:3]:
+            controller.set_costs(costs)
+        variant = self.parts.pipeline.choice.variant
+        if variant not in order:  # the same grade in another precision
+            variant = styles.first(style, styles.entries[style].grade(variant))
+        controller.set_rungs(self.parts.rungs(order, self.settings.stabilizer), variant)
+        self._obey(controller)
+
+    def _obey(self, controller: Controller) -> None:
+        """Let the pipeline do what the controller chose."""
+        choice = controller.choice
+        self.parts.pipeline.plan = (self.settings, choice)
+        if choice.threads != self._threads:
+            self._threads = choice.threads
+            share_cores(choice.threads, num_cores())
+
+    def _style_label(self) -> str:
+        return self.parts.styles.labels[self.last.active.style] if self.last else ""
+
+    def _stats(self) -> Stats:
+        """The figures as they are now."""
+        parts, last = self.parts, self.last
+        gauges = parts.gauges
+        p50, p95 = gauges.latency()
+        if last is None:
+            return Stats(messages=tuple(self._current_messages()))
+        stylizer = last.active.stylizer
+        entry, key = parts.styles.entries[last.active.style], last.active.key
+        return Stats(
+            fps=gauges.fps(),
+            target_fps=parts.target_fps,
+            latency_ms=p50,
+            latency_p95_ms=p95,
+            stages_ms=gauges.stages(),
+            style=f"{last.active.style + 1} {entry.name(key.variant)}",
+            strength=self.settings.strength,
+            size=(parts.info.width, parts.info.height),
+            working=(last.choice.width, last.choice.height),
+            every=last.choice.every,
+            engine=f"{stylizer.engine} {stylizer.device}",
+            threads=key.threads if stylizer.device == "cpu" else 0,
+            cores=num_cores(),
+            stabilizer="on" if self.settings.stabilizer else "off",
+            dropped=parts.pipeline.dropped,
+            arrived=parts.capture.arrived,
+            held=parts.controller.held if parts.controller else True,
+            recording=parts.recorder.seconds,
+            messages=tuple(self._current_messages()),
+        )

@@ -1,0 +1,326 @@
+"""The live picture in a browser: one page, a motion JPEG stream, the same controls as the keys.
+
+Only this machine can reach it unless another address is asked for, and then only who has the token.
+Commands are accepted from our own page alone (header and origin are checked), so that no other web
+site a user visits can steer the camera. Pictures are compressed only while somebody watches.
+"""
+
+import hmac
+import http.server
+import ipaddress
+import json
+import queue
+import secrets
+import socket
+import threading
+import urllib.parse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from ..errors import UsageError
+from ..frame import Image
+from ..keys import KEYS, action_named
+from .controls import Settings
+from .overlay import Stats
+
+PAGE = Path(__file__).with_name("web") / "live.html"
+# JPEG quality of the stream: 80 costs 1.7 ms and about 100 kB at 1280x720.
+QUALITY = 80
+# How long a watcher's connection waits for a picture before the last one is sent again.
+WAIT_S = 1.0
+# Seconds a watcher may be slow before its connection is given up.
+SOCKET_S = 10.0
+BOUNDARY = "impasto-frame"
+COOKIE = "impasto_token"
+# Commands are a word; more is not read.
+MAX_BODY = 256
+
+
+class Preview:
+    """The page's server; used as a context.
+
+    Attributes:
+        url: what to open, token included.
+        watchers: how many streams are being sent.
+    """
+
+    def __init__(
+        self, address: str, actions: "queue.SimpleQueue[str]", token: str | None = None
+    ) -> None:
+        """Listen.
+
+        Args:
+            address: "HOST:PORT", "PORT" (this machine), port 0 for any free one.
+            actions: where commands of the page go.
+            token: needed to see anything; made up if the address is not this machine's own.
+
+        Raises:
+            UsageError: the address is wrong or taken.
+        """
+        host, port = parse_address(address)
+        self._local = is_loopback(host)
+        self.token = token or ("" if self._local else secrets.token_urlsafe(16))
+        self.actions = actions
+        self.watchers = 0
+        self._change = threading.Condition()
+        self._image: Image | None = None
+        self._number = 0
+        self._jpeg: tuple[int, bytes] = (0, b"")
+        self._jpeg_lock = threading.Lock()
+        self._state: dict[str, Any] = {}
+        self._closed = False
+        try:
+            self._server = _Server((host, port), _Handler)
+        except OSError as error:
+            raise UsageError(
+                f'--serve "{address}": {error.strerror}; give another port, or 0 for any free one'
+            ) from None
+        self._server.preview = self
+        number = self._server.server_address[1]
+        shown = f"[{host}]" if ":" in host else host
+        if host in ("0.0.0.0", "::"):
+            shown = socket.gethostname()
+        query = f"/?token={self.token}" if self.token else "/"
+        self.url = f"http://{shown}:{number}{query}"
+        self._hosts = _names_of(host, number) if self._local else None
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="serve", kwargs={"poll_interval": 0.1}
+        )
+        self._thread.daemon = True
+        self._thread.start()
+
+    def offer(self, image: Image) -> None:
+        """The newest picture; never blocks, and must not be written to afterwards."""
+        with self._change:
+            self._image, self._number = image, self._number + 1
+            self._change.notify_all()
+
+    def publish(self, stats: Stats, settings: Settings, styles: list[str]) -> None:
+        """The newest figures and the state of the controls."""
+        self._state = {
+            **asdict(stats),
+            "bottleneck": stats.bottleneck,
+            "settings": asdict(settings),
+            "styles": styles,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What was published last."""
+        return {**self._state, "watchers": self.watchers}
+
+    def next_jpeg(self, seen: int) -> tuple[int, bytes] | None:
+        """The first picture after number `seen`, compressed once for all watchers; the last one
+        again if none comes in time, None at the end."""
+        with self._change:
+            self._change.wait_for(lambda: self._number > seen or self._closed, WAIT_S)
+            if self._closed:
+                return None
+            image, number = self._image, self._number
+        if image is None:
+            return seen, b""
+        with self._jpeg_lock:
+            if self._jpeg[0] != number:
+                picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+                good, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+                self._jpeg = (number, data.tobytes() if good else b"")
+            return self._jpeg
+
+    def allows_host(self, host: str) -> bool:
+        """Whether a request's Host header names us. On this machine only its own names count: a
+        foreign name that resolves to 127.0.0.1 is an attack (DNS rebinding)."""
+        return self._hosts is None or host.lower() in self._hosts
+
+    def close(self) -> None:
+        """Stop listening, let the watchers go; may be called twice."""
+        if self._closed:
+            return
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(2.0)
+
+    def __enter__(self) -> "Preview":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    preview: Preview
+
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle of a picture is no error."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = SOCKET_S
+
+    def do_GET(self) -> None:
+        """The page, the stream, one picture, or the state."""
+        path = urllib.parse.urlsplit(self.path).path
+        if not self._allowed():
+            return
+        preview = self.server.preview
+        if path == "/":
+            self._page()
+        elif path == "/stream":
+            self._stream()
+        elif path == "/frame.jpg":
+            newest = preview.next_jpeg(0)
+            if newest is None or not newest[1]:
+                self._answer(503, "text/plain", b"no picture yet\n")
+            else:
+                self._answer(200, "image/jpeg", newest[1])
+        elif path == "/state":
+            self._answer(200, "application/json", json.dumps(preview.state()).encode())
+        else:
+            self._answer(404, "text/plain", b"there is / /stream /frame.jpg /state\n")
+
+    def do_POST(self) -> None:
+        """/action: a key or an action word, from our own page."""
+        length = self.headers.get("Content-Length", "")
+        body = b""
+        if length.isdigit() and int(length) <= MAX_BODY:
+            body = self.rfile.read(int(length))
+        else:
+            self.close_connection = True
+        if not self._allowed():
+            return
+        if self.headers.get("X-Impasto") != "1" or not self._own_origin():
+            self._answer(403, "text/plain", b"only our own page may do that\n")
+            return
+        if urllib.parse.urlsplit(self.path).path != "/action":
+            self._answer(404, "text/plain", b"there is /action\n")
+            return
+        try:
+            action = action_named(body.decode("utf-8", "replace").strip())
+        except UsageError as error:
+            self._answer(400, "text/plain", f"{error}\n".encode())
+            return
+        if action in ("fullscreen", "quit"):
+            self._answer(403, "text/plain", b"that belongs to the machine itself\n")
+            return
+        self.server.preview.actions.put(action)
+        self._answer(204, "text/plain", b"")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """No access log."""
+
+    def _allowed(self) -> bool:
+        """Check the host and the token; answers by itself when they are wrong."""
+        preview = self.server.preview
+        if not preview.allows_host(self.headers.get("Host", "")):
+            self._answer(403, "text/plain", b"wrong host\n")
+            return False
+        if preview.token and not self._has_token(preview.token):
+            self._answer(401, "text/plain", b"the token is missing or wrong\n")
+            return False
+        return True
+
+    def _has_token(self, token: str) -> bool:
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+        given = [*query.get("token", [])]
+        for part in self.headers.get("Cookie", "").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == COOKIE:
+                given.append(value)
+        # Compared in constant time, so that its answer time tells nothing.
+        return any(hmac.compare_digest(word.encode(), token.encode()) for word in given)
+
+    def _own_origin(self) -> bool:
+        """Browsers name the page a request comes from; other programs send none."""
+        origin = self.headers.get("Origin")
+        return origin is None or origin == f"http://{self.headers.get('Host', '')}"
+
+    def _page(self) -> None:
+        keys = [{"key": k.keys[0], "action": k.action, "text": k.text} for k in KEYS]
+        page = PAGE.read_text(encoding="utf-8").replace("/*KEYS*/[]", json.dumps(keys))
+        headers = {
+            # The page needs nothing from anywhere else, and nobody may put it into a frame.
+            "Content-Security-Policy": "default-src 'self'; style-src 'unsafe-inline'; "
+            "script-src 'unsafe-inline'; frame-ancestors 'none'",
+            "Referrer-Policy": "no-referrer",
+        }
+        token = self.server.preview.token
+        if token:
+            headers["Set-Cookie"] = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"
+        self._answer(200, "text/html; charset=utf-8", page.encode(), headers)
+
+    def _answer(
+        self, code: int, kind: str, body: bytes, headers: dict[str, str] | None = None
+    ) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self) -> None:
+        """Picture after picture until the browser leaves; a slow one misses pictures."""
+        preview = self.server.preview
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        # A small send buffer: what the browser has not fetched yet is replaced, not queued.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)
+        with preview._change:
+            preview.watchers += 1
+        try:
+            seen = 0
+            while (newest := preview.next_jpeg(seen)) is not None:
+                seen, data = newest
+                if data:
+                    head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: "
+                    self.wfile.write(f"{head}{len(data)}\r\n\r\n".encode() + data + b"\r\n")
+        except OSError:
+            return  # the browser has left
+        finally:
+            with preview._change:
+                preview.watchers -= 1
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Read "127.0.0.1:8080", "localhost:0", "[::1]:8080" or "8080".
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]") if colon else "127.0.0.1"
+    host = "127.0.0.1" if host in ("", "localhost") else host
+    if not port.isdigit() or int(port) > 65535:
+        raise UsageError(f'--serve "{text}": write HOST:PORT, for example 127.0.0.1:8080')
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name: only its owner knows where it leads
+
+
+def _names_of(host: str, port: int) -> set[str]:
+    plain = f"[{host}]" if ":" in host else host
+    return {f"{name}:{port}" for name in (plain, "localhost", "127.0.0.1", "[::1]")}

@@ -1,0 +1,340 @@
+"""Puts a live run together from the flags of `runtime.webcam`: source, styles, rate; the outputs
+are `live_outputs`.
+
+The order is that of a hurried start: the source opens in its own thread while this one loads the
+model, and as soon as both are there the network begins to paint. What the first frame does not need
+is imported and opened meanwhile.
+"""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import cli
+from ..meter import Meter
+from ..model import variants, zoo
+from ..model.stylizer import Stylizer, open_stylizer
+from ..plugins import load
+from ..sources import Source, SourceInfo, open_source
+from .capture import Capture
+from .controls import Settings
+from .cores import num_cores, share_cores
+from .ladder import Choice, ladder, within
+from .pipeline import LivePipeline
+from .styles import Entry, Key, Styles
+
+if TYPE_CHECKING:
+    from .controller import Controller
+    from .loop import Show
+
+# Held when neither --target-fps nor the source names a rate.
+DEFAULT_FPS = 30.0
+# Of the very first frame: a quarter of 1280x720, 8 ms of an int8 network instead of 30.
+FIRST_PIXELS = 640 * 360
+# How long a thread that computes in Python may keep the others from the interpreter.
+TURN_S = 0.001
+
+
+class LiveRun(NamedTuple):
+    """A run ready to be shown.
+
+    Attributes:
+        show: call its `run`.
+        meter: stage times and latencies.
+        stylizer: the first style.
+        size: (width, height) of the shown picture.
+    """
+
+    show: "Show"
+    meter: Meter
+    stylizer: Stylizer
+    size: tuple[int, int]
+
+
+def open_run(
+    args: argparse.Namespace,
+    script: list[tuple[int, str]],
+    stack: contextlib.ExitStack,
+    began: float,
+) -> LiveRun:
+    """Open everything a live run needs.
+
+    Args:
+        args: the flags of `runtime.webcam`.
+        script: (frame, action) from `--keys`.
+        stack: gets what must be closed; closing it stops the threads first, then finishes files.
+        began: `time.perf_counter` seconds at which the command started.
+
+    Raises:
+        StyleError: a model, the source or an output cannot be opened.
+    """
+    # Python's threads take turns every 5 ms unless told otherwise: a sixth of a frame.
+    stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+    sys.setswitchinterval(TURN_S)
+    meter = Meter()
+    capture = Capture(_opener(args), meter)
+    stack.callback(capture.close)
+    capture.start()
+    cores = num_cores()
+    threads = args.threads or max(1, cores - 1)
+    share_cores(threads, cores, stack)
+    styles, stylizer = _open_styles(args, threads)
+    stack.callback(styles.close)
+    for line in [
+        *stylizer.notes,
+        f"{stylizer.label}: {stylizer.engine} on {stylizer.device}{_why(args, stylizer)}",
+    ]:
+        cli.say(line, quiet=args.quiet)
+    info = capture.wait_info()
+    size = _fitted(info, args.size)
+    settings = Settings(
+        strength=args.strength,
+        stabilizer=args.stabilizer != "off",
+        split=args.split,
+        frozen=args.freeze,
+        mirror=args.mirror,
+        fullscreen=args.fullscreen,
+        stats=not args.no_stats,
+    )
+    plan = _plan(args, info, size, stylizer.card.multiple_of, styles, threads)
+    make_stabilizer = _stabilizer_maker(args)
+    first = _first_choice(args, plan, stylizer.card.multiple_of)
+    pipeline = LivePipeline(capture, styles, make_stabilizer, plan.choice, settings, meter, first)
+    stack.callback(pipeline.close)
+    pipeline.start()
+    # From here on the network is painting the first frame.
+    from .gauges import Gauges
+    from .loop import Parts, Show
+    from .outputs import open_outputs, open_recorder
+    from .snapshots import Snapshots
+
+    parts = Parts(
+        capture,
+        styles,
+        pipeline,
+        info,
+        Gauges(meter, began),
+        open_recorder(args, size, info, plan.target_fps, meter),
+        Snapshots(Path(args.snapshots)),
+        _controller(args, plan, styles.order(0), settings, stylizer),
+        plan.rungs,
+        later=lambda: styles.add(_neighbors(args, styles)),
+        script=script,
+        frames=args.frames,
+        seconds=args.seconds,
+        target_fps=plan.target_fps,
+        quiet=args.quiet,
+    )
+    show = Show(parts, settings, size)
+    open_outputs(args, show, size, stack)
+    stack.callback(pipeline.close)  # again: threads stop before the files are finished
+    return LiveRun(show, meter, stylizer, size)
+
+
+def _opener(args: argparse.Namespace) -> Callable[[], Source]:
+    """What opens the source: cameras as they are, clips played by the clock and looped."""
+    target = args.target_fps or None
+    wishes: dict[str, Any] = {"size": args.size, "live": True}
+    if args.source.partition(":")[0] in ("camera", "synthetic"):
+        wishes["rate"] = Fraction(target).limit_denominator(1001) if target else None
+
+    def open_it() -> Any:
+        source = open_source(args.source, **wishes)
+        if source.info.live:
+            return source
+        from .pacing import Paced
+
+        first: list[Any] = [source]
+
+        def again() -> Any:
+            return first.pop() if first else open_source(args.source, **wishes)
+
+        return Paced(again, loop=not args.once)
+
+    return open_it
+
+
+def _open_styles(args: argparse.Namespace, threads: int) -> tuple[Styles, Stylizer]:
+    """The styles that were asked for, and the first of them, open.
+
+    Where a GPU might be used, a file that suits it is tried first; if it then runs on the CPU after
+    all, the one that suits the CPU takes its place.
+    """
+    given = [cli.parse_models(text) for text in args.model]
+    if any(text != name for text, (name, _) in zip(args.model, given, strict=True)):
+        label = " + ".join(args.model)  # weights: one mixed style
+        styles = Styles(
+            [Entry(label, lambda _, threads: open_stylizer(_quiet(args), threads, live=True))]
+        )
+        return styles, styles.open_first(Key(0, 0, threads))
+    hope = _hopes_for_gpu(args)
+    for order in (variants.ON_GPU, variants.ON_CPU) if hope else (variants.ON_CPU,):
+        styles = Styles([_entry(args, *_files(name, args.engine), order) for name, _ in given])
+        stylizer = styles.open_first(Key(0, styles.first(0), threads))
+        chosen = styles.entries[0].variants
+        if stylizer.device != "cpu" or order is variants.ON_CPU or len(chosen) < 2:
+            break
+        styles.close()
+    return styles, stylizer
+
+
+def _files(name: str, engine: str) -> tuple[str, list[variants.Variant]]:
+    """What to call it, and all files of a style, or the one file that was named."""
+    from ..model import store
+
+    found = variants.find(name, engine)
+    if found:
+        return found[0].style, found
+    path = store.resolve(name)
+    return path.stem, [variants.variant_of(path, zoo.read_card(path))]
+
+
+def _entry(
+    args: argparse.Namespace,
+    label: str,
+    files: list[variants.Variant],
+    preferred: tuple[str, ...],
+) -> Entry:
+    def open_file(variant: int, threads: int) -> Stylizer:
+        return open_stylizer(_quiet(args, [str(files[variant].path)]), threads, live=True)
+
+    return Entry(label, open_file, files, preferred)
+
+
+def _quiet(args: argparse.Namespace, models: list[str] | None = None) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(args), "model": models or args.model, "quiet": True})
+
+
+def _neighbors(args: argparse.Namespace, styles: Styles) -> list[Entry]:
+    """After a single model: the other styles in its folder."""
+    mine = styles.entries[0].variants
+    if len(args.model) > 1 or args.style or not mine:
+        return []
+    from ..model import formats
+
+    path = mine[0].path
+    others = variants.styles_in(path.parent, formats.suffix_of(path))
+    entries = []
+    for name, files in others.items():
+        if name != mine[0].style and path not in [one.path for one in files]:
+            entries.append(_entry(args, name, files, tuple(styles.entries[0].preferred)))
+    return entries
+
+
+def _hopes_for_gpu(args: argparse.Namespace) -> bool:
+    """Whether the engine may come to run on a GPU."""
+    if args.device == "cpu":
+        return False
+    if args.device != "auto" or args.engine not in ("auto", "onnxruntime"):
+        return args.device != "auto"
+    from ..engines.onnxruntime import lists_gpu
+
+    return lists_gpu()
+
+
+def _fitted(info: SourceInfo, box: tuple[int, int] | None) -> tuple[int, int]:
+    """The source's shape inside `box` (width, height): nothing is stretched."""
+    if box is None:
+        return info.width, info.height
+    scale = min(box[0] / info.width, box[1] / info.height)
+    return max(1, round(info.width * scale)), max(1, round(info.height * scale))
+
+
+def _why(args: argparse.Namespace, stylizer: Stylizer) -> str:
+    """Why `--device auto` took the CPU, where the engine itself has not said so."""
+    if (
+        args.device != "auto"
+        or stylizer.device != "cpu"
+        or any("GPU" in note for note in stylizer.notes)
+    ):
+        return ""
+    return " (this ONNX Runtime is the one without GPU support)"
+
+
+class Plan(NamedTuple):
+    """What is to be held, and how.
+
+    Attributes:
+        target_fps: 0 for no rate: then `choice` stays.
+        rungs: a ladder for (files worth choosing among, whether frames can be carried).
+        choice: the first one.
+    """
+
+    target_fps: float
+    rungs: Callable[[list[int], bool], list[Choice]]
+    choice: Choice
+
+
+def _plan(
+    args: argparse.Namespace,
+    info: SourceInfo,
+    size: tuple[int, int],
+    multiple_of: int,
+    styles: Styles,
+    threads: int,
+) -> Plan:
+    """Target rate, ladder and the first choice."""
+    order, first = styles.order(0), styles.first(0)
+    fixed = _fitted(info, args.working_size) if args.working_size else None
+    # A picture shown larger than it was taken is not painted larger: there is nothing to gain.
+    largest = fixed or min(size, (info.width, info.height))
+
+    def rungs(order: list[int], propagated: bool) -> list[Choice]:
+        return ladder(
+            *largest,
+            variants=order,
+            multiple_of=multiple_of,
+            every_second=propagated and args.stability > 0 and not fixed,
+            fixed=fixed is not None,
+        )
+
+    if args.target_fps == 0.0 or (fixed and len(order) == 1):
+        # Nothing to steer: the best picture there is.
+        return Plan(0.0, rungs, Choice(*(fixed or size), 1, order[0], threads))
+    target = args.target_fps or float(info.rate or DEFAULT_FPS)
+    return Plan(target, rungs, Choice(*largest, 1, first, threads))
+
+
+def _first_choice(args: argparse.Namespace, plan: Plan, multiple_of: int) -> Choice | None:
+    """A smaller size for the very first frame, so that something is there at once; None where the
+    size is fixed, or where frames are kept."""
+    if not plan.target_fps or args.working_size or args.record or args.output:
+        return None
+    width, height = within(plan.choice.width, plan.choice.height, FIRST_PIXELS, multiple_of)
+    return replace(plan.choice, width=width, height=height)
+
+
+def _controller(
+    args: argparse.Namespace, plan: Plan, order: list[int], settings: Settings, stylizer: Stylizer
+) -> "Controller | None":
+    """What holds the rate of the plan; None if there is none to hold."""
+    if not plan.target_fps:
+        return None
+    from .controller import Controller
+    from .split import Split, candidates
+
+    cores, threads = num_cores(), plan.choice.threads
+    # A GPU does not care, and a number the user gave stays.
+    free = stylizer.device == "cpu" and not args.threads
+    split = Split(candidates(cores) if free else [threads], threads, cores)
+    steps = plan.rungs(order, settings.stabilizer)
+    return Controller(plan.target_fps, steps, start=plan.choice, split=split, cores=cores)
+
+
+def _stabilizer_maker(args: argparse.Namespace) -> Callable[[bool], Any]:
+    """Makes stabilizers, switched on or off; their code is loaded when the first one is made."""
+    from .. import stabilizers
+
+    name = args.stabilizer if args.stabilizer != "off" else "live"
+
+    def make(wanted: bool) -> Any:
+        if not wanted:
+            return load(stabilizers, "off")()
+        return load(stabilizers, name)(args.stability)
+
+    return make

@@ -1,0 +1,65 @@
+"""Pictures saved by a key, encoded and written in a thread so that the show does not stop."""
+
+import re
+import threading
+from datetime import datetime
+from pathlib import Path
+
+import cv2
+
+from ..frame import Image
+
+
+class Snapshots:
+    """Saves pictures as PNG files under names that are not taken.
+
+    Args:
+        folder: where they go; made when the first one is saved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: list[str] = []
+        self._news: list[str] = []
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    def save(self, image: Image, style: str) -> None:
+        """Write `image` (not changed any more by anybody) in the background."""
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        word = re.sub(r"[^\w.-]+", "-", style).strip("-") or "picture"
+        thread = threading.Thread(
+            target=self._write, args=(image, f"impasto-{word}-{stamp}"), name="snapshot"
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def news(self) -> list[str]:
+        """What was saved, or could not be, since the last call."""
+        with self._lock:
+            news, self._news = self._news, []
+        return news
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+        for thread in self._threads:
+            thread.join()
+
+    def _write(self, image: Image, stem: str) -> None:
+        good, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._lock:
+                number = 1
+                path = self.folder / f"{stem}.png"
+                while path.exists():
+                    number += 1
+                    path = self.folder / f"{stem}-{number}.png"
+                temporary = path.with_suffix(".png.part")
+                temporary.write_bytes(data.tobytes() if good else b"")
+                temporary.rename(path)
+                self.files.append(str(path))
+                self._news.append(f"saved {path}")
+        except OSError as error:
+            with self._lock:
+                self._news.append(f'snapshot not saved: "{self.folder}": {error.strerror}')

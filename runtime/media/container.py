@@ -1,0 +1,194 @@
+"""Opening containers: which video stream is meant, how it is turned, shaped and colored."""
+
+import struct
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import SourceError
+from .color import Colors, colors_of
+
+# One part of 16.16 fixed point: display matrices hold multiples of it.
+UNIT = 65536
+# ffmpeg's own choice (fftools, map_auto_video): size, plus this for the default track; cover art
+# last.
+DEFAULT_BONUS = 5_000_000
+ATTACHED_PIC, DEFAULT = 1 << 10, 1 << 0  # AV_DISPOSITION_*
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What an encoder and a muxer must know to give a clip back as it came.
+
+    Attributes:
+        path: file from which the other streams can be copied; None if there is none.
+        stream_index: of the chosen video stream in the container.
+        codec: name of its codec.
+        time_base: its tick in seconds.
+        tagged: color tags as found.
+        colors: the same, decided where the clip does not say.
+        sample_aspect_ratio: width of a pixel divided by its height, as shown (after turning).
+        orientation: quarter turns and flips applied to the pictures, as `read_orientation` gives.
+        bits: of one component (8, 10, 12).
+        interlaced: True if the first frame says so.
+        end: when the clip ends by its container, in seconds; None if unknown.
+        notes: what a user should know, one line each.
+    """
+
+    path: Path | None
+    stream_index: int
+    codec: str
+    time_base: Fraction
+    tagged: Colors
+    colors: Colors
+    sample_aspect_ratio: Fraction = Fraction(1)
+    orientation: tuple[bool, bool, bool] = (False, False, False)
+    bits: int = 8
+    interlaced: bool = False
+    end: Fraction | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def open_container(file: Any, name: str, **options: Any) -> Any:
+    """`av.open` for reading, with errors made for people.
+
+    Raises:
+        SourceError: missing, unreadable, or no video container.
+    """
+    import av
+
+    if isinstance(file, Path):
+        if not file.exists():
+            raise SourceError(f'no input "{name}"')
+        if file.stat().st_size == 0:
+            raise SourceError(f'"{name}" is empty (0 bytes)')
+        file = str(file)
+    try:
+        return av.open(file, metadata_errors="replace", **options)
+    except av.FFmpegError as error:
+        reason = error.strerror or "unknown format"
+        raise SourceError(
+            f'"{name}" cannot be read as a video ({reason}); it may be truncated or no video'
+        ) from None
+
+
+def choose_stream(container: Any, wanted: int | None, name: str) -> Any:
+    """The video stream to work on.
+
+    Args:
+        container: open for reading.
+        wanted: its index in the container (as ffprobe lists it), or None for ffmpeg's choice: the
+            largest picture, the default track before others, cover art last.
+        name: of the file, for messages.
+
+    Raises:
+        SourceError: no video stream, or `wanted` is none.
+    """
+    videos = [s for s in container.streams.video if s.codec_context is not None]
+    if not videos:
+        kinds = ", ".join(s.type for s in container.streams) or "no streams"
+        raise SourceError(f'"{name}" has no video stream (it has: {kinds})')
+    if wanted is not None:
+        for stream in videos:
+            if stream.index == wanted:
+                return stream
+        listed = ", ".join(f"{s.index} ({s.width}x{s.height} {s.codec.name})" for s in videos)
+        raise SourceError(f'"{name}" has no video stream {wanted}; its video streams are: {listed}')
+
+    def score(stream: Any) -> int:
+        disposition = int(stream.disposition)
+        if disposition & ATTACHED_PIC:
+            return 1
+        return stream.width * stream.height + DEFAULT_BONUS * bool(disposition & DEFAULT)
+
+    return max(videos, key=score)
+
+
+def read_orientation(frame: Any) -> tuple[tuple[bool, bool, bool], str | None]:
+    """How a decoded frame must be turned to be upright.
+
+    Returns:
+        (transpose, flip horizontally, flip vertically), to be done in this order, and a remark if
+        the clip asks for an angle that is no quarter turn (then nothing is turned).
+    """
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = struct.unpack("<9i", bytes(data)[:36])[:5]
+            break
+    else:
+        return (False, False, False), None
+    if max(abs(a), abs(d)) > UNIT // 100 and max(abs(b), abs(c)) > UNIT // 100:
+        angle = np.degrees(np.arctan2(b, a))
+        return (False, False, False), f"rotation by {angle:.0f} degrees is not a quarter turn"
+    if abs(b) > abs(a):
+        return (True, c < 0, b < 0), None
+    return (False, a < 0, d < 0), None
+
+
+def turn(image: np.ndarray, orientation: tuple[bool, bool, bool]) -> np.ndarray:
+    """Apply `read_orientation`'s answer to (H, W, 3); C-contiguous result."""
+    transpose, horizontal, vertical = orientation
+    if transpose:
+        image = image.transpose(1, 0, 2)
+    if horizontal:
+        image = image[:, ::-1]
+    if vertical:
+        image = image[::-1]
+    return np.ascontiguousarray(image)
+
+
+def describe(container: Any, stream: Any, frame: Any, path: Path | None) -> ClipInfo:
+    """Everything `ClipInfo` holds, from an open container and its first decoded frame."""
+    notes = []
+    orientation, remark = read_orientation(frame)
+    if remark:
+        notes.append(f"{remark}: the pictures are left as they are")
+    tagged = colors_of(frame)
+    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+    ratio = Fraction(ratio.numerator, ratio.denominator) or Fraction(1)
+    bits = max((component.bits for component in frame.format.components), default=8)
+    if any(component.is_alpha for component in frame.format.components):
+        notes.append("transparency is dropped")
+    if bits > 8 and not tagged.hdr:
+        notes.append(f"{bits}-bit video is painted and written with 8 bits")
+    if frame.interlaced_frame:
+        notes.append("interlaced: both fields are painted as one picture")
+    end = None
+    if container.duration:
+        end = Fraction(container.duration + (container.start_time or 0), 1_000_000)
+    base = stream.time_base
+    return ClipInfo(
+        path=path,
+        stream_index=stream.index,
+        codec=stream.codec.name,
+        time_base=Fraction(base.numerator, base.denominator),
+        tagged=tagged,
+        colors=tagged.resolved(frame.width, frame.height),
+        sample_aspect_ratio=1 / ratio if orientation[0] else ratio,
+        orientation=orientation,
+        bits=bits,
+        interlaced=bool(frame.interlaced_frame),
+        end=end,
+        notes=notes,
+    )
+
+
+def count_frames(container: Any, stream: Any) -> int:
+    """How many frames the container says there are, 0 if it does not.
+
+    The header of an AVI file counts frames that were dropped while recording; its index does not.
+    """
+    if container.format.name == "avi":
+        return len(getattr(stream, "index_entries", ())) or stream.frames
+    return stream.frames
+
+
+def guess_rate(stream: Any) -> Fraction | None:
+    """Nominal frames per second: the measured average, else what the container promises."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and 0 < rate <= 1000:
+            return Fraction(rate.numerator, rate.denominator)
+    return None

@@ -1,0 +1,137 @@
+"""Animated GIF from closed segments: one palette for the whole clip, dithered, exact to 1/100 s.
+
+GIF has 256 colors and no sound. Segments are lossless, so the palette can be chosen from all frames
+once they are known (a palette per frame would flicker).
+"""
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ..errors import SinkError
+from .encoders import Encoding, open_encoder
+from .journal import Journal
+from .muxing import Joined, count_pictures
+
+TICK = Fraction(1, 100)  # GIF's only clock
+# Error diffusion with little memory: smoother than ordered dithering, calmer than Floyd-Steinberg.
+DITHER = "sierra2_4a"
+
+
+def join_gif(journal: Journal, encoding: Encoding, output: Path) -> Joined:
+    """Write the file.
+
+    Raises:
+        SinkError: it cannot be written, or frames are missing in it.
+    """
+    import av
+
+    temporary = output.with_name(f"{output.name}.part{output.suffix}")
+    try:
+        palette = _choose_palette(journal, encoding)
+        with av.open(str(temporary), "w", format="gif") as container:
+            stream: Any = container.add_stream("gif", rate=min(encoding.rate, Fraction(100)))
+            stream.width, stream.height, stream.pix_fmt = encoding.width, encoding.height, "pal8"
+            stream.time_base = stream.codec_context.time_base = TICK
+            last = -1
+            for frame in _mapped(journal, encoding, palette):
+                tick = max(last + 1, round(frame.pts * encoding.time_base / TICK))
+                frame.pts, frame.time_base, last = tick, TICK, tick
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        result = Joined(frames=count_pictures(temporary))
+        if result.frames != journal.frames:
+            raise SinkError(f"{journal.frames} frames went in, {result.frames} are in {temporary}")
+        os.replace(temporary, output)
+    except (av.FFmpegError, OSError) as error:
+        temporary.unlink(missing_ok=True)
+        raise SinkError(f'"{output}" could not be written: {error.strerror}') from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return result
+
+
+def _pictures(journal: Journal, encoding: Encoding) -> Iterator[Any]:
+    """The frames of all segments, decoded, with their ticks."""
+    import av
+
+    encoder = open_encoder(encoding)
+    decoder: Any = av.CodecContext.create(encoding.codec, "r")
+    decoder.extradata = encoder.extradata
+    decoder.width, decoder.height = encoding.width, encoding.height
+    for segment in journal.segments:
+        for stored in journal.read_segment(segment):
+            packet: Any = av.Packet(stored.data)
+            packet.pts = packet.dts = stored.time
+            packet.time_base = encoding.time_base
+            yield from decoder.decode(packet)
+    yield from decoder.decode(None)
+
+
+def _choose_palette(journal: Journal, encoding: Encoding) -> Any:
+    import av
+    import av.filter
+
+    graph = av.filter.Graph()
+    source = _buffer(graph, encoding, "bgr0")
+    generator = graph.add("palettegen", "stats_mode=full")
+    sink = graph.add("buffersink")
+    source.link_to(generator)
+    generator.link_to(sink)
+    graph.configure(auto_buffer=False)
+    for frame in _pictures(journal, encoding):
+        source.push(frame.reformat(format="bgr0"))
+    source.push(None)
+    return sink.pull()
+
+
+def _mapped(journal: Journal, encoding: Encoding, palette: Any) -> Iterator[Any]:
+    import av
+    import av.filter
+
+    graph = av.filter.Graph()
+    source = _buffer(graph, encoding, "bgr0")
+    colors = graph.add_buffer(
+        width=palette.width,
+        height=palette.height,
+        format=palette.format,
+        time_base=encoding.time_base,
+    )
+    use = graph.add("paletteuse", f"dither={DITHER}")
+    sink = graph.add("buffersink")
+    source.link_to(use, 0, 0)
+    colors.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure(auto_buffer=False)
+    palette.pts, palette.time_base = 0, encoding.time_base
+    colors.push(palette)
+    colors.push(None)
+    for frame in _pictures(journal, encoding):
+        source.push(frame.reformat(format="bgr0"))
+        yield from _pull(sink)
+    source.push(None)
+    yield from _pull(sink)
+
+
+def _pull(sink: Any) -> Iterator[Any]:
+    import av
+
+    while True:
+        try:
+            yield sink.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+
+
+def _buffer(graph: Any, encoding: Encoding, pixel_format: str) -> Any:
+    import av
+
+    return graph.add_buffer(
+        width=encoding.width,
+        height=encoding.height,
+        format=av.VideoFormat(pixel_format, encoding.width, encoding.height),
+        time_base=encoding.time_base,
+    )

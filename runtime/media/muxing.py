@@ -1,0 +1,284 @@
+"""From closed segments and the original clip to the finished file: one pass, nothing re-encoded.
+
+The file is written under a temporary name beside the output, counted again packet by packet, and
+only then renamed. The same function makes the playable file of an interrupted run.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ..errors import SinkError
+from . import encoders, matroska, streams
+from .encoders import Encoding
+from .journal import Journal
+
+MUXERS = {
+    ".mp4": "mp4",
+    ".m4v": "ipod",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".gif": "gif",
+}
+MP4 = ("mp4", "mov", "ipod")
+MATROSKA = ("matroska", "webm")
+# Matroska counts milliseconds.
+MATROSKA_TICK = Fraction(1, 1000)
+LARGEST_TIMESCALE = 2**31 - 1
+# Tags that mp4 has a place for (FFmpeg's movenc); others need its free-form table.
+MP4_TAGS = frozenset(
+    {
+        "title",
+        "artist",
+        "album",
+        "album_artist",
+        "comment",
+        "composer",
+        "copyright",
+        "creation_time",
+        "date",
+        "description",
+        "encoding_tool",
+        "genre",
+        "grouping",
+        "keywords",
+        "location",
+        "lyrics",
+        "show",
+        "synopsis",
+        "timecode",
+        "track",
+    }
+)
+
+
+@dataclass
+class Joined:
+    """What was written.
+
+    Attributes:
+        frames: pictures in the file, counted by reading it again.
+        audio: what happened to the sound streams, one word each ("copied", "transcoded", ...).
+        notes: what a user should know.
+        failed: True if something asked for could not be carried over.
+    """
+
+    frames: int = 0
+    audio: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    failed: bool = False
+
+
+def tick_for(muxer: str, time_base: Fraction) -> Fraction:
+    """Seconds per tick of the video in such an output; exact for `time_base` where possible."""
+    if muxer in MATROSKA:
+        return MATROSKA_TICK
+    if time_base.denominator > LARGEST_TIMESCALE:
+        return Fraction(1, 90_000)  # the clock of MPEG systems
+    return Fraction(1, time_base.denominator)
+
+
+def join(
+    journal: Journal,
+    encoding: Encoding,
+    output: Path,
+    source: Path | None,
+    mappings: list[streams.StreamMapping],
+    whole: bool = True,
+) -> Joined:
+    """Write the file.
+
+    Args:
+        journal: its segments.
+        encoding: how they were encoded.
+        output: where the finished file goes; replaced if it is there.
+        source: file that holds the other streams, None if there are none.
+        fates: what becomes of them.
+        whole: False for an interrupted clip: what lies behind its last picture is left out.
+
+    Raises:
+        SinkError: disk full, or the file does not hold what it must.
+    """
+    import av
+
+    muxer = MUXERS[output.suffix.lower()]
+    temporary = output.with_name(f"{output.name}.part{output.suffix.lower()}")
+    until = None if whole else journal.segments[-1].end * encoding.time_base
+    try:
+        try:
+            result = _write(journal, encoding, temporary, muxer, source, mappings, until)
+        except streams.CarryError as error:
+            # Sound that cannot be written must not cost the pictures.
+            kept = [mapping for mapping in mappings if mapping.index != error.index]
+            result = _write(journal, encoding, temporary, muxer, source, kept, until)
+            result.notes.append(f"stream {error.index} is left out: {error}")
+            result.failed = True
+        result.frames = count_pictures(temporary)
+        if result.frames != journal.frames:
+            raise SinkError(
+                f"{journal.frames} frames went in, {result.frames} are in {temporary.name}: "
+                "is the disk full?"
+            )
+        os.replace(temporary, output)
+    except (av.FFmpegError, OSError) as error:
+        temporary.unlink(missing_ok=True)
+        raise SinkError(_disk_words(error, output)) from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return result
+
+
+def _disk_words(error: BaseException, output: Path) -> str:
+    if getattr(error, "errno", None) == errno.ENOSPC:
+        return (
+            f'the disk is full, "{output}" could not be finished; the painted frames are safe: '
+            "free some space and run again with --resume"
+        )
+    return f'"{output}" could not be written: {getattr(error, "strerror", None) or error}'
+
+
+def _write(
+    journal: Journal,
+    encoding: Encoding,
+    path: Path,
+    muxer: str,
+    source: Path | None,
+    mappings: list[streams.StreamMapping],
+    until: Fraction | None,
+) -> Joined:
+    import av
+
+    result = Joined()
+    original = None
+    if source is not None:
+        original = av.open(str(source), metadata_errors="replace")
+    options = _muxer_options(muxer, encoding, original)
+    output: Any = av.open(str(path), "w", format=muxer, options=options)
+    carrier = None
+    try:
+        video = output.add_stream(encoding.encoder, rate=encoding.rate)
+        encoders.configure(video.codec_context, encoding, muxer)
+        video.time_base = encoding.time_base
+        if original is not None:
+            carrier = streams.Carrier(original, output, mappings, until)
+            _carry_metadata(original, output, video, mappings, until)
+        shaped = muxer in MATROSKA and encoding.sample_aspect_ratio != 1
+        if shaped:
+            video.metadata["title"] = matroska.reserve(video.metadata.get("title", ""))
+        output.start_encoding()
+        _mux(output, video, journal, encoding, carrier)
+        output.close()
+        if shaped:
+            matroska.set_pixel_shape(
+                path, encoding.width, encoding.height, encoding.sample_aspect_ratio
+            )
+    finally:
+        output.close()
+        if original is not None:
+            original.close()
+    if carrier is not None:
+        _report(result, carrier, mappings)
+    return result
+
+
+def _muxer_options(muxer: str, encoding: Encoding, original: Any) -> dict[str, str]:
+    if muxer not in MP4:
+        return {}
+    scale = str(encoding.time_base.denominator)
+    flags = "+faststart"  # the index before the pictures, so that browsers can start at once
+    if original is not None:
+        rest = {key.lower().split("-")[0] for key in streams.clean(original.metadata)} - MP4_TAGS
+        flags += "+use_metadata_tags" if rest else ""
+    # Both clocks count in the video's ticks, so that starts and durations are exact.
+    return {"movflags": flags, "video_track_timescale": scale, "movie_timescale": scale}
+
+
+def _carry_metadata(
+    original: Any,
+    output: Any,
+    video: Any,
+    mappings: list[streams.StreamMapping],
+    until: Fraction | None,
+) -> None:
+    output.metadata.update(streams.clean(original.metadata))
+    painted = {stream.index for stream in original.streams} - {
+        mapping.index for mapping in mappings
+    }
+    for stream in original.streams.video:
+        if stream.index in painted:
+            video.metadata.update(streams.clean(stream.metadata))
+            video.disposition = stream.disposition
+    chapters = original.chapters()
+    if until is not None:
+        chapters = [c for c in chapters if c["start"] * c["time_base"] < until]
+    if chapters:
+        output.set_chapters(chapters)
+
+
+def _mux(
+    output: Any, video: Any, journal: Journal, encoding: Encoding, carrier: streams.Carrier | None
+) -> None:
+    """Write pictures and everything else in the order of their times."""
+    others = carrier.packets() if carrier is not None else iter(())
+    waiting = next(others, None)
+    for packet, decoding in _pictures(journal, video, encoding):
+        moment = decoding * encoding.time_base
+        while waiting is not None and waiting[0] <= moment:
+            _mux_other(output, waiting[1], waiting[2])
+            waiting = next(others, None)
+        output.mux_one(packet)
+    while waiting is not None:
+        _mux_other(output, waiting[1], waiting[2])
+        waiting = next(others, None)
+
+
+def _mux_other(output: Any, packet: Any, index: int) -> None:
+    import av
+
+    try:
+        output.mux_one(packet)
+    except av.FFmpegError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise streams.CarryError(index, str(error.strerror)) from None
+
+
+def _pictures(journal: Journal, video: Any, encoding: Encoding) -> Iterator[tuple[Any, int]]:
+    import av
+
+    for stored, decoding in journal.packets():
+        packet: Any = av.Packet(stored.data)
+        packet.stream = video
+        packet.time_base = encoding.time_base
+        packet.pts, packet.dts, packet.duration = stored.time, decoding, stored.duration
+        packet.is_keyframe = stored.key
+        yield packet, decoding
+
+
+def _report(
+    result: Joined, carrier: streams.Carrier, mappings: list[streams.StreamMapping]
+) -> None:
+    words = {"copy": "copied", "transcode": "transcoded", "drop": "left out"}
+    for mapping in mappings:
+        if mapping.kind == "audio":
+            result.audio.append(f"{words[mapping.action]}")
+        lost = carrier.lost[mapping.index]
+        if lost:
+            result.notes.append(
+                f"{mapping.kind} stream {mapping.index}: {lost} damaged packets left out"
+            )
+
+
+def count_pictures(path: Path) -> int:
+    """How many pictures a finished file holds, by reading all its packets."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream = next(s for s in container.streams.video if not int(s.disposition) & 1 << 10)
+        return sum(packet.size > 0 for packet in container.demux(stream))

@@ -1,0 +1,237 @@
+"""Everything a graph eats besides the picture: styles, codes, knobs, and its own memory."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..card import ModelCard, Port
+from ..errors import CardMismatch, UsageError
+from ..plugins import suggest
+from . import arrays
+
+# A free axis of a state port: "H", or a part of it such as "H/4".
+AXIS = re.compile(r"([NHW])(?:/(\d+))?")
+
+
+class Conditions:
+    """Feeds for a card's non-image inputs; remembers states and style codes between pictures."""
+
+    def __init__(self, card: ModelCard, path: Path, engine: str, device: str) -> None:
+        self._card = card
+        self._folder = path.parent
+        self._engine, self._device = engine, device
+        ports = card.inputs
+        self._scalars = {port.name: port for port in ports if port.role == "scalar"}
+        self._codes = [port for port in ports if port.role == "code"]
+        self._styles = [port for port in ports if port.role == "style"]
+        self._states = [port for port in ports if port.role == "state"]
+        self._state_outputs = [port for port in card.outputs if port.role == "state"]
+        if len(self._states) != len(self._state_outputs):
+            raise CardMismatch(
+                f'model "{card.name}" has {len(self._states)} state inputs and '
+                f"{len(self._state_outputs)} state outputs; they belong together in pairs"
+            )
+        self._memory: dict[str, np.ndarray] = {}
+        self._size: tuple[int, int] = (0, 0)
+        # The style itself is kept beside its key, so that no other array can get its identity.
+        self._style_key: Any = None
+        self._style_kept: Any = None
+        self._style_feeds: dict[str, np.ndarray] = {}
+        self._companions: dict[str, Any] = {}
+
+    def has_scalar(self, name: str) -> bool:
+        """Whether the model has a knob of this name."""
+        return name in self._scalars
+
+    def feeds(self, given: dict[str, Any], height: int, width: int) -> dict[str, np.ndarray]:
+        """All tensors besides the picture, for a picture of this (padded) size."""
+        self._check(given)
+        feeds = {
+            name: _filled(port, given.get(name, port.default))
+            for name, port in self._scalars.items()
+        }
+        if self._codes or self._styles:
+            feeds.update(self._style(given))
+        if self._states:
+            if (height, width) != self._size:
+                self._size = (height, width)
+                self.reset()
+            for port in self._states:
+                if port.name not in self._memory:
+                    self._memory[port.name] = _zeros(port, height, width)
+            feeds.update(self._memory)
+        return feeds
+
+    def remember(self, results: dict[str, np.ndarray]) -> None:
+        """Keep the state outputs for the next picture."""
+        for port, output in zip(self._states, self._state_outputs, strict=True):
+            self._memory[port.name] = results[output.name]
+
+    def reset(self) -> None:
+        """The next picture starts from zero states."""
+        self._memory.clear()
+
+    def close(self) -> None:
+        """Close the companions; may be called twice."""
+        for engine, _ in self._companions.values():
+            engine.close()
+        self._companions.clear()
+
+    def _check(self, given: dict[str, Any]) -> None:
+        known = [*self._scalars]
+        if self._codes or self._styles:
+            known += ["style", "code"]
+        for name in given:
+            if name not in known:
+                raise UsageError(
+                    f'model "{self._card.name}" takes no "{name}".{suggest(name, known)}'
+                )
+
+    def _style(self, given: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Tensors of the code and style ports; the companion runs once per style, not per frame."""
+        style, code = given.get("style"), given.get("code")
+        code = np.asarray(code) if isinstance(code, list) else code
+        key = _key(style if style is not None else code)
+        if key != self._style_key or not self._style_feeds:
+            self._style_feeds = {
+                **{port.name: self._code(port, style, code) for port in self._codes},
+                **{port.name: _picture(port, self._one(style)) for port in self._styles},
+            }
+            self._style_key, self._style_kept = key, style if style is not None else code
+        return self._style_feeds
+
+    def _code(self, port: Port, style: Any, code: Any) -> np.ndarray:
+        if style is not None and port.companion:
+            mixed = [(self._encode(port, picture), weight) for picture, weight in _pairs(style)]
+            total = sum(weight for _, weight in mixed)
+            return sum(vector * np.asarray(w / total, vector.dtype) for vector, w in mixed)  # type: ignore[return-value]
+        if style is not None and port.names:
+            return _mixture(port, _pairs(style))
+        if code is not None:
+            vector = np.asarray(code, port.dtype)
+            return vector if vector.ndim == len(port.shape) else vector[None]
+        if port.default is not None:
+            return _filled(port, port.default)
+        raise UsageError(self._missing())
+
+    def _encode(self, port: Port, style: Any) -> np.ndarray:
+        """Run the companion graph on a style picture."""
+        name = port.companion or ""
+        if name not in self._companions:
+            self._companions[name] = _open_companion(
+                self._folder / name, self._engine, self._device
+            )
+        engine, card = self._companions[name]
+        image = next((p for p in card.inputs if p.role in ("style", "image")), None)
+        if image is None:
+            raise CardMismatch(f'companion "{name}" takes no picture')
+        pixels = load_style(style)
+        fixed = arrays.fixed_size(image)
+        if fixed is not None:
+            pixels = arrays.resize(pixels, *fixed)
+        else:
+            height, width = pixels.shape[:2]
+            size = arrays.padded_size(height, width, card.multiple_of, card.minimum)
+            pixels = arrays.resize(pixels, *size)
+        results = engine.run({image.name: arrays.to_tensor(pixels, image)})
+        if port.name in results:
+            return results[port.name]
+        return results[card.outputs[self._codes.index(port)].name]
+
+    def _one(self, style: Any) -> np.ndarray:
+        if style is None:
+            raise UsageError(self._missing())
+        pairs = _pairs(style)
+        if len(pairs) != 1:
+            raise UsageError(f'model "{self._card.name}" takes one style picture at a time')
+        return load_style(pairs[0][0])
+
+    def _missing(self) -> str:
+        return f'model "{self._card.name}" paints in the style you give it: add --style FILE'
+
+
+def _mixture(port: Port, pairs: list[tuple[Any, float]]) -> np.ndarray:
+    """The code (1, number of names) in which each named style has its share.
+
+    Raises:
+        UsageError: a name that the model does not know, or a picture in place of a name.
+    """
+    vector = np.zeros((1, len(port.names)), port.dtype)
+    for name, weight in pairs:
+        if not isinstance(name, str) or name not in port.names:
+            asked = f'"{name}"' if isinstance(name, str) else "a picture"
+            raise UsageError(
+                f"--style is {asked}; this model knows its own by name and mixes them by weight: "
+                f"{', '.join(port.names)}"
+            )
+        vector[0, port.names.index(name)] += weight
+    return vector / vector.sum()
+
+
+def load_style(style: Any) -> np.ndarray:
+    """(H, W, 3) uint8 RGB from a picture or the path of one."""
+    if isinstance(style, np.ndarray):
+        return style
+    from ..pictures.reading import read_rgb
+
+    return read_rgb(Path(style))
+
+
+def _pairs(style: Any) -> list[tuple[Any, float]]:
+    return style if isinstance(style, list) else [(style, 1.0)]
+
+
+def _key(style: Any) -> Any:
+    """Something that changes when the style does; another array object counts as another style."""
+    if isinstance(style, np.ndarray):
+        return ("array", id(style), style.shape)
+    if isinstance(style, list):
+        return tuple((_key(picture), weight) for picture, weight in style)
+    return str(style)
+
+
+def _open_companion(path: Path, engine_name: str, device: str) -> tuple[Any, ModelCard]:
+    from ..card import KEY
+    from .formats import open_model
+
+    if not path.is_file():
+        raise CardMismatch(f'the companion "{path.name}" is missing: it belongs beside the model')
+    engine = open_model(path, engine_name, device)
+    text = engine.metadata.get(KEY)
+    if text is None:
+        raise CardMismatch(f'the companion "{path.name}" has no card; export it again')
+    return engine, ModelCard.from_json(text, f'"{path}"')
+
+
+def _picture(port: Port, image: np.ndarray) -> np.ndarray:
+    fixed = arrays.fixed_size(port)
+    return arrays.to_tensor(arrays.resize(image, *fixed) if fixed else image, port)
+
+
+def _filled(port: Port, value: Any) -> np.ndarray:
+    if value is None:
+        raise UsageError(f'the model needs a value for "{port.name}": --set {port.name}=NUMBER')
+    if not isinstance(value, (int, float)):
+        raise UsageError(f'"{port.name}" is "{value}", allowed is a number')
+    if port.role == "scalar" and not port.low <= value <= port.high:
+        raise UsageError(f'"{port.name}" is {value}, allowed is {port.low:g}..{port.high:g}')
+    shape = tuple(axis if isinstance(axis, int) else 1 for axis in port.shape)
+    return np.full(shape, value, port.dtype)
+
+
+def _zeros(port: Port, height: int, width: int) -> np.ndarray:
+    whole = {"N": 1, "H": height, "W": width}
+
+    def length(axis: int | str) -> int:
+        if isinstance(axis, int):
+            return axis
+        match = AXIS.fullmatch(axis)
+        if match is None:
+            raise CardMismatch(
+                f'state "{port.name}": axis "{axis}" is unknown, allowed are N, H, W, H/4, ...'
+            )
+        return -(-whole[match[1]] // int(match[2] or 1))
+
+    return np.zeros(tuple(length(axis) for axis in port.shape), port.dtype)

@@ -1,0 +1,161 @@
+"""Scene folding: the look of instance normalization at the speed of a network without any.
+
+Instance normalization measures the whole picture in every layer. An int8 graph cannot, but for a
+given scene the measured mean and variance only change two small vectors per convolution, its weight
+scale and its bias:
+
+    gain = gamma / sqrt(variance + epsilon)
+    weight scale = gain * (weight scale of the file)
+    bias = round((beta - gain * mean) / (input scale * weight scale))
+
+A foldable model file carries these vectors as initializers, which a new ONNX Runtime session can
+override in milliseconds, and in its metadata the figures above and a small float graph that
+measures mean and variance of every layer on a picture. Nothing here knows any model.
+"""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..card import FOLDING_KEY
+from ..errors import CardMismatch
+
+# Metadata keys: the layers' figures (JSON), and the measuring graph (base64 of an ONNX file).
+KEY = FOLDING_KEY
+GRAPH_KEY = "impasto.statistics"
+FORMAT = 1
+# Biases are int32; beyond this a nearly constant channel would overflow its accumulator.
+LARGEST_BIAS = float(2**29)
+
+Statistics = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class FoldedLayer:
+    """One convolution whose normalization is folded.
+
+    Attributes:
+        name: prefix of its initializers: `<name>.weight_scale`, `.bias`, `.bias_scale`.
+        input_scale: of its quantized input.
+        weight_scale: (C,) of its weights before folding.
+        gamma, beta: (C,) of the normalization, gamma not negative.
+        epsilon: of the normalization.
+    """
+
+    name: str
+    input_scale: float
+    weight_scale: np.ndarray
+    gamma: np.ndarray
+    beta: np.ndarray
+    epsilon: float
+
+    def fold(self, mean: np.ndarray, variance: np.ndarray) -> dict[str, np.ndarray]:
+        """The initializers for a scene.
+
+        Args:
+            mean, variance: (C,) of the bare convolution (without bias) over the picture.
+        """
+        gain = self.gamma / np.sqrt(np.maximum(variance, 0.0) + self.epsilon)
+        shift = self.beta - gain * mean
+        # A vanishing gain leaves the shift alone; the floor keeps it representable.
+        floor = np.abs(shift) / (LARGEST_BIAS * self.input_scale * self.weight_scale)
+        scale = (np.maximum(gain, floor + 1e-12) * self.weight_scale).astype(np.float32)
+        bias_scale = np.float32(self.input_scale) * scale
+        bias = np.rint(shift / bias_scale.astype(np.float64)).astype(np.int32)
+        return {
+            f"{self.name}.weight_scale": scale,
+            f"{self.name}.bias_scale": bias_scale,
+            f"{self.name}.bias": bias,
+        }
+
+
+@dataclass(frozen=True)
+class Folding:
+    """What a foldable file says about itself.
+
+    Attributes:
+        layers: in order; the measuring graph gives their means, then variances, in this order.
+        graph: the measuring graph, a serialized ONNX model: the file's picture input to "mean"
+            and "variance", each the layers' channels one after the other.
+    """
+
+    layers: tuple[FoldedLayer, ...]
+    graph: bytes
+
+    @staticmethod
+    def from_metadata(metadata: dict[str, str]) -> "Folding | None":
+        """Read it; None if the file is not foldable.
+
+        Raises:
+            CardMismatch: damaged, or a newer format.
+        """
+        text = metadata.get(KEY)
+        if text is None:
+            return None
+        try:
+            data = json.loads(text)
+            if data["format"] != FORMAT:
+                raise CardMismatch(
+                    f"the folding figures have format {data['format']}, this version reads "
+                    f"{FORMAT}; export the model again"
+                )
+            layers = tuple(_layer(entry) for entry in data["layers"])
+            graph = base64.b64decode(metadata[GRAPH_KEY], validate=True)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CardMismatch(f"the model's folding figures are damaged: {error}") from None
+        return Folding(layers, graph)
+
+    def to_metadata(self) -> dict[str, str]:
+        """The way back."""
+        layers = [
+            {
+                "name": layer.name,
+                "input_scale": layer.input_scale,
+                "epsilon": layer.epsilon,
+                **{key: _packed(getattr(layer, key)) for key in VECTORS},
+            }
+            for layer in self.layers
+        ]
+        return {
+            KEY: json.dumps({"format": FORMAT, "layers": layers}),
+            GRAPH_KEY: base64.b64encode(self.graph).decode("ascii"),
+        }
+
+    def initializers(self, statistics: np.ndarray) -> dict[str, np.ndarray]:
+        """All overriding initializers for a scene.
+
+        Args:
+            statistics: (2, channels of all layers): means, variances.
+        """
+        found: dict[str, np.ndarray] = {}
+        start = 0
+        for layer in self.layers:
+            stop = start + len(layer.gamma)
+            found |= layer.fold(*statistics[:, start:stop])
+            start = stop
+        return found
+
+
+VECTORS = ("weight_scale", "gamma", "beta")
+
+
+def _packed(values: np.ndarray) -> str:
+    """Little-endian float32, as base64: exact, and a third of the size of decimal digits."""
+    return base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
+
+
+def _layer(entry: dict[str, Any]) -> FoldedLayer:
+    vectors = {
+        key: np.frombuffer(base64.b64decode(entry[key], validate=True), "<f4") for key in VECTORS
+    }
+    if len({len(values) for values in vectors.values()}) != 1:
+        raise ValueError(f"vectors of different length in {entry['name']}")
+    return FoldedLayer(
+        name=entry["name"],
+        input_scale=float(entry["input_scale"]),
+        epsilon=float(entry["epsilon"]),
+        **vectors,
+    )

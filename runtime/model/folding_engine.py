@@ -1,0 +1,341 @@
+"""Runs a foldable model: measures a scene, folds its statistics, and follows the scene's drift.
+
+A first picture (and the first after `reset` or a cut) is measured exactly, so stills equal instance
+normalization up to rounding. In a moving scene the statistics drift: then a
+smaller copy of the picture is measured in a second thread, and the fold follows in small steps, so
+that no frame shows one. What a smaller copy measures differs from the whole picture; that
+difference is taken once per scene and added back.
+
+Everything depends on the sequence of pictures only, not on the machine's speed: a measurement that
+was begun is used a fixed number of frames later, and waited for if it is late.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from ..engines import Engine, TensorInfo
+from ..errors import CardMismatch
+from .background import Aside
+from .folding import Folding
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+# Side of the smaller copy that is measured while a scene moves, as a share: a sixth of the work.
+COPY = 0.4
+# Below this side a smaller copy is not worth having.
+LEAST_SIDE = 256
+# Frames between beginning a measurement and using it: time for a second core to finish it.
+DELAY = 4
+# Frames after which a scene that was begun in a hurry is measured whole: the start is over by then.
+SETTLED = 10
+# Every this many frames the fold moves by this share of the way to new statistics: half of it in 4
+# frames, 95 % in 18, half a second at 30 per second. A fold costs 3 ms of a core.
+PACE = 3
+STEP = 0.4
+# A fold nearer than this to its goal (mean in deviations, deviation as a logarithm) has arrived:
+# that is below what rounding to bytes does to the picture anyway.
+ARRIVED = 0.02
+# Change of a picture's own statistics (`signature`) that begins a measurement, and that is a new
+# scene. Between: people walking, camera moves; beyond: cuts.
+DRIFT = 0.03
+CUT = 0.5
+# A picture of another size whose colors changed less than this is the same scene, scaled; the
+# texture is left out, because scaling changes it.
+SAME = 0.1
+COLORS = 6
+# Half of one level of 255: keeps ratios of nearly flat pictures finite.
+FLOOR = 0.002
+# Sides of the smaller copy are multiples of this, as all our networks' demand.
+GRID = 16
+# Side of a picture that is measured for the sake of a run: 1 ms.
+SMALL = 64
+# Every this many pixels are looked at for the signature: 0.2 ms at 1280x720.
+STRIDE = 8
+
+# Variances below this are those of a flat picture; their logarithm would only be noise.
+TINY = 1e-6
+
+Fold = Callable[[dict[str, np.ndarray]], Engine]
+
+
+class FoldingEngine:
+    """An `Engine` around a foldable model.
+
+    Args:
+        base: the file opened as it is.
+        folding: its figures.
+        fold: opens the file again with other initializers.
+        measuring: the measuring graph, opened.
+    """
+
+    def __init__(self, base: Engine, folding: Folding, fold: Fold, measuring: Engine) -> None:
+        self.inputs: tuple[TensorInfo, ...] = base.inputs
+        self.outputs: tuple[TensorInfo, ...] = base.outputs
+        self.metadata, self.device, self.note = base.metadata, base.device, base.note
+        self._engine: Engine | None = base
+        self._folding, self._fold, self._measuring = folding, fold, measuring
+        self._worker: ThreadPoolExecutor | None = None
+        self._hurried = False
+        self.folds = 0
+        self.measurements = 0
+        self.reset()
+
+    def run(
+        self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """As the base engine, folded for the scene of the picture given."""
+        if self._engine is None:
+            raise ValueError("this engine was closed")
+        self._follow(feeds[self.inputs[0].name])
+        return self._engine.run(feeds, outputs)
+
+    def reset(self) -> None:
+        """The next picture begins a new scene."""
+        self._current: np.ndarray | None = None
+        self._goal: np.ndarray | None = None
+        self._correction: np.ndarray | None = None
+        self._signature = np.zeros(0)
+        self._shape: tuple[int, ...] = ()
+        self._pending: Future | None = None
+        self._rough = False
+        self._due = 0
+        self._frame = 0
+
+    def hurry(self) -> None:
+        """From now on a new scene's first picture is measured on its smaller copy: a sixth of the
+        time, at 1280x720 about 25 ms instead of 130. The exact figures follow a third of a second
+        later, like any drift."""
+        self._hurried = True
+
+    def close(self) -> None:
+        """Free everything; may be called twice."""
+        if self._worker is not None:
+            self._worker.shutdown(wait=True, cancel_futures=True)
+            self._worker = None
+        if self._engine is not None:
+            self._engine.close()
+            self._give_back()
+            self._measuring.close()
+        self._engine = None
+
+    def _give_back(self) -> None:
+        """Sessions that share their memory leave it to the next one: there may be none."""
+        give_back = getattr(self._measuring, "give_back", None)
+        if give_back is not None and self.measurements:
+            give_back({self.inputs[0].name: np.zeros((1, SMALL, SMALL, 3), np.uint8)})
+
+    def _follow(self, picture: np.ndarray) -> None:
+        now = signature(picture)
+        if self._current is None or _change(self._signature, now) > CUT:
+            self._begin(picture, now)
+            return
+        self._frame += 1
+        if picture.shape != self._shape:
+            if _change(self._signature[:COLORS], now[:COLORS]) > SAME:
+                self._begin(picture, now)
+                return
+            self._resize(picture, now)
+        if self._pending is not None and self._frame >= self._due:
+            self._accept()
+        elif self._pending is None and (
+            _change(self._signature, now) > DRIFT or (self._rough and self._frame >= SETTLED)
+        ):
+            self._rough = False
+            self._signature, self._due = now, self._frame + DELAY
+            self._pending = self._thread().submit(self._remeasure, self._evidence(picture))
+        if self._frame % PACE == 0:
+            self._approach()
+
+    def _begin(self, picture: np.ndarray, now: np.ndarray) -> None:
+        """A new scene: measured and folded before its first picture is painted."""
+        self.reset()
+        self._shape, self._signature = picture.shape, now
+        small = smaller(picture) if self._hurried else picture
+        found = self._measure(small)
+        self._install(found)
+        self._goal = found
+        self._rough = small is not picture
+
+    def _resize(self, picture: np.ndarray, now: np.ndarray) -> None:
+        """The same scene at another size, as live controllers choose it: the fold stays for the
+        moment, because a measurement now would cost several frames exactly when time is short."""
+        self._shape, self._signature = picture.shape, now
+        self._correction = None
+        self._due = self._frame + DELAY
+        self._pending = self._thread().submit(self._remeasure, self._evidence(picture))
+
+    def _measure(self, picture: np.ndarray) -> np.ndarray:
+        """(2, channels): mean and logarithm of the variance. In the logarithm, steps and
+        differences are ratios, and nothing can become negative."""
+        found = self._measuring.run({self.inputs[0].name: picture})
+        self.measurements += 1
+        variance = np.maximum(found["variance"][0], TINY)
+        return np.stack([found["mean"][0], np.log(variance)])
+
+    def _evidence(self, picture: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """What the worker measures: the whole picture, too, as long as there is no correction.
+
+        The whole one is a copy: the caller may write its next frame into the same memory.
+        """
+        small = smaller(picture)
+        if small is picture:
+            return None, picture.copy()
+        return (picture.copy() if self._correction is None else None), small
+
+    def _remeasure(
+        self, evidence: tuple[np.ndarray | None, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The statistics to aim at, and the correction if it was measured anew."""
+        whole, small = evidence
+        estimate = self._measure(small)
+        if whole is not None:
+            exact = self._measure(whole)
+            return exact, exact - estimate
+        if self._correction is not None:
+            return estimate + self._correction, None
+        return estimate, None
+
+    def _accept(self) -> None:
+        if self._pending is None:
+            return
+        self._goal, correction = self._pending.result()
+        self._pending = None
+        if correction is not None:
+            self._correction = correction
+
+    def _approach(self) -> None:
+        if self._goal is None or self._current is None or self._goal is self._current:
+            return
+        rest = self._goal - self._current
+        deviation = np.exp(0.5 * self._current[1])
+        if max(np.abs(rest[0] / deviation).max(), 0.5 * np.abs(rest[1]).max()) < ARRIVED:
+            self._goal = self._current
+            return
+        self._install(self._current + STEP * rest)
+
+    def _install(self, statistics: np.ndarray) -> None:
+        values = self._folding.initializers(np.stack([statistics[0], np.exp(statistics[1])]))
+        new = self._fold(values)
+        if self._engine is not None:
+            self._engine.close()
+        self._engine, self._current = new, statistics
+        self.folds += 1
+
+    def _thread(self) -> "ThreadPoolExecutor":
+        if self._worker is None:
+            from concurrent.futures import ThreadPoolExecutor  # with it logging: not before a frame
+
+            self._worker = ThreadPoolExecutor(1, "impasto-fold")
+        return self._worker
+
+
+def open_folded(model: Path, metadata: dict[str, str], device: str, threads: int | None) -> Engine:
+    """Open a foldable ONNX file; the measuring graph is opened beside it, in a second thread.
+
+    Args:
+        model: the file.
+        metadata: of the file.
+        device, threads: how to open it.
+
+    Raises:
+        CardMismatch: the folding figures are damaged.
+    """
+    from ..engines.onnxruntime import OnnxRuntimeEngine
+
+    folding = _folding(metadata)
+    measuring = Aside(lambda: _open_measuring(folding, device, threads), "impasto-open")
+    try:
+        base = OnnxRuntimeEngine.open(model, device, threads, keep=True)
+    finally:
+        measuring.wait()
+    return _engine(base, model, folding, measuring.result(), device, threads)
+
+
+def wrap(engine: Engine, model: Path, name: str, device: str, threads: int | None) -> Engine:
+    """A foldable model of another kind of file, opened already, with its folding.
+
+    Raises:
+        CardMismatch: the folding figures are damaged, or another engine than ONNX Runtime was
+            asked for.
+    """
+    if name != "onnxruntime":
+        raise CardMismatch(
+            f'"{model}" is folded for each scene, which --engine {name} cannot do; use --engine '
+            "onnxruntime, or an int8 file exported for that engine (python -m export --list)"
+        )
+    folding = _folding(engine.metadata)
+    measuring = _open_measuring(folding, device, threads)
+    return _engine(engine, model, folding, measuring, device, threads)
+
+
+def _folding(metadata: dict[str, str]) -> Folding:
+    folding = Folding.from_metadata(metadata)
+    if folding is None:
+        raise CardMismatch("the model has no folding figures; export it again")
+    return folding
+
+
+def _open_measuring(folding: Folding, device: str, threads: int | None) -> Engine:
+    from ..engines.onnxruntime import OnnxRuntimeEngine
+
+    # Without patterns: a whole picture is measured rarely, and the block reserved for the next one
+    # would be the largest of the process (45 MB at 640x480).
+    return OnnxRuntimeEngine.open(folding.graph, device, threads, shared=True, patterns=False)
+
+
+def _engine(
+    base: Engine,
+    model: Path,
+    folding: Folding,
+    measuring: Engine,
+    device: str,
+    threads: int | None,
+) -> Engine:
+    from ..engines.onnxruntime import OnnxRuntimeEngine
+
+    graph: bytes | None = getattr(base, "optimized", None)
+    source = model.read_bytes() if graph is None else graph
+
+    def fold(values: dict[str, np.ndarray]) -> Engine:
+        return OnnxRuntimeEngine.open(
+            source, device, threads, values, shared=True, optimized=graph is not None
+        )
+
+    return FoldingEngine(base, folding, fold, measuring)
+
+
+def signature(picture: np.ndarray) -> np.ndarray:
+    """Cheap figures of a picture (1, H, W, 3) in bytes, in parts of the full range: mean and
+    deviation of each color, mean step between neighbors (texture, which normalizations see)."""
+    rows = picture[0, ::STRIDE]
+    # OpenCV's sums over bytes: 0.14 ms at 1280x720 where arrays of floats took 1.15.
+    points = np.ascontiguousarray(rows[:, ::STRIDE])
+    neighbors = np.ascontiguousarray(rows[:, 1::STRIDE])
+    mean, deviation = cv2.meanStdDev(points)
+    texture = 0.0
+    if neighbors.size:
+        steps = cv2.norm(points[:, : neighbors.shape[1]], neighbors, cv2.NORM_L1)
+        texture = steps / neighbors.size
+    return np.concatenate([mean[:, 0], deviation[:, 0], [texture]]) / 255
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> float:
+    """How much a scene changed: mean of a color in deviations, deviations and texture as ratios."""
+    spread = before[3:6].mean() + FLOOR
+    shift = np.abs(after[:3] - before[:3]).max() / spread
+    ratio = np.abs(np.log((after[3:] + FLOOR) / (before[3:] + FLOOR))).max()
+    return float(max(shift, ratio))
+
+
+def smaller(picture: np.ndarray) -> np.ndarray:
+    """The copy that is measured in moving scenes; the picture itself if it is small already."""
+    _, height, width, _ = picture.shape
+    if min(height, width) < LEAST_SIDE:
+        return picture
+    size = (int(width * COPY) // GRID * GRID, int(height * COPY) // GRID * GRID)
+    return cv2.resize(picture[0], size, interpolation=cv2.INTER_AREA)[None]

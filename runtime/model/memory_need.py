@@ -1,0 +1,63 @@
+"""How much memory a graph needs per pixel, and how much there is."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from ..onnxfile import OnnxFile
+from .session import StyleSession
+
+GIGABYTE = 1024**3
+# Used where the system does not say how much is free.
+ASSUMED = 4 * GIGABYTE
+# Share of the free memory that one run may take without being asked.
+SHARE = 0.6
+
+
+def available() -> int:
+    """Bytes that can be allocated now: free memory of the machine, or of our control group."""
+    found = [ASSUMED]
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("MemAvailable"))
+        found = [int(line.split()[1]) * 1024]
+    with suppress(OSError, ValueError, AttributeError):
+        if not Path("/proc/meminfo").exists():
+            found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text())
+        found.append(limit - int((group / "memory.current").read_text()))
+    return max(0, min(found))
+
+
+def bytes_per_pixel(session: StyleSession, model: OnnxFile, feeds: dict[str, np.ndarray]) -> float:
+    """Peak memory of the graph's tensors per pixel of the picture.
+
+    Every tensor of the graph is asked for once on a small picture; a tensor counts from the node
+    that makes it to the last one that reads it.
+
+    Args:
+        session: whose engine is used.
+        model: the parsed graph (as stored, not cut).
+        feeds: its inputs for a small picture.
+    """
+    names = list(dict.fromkeys(name for node in model.nodes for name in node.outputs if name))
+    engine = session.open_part(model.serialize(names))
+    try:
+        results = engine.run(feeds, names)
+    finally:
+        engine.close()
+    size = {name: int(getattr(array, "nbytes", 0)) for name, array in results.items()}
+    size.update({name: array.nbytes for name, array in feeds.items()})
+    last = {name: at for at, node in enumerate(model.nodes) for name in node.inputs}
+    alive, peak = set(feeds), 0
+    for at, node in enumerate(model.nodes):
+        alive.update(name for name in node.outputs if name)
+        peak = max(peak, sum(size.get(name, 0) for name in alive))
+        alive = {name for name in alive if last.get(name, -1) > at or name in model.outputs}
+    image = next(iter(feeds.values()))
+    pixels = image.size // 3 // image.shape[0]
+    return peak / pixels

@@ -1,0 +1,174 @@
+"""Models without our card: what they eat is worked out from the graph and a few small pictures.
+
+The graph tells element types, and mostly the order of axes and fixed sizes. The rest is tried:
+which sizes run, and which value range makes the answer look like a picture of its own range. What
+stays undecided (red first or blue first cannot be seen from outside) is said in the note, and every
+finding can be replaced by a flag.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..card import Layout, ModelCard, Port, Role
+from ..engines import Engine, TensorInfo
+from ..errors import CardMismatch, UsageError
+from ..plugins import suggest
+from . import arrays
+from .probe_trial import DTYPES, Trial, range_words, sized, value_range
+
+OVERRIDES = ("layout", "range", "colors", "size", "multiple_of")
+
+
+def override(card: ModelCard, **overrides: Any) -> ModelCard:
+    """The card with facts replaced by what the user says; see `session.open_session`."""
+    for name in overrides:
+        if name not in OVERRIDES:
+            raise UsageError(f'unknown override "{name}".{suggest(name, list(OVERRIDES))}')
+    if not overrides:
+        return card
+
+    def changed(port: Port) -> Port:
+        if port.role not in ("image", "style"):
+            return port
+        facts: dict[str, Any] = {}
+        if "layout" in overrides and overrides["layout"] != port.layout:
+            facts["layout"] = overrides["layout"]
+        if "colors" in overrides:
+            facts["colors"] = overrides["colors"]
+        if "range" in overrides:
+            facts["low"], facts["high"] = value_range(overrides["range"])
+        port = replace(port, **facts)
+        if "size" in overrides and port.role == "image":
+            port = replace(port, shape=sized(port, *overrides["size"]))
+        return port
+
+    return replace(
+        card,
+        inputs=tuple(changed(port) for port in card.inputs),
+        outputs=tuple(changed(port) for port in card.outputs),
+        multiple_of=overrides.get("multiple_of", card.multiple_of),
+    )
+
+
+def foreign_card(engine: Engine, path: Path, **overrides: Any) -> tuple[ModelCard, list[str]]:
+    """Work out a card for a model that has none.
+
+    Args:
+        engine: the open model.
+        path: its file, for messages.
+        overrides: facts the user gave; they are not probed.
+
+    Returns:
+        the card, and one line that says what was inferred.
+
+    Raises:
+        CardMismatch: not an image-to-image model.
+        UsageError: something cannot be decided; the message says which flag decides it.
+    """
+    override(_blank(path), **overrides)  # refuses unknown names before any work
+    image, others = _roles(engine, path, overrides)
+    trial = Trial(engine, path, image, others)
+    image = trial.settle_layout()
+    if "size" in overrides:
+        image = trial.use(replace(image, shape=sized(image, *overrides["size"])))
+    multiple, minimum, scaled = trial.settle_size(overrides.get("multiple_of"))
+    low_high, output_range, ranged = trial.settle_range(overrides)
+    colors, output_colors, colored = trial.settle_colors(overrides, low_high, output_range)
+    image = replace(image, low=low_high[0], high=low_high[1], colors=colors)
+    result = replace(trial.output, low=output_range[0], high=output_range[1], colors=output_colors)
+    styles = tuple(
+        replace(port, low=image.low, high=image.high, colors=colors)
+        if port.role == "style"
+        else port
+        for port in others
+    )
+    card = ModelCard(
+        name=path.stem,
+        method="foreign",
+        inputs=(image, *styles),
+        outputs=(result,),
+        multiple_of=multiple,
+        minimum=minimum,
+    )
+    return card, [_note(card, path, ranged, colored, scaled)]
+
+
+def _blank(path: Path) -> ModelCard:
+    return ModelCard(path.stem, "foreign", (Port("image"),), (Port("image"),))
+
+
+def _is_picture(info: TensorInfo) -> bool:
+    """Four axes, a type of ours, and three channels (or room for them)."""
+    if len(info.shape) != 4 or info.dtype not in DTYPES:
+        return False
+    first, last = info.shape[1], info.shape[3]
+    return 3 in (first, last) or isinstance(first, str) or isinstance(last, str)
+
+
+def _roles(engine: Engine, path: Path, overrides: dict[str, Any]) -> tuple[Port, tuple[Port, ...]]:
+    """The picture input as a port (layout still open), and the other inputs."""
+    pictures = [info for info in engine.inputs if _is_picture(info)]
+    if not pictures or not any(len(info.shape) == 4 for info in engine.outputs):
+        takes = ", ".join(f"{i.name} {list(i.shape)} {i.dtype}" for i in engine.inputs)
+        gives = ", ".join(f"{o.name} {list(o.shape)} {o.dtype}" for o in engine.outputs)
+        raise CardMismatch(
+            f'"{path}" is no image-to-image model: it takes {takes or "nothing"} and gives {gives}'
+        )
+    if len(pictures) > 2:
+        raise CardMismatch(f'"{path}" takes {len(pictures)} pictures; one or two are understood')
+    styles = [info for info in pictures if "style" in info.name.lower()]
+    style = styles[-1] if styles and len(pictures) == 2 else pictures[-1]
+    image = next((info for info in pictures if info is not style), pictures[0])
+    others = []
+    for info in engine.inputs:
+        if info is image:
+            continue
+        role: Role = "style" if info is style else _small_role(info, path)
+        layout: Layout = "NHWC" if len(info.shape) == 4 and info.shape[3] == 3 else "NCHW"
+        others.append(
+            Port(
+                info.name,
+                role,
+                info.shape,
+                info.dtype if info.dtype in DTYPES else "float32",  # type: ignore[arg-type]
+                layout,
+                default=1.0 if role == "scalar" else None,
+            )
+        )
+    layout = overrides.get("layout", "NCHW")
+    port = Port(image.name, "image", image.shape, image.dtype, layout)  # type: ignore[arg-type]
+    return port, tuple(others)
+
+
+def _small_role(info: TensorInfo, path: Path) -> Role:
+    size = int(np.prod([axis if isinstance(axis, int) else 1 for axis in info.shape]))
+    if info.dtype not in ("float32", "float16"):
+        raise CardMismatch(f'"{path}": what to feed to "{info.name}" ({info.dtype}) is unknown')
+    return "scalar" if size == 1 else "code"
+
+
+def _note(card: ModelCard, path: Path, ranged: str, colored: str, scaled: bool) -> str:
+    """What was inferred, in one line."""
+    image, output = card.port("image"), card.outputs[0]
+    fixed = arrays.fixed_size(image)
+    if fixed:
+        size = f"{fixed[1]}x{fixed[0]} only"
+    else:
+        size = f"any size in multiples of {card.multiple_of}, from {card.minimum}"
+    values = range_words((image.low, image.high))
+    if (output.low, output.high) != (image.low, image.high):
+        values += f" in, {range_words((output.low, output.high))} out"
+    colors = image.colors + (f" in, {output.colors} out" if output.colors != image.colors else "")
+    hint = " (--colors BGR if red and blue are swapped)" if colored == "assumed" else ""
+    parts = [
+        f"{image.layout} {image.dtype}",
+        f"values {values} ({ranged})",
+        f"{colors} {colored}{hint}",
+        size + (", answers scaled to the picture's size" if scaled else ""),
+    ]
+    style = [port.name for port in card.inputs if port.role == "style"]
+    parts += [f'style picture in "{style[0]}"'] if style else []
+    return f"{path.name} has no Impasto card; inferred: {'; '.join(parts)}"

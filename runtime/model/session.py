@@ -1,0 +1,365 @@
+"""A model, open and ready: pictures in, painted pictures out.
+
+The session does what every user of the model would have to do by hand: pad to the sizes the graph
+accepts, convert to its layout and value range, feed its knobs and its memory, crop, round back.
+All of that is read from the model's card; no fact about any model is written here.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..card import FOLDING_KEY, KEY, ModelCard, Port, beside
+from ..checksum import sha256
+from ..engines import Engine
+from ..errors import CardMismatch, StyleError
+from ..frame import Image, check_image
+from . import arrays, formats, store, zoo
+from .conditions import Conditions
+from .formats import open_model
+
+
+class StyleSession:
+    """One open model. Not thread-safe: one picture at a time.
+
+    Attributes:
+        card: what the model eats and gives.
+        engine: name of the engine ("onnxruntime").
+        device: where it really runs ("cpu", "cuda:0").
+        precision_hint: "bf16" if the engine was allowed to be inexact so, else None.
+        model_path: the file.
+        sha256: of the file; computed when it is first asked for.
+        notes: what a user should know about how the model was opened, one line each.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        card: ModelCard,
+        model_path: Path,
+        engine_name: str,
+        sha256: str = "",
+        threads: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.card = card
+        self.engine = engine_name
+        self.device = engine.device
+        self.model_path = model_path
+        self._sha256 = sha256
+        self.notes: list[str] = []
+        self._engine = engine
+        self._threads = threads
+        self.precision_hint = hint
+        self._image = card.port("image")
+        self._output = _image_output(card)
+        self._conditions = Conditions(card, model_path, engine_name, engine.device)
+        self._buffer: np.ndarray | None = None
+        self._checked = False
+
+    @property
+    def sha256(self) -> str:
+        """Of the model's file, 64 hexadecimal digits."""
+        self._sha256 = self._sha256 or sha256(self.model_path)
+        return self._sha256
+
+    def stylize(
+        self,
+        image: Image,
+        *,
+        strength: float = 1.0,
+        offset: np.ndarray | None = None,
+        **conditions: Any,
+    ) -> Image:
+        """Paint one picture.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, any size.
+            strength: 0 gives the picture back, 1 the full style; between them a blend, unless the
+                model has a knob of that name.
+            offset: (H, W) or (H, W, 3) float32 added to the network's view of the picture, in
+                units of the full range (stroke seeds, `runtime.model.effects.stroke_seeds`).
+            conditions: what else the model takes: `style=` (a picture, its path, or a list of
+                (picture, weight) pairs), `code=` (a style vector), scalars by their port's name.
+
+        Returns:
+            (H, W, 3) uint8 RGB of the same size.
+        """
+        check_image(image)
+        parameter = self._conditions.has_scalar("strength")
+        if not parameter and strength <= 0.0:
+            return image.copy()
+        if parameter:
+            conditions["strength"] = strength
+        if offset is not None:
+            view = arrays.image_to_float(image) + _three_channels(offset)
+            styled = arrays.float_to_image(self._run_float(view, conditions))
+        else:
+            styled = self._run_bytes(image, conditions)
+        if parameter or strength >= 1.0:
+            return styled
+        return cv2.addWeighted(styled, strength, image, 1.0 - strength, 0.0)
+
+    def stylize_float(
+        self,
+        image: np.ndarray,
+        *,
+        strength: float = 1.0,
+        offset: np.ndarray | None = None,
+        **conditions: Any,
+    ) -> np.ndarray:
+        """As `stylize`, for (H, W, 3) float32 RGB in 0..1: nothing is rounded to bytes on the way
+        (unless the graph itself works on bytes)."""
+        parameter = self._conditions.has_scalar("strength")
+        if not parameter and strength <= 0.0:
+            return image.copy()
+        if parameter:
+            conditions["strength"] = strength
+        view = image if offset is None else image + _three_channels(offset)
+        styled = self._run_float(view, conditions)
+        if parameter or strength >= 1.0:
+            return styled
+        return image + np.float32(strength) * (styled - image)
+
+    def reset(self) -> None:
+        """Forget what earlier pictures left in the model: the memory of recurrent ones, the fold
+        of those that are folded for each scene (after a cut or a seek)."""
+        self._conditions.reset()
+        forget = getattr(self._engine, "reset", None)
+        if forget is not None:
+            forget()
+
+    def hurry(self) -> None:
+        """Prefer frames in time to the last bit of exactness where a scene begins: models that are
+        folded for each scene measure a smaller copy of its first frame, and correct it later."""
+        hurry = getattr(self._engine, "hurry", None)
+        if hurry is not None:
+            hurry()
+
+    def close(self) -> None:
+        """Free the model; may be called twice."""
+        self._engine.close()
+        self._conditions.close()
+        self._buffer = None
+
+    def __enter__(self) -> "StyleSession":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def feeds(self, view: np.ndarray, conditions: dict[str, Any]) -> dict[str, np.ndarray]:
+        """All tensors for a picture that already has a size the graph accepts.
+
+        Args:
+            view: (H, W, 3) RGB, uint8, or float32 in 0..1.
+            conditions: as for `stylize`.
+        """
+        convert = arrays.to_tensor if view.dtype == np.uint8 else arrays.float_to_tensor
+        others = self._conditions.feeds(conditions, view.shape[0], view.shape[1])
+        return {self._image.name: convert(view, self._image), **others}
+
+    def picture(self, result: np.ndarray) -> np.ndarray:
+        """The graph's answer as (H, W, 3) float32, 0..1."""
+        return arrays.tensor_to_float(result, self._output)
+
+    @property
+    def output_name(self) -> str:
+        """Name of the graph's picture output."""
+        return self._output.name
+
+    @property
+    def has_fixed_size(self) -> bool:
+        """Whether the graph accepts one size only (pictures are scaled to it and back)."""
+        return arrays.fixed_size(self._image) is not None
+
+    def open_part(self, model: bytes) -> Engine:
+        """Another graph (a part of this one) on the same engine, device and threads."""
+        return open_model(model, self.engine, self.device, self._threads, self.precision_hint)
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """The (height, width) the graph runs at for a picture of this size."""
+        fixed = arrays.fixed_size(self._image)
+        if fixed is not None:
+            return fixed
+        return arrays.padded_size(height, width, self.card.multiple_of, self.card.minimum)
+
+    def _run_bytes(self, image: Image, conditions: dict[str, Any]) -> Image:
+        padded, inner = self._place(image)
+        tensor = arrays.to_tensor(padded, self._image, self._buffer)
+        if tensor.dtype == np.float32:
+            self._buffer = tensor
+        styled = arrays.to_image(self._run(tensor, padded.shape[:2], conditions), self._output)
+        return _cut(styled, padded.shape[:2], inner, image.shape[:2])
+
+    def _run_float(self, image: np.ndarray, conditions: dict[str, Any]) -> np.ndarray:
+        padded, inner = self._place(image)
+        tensor = arrays.float_to_tensor(padded, self._image)
+        result = self._run(tensor, padded.shape[:2], conditions)
+        styled = arrays.tensor_to_float(result, self._output)
+        return _cut(styled, padded.shape[:2], inner, image.shape[:2])
+
+    def _place(self, image: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        """The picture at a size the graph accepts, and how much of it is picture."""
+        fixed = arrays.fixed_size(self._image)
+        if fixed is not None:
+            return arrays.fit(image, *fixed)
+        height, width = image.shape[:2]
+        return arrays.pad_to(image, *self.padded_size(height, width)), (height, width)
+
+    def _run(
+        self, tensor: np.ndarray, size: tuple[int, ...], conditions: dict[str, Any]
+    ) -> np.ndarray:
+        feeds = {self._image.name: tensor, **self._conditions.feeds(conditions, size[0], size[1])}
+        results = self._engine.run(feeds)
+        self._conditions.remember(results)
+        result = results[self._output.name]
+        if not self._checked:
+            _check_result(result, self._output, self.model_path)
+            self._checked = True
+        return result
+
+
+def open_session(
+    model: str | Path,
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    precision_hint: str | None = None,
+    **overrides: Any,
+) -> StyleSession:
+    """Open a model file.
+
+    Args:
+        model: path or name (`runtime.model.store.resolve`).
+        engine: the name of a module in `runtime.engines`, or "auto": by the file's suffix.
+        device: "auto" (a GPU if one really works), "cpu", "cuda" or "cuda:1", and what else the
+            engine knows.
+        threads: threads of the engine; None leaves it to the engine (all cores).
+        precision_hint: "bf16", "f16" let engines that can compute faster and less exactly; None is
+            exact.
+        overrides: facts that replace the card's or the probe's: `layout` ("NCHW", "NHWC"),
+            `range` ("0..1", "-1..1", "0..255"), `colors` ("RGB", "BGR"), `size` ((height,
+            width), for graphs whose free axes accept one size only), `multiple_of`.
+
+    Raises:
+        ModelNotFound, CardMismatch: no such file, or not an image-to-image model.
+        EngineUnavailable: the engine's library or the device is absent.
+        UsageError: the engine does not read such files, or does not take such a hint.
+    """
+    path = store.resolve(model)
+    name = formats.choose(path, engine)
+    if path.is_file() and path.stat().st_size == 0:
+        raise CardMismatch(f'"{path}" is empty (0 bytes); copy or export the model again')
+    other = formats.beside(path)
+    if other is not None and not other.is_file():
+        raise CardMismatch(f'"{path}" needs "{other.name}" beside it; copy or export both again')
+    loaded = _open(path, name, device, threads, precision_hint)
+    try:
+        card, notes = _card(loaded, path, overrides)
+        session = StyleSession(loaded, card, path, name, "", threads, precision_hint)
+    except BaseException:
+        loaded.close()
+        raise
+    session.notes = [*([loaded.note] if loaded.note else []), *notes]
+    return session
+
+
+def _open(
+    path: Path, name: str, device: str, threads: int | None, precision_hint: str | None
+) -> Engine:
+    """The file on its engine, with its folding if it is folded for each scene."""
+    if name == "onnxruntime" and precision_hint is None:
+        metadata = _metadata(path)
+        if FOLDING_KEY in metadata:
+            from . import folding_engine
+
+            return folding_engine.open_folded(path, metadata, device, threads)
+    loaded = open_model(path, name, device, threads, precision_hint)
+    if FOLDING_KEY not in loaded.metadata:
+        return loaded
+    from . import folding_engine
+
+    try:
+        return folding_engine.wrap(loaded, path, name, device, threads)
+    except BaseException:
+        loaded.close()
+        raise
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Of an ONNX file, without opening it; empty where it cannot be read so."""
+    try:
+        return zoo.read_metadata(path)
+    except (OSError, EOFError, UnicodeDecodeError):
+        return {}
+
+
+def _card(engine: Engine, path: Path, overrides: dict[str, Any]) -> tuple[ModelCard, list[str]]:
+    """The model's own card, or one worked out by probing; and what to tell the user."""
+    text = engine.metadata.get(KEY)
+    if text is None and beside(path).is_file():
+        text = beside(path).read_text(encoding="utf-8")
+    if text is None:
+        from . import probe
+
+        return probe.foreign_card(engine, path, **overrides)
+    card = ModelCard.from_json(text, f'"{path}"')
+    given = {value.name for value in engine.inputs}
+    missing = [port.name for port in card.inputs if port.name not in given]
+    if missing:
+        raise CardMismatch(
+            f'the card in "{path}" names inputs the graph does not have: {", ".join(missing)} '
+            f"(it has: {', '.join(sorted(given))})"
+        )
+    if overrides:
+        from . import probe
+
+        card = probe.override(card, **overrides)
+    return card, []
+
+
+def _image_output(card: ModelCard) -> Port:
+    for port in card.outputs:
+        if port.role == "image":
+            return port
+    raise CardMismatch(f'model "{card.name}" gives no picture (it is a companion of another model)')
+
+
+def _three_channels(offset: np.ndarray) -> np.ndarray:
+    return offset if offset.ndim == 3 else offset[:, :, None]
+
+
+def _cut(
+    styled: np.ndarray, padded: Sequence[int], inner: tuple[int, int], size: Sequence[int]
+) -> np.ndarray:
+    """Remove the padding; scale back what was scaled to a fixed size."""
+    if styled.shape[:2] != tuple(padded):
+        # Graphs that round sizes down or up: put their answer back on the input's grid.
+        styled = arrays.resize(styled, padded[0], padded[1])
+    styled = styled[: inner[0], : inner[1]]
+    return np.ascontiguousarray(arrays.resize(styled, size[0], size[1]))
+
+
+def _check_result(result: np.ndarray, port: Port, path: Path) -> None:
+    """Catch a model whose first answer cannot be a picture."""
+    axis = 1 if port.layout == "NCHW" else 3
+    if result.ndim != 4 or result.shape[axis] != 3:
+        raise CardMismatch(
+            f'"{path}" gave {list(result.shape)}, not a {port.layout} picture of 3 channels'
+        )
+    if result.dtype.kind == "f" and not np.isfinite(result).all():
+        raise StyleError(
+            f'"{path}" gave values that are not numbers (overflow in float16?); '
+            "use the float32 file of this model"
+        )

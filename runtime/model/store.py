@@ -1,0 +1,62 @@
+"""Where model files live: a name as typed after `--model` becomes a path.
+
+Order: the path as given, the working directory, each folder in $IMPASTO_MODELS, and the `models`
+folder beside this package. "starry" finds "starry.onnx", or the first there is of the other kinds
+that an engine reads.
+"""
+
+import os
+from pathlib import Path
+
+from ..errors import ModelNotFound
+from . import formats
+
+# The repository's models folder, or the one installed beside the packages.
+BUNDLED = Path(__file__).resolve().parents[2] / "models"
+
+
+def folders() -> list[Path]:
+    """Folders searched, in order; those that do not exist are left out."""
+    extra = os.environ.get("IMPASTO_MODELS", "")
+    found = [Path.cwd(), *(Path(part) for part in extra.split(os.pathsep) if part), BUNDLED]
+    return [folder for folder in dict.fromkeys(found) if folder.is_dir()]
+
+
+def available() -> list[str]:
+    """Sorted file names of all models in the searched folders."""
+    return sorted(
+        {path.name for folder in folders() for path in folder.iterdir() if formats.is_model(path)}
+    )
+
+
+def resolve(name: str | Path) -> Path:
+    """The file a model name stands for.
+
+    Args:
+        name: a path, a file name ("starry.onnx") or a bare name ("starry").
+
+    Raises:
+        ModelNotFound: nothing answers to it, or it is a folder; the message suggests a near name
+            and lists what there is.
+    """
+    asked = Path(name).expanduser()
+    kinds = formats.suffixes()
+    tries = [asked, *(asked.with_name(asked.name + suffix) for suffix in kinds)]
+    places = [Path()]
+    if asked.parent == Path() and not asked.is_absolute():
+        places += folders()
+    for folder in places:
+        for candidate in tries:
+            found = folder / candidate
+            if formats.is_model(found) or (candidate is asked and found.is_file()):
+                return found
+    if asked.is_dir():
+        raise ModelNotFound(
+            f'"{name}" is a folder, a model is a file ending in {formats.words(kinds)}'
+        )
+    from ..plugins import suggest
+
+    known = available()
+    word = asked.name if formats.suffix_of(asked) else asked.name + kinds[0]
+    where = "the working directory or models/" if asked.parent == Path() else str(asked.parent)
+    raise ModelNotFound(f'no model "{name}" in {where}.{suggest(word, known)}')

@@ -1,0 +1,112 @@
+"""The schema refuses what a report could not trust, and files appear whole or not at all."""
+
+import json
+
+import pytest
+
+from benchmarks.measuring import environment, results
+from runtime.errors import OutputExists, UsageError
+
+X86 = """processor : 0
+vendor_id : AuthenticAMD
+cpu family : 26
+model : 2
+model name : AMD EPYC
+stepping : 1
+flags : fpu sse4_2 avx avx2 fma avx512f avx512_vnni hypervisor
+
+processor : 1
+model name : something else
+"""
+ARM = """processor : 0
+BogoMIPS : 108.00
+Features : fp asimd evtstrm aes asimddp
+CPU implementer : 0x41
+CPU part : 0xd0b
+Hardware : Raspberry Pi 4
+"""
+
+
+def test_cpuinfo_of_x86():
+    found = environment.parse_cpuinfo(X86)
+    assert found["model"] == "AMD EPYC" and found["family_model_stepping"] == "26/2/1"
+    assert found["isa"] == ["sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni"]
+    assert found["virtual"] is True and found["arm_part"] is None
+
+
+def test_cpuinfo_of_arm():
+    found = environment.parse_cpuinfo(ARM)
+    assert found["model"] == "Raspberry Pi 4" and found["arm_part"] == "0x41/0xd0b"
+    assert found["isa"] == ["asimd", "asimddp"]
+
+
+def test_unknown_machines_have_no_facts_made_up():
+    found = environment.parse_cpuinfo("")
+    assert found["model"] is None and found["isa"] == [] and found["virtual"] is None
+
+
+def test_this_machine_fits_the_schema(make_document):
+    data = make_document([results.row({"a": 1}, {"x_ms": 1.5, "times": [1, 2.5], "none": None})])
+    assert results.violations(data, results.SCHEMA) == []
+    assert data["rows"][0]["id"] == "1"
+    assert data["environment"]["cpu"]["cores"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda d: d.update(kind="speed"), "$.kind"),
+        (lambda d: d.pop("environment"), "no environment"),
+        (lambda d: d.update(extra=1), "unknown extra"),
+        (lambda d: d["rows"][0]["metrics"].update(bad_ms="12"), "bad_ms"),
+        (lambda d: d["rows"][0]["metrics"].update(bad_ms=float("nan")), "bad_ms"),
+        (lambda d: d["rows"][0]["metrics"].update(bad=True), "bad"),
+        (lambda d: d["rows"][0]["metrics"].update(times=[1, "2"]), "times[1]"),
+        (lambda d: d["rows"].append({"id": "x", "labels": {}}), "no metrics"),
+        (lambda d: d["environment"]["cpu"].pop("isa"), "no isa"),
+        (lambda d: d["thermometer"]["peak"].update(t1=3), "$.thermometer.peak.t1"),
+        (lambda d: d["rows"].append(d["rows"][0]), "two rows"),
+    ],
+)
+def test_broken_files_are_named(make_document, tmp_path, change, complaint):
+    data = make_document([results.row({"a": "b"}, {"x_ms": 1.0})])
+    change(data)
+    with pytest.raises(ValueError) as caught:
+        results.write(tmp_path / "r.json", data)
+    assert complaint in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "r.json").write_text(json.dumps(data))
+    with pytest.raises(UsageError):
+        results.read(tmp_path / "r.json")
+
+
+def test_write_then_read(make_document, tmp_path):
+    data = make_document([results.row({"a": "b"}, {"x_ms": 1.0}) for _ in range(1)])
+    path = results.write(tmp_path / "deep" / "r.json", data)
+    assert results.read(path) == data
+    assert len([line for line in path.read_text().splitlines() if '"metrics"' in line]) == 1
+    assert [p.name for p in path.parent.iterdir()] == ["r.json"]
+
+
+def test_an_existing_file_is_kept(make_document, tmp_path):
+    data = make_document([])
+    path = results.write(tmp_path / "r.json", data)
+    with pytest.raises(OutputExists, match="--overwrite"):
+        results.write(path, make_document([], "startup"))
+    assert results.read(path)["kind"] == "latency"
+    results.write(path, make_document([], "startup"), overwrite=True)
+    assert results.read(path)["kind"] == "startup"
+
+
+def test_missing_and_broken_files_are_user_errors(tmp_path):
+    with pytest.raises(UsageError, match="no result file"):
+        results.read(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(UsageError, match="not a result file"):
+        results.read(tmp_path / "bad.json")
+
+
+def test_a_row_can_be_named_by_some_labels():
+    row = results.row({"model": "a", "size": "1x1", "sha256": "f0", "threads": None}, {}, ["size"])
+    assert row["id"] == "1x1"
+    assert results.row({"model": "a", "threads": None}, {})["id"] == "a"

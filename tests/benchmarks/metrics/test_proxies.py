@@ -1,0 +1,102 @@
+"""Distances of feature sets by hand, and the stand-ins' names and loaders."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from benchmarks.metrics import _proxies
+from benchmarks.temporal import scenes
+from benchmarks.temporal.warped_lpips import open_warped_lpips, try_warped_lpips
+from runtime.errors import EngineUnavailable, UsageError
+from training.backbones import squeezenet
+
+CHANNELS = (64, 128, 256, 384, 384, 512, 512)
+
+
+def test_frechet_distance_by_hand():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((500, 4))
+    assert _proxies.frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
+    shift = np.array([1.0, -2.0, 0.5, 0.0])
+    assert _proxies.frechet_distance(x, x + shift) == pytest.approx(float(shift @ shift))
+    # Gaussians along the axes: sum of squared differences of deviations.
+    x = (x - x.mean(0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T
+    assert _proxies.frechet_distance(x, 3 * x) == pytest.approx(4 * (3 - 1) ** 2)
+    assert _proxies.frechet_distance(x, 3 * x) == pytest.approx(_proxies.frechet_distance(3 * x, x))
+
+
+def test_kernel_distance_is_unbiased_and_sees_shifts():
+    rng = np.random.default_rng(0)
+    same = [
+        _proxies.kernel_distance(rng.standard_normal((20, 3)), rng.standard_normal((20, 3)))
+        for _ in range(200)
+    ]
+    assert min(same) < 0 < max(same)
+    assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(200)
+    x = rng.standard_normal((50, 3))
+    assert _proxies.kernel_distance(x, rng.standard_normal((50, 3)) + 1) > 5 * np.std(same)
+    with pytest.raises(UsageError, match="at least two"):
+        _proxies.kernel_distance(x[:1], x)
+
+
+@pytest.fixture
+def weights(random_weights, tmp_path):
+    heads = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate(CHANNELS)}
+    save_file(heads, tmp_path / _proxies.LPIPS_FILE)
+    name = squeezenet.FILE.name
+    (tmp_path / name).write_bytes((random_weights / name).read_bytes())
+    return tmp_path
+
+
+def test_lpips_is_a_distance(weights):
+    backbone = _proxies.open_squeezenet(weights)
+    heads = _proxies.load_lpips_heads(weights)
+    a, b = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    assert _proxies.lpips(backbone, heads, a, a) == 0
+    near = _proxies.lpips(backbone, heads, a, (a + 0.02 * b).clamp(0, 1))
+    far = _proxies.lpips(backbone, heads, a, b)
+    assert 0 < near < far
+    assert far == pytest.approx(_proxies.lpips(backbone, heads, b, a))
+
+
+def test_lpips_by_hand_on_one_layer():
+    class Two:
+        def __call__(self, x, layers):
+            return {layer: x for layer in layers}
+
+    a = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)  # unit (0.6, 0.8)
+    b = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
+    heads = [torch.tensor([2.0, 1.0]).view(1, 2, 1, 1)] * 7
+    expected = 7 * (2 * (0.6 - 1) ** 2 + 0.8**2)
+    assert _proxies.lpips(Two(), heads, a, b) == pytest.approx(expected)
+
+
+def test_warped_lpips_follows_the_motion(weights):
+    clip = scenes.synthetic("pan", "chelsea", "rocket", (64, 96), num_frames=4, noise=0.0)
+    measure = open_warped_lpips(weights)
+    along = measure(clip.frames, clip.motion)
+    glued = measure([clip.frames[0]] * 4, clip.motion)  # a picture that stays on the screen
+    assert along < 0.3 * glued
+    nowhere = np.zeros(clip.frames[0].shape[:2], bool)
+    assert np.isnan(measure(clip.frames, lambda t, u: (clip.motion(t, u)[0], nowhere)))
+    assert try_warped_lpips(weights / "nowhere") is None
+
+
+def test_missing_and_wrong_heads(weights):
+    (weights / _proxies.LPIPS_FILE).unlink()
+    with pytest.raises(EngineUnavailable, match="PerceptualSimilarity"):
+        _proxies.load_lpips_heads(weights)
+    save_file({"x": torch.zeros(1)}, weights / _proxies.LPIPS_FILE)
+    with pytest.raises(UsageError, match=r"no lin0\.model\.1\.weight"):
+        _proxies.load_lpips_heads(weights)
+
+
+def test_features_are_one_vector_per_picture(weights):
+    backbone = _proxies.open_squeezenet(weights)
+    found = _proxies.pooled_features(backbone, [torch.rand(1, 3, 64, 64) for _ in range(3)])
+    assert found.shape == (3, 512)
+
+
+def test_art_fid_by_hand():
+    assert _proxies.art_fid(0.5, 19.0) == pytest.approx(30.0)

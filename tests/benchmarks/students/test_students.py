@@ -1,0 +1,145 @@
+"""Students beside their teachers and aims: by hand, and the command on tiny models."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.measuring import results
+from benchmarks.metrics.border_artifact import MARGIN, frame_difference
+from benchmarks.report import tables
+from benchmarks.students import __main__ as students
+from benchmarks.students import rows as student_rows
+from benchmarks.students.held_statistics import HeldStatistics
+from benchmarks.students.rows import Student
+from export.verify import evaluator
+from tests.benchmarks.conftest import tiny_onnx
+from training import networks
+
+RECIPE = {"name": "toy", "style": {"image": "toy.jpg"}}
+
+
+class File:
+    """As much of a session as rows ask for."""
+
+    def __init__(self, sha256):
+        self.sha256 = sha256
+        self.card = type("Card", (), {"precision": "int8"})
+
+
+def student(name, style="toy", grade="default"):
+    return Student(name, style, grade, File(name))
+
+
+def test_the_best_grade_teaches():
+    every = [student("a"), student("a-fast", grade="fast"), student("a-quality", grade="quality")]
+    every = [Student(s.name, "a", s.grade, s.session) for s in every] + [student("b", "b")]
+    assert student_rows.teachers(every) == {"a": "a-quality", "b": "b"}
+
+
+def test_rows_by_hand():
+    every = [student("toy"), student("toy-fast", grade="fast")]
+    figures = {
+        "toy": {"objective": 2.0, "objective_float": 2.0, "eq": 0.2, "int8_psnr_db": 41.0},
+        "toy-fast": {"objective": 2.3, "objective_float": 2.5, "eq": 0.01},
+    }
+    times = {"toy": {"cpu_p50_ms": 50.0, "faster": 60.0}}
+    teacher, fast = student_rows.rows(every, figures, times, {"toy-fast": 120.0})
+    found = teacher["metrics"]
+    assert found["objective_ratio"] == 1.0 and "objective_ratio_met" not in found
+    assert (found["eq_met"], found["int8_psnr_db_met"], found["faster_met"]) == (0, 1, 0)
+    found = fast["metrics"]
+    assert found["objective_ratio"] == pytest.approx(1.15) and found["objective_ratio_met"] == 1
+    assert found["float_ratio"] == pytest.approx(1.25) and found["float_ratio_met"] == 0
+    assert found["int8_objective"] == pytest.approx(0.92) and found["int8_objective_met"] == 1
+    assert found["iterations_met"] == 1 and teacher["metrics"]["iterations_met"] is None
+    assert student_rows.missed([teacher, fast]) == [
+        "toy: eq 0.2, aim 0.024",
+        "toy: faster 60, aim 75",
+        "toy-fast: float ratio 1.25, aim 1.2",
+    ]
+
+
+def test_a_frame_is_seen_and_a_gray_world_has_none():
+    photo = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+
+    def framed(picture):
+        painted = picture.copy()
+        painted[:4] = painted[-4:] = 0
+        return painted
+
+    assert frame_difference(lambda picture: picture, photo) == 0.0
+    ring = 1 - (64 - 32) * (80 - 32) / (64 * 80)
+    rows = np.concatenate([photo[:4], photo[-4:]])
+    expected = rows.mean() / 255 * len(rows) / 64 / ring
+    assert frame_difference(framed, photo) == pytest.approx(expected, rel=1e-4)
+    assert MARGIN % 4 == 0, "the network's grid stays where it was"
+
+
+def test_statistics_are_held():
+    torch.manual_seed(0)
+    network = HeldStatistics(networks.build("lean", width=8, blocks=1, margin=8).eval())
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    dark = photo // 4
+    own = network.paint(photo)
+    assert np.abs(network.paint_held(photo) - own).max() < 1e-5
+    held = network.paint_held(dark)
+    assert np.abs(network.paint(dark) - held).max() > 1e-3
+
+
+class Brightness:
+    """An objective that likes dark pictures."""
+
+    def content_features(self, photos):
+        return {}
+
+    def __call__(self, output, content):
+        return {"style": output.mean(), "total": output.mean()}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A default and a fast model with a recipe, and the twin of one."""
+    monkeypatch.setattr(evaluator, "SIZE", (96, 80))
+    monkeypatch.setattr(evaluator, "build_objective", lambda recipe: Brightness())
+    for name in ("toy", "toy-fast", "toy-fp32"):
+        tiny_onnx(tmp_path / f"{name}.onnx", recipe=RECIPE)
+    return tmp_path
+
+
+def test_the_command(folder, make_document, capsys):
+    labels = {"what": "equivalents", "model": "toy", "init": "content"}
+    known = results.row(labels, {"iterations_mean": 15.7})
+    results.write(folder / "quality.json", make_document([known], "quality"))
+    models = ",".join(str(folder / f"{name}.onnx") for name in ("toy", "toy-fast"))
+    output = folder / "students.json"
+    words = ["--models", models, "--count", "1", "--quality", str(folder / "quality.json")]
+    words += ["--size", "64x48", "--duration", "3", "--iterations", "2"]
+    words += ["--peers", str(folder / "toy-fp32.onnx"), "--json", str(output), "--check"]
+    assert students.main(words) == 4
+    data = results.read(output)
+    toy, fast = data["rows"]
+    assert (toy["labels"]["teacher"], fast["labels"]["teacher"]) == ("toy", "toy")
+    found = toy["metrics"]
+    assert found["iterations"] == 15.7 and found["iterations_met"] == 0
+    assert found["float_ratio"] == 1.0 and found["cpu_p50_ms"] > 0 and found["faster"] > 0
+    assert fast["metrics"]["objective_ratio"] == pytest.approx(1.0)
+    assert fast["metrics"]["float_ratio"] is None and "frame" not in fast["metrics"]
+    text = tables.table(data)
+    assert "| toy-fast | toy | 1.00 (met, aim 1.20) |" in text and "(missed, aim 100)" in text
+    assert "missed: toy: iterations 15.7, aim 100" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(["--count", "0"], "--count 0"), (["--quality", "no.json"], "no result file")],
+)
+def test_wrong_requests(words, says, capsys):
+    assert students.main(words) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
+
+
+def test_a_model_without_a_recipe(tiny_model, capsys):
+    assert students.main(["--models", str(tiny_model), "--count", "1", "--quiet"]) == 2
+    assert "carries no recipe" in capsys.readouterr().err

@@ -1,0 +1,292 @@
+"""What goes into a page, what is refused, and what happens where Node.js or npm are absent."""
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import export.artifact as flow
+from export.__main__ import main
+from export.site import engine_files, page, proof
+from export.site.node_engine import web_session
+from runtime.card import KEY, ModelCard, Port
+from runtime.checksum import sha256
+from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
+from runtime.model.folding import KEY as FOLDING
+from runtime.model.session import open_session
+
+FREE = (1, 3, "height", "width")
+CARD = ModelCard("toy", "perceptual", (Port("image", shape=FREE),), (Port("styled", shape=FREE),))
+
+
+def write_model(path: Path, card: ModelCard | None = CARD, gain: float = 0.5, **metadata) -> Path:
+    """A graph that darkens: enough where only the file matters."""
+    shape = [1, 3, "height", "width"]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["image", "gain"], ["styled"])],
+        "toy",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("styled", TensorProto.FLOAT, shape)],
+        [helper.make_tensor("gain", TensorProto.FLOAT, [], [gain])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    keys = metadata | ({KEY: card.to_json()} if card else {})
+    helper.set_model_props(model, keys)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A cache folder with a package of the right release whose files are small."""
+    dist = tmp_path / "cache" / "web" / "node_modules" / engine_files.PACKAGE / "dist"
+    dist.mkdir(parents=True)
+    (dist.parent / "package.json").write_text(json.dumps({"version": engine_files.VERSION}))
+    digests = {}
+    for name in engine_files.SHA256:
+        (dist / name).write_text(f"// {name}")
+        digests[name] = hashlib.sha256(f"// {name}".encode()).hexdigest()
+    monkeypatch.setattr(engine_files, "SHA256", digests)
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
+    return dist
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """An empty PATH to put programs on."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def add(name, script="exit 0"):
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    return add
+
+
+def test_without_node_or_npm_it_is_said_and_exits_3(tmp_path, programs, monkeypatch, capsys):
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "empty"))
+    model = write_model(tmp_path / "toy.onnx")
+    words = ["--target", "web", "--model", str(model), "--output", str(tmp_path / "site")]
+    assert main([*words, "--quiet"]) == 3
+    assert "Node.js" in capsys.readouterr().err
+    programs("node")
+    assert main([*words, "--quiet"]) == 3
+    assert "needs npm" in capsys.readouterr().err
+    programs("npm", "echo npm error network unreachable >&2; exit 1")
+    assert main([*words, "--quiet"]) == 3
+    said = capsys.readouterr().err
+    assert "network unreachable" in said and "npm install --prefix" in said
+    assert not (tmp_path / "site").exists()
+
+
+def test_npm_is_asked_once_and_runs_no_scripts(tmp_path, programs, monkeypatch):
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(engine_files, "SHA256", {"a.mjs": hashlib.sha256(b"a").hexdigest()})
+    programs("node")
+    inside = f"{tmp_path}/cache/web/node_modules/{engine_files.PACKAGE}"
+    programs(
+        "npm",
+        f'echo "$@" >> {tmp_path}/asked; PATH=/usr/bin:/bin; mkdir -p {inside}/dist; '
+        f"printf a > {inside}/dist/a.mjs; "
+        f'printf \'{{"version": "{engine_files.VERSION}"}}\' > {inside}/package.json',
+    )
+    for _ in range(2):
+        assert engine_files.dist_folder() == Path(inside) / "dist"
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert len(asked) == 1
+    assert "--ignore-scripts" in asked[0] and "--prefer-offline" in asked[0]
+    assert asked[0].endswith(f"{engine_files.PACKAGE}@{engine_files.VERSION}")
+
+
+def test_the_cache_is_enough_and_damage_is_noticed(package, programs):
+    programs("node")
+    assert engine_files.dist_folder() == package
+    (package / "ort.wasm.min.mjs").write_text("something else")
+    with pytest.raises(EngineUnavailable, match="is not the file of onnxruntime-web"):
+        engine_files.dist_folder()
+    (package / "ort.wasm.min.mjs").unlink()
+    with pytest.raises(EngineUnavailable):
+        engine_files.dist_folder()
+
+
+FIXED = Port("image", shape=(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("card", "says"),
+    [
+        (replace(CARD, inputs=(FIXED,)), "--size free"),
+        (replace(CARD, precision="fp16"), "fp32 file"),
+        (replace(CARD, inputs=(*CARD.inputs, Port("c", "code", (1, 8)))), "more than a picture"),
+        (replace(CARD, inputs=(*CARD.inputs, Port("m", "state", FREE))), "state"),
+        (replace(CARD, outputs=(Port("c", "code", (1, 8)),)), "no picture comes out"),
+    ],
+)
+def test_models_that_no_page_can_run(tmp_path, card, says):
+    with pytest.raises(UsageError, match=says):
+        page.read_style(write_model(tmp_path / "toy.onnx", card))
+
+
+def test_foldable_int8_files_and_files_without_a_card_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="normalization need the runtime"):
+        page.read_style(write_model(tmp_path / "toy.onnx", **{FOLDING: "{}"}))
+    with pytest.raises(UsageError, match="no card"):
+        page.read_style(write_model(tmp_path / "toy.onnx", None))
+    other = tmp_path / "toy.ort"
+    write_model(tmp_path / "toy.onnx").rename(other)
+    with pytest.raises(UsageError, match=r"\.onnx files"):
+        page.read_style(other)
+
+
+def test_the_float_file_beside_a_folded_one_is_taken(tmp_path, package):
+    style = replace(CARD, style={"title": "Two"})
+    folded = write_model(tmp_path / "toy.onnx", style, **{FOLDING: "{}"})
+    assert page.for_browsers(folded) == folded
+    other = write_model(tmp_path / "toy-fp32.onnx", replace(style, style={"title": "Another"}))
+    assert page.for_browsers(folded) == folded
+    write_model(other, style, gain=0.25)
+    assert page.for_browsers(folded) == other
+    assert page.for_browsers(other) == other
+    written = proof.write([folded], tmp_path / "site", package)
+    assert any("toy-fp32.onnx taken for toy.onnx" in step for step in written.steps)
+    assert written.facts["styles"] == [
+        {"name": "toy", "model": "toy-fp32.onnx", "sha256": sha256(other)}
+    ]
+    assert sha256(tmp_path / "site" / "models" / "toy.onnx") == sha256(other)
+
+
+def test_what_a_page_holds(tmp_path, package):
+    scalar = Port("depth", "scalar", (1,), default=0.25)
+    one = write_model(tmp_path / "one.onnx")
+    two = tmp_path / "a b.onnx"
+    card = replace(CARD, inputs=(*CARD.inputs, scalar), style={"title": "Two", "artist": "Nobody"})
+    write_model(two, card)
+    folder = tmp_path / "site"
+    with open_session(one) as session:
+        models = [("one", one, CARD, session), ("a b", two, card, session)]
+        photo = np.full((96, 128, 3), 200, np.uint8)
+        listing = page.write_site(models, photo, package, folder)
+    assert json.loads((folder / "site.json").read_text("utf-8")) == listing
+    first, second = listing["styles"]
+    assert first["title"] == "one" and second["title"] == "Two"
+    with open_session(one) as session:
+        models = [("x", two, card, session), ("y", two, card, session)]
+        again = page.write_site(models, photo, package, tmp_path / "again")
+    assert [style["title"] for style in again["styles"]] == ["Two, x", "Two, y"]
+    assert second["file"].startswith("models/a%20b.onnx?v=")
+    assert second["scalars"] == {"depth": {"value": 0.25, "dims": [1]}}
+    assert first["input"] == {
+        **{"name": "image", "dtype": "float32", "layout": "NCHW", "colors": "RGB"},
+        **{"low": 0.0, "high": 1.0},
+    }
+    trial = np.frombuffer((folder / "models" / "one.check").read_bytes(), np.uint8)
+    before, after = np.split(trial, 2)
+    assert (before == 200).all() and (after == 100).all()
+    for name in listing["page"]:
+        assert (folder / (name if name != "./" else "index.html")).is_file()
+    assert "sw.js" not in listing["page"]
+    actions = {key["action"] for key in listing["keys"]}
+    assert {"next", "snapshot", "record", "split"} <= actions and "quit" not in actions
+    proof._check_files(folder)
+    (folder / "style.css").write_text("@import url(https://fonts.example/a.css);")
+    with pytest.raises(ParityError, match=r"https://fonts\.example/a\.css"):
+        proof._check_files(folder)
+
+
+def test_a_model_that_is_not_its_receipts_is_refused(tmp_path, package, programs, capsys):
+    programs("node")
+    model = write_model(tmp_path / "toy.onnx")
+    report = {"sha256": hashlib.sha256(b"another").hexdigest(), "verdict": "passed"}
+    (tmp_path / "toy.json").write_text(json.dumps(report))
+    words = ["--target", "web", "--model", str(model), "--output", str(tmp_path / "site")]
+    assert main([*words, "--quiet"]) == 4
+    assert "report" in capsys.readouterr().err
+    assert not (tmp_path / "site").exists()
+
+
+def test_two_models_of_one_name(tmp_path, package):
+    (tmp_path / "other").mkdir()
+    models = [write_model(tmp_path / "toy.onnx"), write_model(tmp_path / "other" / "toy.onnx")]
+    with pytest.raises(UsageError, match='called "toy"'):
+        proof.write(models, tmp_path / "site", package)
+
+
+def test_int8_styles_get_a_page_without_gpu_engines(
+    tmp_path, new_checkpoint, photos_folder, web_dist, monkeypatch
+):
+    """A network without normalization as bytes: written, and the same in the browser's engine."""
+    monkeypatch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
+    monkeypatch.setattr(flow, "SIZES", ((96, 64),))
+    monkeypatch.setattr(proof, "SIZES", ((96, 64), (65, 51)))
+    source = new_checkpoint(
+        tmp_path / "toy.safetensors", width=8, blocks=1, margin=8, normalization="none"
+    )
+    model = tmp_path / "toy.onnx"
+    words = ["--checkpoint", source, "--precision", "int8", "--output", model]
+    assert main([str(word) for word in [*words, "--photos", photos_folder, "--quiet"]]) == 0
+    words = ["--target", "web", "--model", model, "--output", tmp_path / "site", "--quiet"]
+    assert main([str(word) for word in words]) == 0
+    listing = json.loads((tmp_path / "site" / "site.json").read_text("utf-8"))
+    assert [engine["name"] for engine in listing["engines"]] == ["WebAssembly"]
+    assert listing["styles"][0]["input"]["dtype"] == "uint8"
+    assert len(list((tmp_path / "site" / "ort").iterdir())) == 3
+    report = json.loads((tmp_path / "site.json").read_text("utf-8"))
+    assert report["verdict"] == "passed"
+    assert all(entry["psnr_db"] > 45 for entry in report["parity"]["sizes"])
+    listed = {entry["file"]: entry["sha256"] for entry in report["files"]}
+    there = [path for path in (tmp_path / "site").rglob("*") if path.is_file()]
+    assert listed == {path.relative_to(tmp_path).as_posix(): sha256(path) for path in there}
+    with pytest.raises(UsageError, match="a page of each kind"):
+        page.engines_for([replace(CARD, precision="int8"), CARD])
+
+
+def test_a_page_from_a_checkpoint(tmp_path, checkpoint, photos_folder, web_dist, monkeypatch):
+    """The model is made, and proven against PyTorch, on the way."""
+    monkeypatch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
+    monkeypatch.setattr(flow, "SIZES", ((96, 64),))
+    monkeypatch.setattr(proof, "SIZES", ((65, 51),))
+    words = ["--target", "web", "--checkpoint", checkpoint, "--output", tmp_path / "page"]
+    words += ["--photos", photos_folder, "--quiet"]
+    assert main([str(word) for word in words]) == 0
+    assert (tmp_path / "page" / "models" / "page.onnx").is_file()
+    assert main([str(word) for word in words]) == 2  # nothing is overwritten unasked
+
+
+def test_another_picture_in_the_browsers_engine_is_refused(tmp_path, web_dist):
+    """The gate: what is packed is not what was given."""
+    ours = write_model(tmp_path / "toy.onnx")
+    folder = tmp_path / "site"
+    proof.write([ours], folder, web_dist)
+    packed = folder / "models" / "toy.onnx"
+    write_model(packed, gain=0.51)
+    listing = json.loads((folder / "site.json").read_text("utf-8"))
+    listing["styles"][0]["file"] = page.address(folder, "models/toy.onnx")
+    (folder / "site.json").write_text(json.dumps(listing))
+    with pytest.raises(ParityError, match="in onnxruntime-web does not match"):
+        proof.check([ours], folder)
+
+
+def test_the_browsers_engine_under_the_engines_contract(tmp_path, web_dist):
+    model = write_model(tmp_path / "toy.onnx")
+    picture = np.random.default_rng(1).random((9, 7, 3), np.float32)
+    session = web_session(model, CARD, web_dist)
+    with session, open_session(model) as ours:
+        assert np.array_equal(session.stylize_float(picture), ours.stylize_float(picture))
+        with pytest.raises(StyleError, match="onnxruntime-web"):
+            session._engine.run({"image": np.zeros((1, 3), np.float32)})
+    session.close()
+    with pytest.raises(ValueError, match="closed"):
+        session._engine.run({"image": np.zeros((1, 3, 4, 4), np.float32)})
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(StyleError, match="onnxruntime-web"):
+        web_session(tmp_path / "broken.onnx", CARD, web_dist)
+    assert os.path.exists(model)

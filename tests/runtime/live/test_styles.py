@@ -1,0 +1,198 @@
+"""Switching styles: in the background, newest wish wins, failures leave a note."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import runtime.live.styles
+from runtime.errors import CardMismatch
+from runtime.live.styles import KEPT, Entry, Key, Styles
+from runtime.model.variants import ON_CPU, Variant
+
+PATIENCE_S = 20.0
+
+
+class FakeStylizer:
+    device = "cpu"
+    clock = 0.0  # seconds that all pictures painted so far would have taken
+
+    def __init__(self, name, seconds=0.0):
+        self.name, self.seconds, self.closed = name, seconds, False
+
+    def stylize(self, image, **_):
+        FakeStylizer.clock += self.seconds
+        return image
+
+    def close(self):
+        self.closed = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+@pytest.fixture
+def opened():
+    return {}
+
+
+def entries(opened, *names):
+    def entry(name):
+        def open_it(variant, threads):
+            if name.startswith("bad"):
+                raise CardMismatch(f"{name} is damaged")
+            opened[name] = FakeStylizer(name)
+            return opened[name]
+
+        return Entry(name, open_it)
+
+    return [entry(name) for name in names]
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.002)
+
+
+def test_the_old_style_goes_on_until_the_new_one_is_there(opened):
+    gate = threading.Event()
+    slow = FakeStylizer("slow")
+
+    def open_slowly(variant, threads):
+        gate.wait(PATIENCE_S)
+        return slow
+
+    styles = Styles([*entries(opened, "first"), Entry("slow", open_slowly)])
+    styles.open_first(Key(0))
+    styles.select(Key(1))
+    assert styles.take().stylizer.name == "first"
+    gate.set()
+    wait_for(lambda: styles.take().style == 1)
+    assert styles.take().stylizer is slow
+    assert not opened["first"].closed
+    styles.close()
+    assert slow.closed
+    assert opened["first"].closed
+
+
+def test_a_style_that_fails_leaves_a_note_and_can_be_left(opened):
+    styles = Styles(entries(opened, "one", "bad", "three"))
+    styles.open_first(Key(0))
+    styles.select(Key(1))
+    wait_for(lambda: styles.note)
+    assert "bad is damaged" in styles.note
+    assert styles.take().style == 0
+    styles.select(Key(2))
+    assert styles.note == ""
+    wait_for(lambda: styles.take().style == 2)
+    styles.close()
+
+
+def test_a_style_that_failed_is_not_opened_again_for_every_frame(opened):
+    tries = []
+
+    def fail(variant, threads):
+        tries.append(1)
+        raise CardMismatch("it is damaged")
+
+    styles = Styles([*entries(opened, "one"), Entry("two", fail)])
+    styles.open_first(Key(0))
+    for _ in range(50):
+        styles.select(Key(1))
+        styles.take()
+        time.sleep(0.001)
+    wait_for(lambda: "damaged" in styles.note)
+    assert len(tries) == 1
+    styles.close()
+
+
+def test_a_bug_while_opening_reaches_the_painting_thread(opened):
+    def explode(variant, threads):
+        raise ZeroDivisionError("bug")
+
+    styles = Styles([*entries(opened, "one"), Entry("two", explode)])
+    styles.open_first(Key(0))
+    styles.select(Key(1))
+    wait_for(lambda: styles._error)
+    with pytest.raises(ZeroDivisionError):
+        styles.take()
+    styles.close()
+
+
+def test_few_looks_stay_open_and_the_one_in_use_is_never_closed(opened):
+    names = [f"style{k}" for k in range(6)]
+    styles = Styles(entries(opened, *names))
+    styles.open_first(Key(0))
+    for k in range(1, 6):
+        styles.select(Key(k))
+        wait_for(lambda k=k: styles.take().style == k)
+        styles.take()
+        assert not opened[f"style{k}"].closed
+    assert sum(not stylizer.closed for stylizer in opened.values()) <= KEPT
+    styles.close()
+    assert all(stylizer.closed for stylizer in opened.values())
+
+
+def test_the_first_style_raises_at_once(opened):
+    with pytest.raises(CardMismatch):
+        Styles(entries(opened, "bad")).open_first(Key(0))
+
+
+def variants(tmp_path, opened, seconds):
+    """A style of several files; `seconds` maps (grade, precision) to the time of a picture."""
+    files = [Variant(tmp_path / f"{g}-{p}.onnx", "s", g, p) for g, p in seconds]
+
+    def open_it(variant, threads):
+        time = list(seconds.values())[variant]
+        if time is None:
+            raise CardMismatch("it is damaged")
+        opened[variant, threads] = FakeStylizer(files[variant].label, time)
+        return opened[variant, threads]
+
+    return Entry("s", open_it, files, ON_CPU)
+
+
+def test_files_are_compared_and_a_broken_one_is_never_cheap(monkeypatch, tmp_path, opened):
+    monkeypatch.setattr(runtime.live.styles, "thread_time", lambda: FakeStylizer.clock)
+    seconds = {
+        ("quality", "int8"): None, ("default", "fp32"): 0.5, ("default", "int8"): 0.25,
+        ("fast", "int8"): 0.125,
+    }  # fmt: skip
+    styles = Styles([variants(tmp_path, opened, seconds)])
+    assert (styles.order(0), styles.first(0), styles.first(0, "fast")) == ([0, 2, 3], 2, 3)
+    styles.open_first(Key(0, styles.first(0), 1))
+    assert list(opened) == [(2, 1)]  # only the one that is wanted
+    styles.survey(0)
+    wait_for(lambda: 0 in styles.costs)
+    assert styles.costs[0][1:] == [1.0, 0.5, 0.25]
+    assert np.isinf(styles.costs[0][0])
+    assert "damaged" in styles.note
+    styles.close()
+
+
+def test_a_file_that_cannot_be_opened_is_no_choice_any_more(tmp_path, opened):
+    seconds = {("quality", "int8"): None, ("default", "int8"): 0.0}
+    styles = Styles([variants(tmp_path, opened, seconds)])
+    styles.open_first(Key(0, 1, 1))
+    styles.select(Key(0, 0, 1))
+    wait_for(lambda: styles.note)
+    assert styles.order(0) == [1]
+    assert styles.take().key == Key(0, 1, 1)
+    styles.close()
+
+
+def test_other_threads_are_another_opening_of_the_same_file(tmp_path, opened):
+    styles = Styles([variants(tmp_path, opened, {("default", "int8"): 0.0})])
+    styles.open_first(Key(0, 0, 1))
+    styles.select(Key(0, 0, 2))
+    wait_for(lambda: styles.take().key.threads == 2)
+    assert set(opened) == {(0, 1), (0, 2)}
+    styles.select(Key(0, 0, 1))
+    assert styles.take().key.threads == 1  # still open
+    styles.close()

@@ -1,0 +1,165 @@
+"""The window: with scripted OpenCV calls anywhere, and really under Xvfb where that is possible."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime.frame import Frame
+from runtime.sinks import window
+from runtime.sinks.window import WindowSink, window_toolkit
+
+ROOT = Path(__file__).resolve().parents[3]
+PATIENCE_S = 90.0
+
+
+class Toolkit:
+    """Stands in for OpenCV's window calls."""
+
+    def __init__(self):
+        self.calls, self.keys, self.visible, self.picture = [], [], 1.0, None
+
+    def install(self, monkeypatch):
+        for name in (
+            "namedWindow",
+            "resizeWindow",
+            "setWindowProperty",
+            "destroyWindow",
+        ):
+            monkeypatch.setattr(
+                cv2, name, lambda *args, name=name: self.calls.append((name, *args))
+            )
+        monkeypatch.setattr(cv2, "imshow", self.imshow)
+        monkeypatch.setattr(cv2, "waitKeyEx", lambda _: self.keys.pop(0) if self.keys else -1)
+        monkeypatch.setattr(cv2, "waitKey", lambda _: -1)
+        monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: self.visible)
+        monkeypatch.setattr(window, "check_windows", lambda: None)
+
+    def imshow(self, title, picture):
+        self.picture = picture.copy()
+
+
+@pytest.fixture
+def toolkit(monkeypatch):
+    fake = Toolkit()
+    fake.install(monkeypatch)
+    return fake
+
+
+def frame(width=64, height=48):
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 0] = 200  # red
+    return Frame(image, Fraction(0), 0)
+
+
+def test_pictures_are_shown_in_the_order_of_colors_opencv_wants(toolkit):
+    with WindowSink("window:Mine") as sink:
+        toolkit.keys = [ord("n")]
+        sink.write(frame())
+        assert toolkit.picture[0, 0].tolist() == [0, 0, 200]
+        assert sink.key == ord("n")
+        assert sink.poll() == -1
+        assert sink.frames == 1
+    assert ("destroyWindow", "Mine") in toolkit.calls
+
+
+def test_large_pictures_open_in_a_window_that_fits(toolkit):
+    sink = WindowSink()
+    sink.write(frame(3200, 1800))
+    (resized,) = [call for call in toolkit.calls if call[0] == "resizeWindow"]
+    assert resized[2:] == (1600, 900)
+    sink.close()
+
+
+def test_full_screen_and_the_closed_window(toolkit):
+    sink = WindowSink(fullscreen=True)
+    assert sink.open
+    sink.write(frame())
+    assert toolkit.calls[-1][-1] == cv2.WINDOW_FULLSCREEN
+    sink.set_fullscreen(False)
+    assert toolkit.calls[-1][-1] == cv2.WINDOW_NORMAL
+    toolkit.visible = 0.0
+    assert not sink.open
+    sink.close()
+    sink.close()
+    sink.write(frame())  # after closing nothing happens
+    assert sink.frames == 1
+    assert sink.poll() == -1
+
+
+def needs(*programs):
+    missing = [name for name in programs if shutil.which(name) is None]
+    return pytest.mark.skipif(
+        bool(missing) or window_toolkit() == "NONE",
+        reason=f"needs opencv-python with windows, and {', '.join(programs)} "
+        "(apt-get install xvfb xdotool)",
+    )
+
+
+@pytest.fixture
+def display(monkeypatch):
+    """A virtual screen of our own."""
+    number = next(n for n in range(90, 200) if not Path(f"/tmp/.X11-unix/X{n}").exists())
+    server = subprocess.Popen(
+        ["Xvfb", f":{number}", "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    monkeypatch.setenv("DISPLAY", f":{number}")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    wait_for(window._display)
+    yield f":{number}"
+    server.terminate()
+    server.wait(PATIENCE_S)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+    return value
+
+
+@needs("Xvfb", "xdotool")
+def test_a_real_window_obeys_the_keyboard(display, invert_model, tmp_path):
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "runtime.webcam", "--model", str(invert_model), "--json"),
+            *("--source", "synthetic:320x240", "--snapshots", str(tmp_path), "--threads", "1"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        found = wait_for(lambda: xdotool("search", "--onlyvisible", "--name", "Impasto").split())
+        for key in ("v", "minus", "c"):
+            xdotool("windowfocus", found[-1], "key", key)
+            time.sleep(0.2)
+        shot = wait_for(lambda: list(tmp_path.glob("*.png")))[0]
+        xdotool("windowfocus", found[-1], "key", "q")
+        out, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+    assert process.returncode == 0, err
+    assert json.loads(out)["frames_out"] > 0
+    picture = cv2.imread(str(shot))
+    assert picture.shape == (240, 320, 3)
+    assert (picture[:, 159:161] == 255).all()  # the line of the split view
+
+
+def xdotool(*words):
+    return subprocess.run(["xdotool", *words], capture_output=True, text=True).stdout

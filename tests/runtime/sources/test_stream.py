@@ -1,0 +1,129 @@
+"""Network sources against a small server in the test."""
+
+import functools
+import http.server
+import queue
+import threading
+import time
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from runtime.errors import SourceError
+from runtime.live.capture import Capture
+from runtime.live.serve import Preview
+from runtime.meter import Meter
+from runtime.sources import open_source
+from runtime.sources.stream import StreamSource, shown
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The address of a server of `tmp_path`."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def write_clip(path, count=6):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(count):
+            picture = np.full((48, 64, 3), 40 * index, np.uint8)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+def test_a_recording_behind_an_address(server, tmp_path):
+    write_clip(tmp_path / "clip.mkv")
+    with open_source(f"{server}/clip.mkv") as source:
+        assert (source.info.width, source.info.height) == (64, 48)
+        assert not source.info.live
+        frames = list(source)
+    assert [f.time for f in frames] == [Fraction(n, 10) for n in range(6)]
+    assert [f.index for f in frames] == list(range(6))
+    gray = [int(f.image.mean()) for f in frames]
+    assert all(abs(level - 40 * n) < 4 for n, level in enumerate(gray))
+
+
+def test_missing_text_and_dead_servers_are_one_line(server, tmp_path):
+    (tmp_path / "page.html").write_text("<p>no video</p>")
+    for path in ("missing.mkv", "page.html"):
+        with pytest.raises(SourceError, match="cannot be opened"):
+            open_source(f"{server}/{path}")
+    with pytest.raises(SourceError, match="cannot be opened"):
+        open_source("http://127.0.0.1:9/x")  # port 9 (discard) is not served
+
+
+def test_only_what_is_written_as_an_address():
+    assert StreamSource.accepts("rtsp://10.0.0.5/live")
+    assert StreamSource.accepts("HTTPS://host/a.mp4")
+    for text in ("10.0.0.5", "file:///etc/passwd", "host.mp4", "tcp://x", "concat:a|b"):
+        assert not StreamSource.accepts(text)
+
+
+def test_passwords_are_not_shown():
+    assert shown("rtsp://me:secret@cam/live@2") == "rtsp://cam/live@2"
+    assert shown("http://host") == "http://host"
+
+
+class Broadcast:
+    """Our own page's stream as a network camera, fed until told to stop."""
+
+    def __init__(self, port):
+        self.preview = Preview(f"127.0.0.1:{port}", queue.SimpleQueue())
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._feed, daemon=True)
+        self._thread.start()
+
+    def _feed(self):
+        level = 0
+        while not self._stop.wait(0.01):
+            level = (level + 10) % 250
+            self.preview.offer(np.full((48, 64, 3), level, np.uint8))
+
+    def close(self):
+        self._stop.set()
+        self._thread.join()
+        self.preview.close()
+
+
+def test_a_network_camera_that_restarts_is_found_again():
+    first = Broadcast(0)
+    port = first.preview._server.server_address[1]
+    url = f"http://127.0.0.1:{port}/stream"
+    capture = Capture(lambda: open_source(url), Meter(), back_off_s=(0.05,))
+    capture.start()
+    assert capture.wait_info().live
+    before = capture.slot.get(PATIENCE_S).frame
+    first.close()
+    deadline = time.monotonic() + PATIENCE_S
+    while not capture.status:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert "no picture" in capture.status
+    assert "127.0.0.1" in capture.status
+    again = Broadcast(port)
+    while capture.reconnects == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    while (after := capture.slot.get(PATIENCE_S).frame).time <= before.time:
+        pass
+    assert after.image.shape == (48, 64, 3)
+    capture.close()
+    again.close()

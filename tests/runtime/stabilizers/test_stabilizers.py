@@ -1,0 +1,360 @@
+"""Every stabilizer keeps the contract; live keeps paint on the scene, best over whole shots."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime import plugins, stabilizers
+from runtime.stabilizers import _flow, _layers
+from runtime.stabilizers._denoise import Denoiser
+from runtime.stabilizers._memory import MAX_ROWS, MEMORY_BYTES, PAD, num_slots
+from runtime.stabilizers._motion import QUICK, THOROUGH, Motion
+from runtime.stabilizers._visibility import smeared
+from runtime.stabilizers.live import LIFE, Live
+
+NAMES = plugins.names(stabilizers)
+SIZE = (96, 144)
+# Sixteen 4x4 tiles: texture that stays on the screen's grid and changes with the content.
+TILES = np.random.default_rng(5).integers(-45, 46, (16, 4, 4)).astype(np.int16)
+
+
+def woven(image):
+    """A stylizer with the flaw of stride-4 networks: its texture is glued to its own grid."""
+    height, width = (side // 4 * 4 for side in image.shape[:2])
+    cells = cv2.resize(image[:height, :width], (width // 4, height // 4))
+    index = cells[..., 1].astype(int) // 7 % 16
+    texture = TILES[index].transpose(0, 2, 1, 3).reshape(height, width)
+    result = image[..., ::-1].astype(np.int16) // 2 + 60
+    result[:height, :width] += texture[..., None]
+    return np.clip(result, 0, 255).astype(np.uint8)
+
+
+def landscape(seed=0, size=(220, 300)):
+    """A picture with detail at all scales."""
+    rng, picture = np.random.default_rng(seed), np.zeros((*size, 3), np.float32)
+    for sigma in (2, 5, 15, 40):
+        noise = cv2.GaussianBlur(rng.normal(0, 1, (*size, 3)).astype(np.float32), (0, 0), sigma)
+        picture += noise / noise.std()
+    return np.clip(128 + 28 * picture, 0, 255).astype(np.uint8)
+
+
+def pan(count, step=(2, 1), noise=0.0, size=SIZE, seed=0):
+    """A camera moving by whole pixels: exact motion without interpolation."""
+    big, rng = landscape(seed), np.random.default_rng(1)
+    frames = []
+    for t in range(count):
+        x, y = 10 + t * step[0], 10 + t * step[1]
+        frame = big[y : y + size[0], x : x + size[1]].astype(np.float32)
+        frame = frame + rng.normal(0, noise, frame.shape) if noise else frame
+        frames.append(np.clip(np.rint(frame), 0, 255).astype(np.uint8))
+    return frames
+
+
+def run(stabilizer, frames, paint=woven):
+    return [stabilizer.step(f, paint(stabilizer.prepare(f))) for f in frames]
+
+
+def change_along(outputs, step):
+    """Mean squared difference of neighboring outputs along a whole-pixel motion, in 0..255."""
+    dx, dy = step
+    inner = (slice(8, -8), slice(8, -8))
+    values = []
+    for a, b in pairwise(outputs):
+        moved = np.roll(b, (dy, dx), (0, 1))[inner].astype(float)
+        values.append(np.square(moved - a[inner]).mean())
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestContract:
+    def make(self, name, strength=1.0):
+        return plugins.load(stabilizers, name)(strength)
+
+    def test_output_has_the_frame_s_shape_and_inputs_are_untouched(self, name):
+        stabilizer = self.make(name)
+        for frame in pan(3):
+            before, styled = frame.copy(), woven(frame)
+            kept = styled.copy()
+            given = stabilizer.prepare(frame)
+            shown = stabilizer.step(frame, styled)
+            assert given.shape == shown.shape == frame.shape
+            assert given.dtype == shown.dtype == np.uint8
+            assert (frame == before).all() and (styled == kept).all()
+
+    def test_first_frame_is_the_network_s(self, name):
+        frame = pan(1)[0]
+        assert (self.make(name).step(frame, woven(frame)) == woven(frame)).all()
+
+    def test_zero_strength_changes_nothing(self, name):
+        stabilizer = self.make(name, 0.0)
+        for frame in pan(3, noise=3):
+            assert stabilizer.prepare(frame) is frame
+            styled = woven(frame)
+            assert stabilizer.step(frame, styled) is styled
+
+    @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+    def test_strength_out_of_range(self, name, strength):
+        with pytest.raises(ValueError, match="stability"):
+            self.make(name, strength)
+
+    def test_a_still_clip_stays_as_it_is(self, name):
+        frame = pan(1)[0]
+        outputs = run(self.make(name), [frame] * 6)
+        assert all((output == outputs[0]).all() for output in outputs)
+
+    def test_a_cut_starts_from_nothing(self, name):
+        stabilizer = self.make(name)
+        run(stabilizer, pan(3))
+        after = 255 - landscape(9)[: SIZE[0], : SIZE[1]] // 3
+        shown = stabilizer.step(after, woven(after))
+        assert (shown == woven(after)).all()
+
+    def test_reset_and_new_size_start_from_nothing(self, name):
+        stabilizer = self.make(name)
+        run(stabilizer, pan(3))
+        stabilizer.reset()
+        frame = pan(1, seed=2)[0]
+        assert (stabilizer.step(frame, woven(frame)) == woven(frame)).all()
+        small = np.ascontiguousarray(frame[:64, :80])
+        assert (stabilizer.step(small, woven(small)) == woven(small)).all()
+
+    @pytest.mark.parametrize("size", [(8, 8), (33, 47), (1, 50), (200, 20)])
+    def test_odd_sizes(self, name, size):
+        stabilizer, big = self.make(name), landscape()
+        for t in range(4):
+            frame = np.ascontiguousarray(big[t : t + size[0], t : t + size[1]])
+            assert stabilizer.step(frame, 255 - stabilizer.prepare(frame)).shape == frame.shape
+
+    @pytest.mark.parametrize("level", [0, 128, 255])
+    def test_flat_frames(self, name, level):
+        stabilizer = self.make(name)
+        frame = np.full((*SIZE, 3), level, np.uint8)
+        for _ in range(4):
+            assert (stabilizer.step(frame, stabilizer.prepare(frame)) == level).all()
+
+    def test_nothing_to_carry_at_first(self, name):
+        assert self.make(name).skip(pan(1)[0]) is None
+
+
+class TestLive:
+    def test_texture_moves_with_the_scene(self):
+        step = (2, 1)
+        frames = pan(12, step)
+        before = change_along([woven(f) for f in frames], step)
+        after = change_along(run(Live(), frames), step)
+        assert after < 0.15 * before
+
+    def test_works_without_prepare(self):
+        step = (2, 1)
+        frames, live = pan(8, step), Live()
+        outputs = [live.step(f, woven(f)) for f in frames]
+        assert change_along(outputs, step) < 0.2 * change_along([woven(f) for f in frames], step)
+
+    def test_still_camera_with_noise_does_not_boil(self):
+        frames = pan(12, (0, 0), noise=3)
+        outputs = run(Live(), frames)
+        raw = [woven(f) for f in frames]
+        assert change_along(outputs, (0, 0)) < 0.05 * change_along(raw, (0, 0))
+
+    def test_light_is_followed(self):
+        frame = pan(1)[0]
+        frames = [np.uint8(frame * gain) for gain in np.linspace(1, 0.6, 30)]
+        outputs = run(Live(), frames)
+        assert abs(outputs[-1].mean() - woven(frames[-1]).mean()) < 4
+        assert abs(outputs[0].mean() - woven(frames[-1]).mean()) > 10
+
+    def test_what_an_object_uncovers_is_painted_anew(self):
+        back, frames = landscape(3)[: SIZE[0], : SIZE[1]], []
+        for t in range(8):
+            frame = back.copy()
+            frame[30:70, 20 + 8 * t : 60 + 8 * t] = landscape(4)[30:70, 20:60][..., ::-1]
+            frames.append(frame)
+        outputs = run(Live(), frames)
+        uncovered = (slice(36, 64), slice(24, 60))
+        error = np.abs(outputs[-1][uncovered].astype(int) - woven(frames[-1])[uncovered]).mean()
+        old = np.abs(woven(frames[0])[uncovered].astype(int) - woven(frames[-1])[uncovered]).mean()
+        assert error < 0.4 * old
+
+    def test_skip_carries_the_last_output(self):
+        frames, live = pan(6, (2, 0)), Live()
+        shown = run(live, frames[:5])[-1]
+        propagated = live.skip(frames[5])
+        assert propagated is not None
+        moved = np.roll(propagated, 2, 1)[8:-8, 8:-8].astype(int)
+        assert np.abs(moved - shown[8:-8, 8:-8]).mean() < 3
+
+    def test_skip_repeats_the_border_where_nothing_was_seen(self):
+        frames, live = pan(3, (0, 6)), Live()
+        for t in range(20):  # fills the memory with other pictures
+            live.step(frames[0] // 2, np.full_like(frames[0], 250 * (t % 2)))
+        live.reset()
+        live.step(frames[1], np.full_like(frames[1], 100))
+        for index in (0, 2):
+            propagated = live.skip(frames[index])
+            assert propagated is None or (np.abs(propagated.astype(int) - 100) <= 1).all()
+
+    def test_a_late_result_is_welcome(self):
+        frames, live = pan(6, (1, 0)), Live()
+        run(live, frames[:3])
+        live.skip(frames[4])
+        assert live.step(frames[3], woven(frames[3])).shape == frames[3].shape
+        assert live.skip(frames[5]) is not None
+
+    def test_skip_across_a_cut_shows_nothing(self):
+        live = Live()
+        run(live, pan(3))
+        assert live.skip(255 - landscape(9)[: SIZE[0], : SIZE[1]] // 3) is None
+
+    def test_buffers_may_be_reused(self):
+        frames, plain, shared = pan(6, (1, 1)), Live(), Live()
+        image, styled = np.empty_like(frames[0]), np.empty_like(frames[0])
+        for frame in frames:
+            expected = plain.step(frame, woven(frame)).copy()
+            image[:], styled[:] = frame, woven(frame)
+            assert (shared.step(image, styled) == expected).all()
+            image[:], styled[:] = 0, 0
+
+    def test_strokes_live_longer_with_more_stability(self):
+        assert Live(0.0).life == 1
+        assert Live(0.5).life == pytest.approx(np.sqrt(LIFE), abs=2)
+        assert Live(1.0).life == pytest.approx(LIFE, abs=2)
+
+    def test_styled_of_another_size_is_an_error(self):
+        frame = pan(1)[0]
+        with pytest.raises(ValueError, match="styled frame"):
+            Live().step(frame, frame[:-1])
+
+    def test_cut_says_so(self):
+        live, frames = Live(), pan(2)
+        live.prepare(frames[0])
+        assert live.cut
+        live.step(frames[0], woven(frames[0]))
+        live.prepare(frames[1])
+        assert not live.cut
+
+
+class TestMotion:
+    @settings(max_examples=8, deadline=None)
+    @given(st.integers(-6, 6), st.integers(-6, 6))
+    def test_whole_pixel_shift(self, dx, dy):
+        big = _flow.to_gray(landscape())
+        a, b = big[20:140, 20:180], big[20 + dy : 140 + dy, 20 + dx : 180 + dx]
+        flow = Motion(120, 160).estimate(a.copy(), b.copy())
+        inner = flow[12:-12, 12:-12]
+        assert np.abs(inner - [-dx, -dy]).mean() < 0.1
+
+    def test_turning_camera(self):
+        gray = _flow.to_gray(landscape())
+        turn = cv2.getRotationMatrix2D((150, 110), 1.0, 1.01)
+        turned = cv2.warpAffine(gray, turn, gray.shape[::-1], flags=cv2.INTER_CUBIC)
+        area = (slice(50, 170), slice(70, 230))
+        flow = Motion(120, 160).estimate(gray[area].copy(), turned[area].copy())
+        x, y = np.meshgrid(np.arange(70, 230), np.arange(50, 170))
+        exact = np.dstack([x, y]) @ turn[:, :2].T + turn[:, 2] - np.dstack([x, y])
+        assert np.abs(flow - exact)[12:-12, 12:-12].mean() < 0.1
+
+    def test_a_large_object_is_not_the_camera(self):
+        """Its edges are found, what it drags along is not more than a rim, what it hid is known."""
+        back, front = (_flow.to_gray(landscape(seed)) for seed in (0, 7))
+        disc = np.hypot(*(np.indices((120, 160)) - np.reshape([60, 80], (2, 1, 1)))) < 35
+        now, then = back[20:140, 20:180].copy(), back[20:140, 21:181].copy()
+        now[disc] = front[20:140, 20:180][disc]
+        moved = np.roll(disc, 4, 1)  # the camera goes by -1, the object by 4
+        then[moved] = np.roll(front[20:140, 20:180], 4, 1)[moved]
+        motion = Motion(120, 160)
+        flow = motion.estimate(now, then)
+        truth = np.where(disc[..., None], (4, 0), (-1, 0))
+        wrong = np.abs(flow - truth).max(axis=2) > 0.5
+        hid = ~disc & np.roll(moved, 1, 1)
+        assert wrong[~hid].mean() < 0.08
+        assert motion.uncovered is not None
+        assert (motion.uncovered[hid] > 0).mean() > 0.8
+        beside = cv2.dilate(hid.astype(np.uint8), np.ones((21, 21), np.uint8)) > 0
+        assert (motion.uncovered[~beside] > 0).mean() < 0.01
+
+    def test_noise_on_a_flat_wall_is_no_motion(self):
+        for seed, size in enumerate([(120, 160), (180, 320), (180, 320)]):
+            rng = np.random.default_rng(seed)
+            a, b = (np.uint8(rng.normal(90, 3, size)) for _ in range(2))
+            for search in (QUICK, THOROUGH):
+                assert np.abs(Motion(*size, search).estimate(a, b)).max() == 0
+
+    def test_gain(self):
+        gray = _flow.to_gray(landscape())
+        assert _flow.brightness_gain(gray, gray) == 1.0
+        darker = cv2.convertScaleAbs(gray, alpha=0.8)
+        assert _flow.brightness_gain(gray, darker) == pytest.approx(0.8, abs=0.02)
+        assert _flow.brightness_gain(np.zeros_like(gray), gray) == 1.0
+
+    def test_flow_size(self):
+        assert _flow.flow_size(360, 640) == (180, 320)
+        assert _flow.flow_size(480, 640) == (240, 320)
+        assert _flow.flow_size(1920, 1080) == (320, 180)
+        assert _flow.flow_size(144, 176) == (144, 176)
+        assert _flow.flow_size(4, 4) == (32, 32)
+
+
+class TestParts:
+    def test_plain_objects_are_filled_and_keep_their_size(self):
+        evidence = np.zeros((90, 160), np.float32)
+        cv2.circle(evidence, (80, 45), 20, 20.0, 3)  # only its outline says something
+        found = _layers.find_object(evidence)
+        assert found is not None and found[45, 80] == 255
+        assert np.sqrt((found > 0).sum() / np.pi) == pytest.approx(20, abs=2)
+        assert _layers.find_object(np.zeros((90, 160), np.float32)) is None
+
+    def test_a_mask_is_fitted_to_the_picture(self):
+        gray = np.full((120, 160), 60, np.uint8)
+        gray[:, 83:] = 160
+        mask = np.zeros((60, 80), np.uint8)
+        mask[:, 40:] = 255  # at 80 px: three too early
+        small = cv2.resize(gray, (80, 60), interpolation=cv2.INTER_AREA).astype(np.float32)
+        fitted = _layers.fit(mask, small, gray)
+        assert (fitted[:, 84:] == 255).all() and (fitted[:, :82] == 0).all()
+
+    def test_what_was_behind_is_beside(self):
+        mask = np.zeros((40, 60), np.uint8)
+        mask[10:30, 20:30] = 255
+        own, behind = (np.full((40, 60, 2), (dx, 0), np.float32) for dx in (6, 0))
+        hidden = _layers.uncovered(mask, own, behind)
+        assert (hidden[10:30, 30:36] == 255).all()
+        assert not hidden[:, :26].any() and not hidden[:, 40:].any()
+
+    def test_denoiser_takes_noise_out_and_keeps_motion(self):
+        frames, denoiser = pan(10, (2, 0), noise=3), Denoiser()
+        clean = pan(10, (2, 0))
+        flow, scale = np.full((*SIZE, 2), (2, 0), np.float32), np.float32([1, 1])
+        results = [denoiser.start(frames[0], frames[0])]
+        results += [denoiser.step(f, f, flow, scale) for f in frames[1:]]
+        before = np.abs(frames[-1].astype(int) - clean[-1]).mean()
+        after = np.abs(results[-1].astype(int) - clean[-1])[:, 24:].mean()
+        assert after < 0.7 * before
+
+    def test_smear_is_found(self):
+        x = np.zeros((20, 30), np.float32)
+        x[:, 10:20] = -np.arange(10)  # all of them point at column 10
+        found = smeared(np.dstack([x, np.zeros_like(x)]), np.zeros_like(x))
+        assert found[:, 11:19].all() and not found[:, :8].any()
+
+    @given(st.integers(1, 5000), st.integers(1, 9000))
+    def test_memory_is_bounded(self, height, width):
+        slots = num_slots(height, width)
+        assert slots >= 2 and slots * (height + 2 * PAD) <= MAX_ROWS
+        assert slots <= 4 or slots * 3 * height * width <= MEMORY_BYTES
+
+
+@pytest.mark.parametrize("last", [(0.0, 0.0), (-2.1, 0.4)], ids=["at first", "after a mistake"])
+def test_the_camera_is_what_most_of_the_picture_agrees_on(last):
+    """A sharp object on ground whose flow scatters: from anywhere the fit ends at the ground."""
+    motion = Motion(180, 320)
+    height, width = motion._search_grid.shape[:2]
+    rng = np.random.default_rng(0)
+    dense = rng.normal((1.0, 0.3), 0.15, (height, width, 2)).astype(np.float32)
+    dense[:, : width * 2 // 5] = (-2.1, 0.4)
+    motion._last[0] = last
+    fitted = motion._fit(dense)
+    assert np.abs(motion._corners @ fitted - (1.0, 0.3)).max() < 0.3
