@@ -12,7 +12,7 @@ from ._pictures import to_float
 STRIP, MARGIN = 16, 64
 
 
-def frame_difference(
+def border_artifact(
     stylize: Callable[[np.ndarray], np.ndarray],
     picture: np.ndarray,
     wide: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -40,4 +40,4 @@ def frame_difference(
     return float(np.abs(alone - far)[ring].mean(dtype=np.float64))
 
 
-PLUGIN = Metric(frame_difference, unit="1", better="lower", takes="stylizer")
+PLUGIN = Metric(border_artifact, unit="1", better="lower", takes="stylizer")

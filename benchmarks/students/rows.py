@@ -21,7 +21,7 @@ from ..measuring import results
 from ..measuring.rounds import Rounds
 from ..measuring.statistics import paired_ratio, summary
 from ..measuring.subjects import Subject
-from ..metrics.border_artifact import frame_difference
+from ..metrics.border_artifact import border_artifact
 from ..metrics.grid import grid
 from ..metrics.lock import flat_lock
 from ..metrics.shift_equivariance import shift_equivariance
@@ -155,7 +155,7 @@ def _figures(student: Student, whole: Image, objective: Any) -> dict[str, float]
         found["int8_psnr_db"] = psnr(painted / 255.0, exact / 255.0)
     if student.network is not None:
         network = student.network
-        found["frame"] = frame_difference(network.paint, photo, network.paint_held)
+        found["frame"] = border_artifact(network.paint, photo, network.paint_held)
     return found
 
 

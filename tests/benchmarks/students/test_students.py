@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmarks.measuring import results
-from benchmarks.metrics.border_artifact import MARGIN, frame_difference
+from benchmarks.metrics.border_artifact import MARGIN, border_artifact
 from benchmarks.report import tables
 from benchmarks.students import __main__ as students
 from benchmarks.students import rows as student_rows
@@ -67,11 +67,11 @@ def test_a_frame_is_seen_and_a_gray_world_has_none():
         painted[:4] = painted[-4:] = 0
         return painted
 
-    assert frame_difference(lambda picture: picture, photo) == 0.0
+    assert border_artifact(lambda picture: picture, photo) == 0.0
     ring = 1 - (64 - 32) * (80 - 32) / (64 * 80)
     rows = np.concatenate([photo[:4], photo[-4:]])
     expected = rows.mean() / 255 * len(rows) / 64 / ring
-    assert frame_difference(framed, photo) == pytest.approx(expected, rel=1e-4)
+    assert border_artifact(framed, photo) == pytest.approx(expected, rel=1e-4)
     assert MARGIN % 4 == 0, "the network's grid stays where it was"
 
 

@@ -38,7 +38,7 @@ def test_what_is_declared_is_what_the_plugins_say():
 def test_resolving_a_name_imports_no_engine(tmp_path):
     (tmp_path / "a.onnx").write_text("")
     script = (
-        "import sys; from runtime import store; store.resolve('a')\n"
+        "import sys; from runtime.model import store; store.resolve('a')\n"
         "found = [m for m in sys.modules if m.startswith('runtime.engines.')]\n"
         "raise SystemExit(', '.join(found) or 0)"
     )
