@@ -13,6 +13,7 @@ from runtime.plugins import load, names, suggest
 from . import losses
 from .backbones import Backbone
 from .losses import Film, LossInputs, Target, Term
+from .losses.coarse import coarse_features
 
 
 class Objective:
@@ -47,7 +48,8 @@ class Objective:
         self.backbone = backbone
         self.weights = {name: weight for name, weight in weights.items() if weight}
         self.content_layers = set(content_layers)
-        self.layers = set(style_layers) | self.content_layers
+        self.style_layers = set(style_layers)
+        self.layers = self.style_layers | self.content_layers
         with torch.no_grad():
             features = backbone(painting, set(style_layers))
         target = Target(
@@ -60,7 +62,7 @@ class Objective:
         `losses.PHOTO` if a term needs them."""
         with torch.no_grad():
             features = self.backbone(photos, self.content_layers)
-        if any("photos" in term.needs for term in self.terms.values()):
+        if self._needs("photos"):
             features = {**features, losses.PHOTO: photos}
         return features
 
@@ -78,18 +80,26 @@ class Objective:
             output: (N, 3, H, W) RGB, about [0, 1].
             content_features: of the photos, from `content_features`.
             moved: see `LossInputs`.
-            scale: term name -> factor on its weight in this call (ramps, lazy terms).
+            scale: term name -> factor on its weight in this call (ramps, lazy terms); a term of
+                factor 0 is not computed.
             film: neighboring frames, for terms about video.
 
         Returns:
             term name -> unweighted scalar, and "total".
         """
-        features = self.backbone(output, self.layers)
-        inputs = LossInputs(output, features, content_features, moved, film)
-        with torch.autocast(output.device.type, enabled=False):
-            values = {name: term(inputs) for name, term in self.terms.items()}
         scale = scale or {}
+        features = self.backbone(output, self.layers)
+        coarse = {}
+        if self._needs("coarse"):
+            coarse = coarse_features(self.backbone, output, self.style_layers)
+        inputs = LossInputs(output, features, content_features, moved, film, coarse)
+        with torch.autocast(output.device.type, enabled=False):
+            values = {n: term(inputs) for n, term in self.terms.items() if scale.get(n, 1.0)}
         total = torch.zeros((), device=output.device)
         for name, value in values.items():
             total = total + self.weights[name] * scale.get(name, 1.0) * value
         return {**values, "total": total}
+
+    def _needs(self, what: str) -> bool:
+        """Whether a term needs this."""
+        return any(what in term.needs for term in self.terms.values())

@@ -1,16 +1,19 @@
 """Known answers of the losses beyond the core, and what every term in the folder must obey."""
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from runtime.errors import UsageError
 from runtime.plugins import load, names
 from training import losses
 from training.backbones import open_backbone
 from training.losses import PHOTO, Film, LossInputs, Target
+from training.losses.coarse import coarse_features
 from training.losses.coral import coral_distance
 from training.losses.histogram import histogram_distance, matched
 from training.losses.laplacian import laplacian, laplacian_distance
@@ -174,11 +177,21 @@ def inputs_for(output, photos, backbone):
     grid = random_similarity(1, tuple(output.shape[2:]), np.random.default_rng(0))
     grid = grid.expand(len(output), -1, -1, -1)
     film = Film(photos, photos.flip(3), output * 0.9, output, grid, mask)
-    return LossInputs(output, features, content, (output * 0.9, output, mask), film)
+    coarse = coarse_features(backbone, output, LAYERS)
+    return LossInputs(output, features, content, (output * 0.9, output, mask), film, coarse)
 
 
 ZERO_AT = {
-    "painting": ["style", "moments", "histogram", "coral", "sliced", "regions", "palette"],
+    "painting": [
+        "style",
+        "moments",
+        "histogram",
+        "coral",
+        "sliced",
+        "regions",
+        "palette",
+        "coarse",
+    ],
     "photo": ["content", "laplacian"],
     "gray": ["tv", "range", "lock", "matting", "laplacian"],
 }
@@ -202,6 +215,33 @@ def test_terms_are_means_with_finite_gradients(name, target):
         for i in range(2)
     ]
     torch.testing.assert_close(both.detach(), sum(singles) / 2, rtol=1e-3, atol=1e-6)
+
+
+def test_coarse_is_the_style_term_of_reduced_copies(target):
+    """Both copies of 64 px have the 8 cells a side that are asked for at relu2_1: 16 and 8."""
+    painting, fixed = target
+    output = seeded(1, 3, 64, 64, seed=9)
+    expected = []
+    for factor in (2, 4):
+        copy, reduced = (F.avg_pool2d(x, factor) for x in (output, painting))
+        features = fixed.backbone(reduced, set(LAYERS))
+        style = load(losses, "style")(replace(fixed, style_features=features))
+        expected.append(style(LossInputs(copy, fixed.backbone(copy, set(LAYERS)))))
+    found = load(losses, "coarse")(fixed)(inputs_for(output, painting, fixed.backbone))
+    torch.testing.assert_close(found, sum(expected) / 2)
+
+
+def test_coarse_features_are_blind_to_single_pixels(backbone):
+    board = ((torch.arange(64)[:, None] + torch.arange(64)) % 2).float().expand(1, 3, 64, 64)
+    flat = coarse_features(backbone, torch.full_like(board, 0.5), LAYERS)
+    for key, features in coarse_features(backbone, board, LAYERS).items():
+        torch.testing.assert_close(features, flat[key])
+
+
+def test_coarse_leaves_small_maps_out(backbone):
+    found = coarse_features(backbone, seeded(1, 3, 32, 48), LAYERS)
+    assert set(found) == {(2, "relu1_1"), (2, "relu2_1"), (4, "relu1_1")}
+    assert not coarse_features(backbone, seeded(1, 3, 15, 48), LAYERS)
 
 
 @pytest.mark.parametrize("where", ZERO_AT)

@@ -60,6 +60,8 @@ class LossInputs:
     content_features: dict[str, Tensor] = field(default_factory=dict)  # of the photos
     moved: tuple[Tensor, Tensor, Tensor] | None = None
     film: Film | None = None
+    # Of reduced copies of the output: (factor, layer) -> features (`losses.coarse`).
+    coarse: dict[tuple[int, str], Tensor] = field(default_factory=dict)
 
     @property
     def photos(self) -> Tensor | None:
@@ -70,7 +72,8 @@ class LossInputs:
 class Term(Protocol):
     """One weighted part of the objective."""
 
-    needs: tuple[str, ...]  # of "features", "content_features", "moved", "film", "photos"
+    # Of "features", "content_features", "moved", "film", "photos", "coarse".
+    needs: tuple[str, ...]
 
     def __call__(self, inputs: LossInputs) -> Tensor:
         """The term's value, a scalar."""

@@ -34,7 +34,7 @@ from ..losses import LossInputs, Target
 from ..losses.gan import check_kind, generator_loss
 from ..losses.grid import grid_energy
 from ..losses.lock import lock_energy
-from ..losses.style import StyleTerm, gram_energy, gram_matrix
+from ..losses.style import StyleTerm, gram_matrix
 from ..updates import Updates, Values
 from . import Assets, _adversarial, cut_to_multiple
 from .perceptual import read_options
@@ -110,8 +110,7 @@ class CycleGan:
                 features = backbone(to_tensor(image).to(self.device), set(layers))
                 sums = {n: gram_matrix(f) + sums.get(n, 0.0) for n, f in features.items()}
         term = StyleTerm(Target(backbone, layers, (), features))
-        term.grams = {layer: total / len(pictures) for layer, total in sums.items()}
-        term.energies = {n: gram_energy(g, term.metrics[n]) for n, g in term.grams.items()}
+        term.aim({layer: total / len(pictures) for layer, total in sums.items()})
         return backbone, term
 
     def _begin_from(self, path: str) -> None:

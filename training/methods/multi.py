@@ -12,11 +12,14 @@ from torch import Tensor, nn
 
 from runtime.errors import UsageError
 
+from ..backbones import Backbone
 from ..checkpoint import load_checkpoint
 from ..config import Recipe, find_data
 from ..data.images import SUFFIXES, load_image, to_tensor
+from ..losses import Target
+from ..losses.coarse import CoarseTerm
 from ..losses.palette import PaletteTerm, cell_colors
-from ..losses.style import StyleTerm, gram_energy, gram_matrix
+from ..losses.style import StyleTerm
 from ..networks.cin import one_hot
 from . import Assets, cut_to_multiple, perceptual
 from .perceptual import Perceptual, read_options
@@ -55,13 +58,13 @@ class Multi(Perceptual):
             self._begin_from(options.start)
         self.code = one_hot(0, len(paths)).to(self.device)
 
-    def _grams(self) -> dict[str, Tensor]:
-        """By layer: (S, C, C), one Gram matrix per painting."""
-        layers = self.recipe.backbone.style_layers
-        backbone = self.objective.backbone
-        with torch.no_grad():
-            features = [backbone(painting, set(layers)) for painting in self.paintings]
-        return {layer: torch.cat([gram_matrix(f[layer]) for f in features]) for layer in layers}
+    def _grams(self) -> dict[str, dict]:
+        """Term -> its Gram matrices by name, (S, C, C), one per painting."""
+        return {
+            name: _of_all(term, self.objective.backbone, self.paintings)
+            for name, term in self.objective.terms.items()
+            if isinstance(term, StyleTerm | CoarseTerm)
+        }
 
     def _begin_from(self, path: str) -> None:
         found = load_checkpoint(path)
@@ -84,13 +87,8 @@ class Multi(Perceptual):
 
     def choose(self, indices: list[int]) -> None:
         """Paint with these paintings, one per picture of the batch, and be judged by them."""
-        style = self.objective.terms.get("style")
-        if isinstance(style, StyleTerm):
-            style.grams = {layer: grams[indices] for layer, grams in self.grams.items()}
-            style.energies = {
-                layer: gram_energy(gram, style.metrics[layer])
-                for layer, gram in style.grams.items()
-            }
+        for name, grams in self.grams.items():
+            self.objective.terms[name].aim({key: each[indices] for key, each in grams.items()})
         palette = self.objective.terms.get("palette")
         if isinstance(palette, PaletteTerm):
             palette.colors = self.colors[indices]
@@ -126,6 +124,18 @@ class Multi(Perceptual):
                 codes = [one_hot(i, len(self.titles)).to(self.device) for i in shown]
                 rows.append([photo, *(generator(photo.to(self.device), c).cpu() for c in codes)])
         return rows
+
+
+def _of_all(term: StyleTerm | CoarseTerm, backbone: Backbone, paintings: list[Tensor]) -> dict:
+    """The Gram matrices that a term would aim at for each painting, those that all have."""
+    found = []
+    for painting in paintings:
+        with torch.no_grad():
+            features = backbone(painting, set(term.weights))
+        target = Target(backbone, term.weights, (), features, painting=painting)
+        found.append(type(term)(target).grams)
+    shared = [key for key in found[0] if all(key in grams for grams in found)]
+    return {key: torch.cat([grams[key] for grams in found]) for key in shared}
 
 
 def _colors(paintings: list[Tensor]) -> Tensor:

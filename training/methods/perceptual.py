@@ -3,8 +3,9 @@
 One step: cut photos, seed them with strokes (half of the steps), style them, compare features. The
 motion term styles a moved copy as well; it is computed on every `motion_every`-th step with its
 weight multiplied by that number (lazy regularization, Karras et al. 2020, StyleGAN2), because it
-doubles the generator's work. With `options.clips`, a folder of real video, every second of these
-steps paints two neighboring frames instead, for the terms "luminance" and "frame_difference".
+doubles the generator's work. The lock and grid terms take turns with it, on the last of these
+steps. With `options.clips`, a folder of real video, every second of the steps with motion paints
+two neighboring frames instead, for the terms "luminance" and "frame_difference".
 """
 
 import math
@@ -158,8 +159,11 @@ class Perceptual:
         moving = bool(strength and recipe.objective.get("motion") and not late and not filming)
         motion = self._draw_motion(tuple(seeded.shape)) if moving else None
         pairs = self._draw_pairs() if filming else None
-        lazy = strength * self.options.motion_every * (1 if self.clips is None else 2)
-        scale = {"lock": strength, **dict.fromkeys(("motion", *FILM_TERMS), lazy)}
+        every = self.options.motion_every
+        lazy = strength * every * (1 if self.clips is None else 2)
+        resting = every * float(late == every - 1)
+        scale = {"lock": strength * resting, "grid": resting}
+        scale |= dict.fromkeys(("motion", *FILM_TERMS), lazy)
         contents = self.objective.content_features
         energies = self.updates.energies(len(photos), lambda rows: contents(photos[rows]))
 
