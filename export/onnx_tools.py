@@ -37,7 +37,8 @@ def save(model: Any, card: ModelCard, path: Path, extra: dict[str, str] | None =
 
 
 def finish(model: Any, card: ModelCard, extra: dict[str, str] | None = None) -> bytes:
-    """Embed the card, name the axes as it does, and let onnx check the model.
+    """Embed the card, name the axes as it does, and let onnx check the model; the file's version
+    becomes the lowest that holds its operators, for the sake of older readers.
 
     Args:
         model: `onnx.ModelProto`, changed in place.
@@ -53,6 +54,7 @@ def finish(model: Any, card: ModelCard, extra: dict[str, str] | None = None) -> 
     onnx = library()
     _name_axes(model.graph.input, card.inputs)
     _name_axes(model.graph.output, card.outputs)
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     model.producer_name = PRODUCER
     model.producer_version = _version()
     model.graph.name = card.name

@@ -6,10 +6,11 @@ import numpy as np
 
 from .. import onnx_tools
 
-# Operator set of hand-written graphs, and the file version that the oldest ONNX Runtime we claim
-# (1.20) reads.
-OPSET = 18
-IR_VERSION = 10
+# Operator set of hand-written graphs: the lowest that ONNX Runtime changes to its NHWC convolutions
+# (13 has all operators, but stays in NCHW there, with every transposition).
+OPSET = 14
+# TensorProto's numbers of element types.
+FLOAT, DOUBLE = 1, 11
 
 
 class GraphBuilder:
@@ -80,7 +81,7 @@ class GraphBuilder:
         r = self.scale
         value = self.node("Transpose", [value], "out.cells", perm=[0, 2, 3, 1])
         value = self.crop(value, "out", margin // r, 1)
-        shape = self.node("Shape", [value], "out.shape", start=1, end=3)
+        shape = self._sides(value, "out")
         zero, one, two = (self.integers(n, v) for n, v in (("zero", 0), ("one", 1), ("two", 2)))
         rows = self.node("Slice", [shape, zero, one], "out.rows")
         columns = self.node("Slice", [shape, one, two], "out.columns")
@@ -141,18 +142,41 @@ class GraphBuilder:
     def dequantized_weight(self, name: str, weight: np.ndarray, scale: np.ndarray) -> str:
         """int8 weights stored as such, made float when the session is built (constants fold)."""
         stored = self.constant(name + ".weight", weight)
-        cast = self.node("Cast", [stored], name + ".weight_float", to=1)
+        cast = self.node("Cast", [stored], name + ".weight_float", to=FLOAT)
         s = self.constant(name + ".weight_scale", scale[:, None, None, None])
         return self.node("Mul", [cast, s], name + ".kernel")
 
     def moments(self, value: str, name: str) -> tuple[str, str]:
-        """Names of (1, C) mean and variance over the picture: E[x], E[x^2] - E[x]^2."""
-        axes = self.integers("axes", 2, 3)
-        mean = self.node("ReduceMean", [value, axes], name + ".mean", keepdims=0)
+        """Names of (C,) mean and variance over the picture: E[x], E[x^2] - E[x]^2.
+
+        First those of each row, `<name>.row_mean` and `<name>.row_power`, (1, C, H, 1): a strip of
+        whole rows gives them to the last bit as the picture does, which tiling relies on
+        (`runtime.folded_tiles`). Then those of all rows, in double precision.
+
+        A row's sum is a product with ones, which adds in the same order wherever the row lies in
+        memory. ONNX Runtime's ReduceMean does not: it begins at an aligned address.
+        """
+        shape = self.node("Shape", [value], name + ".shape")
+        three, four = self.integers("three", 3), self.integers("four", 4)
+        columns = self.node("Slice", [shape, three, four], name + ".columns")
+        column = self.node("Concat", [columns, self.integers("one", 1)], name + ".column", axis=0)
+        one = self._onnx.numpy_helper.from_array(np.ones(1, np.float32))
+        ones = self.node("ConstantOfShape", [column], name + ".ones", value=one)
+        count = self.node("Cast", [columns], name + ".count", to=FLOAT)
         squares = self.node("Mul", [value, value], name + ".squares")
-        power = self.node("ReduceMean", [squares, axes], name + ".power", keepdims=0)
-        square = self.node("Mul", [mean, mean], name + ".square")
-        return mean, self.node("Sub", [power, square], name + ".variance")
+        every = []
+        for what, values in (("mean", value), ("power", squares)):
+            total = self.node("MatMul", [values, ones], f"{name}.{what}_total")
+            row = self.node("Div", [total, count], f"{name}.row_{what}")
+            rows = self.node("Cast", [row], f"{name}.{what}_rows", to=DOUBLE)
+            mean = self.node("ReduceMean", [rows], f"{name}.{what}", axes=[0, 2, 3], keepdims=0)
+            every.append(mean)
+        square = self.node("Mul", [every[0], every[0]], name + ".square")
+        difference = self.node("Sub", [every[1], square], name + ".difference")
+        return (
+            self.node("Cast", [every[0]], name + ".float_mean", to=FLOAT),
+            self.node("Cast", [difference], name + ".variance", to=FLOAT),
+        )
 
     def finish(self, output: str) -> Any:
         """The model with one picture output."""
@@ -166,7 +190,8 @@ class GraphBuilder:
         types = self._onnx.TensorProto
         outputs = []
         for name, parts in (("mean", means), ("variance", variances)):
-            self.node("Concat", parts, name, axis=1)
+            every = self.node("Concat", parts, name + ".every", axis=0)
+            self.node("Reshape", [every, self.integers("one_row", 1, -1)], name)
             outputs.append(
                 self._onnx.helper.make_tensor_value_info(name, types.FLOAT, [1, "channels"])
             )
@@ -177,19 +202,24 @@ class GraphBuilder:
         the time of the transposition that does the same (0.8 against 2.3 ms for 1328x768)."""
         parts = [f"{name}.part{number}" for number in range(self.scale)]
         helper = self._onnx.helper
-        split = helper.make_node("Split", [value], parts, axis=from_axis, num_outputs=self.scale)
-        self.nodes.append(split)
+        self.nodes.append(helper.make_node("Split", [value], parts, axis=from_axis))
         return self.node("Concat", parts, f"{name}.moved", axis=to_axis)
 
     def _cells(self, value: str, name: str) -> tuple[str, str]:
         r = self.scale
-        shape = self.node("Shape", [value], name + ".shape", start=1, end=3)
+        shape = self._sides(value, name)
         cells = self.node("Div", [shape, self.integers("factors", r, r)], name + ".cells_shape")
         zero, one, two = (self.integers(n, v) for n, v in (("zero", 0), ("one", 1), ("two", 2)))
         return (
             self.node("Slice", [cells, zero, one], name + ".rows"),
             self.node("Slice", [cells, one, two], name + ".columns"),
         )
+
+    def _sides(self, value: str, name: str) -> str:
+        """Sizes of axes 1 and 2."""
+        shape = self.node("Shape", [value], name + ".whole_shape")
+        one, three = self.integers("one", 1), self.integers("three", 3)
+        return self.node("Slice", [shape, one, three], name + ".shape")
 
     def _model(self, outputs: list[Any]) -> Any:
         helper = self._onnx.helper
@@ -199,6 +229,6 @@ class GraphBuilder:
         graph = helper.make_graph(
             self.nodes, "impasto", [image], outputs, list(self.constants.values())
         )
-        return helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        version = helper.find_min_ir_version_for(opsets)
+        return helper.make_model(graph, opset_imports=opsets, ir_version=version)

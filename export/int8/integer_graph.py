@@ -9,6 +9,7 @@ for S(32,2,4) at 1280x720 (performance.md, section 3c). The camera's bytes are t
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,10 +110,27 @@ def assemble(
             leaves out is out of reach of the pixels that are kept. At 1280x720, with a margin of
             24 px, six convolutions (`starry-fast`) have 5.7 % less to do, eight (`starry`) 4.3 %.
     """
-    shuffled = build.space_to_depth(build.margin("image", parts.margin))
-    stored = block = Bytes(shuffled, BYTE_SCALE, np.uint8(MIDDLE))
     cells = parts.margin // parts.scale
     shrinking = min(cells, len(parts.layers)) if shrink else 0
+    picture = _chain(build, parts, calibration, convolve, shrinking)
+    return build.finish(build.depth_to_space(picture, parts.margin - shrinking * parts.scale))
+
+
+def _chain(
+    build: GraphBuilder,
+    parts: LeanLayers,
+    calibration: Calibration,
+    convolve: Callable[[Layer, str, np.float32, int], str],
+    shrinking: int = 0,
+) -> str:
+    """From the picture through all layers; the name of the last one's bytes.
+
+    Args:
+        build, parts, calibration, convolve: as in `assemble`.
+        shrinking: how many of the last convolutions take off a cell at each side.
+    """
+    shuffled = build.space_to_depth(build.margin("image", parts.margin))
+    stored = block = Bytes(shuffled, BYTE_SCALE, np.uint8(MIDDLE))
     mode = PADDINGS[parts.padding]
     lost = 0
     for number, layer in enumerate(parts.layers):
@@ -135,7 +153,7 @@ def assemble(
         stored = Bytes(build.quantize(value, layer.name + suffix, scale, zero), scale, zero)
         if layer.residual or layer.name == "stem":
             block, lost = stored, 0
-    return build.finish(build.depth_to_space(stored.name, parts.margin - shrinking * parts.scale))
+    return stored.name
 
 
 def _floats(build: GraphBuilder, value: Bytes, name: str) -> str:
@@ -151,44 +169,25 @@ def statistics_graph(parts: LeanLayers, calibration: Calibration) -> Any:
     errors all point the same way, take a tint. Layers after the last normalization are left out.
     """
     build = GraphBuilder("image", parts.scale)
-    value = build.space_to_depth(build.margin("image", parts.margin))
-    value = build.node("Cast", [value], "bytes", to=1)
-    value = build.node("Sub", [value, build.constant("middle", np.float32(MIDDLE))], "centered")
-    value = build.node("Mul", [value, build.constant("level", BYTE_SCALE)], "input")
     measured: list[tuple[str, str]] = []
-    skip, mode = value, PADDINGS[parts.padding]
-    last = max(i for i, layer in enumerate(parts.layers) if layer.gamma is not None)
-    for layer in parts.layers[: last + 1]:
-        weight, scale = quantize_weights(layer.weight)
-        kernel = build.dequantized_weight(layer.name, weight, scale)
-        if mode:
-            value = build.surround(value, layer.name, mode)
+
+    def convolve(layer: Layer, value: str, _: np.float32, zeros: int) -> str:
+        kernel = build.dequantized_weight(layer.name, *quantize_weights(layer.weight))
         value = build.node(
-            "Conv",
-            [value, kernel],
-            layer.name + ".bare",
-            kernel_shape=[3, 3],
-            pads=[0 if mode else 1] * 4,
+            "Conv", [value, kernel], layer.name + ".bare", kernel_shape=[3, 3], pads=[zeros] * 4
         )
         if layer.gamma is None or layer.beta is None:
             bias = build.constant(layer.name + ".bias", layer.bias[None, :, None, None])
-            value = build.node("Add", [value, bias], layer.name)
-        else:
-            measured.append(build.moments(value, layer.name))
-            gamma = build.constant(layer.name + ".gamma", layer.gamma)
-            beta = build.constant(layer.name + ".beta", layer.beta)
-            value = build.node(
-                "InstanceNormalization", [value, gamma, beta], layer.name, epsilon=EPSILON
-            )
-        if layer.residual:
-            inner = tensor_range(calibration, layer.name)
-            value = build.requantize(value, layer.name + ".output", *inner)
-            value = build.node("Add", [skip, value], layer.name + ".sum")
-        # A ReLU is the lower end of the byte's range, here as in the int8 graph.
-        suffix = ".total" if layer.residual else ".output"
-        value = build.requantize(value, layer.name + suffix, *output_scale(layer, calibration))
-        if layer.residual or layer.name == "stem":
-            skip = value
+            return build.node("Add", [value, bias], layer.name)
+        moments = build.moments(value, layer.name)
+        measured.append(moments)
+        gamma = build.constant(layer.name + ".gamma", layer.gamma)
+        beta = build.constant(layer.name + ".beta", layer.beta)
+        given = [value, gamma, beta, *moments]
+        return build.node("BatchNormalization", given, layer.name, epsilon=EPSILON)
+
+    last = max(i for i, layer in enumerate(parts.layers) if layer.gamma is not None)
+    _chain(build, replace(parts, layers=parts.layers[: last + 1]), calibration, convolve)
     means, variances = zip(*measured, strict=True)
     return build.finish_statistics(list(means), list(variances))
 

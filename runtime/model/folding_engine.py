@@ -78,7 +78,7 @@ class FoldingEngine:
         self.outputs: tuple[TensorInfo, ...] = base.outputs
         self.metadata, self.device, self.note = base.metadata, base.device, base.note
         self._engine: Engine | None = base
-        self._folding, self._fold, self._measuring = folding, fold, measuring
+        self.folding, self._fold, self._measuring = folding, fold, measuring
         self._worker: ThreadPoolExecutor | None = None
         self._hurried = False
         self.folds = 0
@@ -111,6 +111,10 @@ class FoldingEngine:
         time, at 1280x720 about 25 ms instead of 130. The exact figures follow a third of a second
         later, like any drift."""
         self._hurried = True
+
+    def folded(self, found: dict[str, np.ndarray]) -> Engine:
+        """The model, folded for what its measuring graph answered elsewhere. Close it after use."""
+        return self._folded(_statistics(found))
 
     def close(self) -> None:
         """Free everything; may be called twice."""
@@ -170,12 +174,9 @@ class FoldingEngine:
         self._pending = self._thread().submit(self._remeasure, self._evidence(picture))
 
     def _measure(self, picture: np.ndarray) -> np.ndarray:
-        """(2, channels): mean and logarithm of the variance. In the logarithm, steps and
-        differences are ratios, and nothing can become negative."""
         found = self._measuring.run({self.inputs[0].name: picture})
         self.measurements += 1
-        variance = np.maximum(found["variance"][0], TINY)
-        return np.stack([found["mean"][0], np.log(variance)])
+        return _statistics(found)
 
     def _evidence(self, picture: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         """What the worker measures: the whole picture, too, as long as there is no correction.
@@ -219,12 +220,15 @@ class FoldingEngine:
         self._install(self._current + STEP * rest)
 
     def _install(self, statistics: np.ndarray) -> None:
-        values = self._folding.initializers(np.stack([statistics[0], np.exp(statistics[1])]))
-        new = self._fold(values)
+        new = self._folded(statistics)
         if self._engine is not None:
             self._engine.close()
         self._engine, self._current = new, statistics
         self.folds += 1
+
+    def _folded(self, statistics: np.ndarray) -> Engine:
+        values = np.stack([statistics[0], np.exp(statistics[1])])
+        return self._fold(self.folding.initializers(values))
 
     def _thread(self) -> "ThreadPoolExecutor":
         if self._worker is None:
@@ -307,6 +311,12 @@ def _engine(
         )
 
     return FoldingEngine(base, folding, fold, measuring)
+
+
+def _statistics(found: dict[str, np.ndarray]) -> np.ndarray:
+    """(2, channels) of the measuring graph's answers: mean and logarithm of the variance. In the
+    logarithm, steps and differences are ratios, and nothing can become negative."""
+    return np.stack([found["mean"][0], np.log(np.maximum(found["variance"][0], TINY))])
 
 
 def signature(picture: np.ndarray) -> np.ndarray:

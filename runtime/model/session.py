@@ -20,6 +20,7 @@ from ..errors import CardMismatch, StyleError
 from ..frame import Image, check_image
 from . import arrays, formats, store, zoo
 from .conditions import Conditions
+from .folding import Folding
 from .formats import open_model
 
 
@@ -185,6 +186,23 @@ class StyleSession:
     def open_part(self, model: bytes) -> Engine:
         """Another graph (a part of this one) on the same engine, device and threads."""
         return open_model(model, self.engine, self.device, self._threads, self.precision_hint)
+
+    @property
+    def folding(self) -> Folding | None:
+        """The figures of a model that is folded for each scene, None of another."""
+        return getattr(self._engine, "folding", None)
+
+    def open_folded(self, found: dict[str, np.ndarray]) -> Engine:
+        """Such a model, folded for what its measuring graph answered elsewhere."""
+        return self._engine.folded(found)  # type: ignore[attr-defined]
+
+    def graphs(self) -> list[bytes]:
+        """The ONNX graphs that a picture goes through: the file itself, if it is one, and what
+        measures the picture first, if the model is folded for each scene."""
+        found = [] if self.folding is None else [self.folding.graph]
+        if self.model_path.suffix == ".onnx":
+            found.append(self.model_path.read_bytes())
+        return found
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """The (height, width) the graph runs at for a picture of this size."""

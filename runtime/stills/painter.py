@@ -14,8 +14,8 @@ from ..model.stylizer import Stylizer
 from ..onnxfile import OnnxFile
 from ..pictures.reading import Album, Picture
 from ..pictures.writing import without_metadata
-from . import tiles
-from .tiles import Tiler, Window
+from . import folded_tiles, tiles
+from .tiles import AnyTiler, Window
 
 # Pictures up to this size are painted without asking how much memory that takes: the widest
 # networks we know need 2 kB a pixel, that is 1 GB.
@@ -68,7 +68,7 @@ class StillPainter:
     stylizer: Stylizer
     options: Options
     say: Callable[[str], None]
-    _tilers: list[Tiler] = field(default_factory=list)
+    _tilers: list[AnyTiler] = field(default_factory=list)
     _bytes_per_pixel: float = 0.0
 
     def paint(self, picture: Picture) -> Picture:
@@ -160,19 +160,19 @@ class StillPainter:
             for session, _ in self.stylizer.sessions:
                 if session.has_fixed_size:
                     continue
-                if session.model_path.suffix != ".onnx":
+                graphs = [OnnxFile.parse(graph) for graph in session.graphs()]
+                if not graphs:
                     self.say(
                         f"{session.model_path.name}: how much memory it needs is unknown, and only "
                         ".onnx can be painted in tiles"
                     )
                     continue
-                model = OnnxFile.parse(session.model_path.read_bytes())
                 side = session.padded_size(128, 128)
                 feeds = session.feeds(
                     np.zeros((*side, 3), np.float32), self.stylizer.effects.conditions
                 )
                 try:
-                    found = memory_need.bytes_per_pixel(session, model, feeds)
+                    found = max(memory_need.bytes_per_pixel(session, g, feeds) for g in graphs)
                 except StyleError:
                     # Graphs that cannot be opened in parts (weights in a side file) still run.
                     self.say(f"{session.model_path.name}: how much memory it needs is unknown")
@@ -184,7 +184,10 @@ class StillPainter:
     def _prepare(self) -> None:
         if not self._tilers:
             conditions = self.stylizer.effects.conditions
-            self._tilers = [tiles.prepare(s, conditions) for s, _ in self.stylizer.sessions]
+            self._tilers = [
+                tiles.prepare(s, conditions) if s.folding is None else folded_tiles.prepare(s)
+                for s, _ in self.stylizer.sessions
+            ]
 
     def _in_tiles(self, pixels: np.ndarray, tile: int) -> np.ndarray:
         """The painted picture, tile by tile; effects follow in bands of rows."""
@@ -193,7 +196,7 @@ class StillPainter:
         source = _Source(pixels, self.options)
         sizes = [tiler.session.padded_size(height, width) for tiler in self._tilers]
         total = sum(
-            (tiler.passes - 1) * tiles.count_windows(*size, tile)
+            tiler.measuring_runs(*size, tile)
             for tiler, size in zip(self._tilers, sizes, strict=True)
         ) + tiles.count_windows(height, width, tile)
         with Progress(total, "tiles", quiet=self.options.quiet) as progress:

@@ -5,13 +5,15 @@ statistics (instance normalization) are measured first, one pass over all tiles 
 that needs them: pass k runs the graph up to its k-th normalization, all earlier ones being fed
 what was measured before. Activations are recomputed and never stored, so memory stays that of a
 tile, at the price of about half as many runs of the graph as it has normalizations.
+
+Models that are folded for each scene are `folded_tiles`' task.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,9 +35,42 @@ PROBE_WIDTHS = (512, 1024, 2048)
 # A change below this is rounding, not context: float32 convolutions differ by about 1e-6.
 NOTICEABLE = 1e-5
 # The promise of exact tiling, checked on a small picture before a large one is begun.
-TOLERANCE = 1.0 / 255.0
+# The thousandth is for the rounding of the levels themselves.
+TOLERANCE = 1.001 / 255.0
 # Tiles start at multiples of this: all strides and shuffles of the usual networks divide it.
 GRID = 16
+
+
+class AnyTiler(Protocol):
+    """A session prepared for tiling: what `Tiler` and `folded_tiles.FoldedTiler` have in common."""
+
+    session: StyleSession
+    conditions: dict[str, Any]
+    grid: int
+    halo: int
+
+    @property
+    def passes(self) -> int:
+        """How often the picture is gone through, painting included."""
+        ...
+
+    def measuring_runs(self, height: int, width: int, tile: int) -> int:
+        """How often `measure` calls its `step` for a (padded) picture."""
+        ...
+
+    def measure(
+        self, read: Read, height: int, width: int, tile: int, step: Callable[[], None]
+    ) -> None:
+        """Take all whole-picture statistics of a (padded) picture."""
+        ...
+
+    def paint(self, read: Read, inner: Window, outer: Window) -> np.ndarray:
+        """The painted picture inside `inner`, (h, w, 3) float32 in 0..1; `measure` comes first."""
+        ...
+
+    def close(self) -> None:
+        """Free the painting engine; may be called twice."""
+        ...
 
 
 @dataclass(slots=True)
@@ -63,6 +98,10 @@ class Tiler:
     def passes(self) -> int:
         """How often the picture is gone through, painting included."""
         return len(self.points) + 1
+
+    def measuring_runs(self, height: int, width: int, tile: int) -> int:
+        """How often `measure` calls its `step` for a (padded) picture."""
+        return len(self.points) * count_windows(height, width, tile)
 
     def measure(
         self, read: Read, height: int, width: int, tile: int, step: Callable[[], None]
@@ -122,14 +161,24 @@ class Tiler:
         """The positions that belong to the inner window (C, h, w): with the surplus that some
         networks add around the picture, but only where the window touches the picture's edge."""
         scale, surplus = self._places[index]
-        rows = _span(values.shape[1], scale, surplus, inner[0], inner[2], outer[0], height)
-        columns = _span(values.shape[2], scale, surplus, inner[1], inner[3], outer[1], width)
+        rows = span(values.shape[1], scale, surplus, inner[0], inner[2], outer[0], height)
+        columns = span(values.shape[2], scale, surplus, inner[1], inner[3], outer[1], width)
         return values[:, rows, columns]
 
 
-def _span(
+def span(
     length: int, scale: Fraction, surplus: Fraction, start: int, stop: int, origin: int, total: int
 ) -> slice:
+    """Which positions of a value belong to a window's inner part, along one axis.
+
+    Args:
+        length: of the value, computed on the outer window.
+        scale: pixels per position.
+        surplus: positions beyond the picture that some networks add at each side.
+        start, stop: of the inner window.
+        origin: where the outer window starts.
+        total: of the picture.
+    """
     first = 0 if start == 0 else int((start - origin) / scale + surplus)
     last = length if stop == total else int((stop - origin) / scale + surplus)
     return slice(first, last)
@@ -181,12 +230,17 @@ def prepare(session: StyleSession, conditions: dict[str, Any] | None = None) -> 
     if session.model_path.suffix != ".onnx":
         raise StyleError(f'"{session.model_path.name}" cannot be tiled exactly, only .onnx can')
     model, points = cut(OnnxFile.parse(session.model_path.read_bytes()))
-    grid = math.lcm(GRID, session.card.multiple_of)
+    grid = common_grid(session)
     tiler = Tiler(session, conditions or {}, model, points, grid)
     reach = _reach(tiler)
     tiler.halo = -(-max(reach, session.card.overlap) // grid) * grid
-    _verify(tiler)
+    verify(tiler)
     return tiler
+
+
+def common_grid(session: StyleSession) -> int:
+    """What windows of a session's pictures start at multiples of."""
+    return math.lcm(GRID, session.card.multiple_of)
 
 
 def _picture(height: int, width: int, seed: int = 0) -> Read:
@@ -262,8 +316,12 @@ def _locate(tiler: Tiler, image: np.ndarray) -> None:
         tiler._places.append((scale, (rows - height / scale) / 2))
 
 
-def _verify(tiler: Tiler) -> None:
-    """Paint a small picture in tiles and at once; they must agree to a level of 255."""
+def verify(tiler: AnyTiler) -> None:
+    """Paint a small picture in tiles and at once; they must agree to a level of 255.
+
+    Raises:
+        StyleError: they do not.
+    """
     side = max(tiler.session.card.minimum, 2 * tiler.grid + 2 * tiler.halo)
     tile = -(-side // tiler.grid) * tiler.grid // 2 // tiler.grid * tiler.grid
     height = width = 2 * tile + tiler.grid
@@ -273,6 +331,7 @@ def _verify(tiler: Tiler) -> None:
     for inner, outer in windows(height, width, tile, tiler.halo):
         tiled[inner[0] : inner[2], inner[1] : inner[3]] = tiler.paint(read, inner, outer)
     tiler.close()
+    tiler.session.reset()
     whole = tiler.session.stylize_float(read((0, 0, height, width)), **tiler.conditions)
     worst = float(np.abs(whole - tiled).max())
     if worst > TOLERANCE:
