@@ -45,13 +45,6 @@ def test_repeated_edges(new_checkpoint, photos_folder, tmp_path):
     config = {"width": 16, "blocks": 1, "padding": "replicate", "margin": 0}
     source = new_checkpoint(tmp_path / "toy.safetensors", **config)
     test_convolutions_run_in_integers(write_int8(source, photos_folder, tmp_path))
-    # In floats nothing stands between the head and the clamp, which OpenVINO makes one of.
-    path = tmp_path / "toy.xml"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flow, "SIZES", ((96, 64),))
-        words = ["--checkpoint", source, "--target", "openvino", "--precision", "fp32"]
-        words += ["--output", path, "--photos", photos_folder, "--quiet"]
-        assert main([str(word) for word in words]) == 0
 
 
 def test_stills_match_the_float_network(integers, checkpoint, photos_folder):
