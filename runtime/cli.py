@@ -86,6 +86,11 @@ def run_command(main: Callable[[], int]) -> int:
         # The reader of our stdout went away (`| head`): nothing left to say, and nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        # The last resort: what reads and writes has better words of its own.
+        place = f' "{error.filename}"' if error.filename is not None else ""
+        print(f"error: {error.strerror or error}{place}", file=sys.stderr)
+        return FAILED
     except MemoryError:
         print("error: not enough memory; use --size or --tile auto", file=sys.stderr)
         return FAILED

@@ -181,7 +181,12 @@ def _paint_file(
         notes = list(album.notes)
         with meter("encode"):
             notes += writing.write(
-                target, frames, quality=args.quality, loop=album.loop, animated=animated
+                target,
+                frames,
+                quality=args.quality,
+                loop=album.loop,
+                animated=animated,
+                overwrite=args.overwrite,
             )
         if album.num_frames > 1 and not animated:
             notes.append(f"{target.name}: this format holds no animation, only the first frame")

@@ -89,6 +89,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--rate", type=_rate, metavar="FPS", help="of picture sequences, as 25 or 30000/1001"
     )
     reading.add_argument(
+        "--allow-network",
+        action="store_true",
+        help="let --input be an address (https://, rtsp://, srt://)",
+    )
+    reading.add_argument(
         "--raw", metavar="WxH@FPS:FORMAT", help="what bare frames on standard input look like"
     )
     writing = parser.add_argument_group("writing")
@@ -294,6 +299,7 @@ def _settings(args: argparse.Namespace) -> Any:
             "hdr": args.hdr,
             "raw": args.raw,
             "rate": args.rate,
+            "allow_network": args.allow_network,
         },
         sink={
             "codec": args.codec,

@@ -47,6 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--size", type=cli.parse_size, metavar="WxH", help="asked of the camera, and shown"
     )
+    source.add_argument(
+        "--allow-network", action="store_true", help="let --source be an address (rtsp://, http://)"
+    )
     source.add_argument("--once", action="store_true", help="stop at the end of a clip")
     _add_rate_flags(parser.add_argument_group("rate"))
     _add_output_flags(parser.add_argument_group("outputs"))

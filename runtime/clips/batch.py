@@ -1,12 +1,15 @@
 """Which clips a command means, and where the results go."""
 
 import glob
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import OutputExists, SourceError, UsageError
+from ..inputs import is_folder, list_folder
 from ..media import muxing
 from ..sources.images import list_pictures
+from ..sources.pipe import is_pipe
 
 # What counts as a clip in a folder.
 _ENDINGS = (
@@ -15,7 +18,6 @@ _ENDINGS = (
 )
 VIDEOS = frozenset(f".{ending}" for ending in _ENDINGS.split())
 FALLBACK = ".mp4"  # written instead of formats that are only read
-PIPE = ("-", "pipe:")
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,16 @@ def plan(inputs: list[str], output: str | None, style: str) -> list[Job]:
 def expand(text: str) -> list[str]:
     """The clips one input stands for."""
     path = Path(text)
-    if path.is_dir():
-        clips = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEOS and p.is_file())
+    if is_folder(path):
+        clips = [p for p in list_folder(path) if p.suffix.lower() in VIDEOS and p.is_file()]
         if clips:
-            return [str(clip) for clip in clips]
+            return [_as_path(str(clip)) for clip in clips]
         if list_pictures(text):
             return [text]
         raise SourceError(f'the folder "{text}" holds no clips and no pictures')
-    if glob.has_magic(text) and not path.exists():
+    if glob.has_magic(text) and "://" not in text and not os.path.lexists(text):
         found = sorted(glob.glob(text))
-        clips = [name for name in found if Path(name).suffix.lower() in VIDEOS]
+        clips = [_as_path(name) for name in found if Path(name).suffix.lower() in VIDEOS]
         if clips:
             return clips
         if found and list_pictures(text):
@@ -81,9 +83,9 @@ def _target(spec: str, output: str | None, style: str, several: bool) -> str:
     suffix = source.suffix.lower()
     suffix = suffix if suffix in muxing.MUXERS else FALLBACK
     if output is None:
-        if not source.exists() and not glob.has_magic(spec):
+        if is_pipe(spec) or not (os.path.lexists(spec) or glob.has_magic(spec)):
             raise UsageError(f'input "{spec}" is no file to write beside; give --output')
-        return str(source.with_name(f"{source.stem}-{style}{suffix}"))
+        return _as_path(str(source.with_name(f"{source.stem}-{style}{suffix}")))
     into_folder = Path(output).is_dir() or output.endswith(("/", "\\"))
     if output in ("-", "null") or not (several or into_folder):
         if several and output == "-":
@@ -97,9 +99,16 @@ def _target(spec: str, output: str | None, style: str, several: bool) -> str:
 
 
 def _stem(spec: str) -> str:
-    return (
-        "stdin" if spec.startswith(PIPE) else Path(spec.partition(":")[0]).stem or Path(spec).stem
-    )
+    if is_pipe(spec):
+        return "stdin"
+    # "synthetic:640x480@30" is no name of a file, "Screencast 12:30:00.mp4" is one.
+    name = spec if os.path.lexists(spec) or "://" in spec else spec.partition(":")[0]
+    return Path(name).stem or Path(spec).stem
+
+
+def _as_path(name: str) -> str:
+    """The name of a file so that nobody takes a colon in it for the end of a word of ours."""
+    return os.path.join(".", name) if ":" in name.split(os.sep)[0] else name
 
 
 def left_to_do(jobs: list[Job], skip_finished: bool, overwrite: bool) -> tuple[list[Job], int]:
@@ -129,4 +138,4 @@ def _is_finished(job: Job) -> bool:
     from ..media.journal import Journal
 
     path = Path(job.output)
-    return path.is_file() and not Journal.folder_for(path).exists()
+    return path.is_file() and not Journal.is_unfinished(path)

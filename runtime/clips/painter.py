@@ -17,8 +17,9 @@ from ..meter import Meter
 from ..model import arrays
 from ..model.stylizer import Effects, Stylizer
 from ..sources import SourceInfo
+from ..sources.pipe import is_pipe
 from . import pipeline
-from .batch import PIPE, Job
+from .batch import Job
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,10 @@ def paint_clip(
     Raises:
         StyleError: see `open_source`, `open_sink` and `pipeline.run`.
     """
-    if settings.resume and job.input.startswith(PIPE):
+    if settings.resume and is_pipe(job.input):
         raise UsageError("a run on standard input cannot be resumed: a pipe is read once")
     options = dict(settings.source)
-    if job.input.startswith(PIPE) and not job.output.startswith(PIPE):
+    if is_pipe(job.input) and not is_pipe(job.output):
         options["spool"] = Path(job.output).absolute().parent
     source = sources.open_source(job.input, **options)
     sink = None
@@ -138,9 +139,11 @@ def _with_remains(error: StyleError, sink: Any, job: Job) -> StyleError:
     journal = getattr(sink, "journal", None)
     if journal is None or not journal.frames or "--resume" in str(error):
         return error
+    plays = journal.wrote(Path(job.output))
+    where = f'in "{job.output}", which plays' if plays else "safe"
     return type(error)(
-        f'{error}; the {journal.frames} frames before it are in "{job.output}", which plays, and '
-        "--resume goes on behind them"
+        f"{error}; the {journal.frames} frames before it are {where}, and --resume goes on behind "
+        "them"
     )
 
 

@@ -139,7 +139,11 @@ def open_run(
 def _opener(args: argparse.Namespace) -> Callable[[], Source]:
     """What opens the source: cameras as they are, clips played by the clock and looped."""
     target = args.target_fps or None
-    wishes: dict[str, Any] = {"size": args.size, "live": True}
+    wishes: dict[str, Any] = {
+        "size": args.size,
+        "live": True,
+        "allow_network": args.allow_network,
+    }
     if args.source.partition(":")[0] in ("camera", "synthetic"):
         wishes["rate"] = Fraction(target).limit_denominator(1001) if target else None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from ..frame import Image
+from ..outputs import replacing
 
 
 class Snapshots:
@@ -55,9 +56,8 @@ class Snapshots:
                 while path.exists():
                     number += 1
                     path = self.folder / f"{stem}-{number}.png"
-                temporary = path.with_suffix(".png.part")
-                temporary.write_bytes(data.tobytes() if good else b"")
-                temporary.rename(path)
+                with replacing(path, overwrite=False) as temporary:
+                    temporary.write_bytes(data.tobytes() if good else b"")
                 self.files.append(str(path))
                 self._news.append(f"saved {path}")
         except OSError as error:

@@ -3,12 +3,14 @@
 import struct
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import SourceError
+from ..inputs import check_file, file_address
 from .color import Colors, colors_of
 
 # One part of 16.16 fixed point: display matrices hold multiples of it.
@@ -52,24 +54,54 @@ class ClipInfo:
     notes: list[str] = field(default_factory=list)
 
 
+# Readers of FFmpeg that open what a file names, or devices: playlists (hls, concat, sdp, ...),
+# numbered pictures by pattern, filters, screens and cameras.
+NO_FILES = frozenset(
+    {
+        *("alsa", "applehttp", "concat", "dash", "fbdev", "hls", "image2", "imf", "jack"),
+        *("kmsgrab", "lavfi", "oss", "pulse", "rtp", "rtsp", "sap", "sdp", "v4l2"),
+        *("video4linux2", "vobsub", "webm_dash_manifest", "x11grab", "xcbgrab"),
+    }
+)
+
+
+@cache
+def file_formats() -> str:
+    """FFmpeg's readers that read one file and nothing else, for its `format_whitelist`."""
+    import av
+
+    return ",".join(sorted(av.formats_available - NO_FILES))
+
+
 def open_container(file: Any, name: str, **options: Any) -> Any:
-    """`av.open` for reading, with errors made for people.
+    """`av.open` for reading one file, with errors made for people.
+
+    Whatever the file holds, nothing else is opened: no other file, no address, no device.
+
+    Args:
+        file: a path, or something with `read`.
+        name: for messages.
+        options: for `av.open`; `options` among them are FFmpeg's own.
 
     Raises:
-        SourceError: missing, unreadable, or no video container.
+        SourceError: missing, unreadable, no video container, or a playlist.
     """
     import av
 
     if isinstance(file, Path):
-        if not file.exists():
-            raise SourceError(f'no input "{name}"')
-        if file.stat().st_size == 0:
-            raise SourceError(f'"{name}" is empty (0 bytes)')
-        file = str(file)
+        check_file(file)
+        file = file_address(file)
+    own = {"protocol_whitelist": "file", "format_whitelist": file_formats()}
+    options["options"] = {**own, **options.get("options", {})}
     try:
         return av.open(file, metadata_errors="replace", **options)
     except av.FFmpegError as error:
         reason = error.strerror or "unknown format"
+        if isinstance(error, av.error.ArgumentError):
+            raise SourceError(
+                f'"{name}" is a playlist, or of a kind that opens other files or addresses; give '
+                "the clips themselves"
+            ) from None
         raise SourceError(
             f'"{name}" cannot be read as a video ({reason}); it may be truncated or no video'
         ) from None

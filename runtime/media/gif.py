@@ -4,34 +4,33 @@ GIF has 256 colors and no sound. Segments are lossless, so the palette can be ch
 once they are known (a palette per frame would flicker).
 """
 
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..errors import SinkError
+from ..inputs import file_address
 from .encoders import Encoding, open_encoder
 from .journal import Journal
-from .muxing import Joined, count_pictures
+from .muxing import Joined, check_count, count_pictures, writing
 
 TICK = Fraction(1, 100)  # GIF's only clock
 # Error diffusion with little memory: smoother than ordered dithering, calmer than Floyd-Steinberg.
 DITHER = "sierra2_4a"
 
 
-def join_gif(journal: Journal, encoding: Encoding, output: Path) -> Joined:
+def join_gif(journal: Journal, encoding: Encoding, output: Path, overwrite: bool = False) -> Joined:
     """Write the file.
 
     Raises:
         SinkError: it cannot be written, or frames are missing in it.
+        OutputExists: a file of this name appeared meanwhile.
     """
     import av
 
-    temporary = output.with_name(f"{output.name}.part{output.suffix}")
-    try:
+    with writing(journal, output, overwrite) as temporary:
         palette = _choose_palette(journal, encoding)
-        with av.open(str(temporary), "w", format="gif") as container:
+        with av.open(file_address(temporary), "w", format="gif") as container:
             stream: Any = container.add_stream("gif", rate=min(encoding.rate, Fraction(100)))
             stream.width, stream.height, stream.pix_fmt = encoding.width, encoding.height, "pal8"
             stream.time_base = stream.codec_context.time_base = TICK
@@ -42,15 +41,7 @@ def join_gif(journal: Journal, encoding: Encoding, output: Path) -> Joined:
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         result = Joined(frames=count_pictures(temporary))
-        if result.frames != journal.frames:
-            raise SinkError(f"{journal.frames} frames went in, {result.frames} are in {temporary}")
-        os.replace(temporary, output)
-    except (av.FFmpegError, OSError) as error:
-        temporary.unlink(missing_ok=True)
-        raise SinkError(f'"{output}" could not be written: {error.strerror}') from None
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        check_count(journal, result, temporary)
     return result
 
 

@@ -5,26 +5,38 @@ Beside `out.mp4` lies the folder `out.mp4.parts` while it is being made:
     journal.jsonl     one header line (what is being made, from what, with which settings), then one
                       line per closed segment; a torn last line is ignored
     00000.seg ...     encoded packets of one segment (a closed group of pictures)
+    placed.json       which file this run has put in place of the output: that one may be replaced
 
 A segment is flushed to disk before its line is written, so what the journal lists survives a crash
-or a power cut. The folder goes when the clip is finished.
+or a power cut. The folder goes when the clip is finished; it counts as unfinished as long as it has
+a listing. A picture sequence (`frames/%06d.png`) has such a folder, too; its "segments" are the
+pictures themselves.
 """
 
+import hashlib
 import json
 import os
 import shutil
+import stat
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import OutputExists, SinkError, SourceError, UsageError
+from ..errors import OutputExists, SinkError, SourceError, StyleError, UsageError
+from ..inputs import inside
+from ..outputs import LONGEST_NAME, check_folder, replacing
 
-FORMAT = 1
+FORMAT = 2  # 1 had no checksums
 SUFFIX = ".parts"
 LISTING = "journal.jsonl"
+PLACED = "placed.json"
+# Bytes of an output's name that are kept where the folder's name would become too long.
+KEPT_NAME = 160
 # One packet: presentation time, duration, decoding order is file order; size of the data; key flag.
 _RECORD = struct.Struct("<qqI?")
 
@@ -55,6 +67,7 @@ class Segment:
         short: closed early by an interruption; painted again when the run is resumed, so that
             the result does not depend on where it was interrupted.
         damage: what the source counted so far.
+        checksum: CRC-32 of the file.
     """
 
     file: str
@@ -67,60 +80,93 @@ class Segment:
     restart: tuple[int, str] | None = None
     short: bool = False
     damage: dict[str, int] = field(default_factory=dict)
+    checksum: int = 0
 
 
 class Journal:
-    """The folder of one output. Made by `create` or `reopen`."""
+    """The folder of one output. Made by `create` or `reopen`.
+
+    Attributes:
+        folder: where it lies.
+        header: what is being made, and how.
+        segments: what is whole.
+        announced: names of files that an earlier run listed, whole or not.
+    """
 
     def __init__(self, folder: Path, header: dict[str, Any], segments: list[Segment]) -> None:
         self.folder = folder
         self.header = header
         self.segments = segments
+        self.announced: frozenset[str] = frozenset()
         self._lock = _lock(folder)
 
     @staticmethod
     def folder_for(output: Path) -> Path:
-        """Where the unfinished state of `output` lives."""
-        return output.with_name(output.name + SUFFIX)
+        """Where the unfinished state of `output` lives: beside it, whatever its name's length."""
+        name = output.name + SUFFIX
+        if len(os.fsencode(name)) > LONGEST_NAME:
+            whole = os.fsencode(output.name)
+            kept = whole[:KEPT_NAME].decode("utf-8", "ignore")
+            name = f"{kept}-{hashlib.sha256(whole).hexdigest()[:16]}{SUFFIX}"
+        return output.with_name(name)
+
+    @staticmethod
+    def is_unfinished(output: Path) -> bool:
+        """Whether an unfinished state of `output` is there."""
+        return (Journal.folder_for(output) / LISTING).is_file()
 
     @staticmethod
     def create(output: Path, header: dict[str, Any]) -> "Journal":
         """Start anew; an older unfinished state is removed."""
         folder = Journal.folder_for(output)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_own(folder)
+            check_folder(folder)
             journal = Journal(folder, {"format": FORMAT, **header}, [])
-            journal._rewrite()
+            journal.save()
             journal._remove_strays()
         except OSError as error:
             raise SinkError(f'cannot write beside "{output}": {error.strerror}') from None
         return journal
 
     @staticmethod
-    def reopen(output: Path) -> "Journal | None":
+    def reopen(output: Path, files: Path | None = None) -> "Journal | None":
         """The unfinished state of `output`, or None if there is none.
 
-        Short segments, and segments whose file is missing or cut, end the list.
+        Short segments, and segments whose file is missing, cut or changed, end the list.
+
+        Args:
+            output: the file that is being made.
+            files: folder in which the segments' files lie; None for the journal's own.
         """
         folder = Journal.folder_for(output)
         try:
             lines = (folder / LISTING).read_text(encoding="utf-8").splitlines()
             header = json.loads(lines[0])
-        except (OSError, IndexError, json.JSONDecodeError):
+        except PermissionError as error:
+            raise UsageError(f'"{folder}" cannot be read: {error.strerror}') from None
+        except (OSError, ValueError, IndexError, RecursionError):
             return None
-        if header.get("format") != FORMAT:
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise UsageError(
                 f'"{folder}" was made by another version; remove it or use --overwrite'
             )
+        _check_own(folder)
+        listed = list(takewhile(lambda s: s is not None, map(_read_segment, lines[1:])))
         segments: list[Segment] = []
-        for line in lines[1:]:
-            segment = _read_segment(line)
-            if segment is None or segment.short or not _is_whole(folder / segment.file, segment):
+        for segment in listed:
+            if segment is None or segment.short or not _is_whole(files or folder, segment):
                 break
             segments.append(segment)
-        journal = Journal(folder, header, segments)
-        journal._rewrite()
-        journal._remove_strays()
+        try:
+            check_folder(folder)
+            journal = Journal(folder, header, segments)
+            journal.announced = frozenset(segment.file for segment in listed if segment)
+            journal.save()
+            journal._remove_strays()
+        except OSError as error:
+            raise SinkError(f'cannot write to "{folder}": {error.strerror}') from None
         return journal
 
     @property
@@ -165,6 +211,10 @@ class Journal:
             SinkError: the disk is full or fails; what was stored before is untouched.
         """
         name = f"{len(self.segments):05}.seg"
+        data = b"".join(
+            _RECORD.pack(packet.time, packet.duration, len(packet.data), packet.key) + packet.data
+            for packet in packets
+        )
         segment = Segment(
             file=name,
             frames=len(packets),
@@ -172,25 +222,46 @@ class Journal:
             start=min(packet.time for packet in packets),
             end=max(packet.time + packet.duration for packet in packets),
             delay=reordering([packet.time for packet in packets]),
+            checksum=zlib.crc32(data),
             **facts,
         )
         try:
             with open_for_writing(self.folder / name) as file:
-                for packet in packets:
-                    size = len(packet.data)
-                    file.write(_RECORD.pack(packet.time, packet.duration, size, packet.key))
-                    file.write(packet.data)
+                file.write(data)
                 _sync(file)
-            with (self.folder / LISTING).open("ab") as listing:
-                listing.write(json.dumps(asdict(segment)).encode() + b"\n")
-                _sync(listing)
+            self.add(segment)
         except OSError as error:
             raise SinkError(
                 f'cannot write to "{self.folder}" ({error.strerror}); the {self.frames} frames '
                 "before are safe: free some space and run again with --resume"
             ) from None
-        self.segments.append(segment)
         return segment
+
+    def add(self, segment: Segment, *, sync: bool = True) -> None:
+        """Add the line of a segment whose file is there, or comes next.
+
+        Args:
+            segment: the next one.
+            sync: bring the line to disk before this returns; without, a power cut may lose it.
+        """
+        with (self.folder / LISTING).open("ab") as listing:
+            listing.write(json.dumps(asdict(segment)).encode() + b"\n")
+            if sync:
+                _sync(listing)
+        self.segments.append(segment)
+
+    def will_place(self, path: Path) -> None:
+        """Remember a finished file that is about to get the output's name."""
+        with replacing(self.folder / PLACED) as temporary:
+            temporary.write_text(json.dumps(_identity(path)), encoding="utf-8")
+
+    def wrote(self, output: Path) -> bool:
+        """Whether the file that is there was put there by this run, or the run it continues."""
+        try:
+            known = json.loads((self.folder / PLACED).read_text(encoding="utf-8"))
+            return bool(known == _identity(output))
+        except (OSError, ValueError, RecursionError):
+            return False
 
     def read_segment(self, segment: Segment) -> list[Packet]:
         """The packets of a segment, in decoding order."""
@@ -251,22 +322,23 @@ class Journal:
 
     def remove(self) -> None:
         """The output is finished: the folder goes."""
+        # The listing first: from here on there is nothing to resume, whenever this is killed.
+        (self.folder / LISTING).unlink(missing_ok=True)
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _rewrite(self) -> None:
+    def save(self) -> None:
         """Write the listing anew, atomically (drops torn and untrusted lines)."""
         lines = [self.header, *(asdict(segment) for segment in self.segments)]
-        temporary = self.folder / (LISTING + ".new")
-        with temporary.open("wb") as file:
+        with replacing(self.folder / LISTING) as temporary, temporary.open("wb") as file:
             for line in lines:
                 file.write(json.dumps(line).encode() + b"\n")
             _sync(file)
-        temporary.replace(self.folder / LISTING)
 
     def _remove_strays(self) -> None:
+        """What a killed run left in the folder and no line names."""
         known = {segment.file for segment in self.segments}
-        for path in self.folder.glob("*.seg"):
+        for path in [*self.folder.glob("*.seg"), *self.folder.glob(".impasto-*.part*")]:
             if path.name not in known:
                 path.unlink()
 
@@ -296,6 +368,23 @@ def identity_of(path: Path | None) -> dict[str, Any]:
     return {"input": str(path.resolve()), "bytes": status.st_size, "modified": status.st_mtime_ns}
 
 
+def _identity(path: Path) -> dict[str, int]:
+    """What tells whether a file is still the one that was written."""
+    status = path.stat()
+    return {"inode": status.st_ino, "bytes": status.st_size, "modified": status.st_mtime_ns}
+
+
+def _check_own(folder: Path) -> None:
+    """Raises UsageError unless the folder is one, no link, and of this user."""
+    status = folder.lstat()
+    foreign = hasattr(os, "geteuid") and status.st_uid != os.geteuid()
+    if not stat.S_ISDIR(status.st_mode) or foreign:
+        raise UsageError(
+            f'"{folder}" is needed for unfinished work and belongs to someone else or is no '
+            "folder; remove it, or write the output elsewhere"
+        )
+
+
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
@@ -306,26 +395,21 @@ def _read_segment(line: str) -> Segment | None:
         values = json.loads(line)
         if values.get("restart") is not None:
             values["restart"] = (int(values["restart"][0]), str(values["restart"][1]))
-        return Segment(**values)
-    except (json.JSONDecodeError, TypeError, AttributeError, ValueError):
+            Fraction(values["restart"][1])
+        segment = Segment(**values)
+        Fraction(segment.last_time)
+        return segment if 0 <= segment.delay < segment.frames else None
+    except (TypeError, AttributeError, ValueError, ArithmeticError, LookupError, RecursionError):
         return None
 
 
-def _is_whole(path: Path, segment: Segment) -> bool:
-    """Whether a segment's file holds as many whole packets as the journal says."""
+def _is_whole(folder: Path, segment: Segment) -> bool:
+    """Whether a segment's file is there and still what was written."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            count = position = 0
-            while head := file.read(_RECORD.size):
-                if len(head) < _RECORD.size:
-                    return False
-                position += _RECORD.size + _RECORD.unpack(head)[2]
-                file.seek(position)
-                count += 1
-    except OSError:
+        data = inside(folder, segment.file, f'the journal of "{folder}"').read_bytes()
+    except (OSError, StyleError):
         return False
-    return count == segment.frames and position == size
+    return zlib.crc32(data) == segment.checksum
 
 
 def _lock(folder: Path) -> Any:
@@ -338,7 +422,11 @@ def _lock(folder: Path) -> Any:
         import fcntl
     except ImportError:  # Windows: no advisory locks, two runs on one output are the user's care
         return None
-    file = (folder / "lock").open("wb")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        file = os.fdopen(os.open(folder / "lock", flags, 0o600), "wb")
+    except OSError as error:
+        raise UsageError(f'cannot write to "{folder}": {error.strerror}') from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

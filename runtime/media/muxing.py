@@ -5,15 +5,18 @@ only then renamed. The same function makes the playable file of an interrupted r
 """
 
 import errno
-import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..errors import SinkError
+from ..errors import OutputExists, SinkError
+from ..inputs import file_address
+from ..outputs import replacing
 from . import encoders, matroska, streams
+from .container import open_container
 from .encoders import Encoding
 from .journal import Journal
 
@@ -90,26 +93,26 @@ def join(
     source: Path | None,
     mappings: list[streams.StreamMapping],
     whole: bool = True,
+    overwrite: bool = False,
 ) -> Joined:
     """Write the file.
 
     Args:
         journal: its segments.
         encoding: how they were encoded.
-        output: where the finished file goes; replaced if it is there.
+        output: where the finished file goes.
         source: file that holds the other streams, None if there are none.
-        fates: what becomes of them.
+        mappings: what becomes of them.
         whole: False for an interrupted clip: what lies behind its last picture is left out.
+        overwrite: replace what is there even if it is not of this run.
 
     Raises:
         SinkError: disk full, or the file does not hold what it must.
+        OutputExists: a file of this name appeared meanwhile.
     """
-    import av
-
     muxer = MUXERS[output.suffix.lower()]
-    temporary = output.with_name(f"{output.name}.part{output.suffix.lower()}")
     until = None if whole else journal.segments[-1].end * encoding.time_base
-    try:
+    with writing(journal, output, overwrite) as temporary:
         try:
             result = _write(journal, encoding, temporary, muxer, source, mappings, until)
         except streams.CarryError as error:
@@ -119,19 +122,46 @@ def join(
             result.notes.append(f"stream {error.index} is left out: {error}")
             result.failed = True
         result.frames = count_pictures(temporary)
-        if result.frames != journal.frames:
-            raise SinkError(
-                f"{journal.frames} frames went in, {result.frames} are in {temporary.name}: "
-                "is the disk full?"
-            )
-        os.replace(temporary, output)
-    except (av.FFmpegError, OSError) as error:
-        temporary.unlink(missing_ok=True)
-        raise SinkError(_disk_words(error, output)) from None
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        check_count(journal, result, temporary)
     return result
+
+
+@contextmanager
+def writing(journal: Journal, output: Path, overwrite: bool) -> Iterator[Path]:
+    """A file in the journal's folder that becomes the output, once it is whole.
+
+    Args:
+        journal: told which file is ours before it gets its name, so that a later run may replace
+            it.
+        output: its name; what is there and not of this run stays unless `overwrite`.
+
+    Raises:
+        SinkError: it cannot be written; the segments are still there.
+        OutputExists: the name was taken meanwhile; likewise.
+    """
+    import av
+
+    ours = overwrite or journal.wrote(output)
+    try:
+        with replacing(output, overwrite=ours, folder=journal.folder) as temporary:
+            yield temporary
+            journal.will_place(temporary)
+    except OutputExists as error:
+        raise OutputExists(
+            f"{error}; the {journal.frames} painted frames are safe: move it away and run again "
+            "with --resume"
+        ) from None
+    except (av.FFmpegError, OSError) as error:
+        raise SinkError(_disk_words(error, output)) from None
+
+
+def check_count(journal: Journal, result: "Joined", path: Path) -> None:
+    """Raises SinkError unless the file holds as many pictures as the journal."""
+    if result.frames != journal.frames:
+        raise SinkError(
+            f"{journal.frames} frames went in, {result.frames} are in {path.name}: "
+            "is the disk full?"
+        )
 
 
 def _disk_words(error: BaseException, output: Path) -> str:
@@ -157,9 +187,9 @@ def _write(
     result = Joined()
     original = None
     if source is not None:
-        original = av.open(str(source), metadata_errors="replace")
+        original = open_container(source, str(source))
     options = _muxer_options(muxer, encoding, original)
-    output: Any = av.open(str(path), "w", format=muxer, options=options)
+    output: Any = av.open(file_address(path), "w", format=muxer, options=options)
     carrier = None
     try:
         video = output.add_stream(encoding.encoder, rate=encoding.rate)
@@ -277,8 +307,6 @@ def _report(
 
 def count_pictures(path: Path) -> int:
     """How many pictures a finished file holds, by reading all its packets."""
-    import av
-
-    with av.open(str(path)) as container:
+    with open_container(path, path.name) as container:
         stream = next(s for s in container.streams.video if not int(s.disposition) & 1 << 10)
         return sum(packet.size > 0 for packet in container.demux(stream))

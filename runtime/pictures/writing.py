@@ -4,7 +4,6 @@ PNG and TIFF stills have writers of our own, in bands of rows: Pillow knows no 1
 copy of a picture of 20000x20000 pixels would not fit beside the picture. The rest is Pillow's.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SinkError, UsageError
+from ..outputs import replacing
 from .metadata import Metadata, exif_bytes
 from .png_file import write_png
 from .reading import Picture, flatten, to_bytes
@@ -63,6 +63,7 @@ def write(
     quality: int = 95,
     loop: int = 0,
     animated: bool = False,
+    overwrite: bool = True,
 ) -> list[str]:
     """Write a picture, or an animation, under a temporary name, then rename it.
 
@@ -72,6 +73,7 @@ def write(
         quality: 1..100 for JPEG, WebP and AVIF.
         loop: repetitions of an animation, 0 for ever.
         animated: keep all pictures, as frames (`holds_animation`); else only the first.
+        overwrite: replace a file that appeared since the output was checked.
 
     Returns:
         what was lost on the way, one line each.
@@ -79,6 +81,7 @@ def write(
     Raises:
         UsageError: the format cannot hold the picture.
         SinkError: the file cannot be written.
+        OutputExists: it is there, and `overwrite` is False.
     """
     kind = format_of(path)
     stream = iter(pictures)
@@ -95,7 +98,7 @@ def write(
     if kind not in WITH_ALPHA and first.alpha is not None:
         notes.append(f"{path.name}: {kind} holds no transparency, it is shown over white")
         first = flatten(first)
-    with replacing(path) as part, _reported(path):
+    with _reported(path), replacing(path, overwrite=overwrite) as part:
         if animated:
             _write_animation(part, kind, chain([first], stream), quality, loop)
         elif kind == "PNG":
@@ -107,17 +110,6 @@ def write(
         else:
             _save(part, kind, _pillow(first), quality=quality, metadata=first.metadata)
     return notes
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Temporary name in the same folder: becomes `path` if the block succeeds, else is removed."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

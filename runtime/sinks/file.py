@@ -74,7 +74,7 @@ class FileSink:
         self.info, self.clip = info, clip
         self.notes: list[str] = []
         self.result: muxing.Joined | None = None
-        self._segment = segment
+        self._segment, self._overwrite = segment, overwrite
         chosen = encoders.check_codec(codec, self.path.suffix.lower())
         quality = encoders.check_quality(chosen, quality)
         name, remarks = encoders.choose_encoder(chosen, encoder)
@@ -219,7 +219,6 @@ class FileSink:
         return self.clip.path if self.clip is not None else None
 
     def _open_journal(self, overwrite: bool, resume: bool, settings: dict[str, Any]) -> Journal:
-        folder = Journal.folder_for(self.path)
         encoding = self.encoding
         own = {
             "codec": encoding.codec,
@@ -233,9 +232,15 @@ class FileSink:
         if resume:
             journal = Journal.reopen(self.path)
             if journal is not None:
-                journal.require(**settings)
+                try:
+                    journal.require(**settings)
+                    ours = overwrite or journal.wrote(self.path)
+                    check_output(self.path, overwrite=ours)
+                except BaseException:
+                    journal.close()
+                    raise
                 return journal
-        elif folder.exists() and not overwrite:
+        elif Journal.is_unfinished(self.path) and not overwrite:
             raise OutputExists(
                 f'an unfinished "{self.path.name}" is there; continue it with --resume or begin '
                 "anew with --overwrite"
@@ -334,9 +339,15 @@ class FileSink:
         if self.path.suffix.lower() == ".gif":
             from ..media.gif import join_gif
 
-            return join_gif(self.journal, self.encoding, self.path)
+            return join_gif(self.journal, self.encoding, self.path, self._overwrite)
         return muxing.join(
-            self.journal, self.encoding, self.path, self._source_path(), self.mappings, whole
+            self.journal,
+            self.encoding,
+            self.path,
+            self._source_path(),
+            self.mappings,
+            whole,
+            self._overwrite,
         )
 
 

@@ -1,11 +1,15 @@
 """Numbered PNG files: `frames/%06d.png`, `frames/*.png`, or `images:frames`.
 
-Each file is whole or absent (written under a temporary name first), so a run can be resumed behind
-the last one. `timestamps.txt` beside them keeps the time of each frame in milliseconds (Matroska's
-"timestamp format v2"), which the `images` source reads back and mkvmerge understands.
+Each file is whole or absent. While the sequence is being made, a journal lies in the folder as for
+clips (`runtime.media.journal`); it names every picture before the picture gets its name, and no
+other file is ever touched. `timestamps.txt` beside the pictures keeps the time of each frame in
+milliseconds (Matroska's "timestamp format v2"), which the `images` source reads back and mkvmerge
+understands.
 """
 
 import re
+import zlib
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,8 @@ import cv2
 from ..errors import OutputExists, SinkError, UsageError
 from ..frame import Frame, check_image
 from ..media import streams
+from ..media.journal import Journal, Segment, identity_of
+from ..outputs import check_folder, replacing
 from ..sources import SourceInfo
 from ..sources.images import TIMES
 
@@ -30,11 +36,14 @@ class ImagesSink:
     Args:
         spec: a path with one `%d`, `%0Nd` or `*`; or a folder, which then gets NAME.
         info: size of the frames to come.
-        overwrite: replace a sequence that is there.
-        resume: keep the pictures that are there and go on behind them.
+        overwrite: replace pictures of the same names.
+        resume: keep the pictures that an unfinished run made, and go on behind them.
         clip: the input's `ClipInfo`, to say what of it is left out; None for none.
+        settings: what else decides the result (model, strength, ...): JSON values, compared when
+            a run is resumed.
 
     Attributes:
+        frames: pictures that are there, those of an earlier run included.
         notes: what a user should know, one line each.
     """
 
@@ -46,32 +55,20 @@ class ImagesSink:
         overwrite: bool = False,
         resume: bool = False,
         clip: Any = None,
+        settings: dict[str, Any] | None = None,
     ) -> None:
         self.notes = streams.left_behind(clip)
         self._folder, self._name = split_pattern(spec)
-        self._info = info
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f'cannot make the folder "{self._folder}": {error.strerror}') from None
-        times = self._read_times()
-        there = sorted(self._folder.glob(re.sub(r"%0?\d*d", "*", self._name)))
-        if there and not (overwrite or resume):
-            raise OutputExists(
-                f'"{self._folder}" holds {len(there)} pictures; use another folder, --overwrite '
-                "or --resume"
-            )
-        self.frames = 0
-        if resume:
-            while self.frames < len(times) and self._path(self.frames).is_file():
-                self.frames += 1
-        for path in there:
-            if path not in {self._path(number) for number in range(self.frames)}:
-                path.unlink()
-        self._times = times[: self.frames]
-        self._listing = (self._folder / TIMES).open("w", encoding="utf-8")
-        self._listing.write(HEADER + "".join(f"{_milliseconds(t)}\n" for t in self._times))
-        self._listing.flush()
+        self._info, self._overwrite = info, overwrite
+        self._coming: tuple[int, Fraction] | None = None
+        self._damage: dict[str, int] = {}
+        source = clip.path if clip is not None else None
+        own = {"pictures": self._name, "size": [info.width, info.height], **identity_of(source)}
+        check_folder(self._folder)
+        self._journal = self._open_journal(resume, {**own, **(settings or {})})
+        # Names that a killed run announced: only those may be replaced unasked.
+        self._announced = self._journal.announced
+        self._done = False
 
     @staticmethod
     def accepts(spec: str) -> bool:
@@ -80,59 +77,161 @@ class ImagesSink:
         return name.lower().endswith(".png") and ("*" in name or bool(_PATTERN.search(name)))
 
     @property
+    def journal(self) -> Journal:
+        """The unfinished state on disk."""
+        return self._journal
+
+    @property
+    def frames(self) -> int:
+        """Pictures that are there."""
+        return len(self._journal.segments)
+
+    @property
     def resumed(self) -> tuple[int, Fraction] | None:
         """Index and time of the last picture that is already there."""
-        return (self.frames - 1, self._times[-1]) if self.frames else None
+        if not self.frames:
+            return None
+        return self.frames - 1, Fraction(self._journal.segments[-1].last_time)
+
+    @property
+    def repaint_behind(self) -> tuple[int, Fraction] | None:
+        """As of `FileSink`."""
+        restart = self._journal.segments[-1].restart if self.frames else None
+        return None if restart is None else (restart[0], Fraction(restart[1]))
+
+    @property
+    def damage(self) -> dict[str, int]:
+        """What the source had counted when the last picture was written."""
+        return dict(self._journal.segments[-1].damage) if self.frames else {}
+
+    def remember(self, restart: tuple[int, Fraction] | None, damage: dict[str, int]) -> None:
+        """As of `FileSink`."""
+        self._coming, self._damage = restart, dict(damage)
 
     def write(self, frame: Frame) -> None:
         """Write one picture; on return it is there under its final name."""
         image = check_image(frame.image)
         if image.shape[:2] != (self._info.height, self._info.width):
             raise ValueError(f"frame is {image.shape[1]}x{image.shape[0]}")
-        path = self._path(self.frames)
-        temporary = path.with_name(path.name + ".part")
-        good, data = cv2.imencode(
+        number = self.frames
+        path = self._path(number)
+        good, encoded = cv2.imencode(
             ".png",
             cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
             [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION],
         )
         if not good:
-            raise SinkError(f'picture {self.frames} cannot be encoded as "{path.suffix}"')
+            raise SinkError(f'picture {number} cannot be encoded as "{path.suffix}"')
+        data = encoded.tobytes()
+        restart = self._coming
+        segment = Segment(
+            file=path.name,
+            frames=1,
+            first=number,
+            start=number,
+            end=number + 1,
+            delay=0,
+            last_time=_exact(frame.time),
+            restart=None if restart is None else (restart[0], _exact(restart[1])),
+            damage=self._damage,
+            checksum=zlib.crc32(data),
+        )
+        ours = self._overwrite or path.name in self._announced
         try:
-            temporary.write_bytes(data.tobytes())
-            temporary.replace(path)
-            self._listing.write(f"{_milliseconds(frame.time)}\n")
-            self._listing.flush()
+            with replacing(path, overwrite=ours, folder=self._journal.folder) as temporary:
+                temporary.write_bytes(data)
+                self._journal.add(segment, sync=False)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            self._forget(number)
             raise SinkError(
                 f'cannot write "{path}" ({error.strerror}); the {self.frames} pictures before it '
                 "are whole: run again with --resume"
             ) from None
-        self.frames += 1
+        except OutputExists:
+            self._forget(number)
+            raise OutputExists(
+                f'"{path}" is there and not of this run; the {self.frames} pictures before it are '
+                "whole: move it away and run again with --resume"
+            ) from None
 
     def close(self) -> None:
-        """All pictures are written already; closes the list of times."""
-        self._listing.close()
+        """Write the list of times; the journal goes."""
+        if not self._done:
+            self._done = True
+            self._write_times()
+            self._journal.remove()
 
     def abort(self) -> None:
-        """As `close`: what is there is whole."""
-        self.close()
+        """Write the list of times of what is there; the journal stays for `--resume`."""
+        if self._done:
+            return
+        self._done = True
+        if self.frames:
+            self._write_times()
+            self._journal.close()
+        else:
+            self._journal.remove()
+
+    def _open_journal(self, resume: bool, settings: dict[str, Any]) -> Journal:
+        output = self._folder / self._name
+        if resume:
+            journal = Journal.reopen(output, self._folder)
+            if journal is not None:
+                try:
+                    journal.require(**settings)
+                except BaseException:
+                    journal.close()
+                    raise
+                return journal
+        elif Journal.is_unfinished(output) and not self._overwrite:
+            raise OutputExists(
+                f'an unfinished "{self._name}" is in "{self._folder}"; continue it with --resume '
+                "or begin anew with --overwrite"
+            )
+        there = list_sequence(self._folder, self._name)
+        if there and not self._overwrite:
+            raise OutputExists(
+                f'"{self._folder}" holds {len(there)} pictures of such names; use another folder '
+                "or --overwrite (--resume continues unfinished sequences only)"
+            )
+        times = self._folder / TIMES
+        if times.exists() and not self._overwrite:
+            raise OutputExists(
+                f'"{times}" is there and belongs to other pictures; use another folder or '
+                "--overwrite"
+            )
+        return Journal.create(output, {"settings": settings})
+
+    def _forget(self, number: int) -> None:
+        """Take back the announcement of a picture that was not written."""
+        if len(self._journal.segments) > number:
+            del self._journal.segments[number:]
+            with suppress(OSError):
+                self._journal.save()
+
+    def _write_times(self) -> None:
+        times = [Fraction(segment.last_time) for segment in self._journal.segments]
+        lines = "".join(f"{_milliseconds(time)}\n" for time in times)
+        path = self._folder / TIMES
+        ours = self._overwrite or self._journal.wrote(path)
+        try:
+            with replacing(path, overwrite=ours, folder=self._journal.folder) as temporary:
+                temporary.write_text(HEADER + lines, encoding="utf-8")
+                self._journal.will_place(temporary)
+        except OutputExists as error:
+            self.notes.append(f"the times of the pictures are not written: {error}")
+        except OSError as error:
+            raise SinkError(f'cannot write "{path}": {error.strerror}') from None
+        written = {segment.file for segment in self._journal.segments}
+        rest = [p.name for p in list_sequence(self._folder, self._name) if p.name not in written]
+        if rest:
+            self.notes.append(
+                f'"{self._folder}" still holds {len(rest)} other pictures of such names, from '
+                f"{rest[0]} on; remove them if they do not belong to it"
+            )
 
     def _path(self, number: int) -> Path:
         return self._folder / (self._name % number)
-
-    def _read_times(self) -> list[Fraction]:
-        path = self._folder / TIMES
-        if not path.is_file():
-            return []
-        values = []
-        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-            try:
-                values.append(Fraction(line.strip()) / 1000)
-            except ValueError:  # torn by a crash: what follows is written again
-                break
-        return values
 
 
 _PATTERN = re.compile(r"%0?\d*d")
@@ -142,15 +241,32 @@ def split_pattern(spec: str) -> tuple[Path, str]:
     """Folder and name pattern: `a/b_%03d.png` is (a, b_%03d.png), `a/` is (a, %06d.png).
 
     Raises:
-        UsageError: a pattern with another ending than .png.
+        UsageError: a pattern with another ending than .png, or with another "%".
     """
     path = Path(spec)
     path = path.with_name(path.name.replace("*", "%06d")) if "*" in path.name else path
     if not _PATTERN.search(path.name):
         return path, NAME
-    if path.suffix.lower() != ".png" or len(_PATTERN.findall(path.name)) != 1:
+    found = _PATTERN.findall(path.name)
+    if path.suffix.lower() != ".png" or len(found) != 1 or path.name.count("%") != 1:
         raise UsageError(f'pattern "{path.name}" must hold one number and end in .png')
     return path.parent, path.name
+
+
+def list_sequence(folder: Path, name: str) -> list[Path]:
+    """The files in a folder whose names the pattern can give, in the order of their numbers."""
+    before, after = _PATTERN.split(name)
+    shape = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    found = []
+    for path in folder.iterdir():
+        match = shape.fullmatch(path.name)
+        if match and name % int(match[1]) == path.name:
+            found.append((int(match[1]), path))
+    return [path for _, path in sorted(found)]
+
+
+def _exact(time: Fraction) -> str:
+    return f"{time.numerator}/{time.denominator}"
 
 
 def _milliseconds(time: Fraction) -> Any:

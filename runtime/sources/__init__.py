@@ -10,6 +10,7 @@ A spec may be forced to one kind by its name: `file:clip`, `images:folder`, `syn
 """
 
 import inspect
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,13 +87,14 @@ def open_source(spec: str | Path, **options: Any) -> Source:
     folder = sys.modules[__name__]
     known = names(folder)
     prefix, colon, rest = text.partition(":")
-    if prefix in known:
+    # A file called "camera:0.mp4" is that file.
+    if prefix in known and not (colon and os.path.lexists(text)):
         plugin = load(folder, prefix)
         if plugin.accepts(text):
             return _build(plugin, text, options)
         if colon:
             return _build(plugin, rest, options)
-    for name in known:
+    for name in ["file", "images", *known]:
         plugin = load(folder, name)
         if plugin.accepts(text):
             return _build(plugin, text, options)

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import SourceError
 from ..frame import Frame, Image
+from ..inputs import is_folder, list_folder
 from ..media.color import RGB, SDR, Colors
 from ..media.container import ClipInfo
 from . import SourceInfo
@@ -124,8 +125,8 @@ def natural(name: str) -> list[tuple[bool, int, str]]:
 def list_pictures(spec: str) -> list[Path]:
     """Picture files a folder, pattern or path stands for, in natural order."""
     path = Path(spec)
-    if path.is_dir():
-        found = list(path.iterdir())
+    if is_folder(path):
+        found = list_folder(path)
     elif path.is_file():
         found = [path]
     else:

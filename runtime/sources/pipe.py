@@ -1,10 +1,13 @@
 """Video from standard input: `-`.
 
+Named pipes and devices (`/dev/stdin`, `<(command)`) are read like it, where the user names them.
+
 By default the stream says itself what it is (YUV4MPEG2, Matroska, MPEG-TS, ...). Bare frames have
 no header; their size, rate and pixel format are given as `raw="640x480@30:rgb24"`.
 """
 
 import re
+import stat
 import sys
 import tempfile
 from dataclasses import replace
@@ -17,6 +20,7 @@ from ..media import container as containers
 from .file import FileSource
 
 _RAW = re.compile(r"(?P<size>\d+x\d+)(@(?P<rate>\d+(/\d+|\.\d+)?))?(:(?P<format>\w+))?$")
+STANDARD_INPUT = ("-", "pipe:", "pipe:0")
 RATE = "25"  # frames per second of bare frames when none is given (FFmpeg's own default)
 # Read at most this much at once, so that a slow producer is not waited for longer than needed.
 CHUNK = 1 << 16
@@ -45,7 +49,9 @@ class PipeSource(FileSource):
         spool: Path | None = None,
         file: BinaryIO | None = None,
     ) -> None:
-        self._tee = Tee(file or sys.stdin.buffer, None if raw else spool)
+        if file is None:
+            file = sys.stdin.buffer if spec in STANDARD_INPUT else _open_pipe(spec)
+        self._tee = Tee(file, None if raw else spool)
         self._raw = parse_raw(raw) if raw else None
         try:
             super().__init__(spec, stream=stream, strict=strict, hdr=hdr)
@@ -54,15 +60,15 @@ class PipeSource(FileSource):
                 f"{error}; a pipe is read once from front to back: mp4 and mov files with their "
                 "index at the end must be given as files"
             ) from None
-        self.name = "standard input"
+        self.name = "standard input" if spec in STANDARD_INPUT else spec
         if len(self._container.streams) == 1:
             self._tee.forget()
             self.clip = replace(self.clip, path=None)
 
     @staticmethod
     def accepts(spec: str) -> bool:
-        """True for "-"."""
-        return spec in ("-", "pipe:", "pipe:0")
+        """True for "-", named pipes and devices."""
+        return is_pipe(spec)
 
     def _open(self) -> Any:
         options: dict[str, Any] = {}
@@ -80,6 +86,24 @@ class PipeSource(FileSource):
         """Close; the copy of the input stays until its folder goes."""
         super().close()
         self._tee.flush()
+
+
+def is_pipe(spec: str) -> bool:
+    """Whether this names something that is read once, from front to back."""
+    if spec in STANDARD_INPUT:
+        return True
+    try:
+        mode = Path(spec).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _open_pipe(spec: str) -> BinaryIO:
+    try:
+        return Path(spec).open("rb")
+    except OSError as error:
+        raise SourceError(f'"{spec}" cannot be read: {error.strerror}') from None
 
 
 class Tee:

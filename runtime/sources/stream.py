@@ -1,7 +1,8 @@
 """Video from the network, only where the address is written out: rtsp://, http://, https://.
 
-Read by FFmpeg without reordering delay; what it buffered while it looked at the stream is decoded
-faster than it is shown, so the newest-frame slot catches up with the present. A recording behind
+It is opened only if `allow_network` says so, so that no name of a file and no line of a list ever
+makes a connection. Read by FFmpeg without reordering delay; what it buffered while it looked at the
+stream is decoded faster than it is shown, so the newest-frame slot catches up with the present. A recording behind
 an address (its length is known) is played by the clock like a file; a broadcast is live.
 """
 
@@ -10,29 +11,43 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from ..errors import SourceError
+from ..errors import SourceError, UsageError
 from ..frame import Frame
 from ..media import container as containers
 from . import SourceInfo
 
-SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
+SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "srt://")
 # Seconds to wait for the server: opening, and between two packets.
 TIMEOUT_S = (10.0, 10.0)
 # RTSP over TCP: a lost UDP packet smears the picture until the next key frame.
 # (`fflags=nobuffer` would throw away the first pictures of recordings.)
-OPTIONS = {"flags": "low_delay", "rtsp_transport": "tcp"}
+OPTIONS = {
+    "flags": "low_delay",
+    "rtsp_transport": "tcp",
+    # What a server sends may name other addresses (HLS playlists do), but no files of ours.
+    "protocol_whitelist": "http,https,tcp,tls,udp,rtp,rtsp,rtsps,srtp,srt,crypto",
+}
 
 
 class StreamSource:
     """A network address as a source.
+
+    Args:
+        spec: the address.
+        allow_network: the user asked for the network (`--allow-network`).
 
     Attributes:
         info: `live` unless the server told how long the video is.
         decode_ms: time the last picture took to decode and convert.
     """
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, *, allow_network: bool = False) -> None:
         import av
+
+        if not allow_network:
+            raise UsageError(
+                f'"{shown(spec)}" is on the network; say --allow-network if that is what you want'
+            )
 
         from ..media.color import Converter, colors_of
 

@@ -4,6 +4,7 @@ import glob
 from pathlib import Path
 
 from ..errors import OutputExists, SourceError, UsageError
+from ..inputs import is_folder, list_folder
 from ..outputs import check_output
 from ..pictures.writing import FORMATS, format_of
 
@@ -59,8 +60,8 @@ def plan(
 def expand(text: str) -> list[Path]:
     """The files an input stands for, sorted: itself, a folder's pictures, a pattern's matches."""
     path = Path(text).expanduser()
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in READABLE and p.is_file())
+    if is_folder(path):
+        found = [p for p in list_folder(path) if p.suffix.lower() in READABLE and p.is_file()]
         if not found:
             raise SourceError(f'the folder "{text}" holds no pictures')
         return found

@@ -44,7 +44,7 @@ def test_nothing_to_reopen(tmp_path):
 
 
 def test_torn_line_cut_segment_and_short_segment_are_forgotten(tmp_path):
-    for harm in ("line", "cut", "short", "stray"):
+    for harm in ("line", "cut", "flip", "short", "stray"):
         journal = start(tmp_path)
         store(journal, [0, 10])
         store(journal, [20, 30], short=harm == "short")
@@ -55,6 +55,11 @@ def test_torn_line_cut_segment_and_short_segment_are_forgotten(tmp_path):
         if harm == "cut":
             path = journal.folder / "00001.seg"
             path.write_bytes(path.read_bytes()[:-1])
+        if harm == "flip":
+            path = journal.folder / "00001.seg"
+            data = bytearray(path.read_bytes())
+            data[-1] ^= 1
+            path.write_bytes(data)
         if harm == "stray":
             (journal.folder / "00002.seg").write_bytes(b"half a segment")
         again = Journal.reopen(tmp_path / "out.mp4")
@@ -128,3 +133,27 @@ def test_decoding_times_increase_and_never_pass_the_picture(data, tmp_path_facto
     decoding = [time for _, time in got]
     assert all(a < b for a, b in pairwise(decoding))
     assert all(time <= packet.time for packet, time in got)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[" * 100_000, '{"file": "../../x.seg"}', "null", '{"restart": []}', "\0", '{"delay": 1e9}'],
+)
+def test_nonsense_in_a_journal_ends_what_is_whole(tmp_path, line):
+    journal = start(tmp_path)
+    store(journal, [0, 10])
+    journal.close()
+    listing = journal.folder / journals.LISTING
+    changed = listing.read_text().splitlines()[1].replace('"00000.seg"', '"../x.seg"')
+    for text in (line, changed, changed.replace('"delay": 0', '"delay": 1000000000')):
+        with listing.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+        again = Journal.reopen(tmp_path / "out.mp4")
+        assert again is not None
+        assert again.frames == 2
+        again.close()
+    listing.write_text(line)
+    try:
+        assert Journal.reopen(tmp_path / "out.mp4") is None
+    except UsageError as error:
+        assert "another version" in str(error)

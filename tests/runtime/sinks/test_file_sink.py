@@ -444,3 +444,73 @@ def test_a_file_that_lacks_frames_is_never_renamed(tmp_path, monkeypatch):
     with pytest.raises(SinkError, match="12 frames went in, 11"):
         sink.close()
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_output_that_appears_meanwhile_is_left_alone(tmp_path):
+    sink = write_some(tmp_path, 12)
+    (tmp_path / "out.mp4").write_bytes(b"mine")
+    with pytest.raises(OutputExists, match=r"12 painted frames are safe.*--resume"):
+        sink.close()
+    sink.abort()
+    assert (tmp_path / "out.mp4").read_bytes() == b"mine"
+    with pytest.raises(OutputExists):
+        write_some(tmp_path, 40, resume=True)
+    (tmp_path / "out.mp4").unlink()
+    write_some(tmp_path, 40, resume=True).close()
+    assert len(read(tmp_path / "out.mp4")[0]) == 40
+
+
+def test_links_in_the_way_are_not_followed(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"precious")
+    for name in ("out.mp4.part.mp4", "out.mp4.parts"):
+        (tmp_path / name).symlink_to(precious)
+        if name.endswith(".parts"):
+            with pytest.raises((UsageError, SinkError)):
+                write_some(tmp_path, 12)
+        else:
+            write_some(tmp_path, 12).close()
+            (tmp_path / "out.mp4").unlink()
+    folder = Journal.folder_for(tmp_path / "other.mp4")
+    folder.mkdir()
+    (folder / "lock").symlink_to(precious)
+    with pytest.raises(UsageError, match="cannot write"):
+        write_some(tmp_path, 12, "other.mp4")
+    assert precious.read_bytes() == b"precious"
+
+
+def test_killed_while_cleaning_up(tmp_path):
+    write_some(tmp_path, 12).close()
+    whole = (tmp_path / "out.mp4").read_bytes()
+    # As after a kill between the listing and the segments.
+    folder = Journal.folder_for(tmp_path / "out.mp4")
+    folder.mkdir()
+    (folder / "00000.seg").write_bytes(b"rest")
+    (folder / ".impasto-x.part.mp4").write_bytes(b"rest")
+    assert not Journal.is_unfinished(tmp_path / "out.mp4")
+    (tmp_path / "out.mp4").unlink()
+    write_some(tmp_path, 12, resume=True).close()
+    assert (tmp_path / "out.mp4").read_bytes() == whole
+    assert not folder.exists()
+
+
+def test_killed_between_naming_the_output_and_cleaning_up(tmp_path, monkeypatch):
+    sink = write_some(tmp_path, 12)
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "remove", Journal.close)
+        sink.close()
+    whole = (tmp_path / "out.mp4").read_bytes()
+    write_some(tmp_path, 12, resume=True).close()
+    assert (tmp_path / "out.mp4").read_bytes() == whole
+    assert not Journal.folder_for(tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".mp4", "ä" * 124 + ".mp4", "a:b.mp4"])
+def test_long_names_and_names_with_colons(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    sink = open_sink(name, SourceInfo("x", 64, 48, Fraction(25)), segment=5)
+    for frame in SyntheticSource("synthetic:64x48", num_frames=7):
+        sink.write(frame)
+    sink.abort()
+    assert (tmp_path / name).is_file()
+    assert Journal.is_unfinished(tmp_path / name)

@@ -75,12 +75,20 @@ def test_pictures_come_back_with_their_times(tmp_path):
     assert not list((tmp_path / "p").glob("*.part"))
 
 
+def write_pictures(spec, count, **options):
+    sink = open_sink(spec, INFO, **options)
+    for frame in frames(count)[sink.frames :]:
+        sink.write(frame)
+    return sink
+
+
+def pictures(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
 def test_pictures_resume_behind_the_last_whole_one(tmp_path):
     spec = tmp_path / "p" / "%04d.png"
-    sink = open_sink(spec, INFO)
-    for frame in frames(5):
-        sink.write(frame)
-    sink.abort()
+    write_pictures(spec, 5).abort()
     (tmp_path / "p" / "0003.png").unlink()
     with pytest.raises(OutputExists, match="--resume"):
         open_sink(spec, INFO)
@@ -91,6 +99,68 @@ def test_pictures_resume_behind_the_last_whole_one(tmp_path):
         sink.write(frame)
     sink.close()
     assert len(list(open_source(tmp_path / "p"))) == 6
+    write_pictures(tmp_path / "whole" / "%04d.png", 6).close()
+    assert pictures(tmp_path / "p") == pictures(tmp_path / "whole")
+
+
+def test_a_changed_picture_ends_what_is_whole(tmp_path):
+    spec = tmp_path / "p" / "%04d.png"
+    write_pictures(spec, 5).abort()
+    data = bytearray((tmp_path / "p" / "0002.png").read_bytes())
+    data[-20] ^= 1
+    (tmp_path / "p" / "0002.png").write_bytes(data)
+    assert open_sink(spec, INFO, resume=True).frames == 2
+
+
+@pytest.mark.parametrize("wish", ["none", "resume", "overwrite"])
+def test_other_pictures_in_the_folder_are_never_touched(tmp_path, wish):
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    names = ["cat.png", "00001.png", "0000010.png", "000007.png", "000001.jpg", ".parts"]
+    mine = {name: f"mine {name}".encode() for name in names}
+    for name, data in mine.items():
+        (folder / name).write_bytes(data)
+    options = {wish: True} if wish != "none" else {}
+    if wish != "overwrite":
+        with pytest.raises(OutputExists, match="1 pictures of such names"):
+            open_sink(folder / "%06d.png", INFO, **options)
+        (folder / "000007.png").unlink()
+        del mine["000007.png"]
+    sink = write_pictures(folder / "%06d.png", 3, **options)
+    sink.close()
+    there = pictures(folder)
+    assert {name: there[name] for name in mine} == mine
+    assert len(there) == len(mine) + 3 + 1
+    assert any("000007.png" in note for note in sink.notes) == (wish == "overwrite")
+
+
+def test_a_picture_that_appears_meanwhile_is_left_alone(tmp_path):
+    spec = tmp_path / "p" / "%04d.png"
+    sink = write_pictures(spec, 3)
+    (tmp_path / "p" / "0003.png").write_bytes(b"mine")
+    with pytest.raises(OutputExists, match=r"3 pictures before it.*--resume"):
+        sink.write(frames(4)[3])
+    sink.abort()
+    sink = open_sink(spec, INFO, resume=True)
+    assert sink.frames == 3
+    with pytest.raises(OutputExists):
+        sink.write(frames(4)[3])
+    assert (tmp_path / "p" / "0003.png").read_bytes() == b"mine"
+
+
+def test_pictures_of_another_model_are_not_continued(tmp_path):
+    spec = tmp_path / "p" / "%04d.png"
+    write_pictures(spec, 2, settings={"model": "a"}).abort()
+    with pytest.raises(UsageError, match="model was a, is b"):
+        open_sink(spec, INFO, resume=True, settings={"model": "b"})
+    write_pictures(spec, 2, overwrite=True, settings={"model": "b"}).close()
+
+
+def test_the_times_of_other_pictures_are_not_replaced(tmp_path):
+    (tmp_path / "timestamps.txt").write_text("mine")
+    with pytest.raises(OutputExists, match=r"timestamps\.txt"):
+        open_sink(tmp_path / "%04d.png", INFO)
+    assert (tmp_path / "timestamps.txt").read_text() == "mine"
 
 
 def test_pictures_on_a_full_disk(tmp_path, monkeypatch):
@@ -100,13 +170,16 @@ def test_pictures_on_a_full_disk(tmp_path, monkeypatch):
     def full(self, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(SinkError, match=r"No space.*the 1 pictures before it are whole"):
-        sink.write(frames(2)[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(SinkError, match=r"No space.*the 1 pictures before it are whole"):
+            sink.write(frames(2)[1])
     sink.abort()
+    assert sorted(pictures(tmp_path / "p")) == ["0000.png", "timestamps.txt"]
+    assert open_sink(tmp_path / "p" / "%04d.png", INFO, resume=True).frames == 1
 
 
-@pytest.mark.parametrize("spec", ["a/%d_%d.png", "b/%d.jpg"])
+@pytest.mark.parametrize("spec", ["a/%d_%d.png", "b/%d.jpg", "c/50%_%d.png"])
 def test_bad_patterns(spec):
     with pytest.raises(UsageError):
         split_pattern(spec)

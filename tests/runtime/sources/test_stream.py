@@ -51,7 +51,7 @@ def write_clip(path, count=6):
 
 def test_a_recording_behind_an_address(server, tmp_path):
     write_clip(tmp_path / "clip.mkv")
-    with open_source(f"{server}/clip.mkv") as source:
+    with open_source(f"{server}/clip.mkv", allow_network=True) as source:
         assert (source.info.width, source.info.height) == (64, 48)
         assert not source.info.live
         frames = list(source)
@@ -65,9 +65,9 @@ def test_missing_text_and_dead_servers_are_one_line(server, tmp_path):
     (tmp_path / "page.html").write_text("<p>no video</p>")
     for path in ("missing.mkv", "page.html"):
         with pytest.raises(SourceError, match="cannot be opened"):
-            open_source(f"{server}/{path}")
+            open_source(f"{server}/{path}", allow_network=True)
     with pytest.raises(SourceError, match="cannot be opened"):
-        open_source("http://127.0.0.1:9/x")  # port 9 (discard) is not served
+        open_source("http://127.0.0.1:9/x", allow_network=True)  # port 9 (discard) is not served
 
 
 def test_only_what_is_written_as_an_address():
@@ -107,7 +107,7 @@ def test_a_network_camera_that_restarts_is_found_again():
     first = Broadcast(0)
     port = first.preview._server.server_address[1]
     url = f"http://127.0.0.1:{port}/stream"
-    capture = Capture(lambda: open_source(url), Meter(), back_off_s=(0.05,))
+    capture = Capture(lambda: open_source(url, allow_network=True), Meter(), back_off_s=(0.05,))
     capture.start()
     assert capture.wait_info().live
     before = capture.slot.get(PATIENCE_S).frame
