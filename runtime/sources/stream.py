@@ -1,8 +1,10 @@
 """Video from the network, only where the address is written out: rtsp://, http://, https://.
 
 It is opened only if `allow_network` says so, so that no name of a file and no line of a list ever
-makes a connection. Read by FFmpeg without reordering delay; what it buffered while it looked at the
-stream is decoded faster than it is shown, so the newest-frame slot catches up with the present. A recording behind
+makes a connection.
+
+Read by FFmpeg without reordering delay; what it buffered while it looked at the stream is decoded
+faster than it is shown, so the newest-frame slot catches up with the present. A recording behind
 an address (its length is known) is played by the clock like a file; a broadcast is live.
 """
 
