@@ -65,7 +65,7 @@ def create(name: str, extras: tuple[str, ...] = ()) -> bool:
     _make(name)
     # torch first and pinned: an unpinned one may bring gigabytes of CUDA libraries along.
     _pip(name, "torch")
-    _pip(name, "-e", f".[{','.join(('headless', name, *extras))}]")
+    _pip(name, "-e", f".[{','.join((name, *extras))}]")
     ready.write_text("\n".join([files, *sorted(extras)]), encoding="utf-8")
     return True
 

@@ -11,10 +11,12 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TextIO
 
-from . import engines, plugins
-from .errors import FAILED, INTERRUPTED, StyleError, UsageError
+from . import engines, missing, plugins
+from .errors import FAILED, INTERRUPTED, UNAVAILABLE, StyleError, UsageError
+from .invocation import VERSION, as_typed, command
 
 # A bar is repainted at most this often; more would only cost time.
 BAR_SECONDS = 0.1
@@ -34,6 +36,28 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         except (OSError, ValueError):
             columns = 80
         super().__init__(prog, width=max(20, columns - 2))
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes paths before, between and after flags: `photo.jpg --model starry painted.png`."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ever, but positional arguments may stand anywhere."""
+        return self.parse_intermixed_args(args, namespace)
+
+
+def new_parser(module: str, text: str | None) -> argparse.ArgumentParser:
+    """The parser of a command of the runtime: named as the person typed it, with `--version`.
+
+    Args:
+        module: name of the command's module: "image".
+        text: its docstring, in whose examples the name is put right.
+    """
+    parser = Parser(
+        prog=command(module), description=as_typed(text or ""), formatter_class=HelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"impasto {VERSION}")
+    return parser
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +90,48 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
 
 
+def add_path_flags(parser: argparse.ArgumentParser, inputs: str, output: str) -> None:
+    """What to read and what to write, by position (`a.jpg b.png`) or as --input and --output.
+
+    Args:
+        parser: of image or video.
+        inputs: help text of --input.
+        output: help text of --output.
+    """
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="INPUT ... OUTPUT",
+        help="what to paint and where to, as an alternative to the next two flags; with --output, "
+        "or if there is but one, all of them are inputs",
+    )
+    parser.add_argument("--input", "-i", nargs="+", metavar="FILE", help=inputs)
+    parser.add_argument("--output", "-o", metavar="FILE", help=output)
+
+
+def take_paths(args: argparse.Namespace) -> None:
+    """Turn positional paths into `args.input` and `args.output`.
+
+    Raises:
+        UsageError: nothing to read, inputs given in both ways, or several inputs and an output
+            that is a file.
+    """
+    paths, args.paths = args.paths, []
+    if args.input and paths:
+        raise UsageError(f'inputs stand after --input or without it, not both ("{paths[0]}")')
+    if not args.input and not paths:
+        raise UsageError("nothing to paint: name an input, and an output after it if you like")
+    if paths and args.output is None and len(paths) > 1:
+        args.output = paths.pop()
+        # A pattern that the shell expanded would name one of the inputs here.
+        if len(paths) > 1 and Path(args.output).is_file():
+            raise UsageError(
+                f'"{args.output}" is a file, and several inputs need a folder as the last word; '
+                "or give --output FOLDER"
+            )
+    args.input = args.input or paths
+
+
 def _declared(key: str, *first: str) -> list[str]:
     """What any engine declares under this key, each word once."""
     declared = plugins.constants(engines, key).values()
@@ -73,7 +139,8 @@ def _declared(key: str, *first: str) -> list[str]:
 
 
 def run_command(main: Callable[[], int]) -> int:
-    """Run a command; turn errors made for people into one line and the right exit code."""
+    """Run a command; turn errors made for people, and libraries that are not there, into one line
+    and the right exit code."""
     try:
         return main()
     except StyleError as error:
@@ -82,6 +149,12 @@ def run_command(main: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except ImportError as error:
+        advice = missing.advice(error)
+        if advice is None:
+            raise
+        print(f"error: {advice}", file=sys.stderr)
+        return UNAVAILABLE
     except BrokenPipeError:
         # The reader of our stdout went away (`| head`): nothing left to say, and nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .cli import run_command, say
+from .cli import new_parser, run_command, say
 from .errors import DONE, EngineUnavailable
 from .frame import Frame, Image
 
@@ -33,11 +33,7 @@ SHOTS = {
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.demo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("demo", __doc__)
     parser.add_argument("--model", default="starry.onnx", help="default: starry.onnx")
     parser.add_argument("--input", help="a clip, or camera:N (default: bundled photographs)")
     parser.add_argument("--output", type=Path, help="default: in the folder demo/")

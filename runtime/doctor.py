@@ -14,11 +14,7 @@ from .errors import DONE, UNAVAILABLE
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.doctor",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.new_parser("doctor", __doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     return parser
 

@@ -19,26 +19,12 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     from .model.stylizer import add_stylizer_flags
 
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.image",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.new_parser("image", __doc__)
     cli.add_common_flags(parser)
-    parser.add_argument(
-        "--input",
-        "-i",
-        required=True,
-        nargs="+",
-        metavar="FILE",
-        help='pictures, folders, or patterns such as "photos/*.jpg"',
-    )
-    parser.add_argument(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="file for one picture, folder for several (default: beside the input, as "
-        "photo-starry.jpg)",
+    cli.add_path_flags(
+        parser,
+        'pictures, folders, or patterns such as "photos/*.jpg"',
+        "file for one picture, folder for several (default: beside the input, as photo-starry.jpg)",
     )
     parser.add_argument(
         "--skip-existing", action="store_true", help="leave out pictures whose output is there"
@@ -102,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     from .model.stylizer import open_stylizer
     from .stills.batch import plan
 
+    cli.take_paths(args)
     jobs, skipped = plan(
         args.input,
         args.output,

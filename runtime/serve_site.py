@@ -19,7 +19,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from .cli import run_command, say
+from .cli import new_parser, run_command, say
 from .errors import DONE, UsageError
 from .live.serve import is_loopback, parse_address
 
@@ -150,11 +150,7 @@ def check_site(folder: Path) -> dict[str, Any]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.serve_site",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("serve_site", __doc__)
     parser.add_argument("folder", type=Path, help="made by python -m export --target web")
     parser.add_argument(
         "--serve", metavar="HOST:PORT", default=DEFAULT, help=f"default: {DEFAULT}, this machine"

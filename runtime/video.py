@@ -28,25 +28,12 @@ def build_parser() -> argparse.ArgumentParser:
     from .media import encoders
     from .model.stylizer import add_stylizer_flags
 
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.video",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.new_parser("video", __doc__)
     cli.add_common_flags(parser)
-    parser.add_argument(
-        "--input",
-        "-i",
-        required=True,
-        nargs="+",
-        metavar="CLIP",
-        help='clips, folders, pictures ("frames/*.png"), "-" for standard input, "synthetic"',
-    )
-    parser.add_argument(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help=".mp4 .mov .mkv .webm .gif, a folder for several clips, frames/%%06d.png for "
+    cli.add_path_flags(
+        parser,
+        'clips, folders, pictures ("frames/*.png"), "-" for standard input, "synthetic"',
+        ".mp4 .mov .mkv .webm .gif, a folder for several clips, frames/%%06d.png for "
         'pictures, "-" for standard output, "null" (default: beside the input)',
     )
     known = plugins.names(stabilizers)
@@ -134,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
     from .clips import painter
     from .model.stylizer import open_stylizer
 
+    cli.take_paths(args)
     style = "-".join(Path(cli.parse_models(text)[0]).stem for text in args.model)
     jobs = clip_batch.plan(args.input, args.output, style)
     # A run that was killed after its last step is complete: resuming it has nothing to do.

@@ -28,12 +28,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     from .model.stylizer import add_stylizer_flags
 
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime.webcam",
-        description=__doc__,
-        epilog="keys:\n  " + "\n  ".join(help_lines()).replace("%", "%%"),
-        formatter_class=cli.HelpFormatter,
-    )
+    parser = cli.new_parser("webcam", __doc__)
+    parser.epilog = "keys:\n  " + "\n  ".join(help_lines()).replace("%", "%%")
     cli.add_common_flags(parser)
     parser.add_argument("--threads", type=_count, metavar="N", help="of the engine")
     source = parser.add_argument_group("source")

@@ -16,6 +16,7 @@ COMMANDS = [
     "runtime.webcam",
     "runtime.doctor",
     "runtime.demo",
+    "runtime.models",
     "runtime.serve_site",
     "training.train",
     "training.optimize",
@@ -100,7 +101,8 @@ def test_imports_go_to_the_left_only(path):
 # command line (the third) or a command (the last). docs/architecture.md says what each is for.
 ROOMS = [
     {"frame", "errors", "plugins", "console", "meter", "keys", "card"}
-    | {"onnxfile", "checksum", "inputs", "outputs", "buffers"},
+    | {"onnxfile", "checksum", "inputs", "outputs", "buffers"}
+    | {"invocation", "missing"},
     {"engines"},
     {"cli"},
     {"media", "pictures", "stabilizers"},
@@ -108,7 +110,7 @@ ROOMS = [
     {"sinks", "stills"},
     {"clips"},
     {"live"},
-    {"image", "video", "webcam", "doctor_checks", "serve_site"},
+    {"image", "video", "webcam", "models", "doctor_checks", "serve_site"},
     {"demo", "doctor"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

@@ -12,6 +12,7 @@ from typing import Any
 from .. import plugins, sinks, sources, stabilizers
 from ..errors import StyleError, UsageError
 from ..frame import Frame, Image
+from ..invocation import command
 from ..media.color import UNSPECIFIED
 from ..meter import Meter
 from ..model import arrays
@@ -88,7 +89,7 @@ def paint_clip(
     sink = None
     try:
         if source.info.live:
-            raise UsageError(f'"{job.input}" never ends; use python -m runtime.webcam')
+            raise UsageError(f'"{job.input}" never ends; use {command("webcam")}')
         info, clip, scale = _scaled(source, settings.box)
         sink = sinks.open_sink(
             job.output,

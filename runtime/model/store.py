@@ -1,8 +1,8 @@
 """Where model files live: a name as typed after `--model` becomes a path.
 
-Order: the path as given, the working directory, each folder in $IMPASTO_MODELS, and the `models`
-folder beside this package. "starry" finds "starry.onnx", or the first there is of the other kinds
-that an engine reads.
+Order: the path as given, the working directory, each folder in $IMPASTO_MODELS (separated as in
+$PATH), the user's own folder, where fetched models go, and those that come with Impasto. "starry"
+finds "starry.onnx", or the first there is of the other kinds that an engine reads.
 """
 
 import os
@@ -11,14 +11,25 @@ from pathlib import Path
 from ..errors import ModelNotFound
 from . import formats
 
-# The repository's models folder, or the one installed beside the packages.
+VARIABLE = "IMPASTO_MODELS"
+# models/ of a checkout; `impasto.models`, beside `impasto.runtime`, of an installation.
 BUNDLED = Path(__file__).resolve().parents[2] / "models"
+
+
+def own_folder() -> Path:
+    """Where fetched models go: the first folder of $IMPASTO_MODELS, or the user's data folder
+    (https://specifications.freedesktop.org/basedir-spec: $XDG_DATA_HOME, ~/.local/share)."""
+    listed = [part for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
+    if listed:
+        return Path(listed[0]).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "impasto" / "models"
 
 
 def folders() -> list[Path]:
     """Folders searched, in order; those that do not exist are left out."""
-    extra = os.environ.get("IMPASTO_MODELS", "")
-    found = [Path.cwd(), *(Path(part) for part in extra.split(os.pathsep) if part), BUNDLED]
+    extra = [Path(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
+    found = [Path.cwd(), *extra, own_folder(), BUNDLED]
     return [folder for folder in dict.fromkeys(found) if folder.is_dir()]
 
 
@@ -58,5 +69,7 @@ def resolve(name: str | Path) -> Path:
 
     known = available()
     word = asked.name if formats.suffix_of(asked) else asked.name + kinds[0]
-    where = "the working directory or models/" if asked.parent == Path() else str(asked.parent)
-    raise ModelNotFound(f'no model "{name}" in {where}.{suggest(word, known)}')
+    looked = folders() if asked.parent == Path() else [asked.parent]
+    where = ", ".join(str(folder) for folder in looked)
+    hint = f" (${VARIABLE} may name more folders)" if asked.parent == Path() else ""
+    raise ModelNotFound(f'no model "{name}" in {where}{hint}.{suggest(word, known)}')

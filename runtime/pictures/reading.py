@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import SourceError
 from ..frame import Image
+from ..invocation import command
 from . import color_profile, deep_pixels
 from .metadata import ORIENTATION, Metadata, read_metadata
 
@@ -189,7 +190,7 @@ def _decoding(path: Path) -> Iterator[None]:
         yield
     except Image.UnidentifiedImageError:
         clip = path.suffix.lower() in CLIPS
-        hint = "; clips are painted by python -m runtime.video" if clip else ""
+        hint = f"; clips are painted by {command('video')}" if clip else ""
         raise SourceError(
             f'"{path}" is not a picture, or of a kind that cannot be read{hint}'
         ) from None

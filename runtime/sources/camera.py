@@ -17,6 +17,7 @@ import cv2
 from ..buffers import Pool
 from ..errors import SourceError
 from ..frame import Frame, Image
+from ..invocation import command
 from . import SourceInfo
 from ._v4l2 import Camera, Mode, list_cameras
 
@@ -186,6 +187,6 @@ def _absent(index: int, cameras: list[Camera]) -> str:
     others = ", ".join(f"camera:{camera.index} ({camera.name})" for camera in cameras)
     found = f"found: {others}" if others else "none was found"
     return (
-        f"camera {index} cannot be opened ({found}); python -m runtime.doctor says more, "
+        f"camera {index} cannot be opened ({found}); {command('doctor')} says more, "
         "and --source synthetic needs no camera"
     )

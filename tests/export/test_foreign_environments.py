@@ -128,7 +128,7 @@ def test_what_is_there_is_not_installed_again(folder, monkeypatch):
     monkeypatch.setattr(environments, "_make", lambda name: environments.folder(name).mkdir())
     monkeypatch.setattr(environments, "_pip", lambda name, *what: asked.append(what[-1]))
     assert environments.create("coreml", ("test",))
-    assert asked == ["torch", ".[headless,coreml,test]"]
+    assert asked == ["torch", ".[coreml,test]"]
     assert not environments.create("coreml", ("test",))
     assert not environments.create("coreml"), "more than was asked for is enough"
     (environments.folder("coreml") / environments.READY).write_text("older")

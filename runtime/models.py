@@ -1,0 +1,145 @@
+"""python -m runtime.models
+
+List the styles there are: those that come with Impasto, those in the working directory and in the
+folders of $IMPASTO_MODELS, and those that were fetched. What is printed in the first column can be
+given to --model.
+"""
+
+import argparse
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import cli
+from .errors import DONE
+
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The files of one style.
+
+    Attributes:
+        name: as typed after `--model`.
+        title, artist: of the painting; "" where the card says nothing.
+        takes: what must be given besides the picture: "", "--style FILE" or "--style NAME".
+        paintings: the names that `--style NAME` may be.
+        files: (path, speed class, precision) of each.
+        license: of the weights.
+    """
+
+    name: str
+    title: str
+    artist: str
+    takes: str
+    paintings: tuple[str, ...]
+    files: tuple[tuple[Path, str, str], ...]
+    license: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "artist": self.artist,
+            "takes": self.takes,
+            "paintings": list(self.paintings),
+            "license": self.license,
+            "files": [
+                {
+                    "file": str(path),
+                    "bytes": path.stat().st_size,
+                    "speed": speed,
+                    "precision": precision,
+                }
+                for path, speed, precision in self.files
+            ],
+        }
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's flags."""
+    parser = cli.new_parser("models", __doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    return parser
+
+
+def styles() -> list[Style]:
+    """All styles that a bare name finds, by name; the files of one lie in one folder."""
+    from .model import store, zoo
+    from .model.variants import variant_of
+
+    paths = [store.resolve(name) for name in store.available()]
+    cards = {path: zoo.read_card(path) for path in paths}
+    companions = {
+        path.parent / port.companion
+        for path, card in cards.items()
+        for port in (card.inputs if card else ())
+        if port.companion
+    }
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        if path not in companions:
+            groups.setdefault(variant_of(path, cards[path]).style, []).append(path)
+    found = []
+    for name, members in sorted(groups.items()):
+        card = cards[members[0]]
+        facts = card.style if card else {}
+        codes = [port for port in card.inputs if port.role in ("style", "code")] if card else []
+        paintings = tuple(name for port in codes for name in port.names)
+        variants = [variant_of(path, cards[path]) for path in members]
+        found.append(
+            Style(
+                name,
+                facts.get("title", ""),
+                facts.get("artist", ""),
+                ("--style NAME" if paintings else "--style FILE") if codes else "",
+                paintings,
+                tuple((v.path, v.grade, v.precision) for v in variants),
+                card.license if card else "",
+            )
+        )
+    return found
+
+
+def describe(style: Style) -> list[str]:
+    """The lines of one style: its name and painting, then a line for each file."""
+    painting = ", ".join(part for part in (style.title, style.artist) if part)
+    if style.paintings:
+        painting = f"{len(style.paintings)} paintings: {style.takes}"
+    elif style.takes:
+        painting = f"any painting: {style.takes}"
+    lines = [f"{style.name}  {painting}".rstrip()]
+    lines += textwrap.wrap(
+        ", ".join(style.paintings), 98, initial_indent="  ", subsequent_indent="  "
+    )
+    for path, speed, precision in style.files:
+        size = path.stat().st_size / MEGABYTE
+        lines.append(f"  {path.name:<26} {size:5.1f} MB  {speed:<8} {precision}")
+    return lines
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what there is."""
+    from .model import store
+
+    found = styles()
+    if args.json:
+        folders = [str(folder) for folder in store.folders()]
+        cli.print_json({"styles": [style.to_dict() for style in found], "folders": folders})
+        return DONE
+    for style in found:
+        print("\n".join(describe(style)))
+    print(f"looked in {', '.join(str(folder) for folder in store.folders())}")
+    return DONE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return cli.run_command(lambda: run(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
