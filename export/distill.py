@@ -12,6 +12,7 @@ from typing import Any
 
 from runtime.cli import run_command
 from runtime.errors import UsageError
+from runtime.inputs import inside
 
 from . import training_run
 
@@ -107,7 +108,9 @@ def run(args: argparse.Namespace) -> int:
     if find_student(args.student) is None:
         parse_student(args.student)
     recipe = student_recipe(teacher, args.student, args.set)
-    return training_run.train(recipe, args.output or Path("runs") / recipe.name, args)
+    return training_run.train(
+        recipe, args.output or inside(Path("runs"), recipe.name, "the recipe"), args
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -21,6 +21,7 @@ from typing import Any
 
 from .cli import new_parser, run_command, say
 from .errors import DONE, UsageError
+from .inputs import inside
 from .live.serve import is_loopback, parse_address
 
 DEFAULT = "127.0.0.1:8080"
@@ -143,7 +144,8 @@ def check_site(folder: Path) -> dict[str, Any]:
         ) from None
     for url in urls:
         name = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
-        if not (folder / ("index.html" if name == "./" else name)).is_file():
+        name = "index.html" if name == "./" else name
+        if not inside(folder, name, f'"{folder}"').is_file():
             raise UsageError(f'"{folder}" lacks {name}; export it again')
     return listing
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from runtime.cli import run_command
 from runtime.errors import DONE, OutputExists, StyleError, UsageError
+from runtime.inputs import inside
 
 if TYPE_CHECKING:
     from .config import Recipe
@@ -93,7 +94,7 @@ def _train(args: argparse.Namespace, recipe: "Recipe", device: str) -> int:
     from .engine import Engine
     from .methods import Assets
 
-    output = args.output or Path("runs") / recipe.name
+    output = args.output or inside(Path("runs"), recipe.name, "the recipe")
     checkpoint = output / "last.safetensors"
     if checkpoint.exists() and not (args.resume or args.overwrite):
         raise OutputExists(f"{checkpoint} exists: pass --resume to continue or --overwrite")

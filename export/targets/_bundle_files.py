@@ -10,6 +10,7 @@ from typing import Any
 from runtime.card import ModelCard
 from runtime.checksum import sha256
 from runtime.errors import EngineUnavailable, ParityError, UsageError
+from runtime.inputs import inside
 from runtime.model import formats, zoo
 from runtime.model.arrays import fixed_size
 from runtime.model.session import open_session
@@ -47,7 +48,8 @@ class Part:
         """Itself, and what lies beside it and belongs to it."""
         others = (entry["file"].split("/")[0] for entry in self.report.get("files", ()))
         names = dict.fromkeys((self.path.name, *others))
-        return [self.path.with_name(name) for name in names]
+        what = f'the report of "{self.path.name}"'
+        return [inside(self.path.parent, name, what) for name in names]
 
 
 def write(models: Sequence[Path], folder: Path, options: Options) -> Written:

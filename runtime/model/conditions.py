@@ -8,6 +8,7 @@ import numpy as np
 
 from ..card import ModelCard, Port
 from ..errors import CardMismatch, UsageError
+from ..inputs import inside
 from ..plugins import suggest
 from . import arrays
 
@@ -121,7 +122,7 @@ class Conditions:
         name = port.companion or ""
         if name not in self._companions:
             self._companions[name] = _open_companion(
-                self._folder / name, self._engine, self._device
+                inside(self._folder, name, "the card"), self._engine, self._device
             )
         engine, card = self._companions[name]
         image = next((p for p in card.inputs if p.role in ("style", "image")), None)

@@ -129,3 +129,40 @@ def test_folders_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", barred)
     with pytest.raises(SourceError, match="Permission denied"):
         ImagesSource(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../style.onnx"])
+def test_a_card_cannot_name_a_companion_elsewhere(build_model, tmp_path, name):
+    import numpy as np
+    from onnx import TensorProto, helper
+
+    from runtime.card import ModelCard, Port
+    from runtime.model.session import open_session
+
+    code = Port("code", "code", (4,), low=-1.0, high=1.0, companion=name)
+    card = ModelCard("x", "perceptual", (Port("image"), code), (Port("styled"),))
+    model = build_model(
+        tmp_path / "x.onnx",
+        [helper.make_node("Identity", ["image"], ["styled"])],
+        [
+            helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, "H", "W"]),
+            helper.make_tensor_value_info("code", TensorProto.FLOAT, ["N", 4]),
+        ],
+        [helper.make_tensor_value_info("styled", TensorProto.FLOAT, ["N", 3, "H", "W"])],
+        card=card,
+    )
+    picture = np.zeros((16, 16, 3), np.uint8)
+    with (
+        open_session(model, device="cpu") as session,
+        pytest.raises(UsageError, match="the card names"),
+    ):
+        session.stylize(picture, style=picture)
+
+
+def test_a_report_cannot_bring_other_files_into_a_bundle(tmp_path):
+    from export.targets._bundle_files import Part
+
+    report = {"files": [{"file": "../secret"}]}
+    part = Part(tmp_path / "x.onnx", report, None, {})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="the report of"):
+        _ = part.files
