@@ -12,7 +12,7 @@ from runtime.errors import DONE, FAILED, GATE_REFUSED, EngineUnavailable, StyleE
 from . import foreign_environments, listing
 from .artifact import Request, export
 from .targets import EVERY, Target
-from .targets._bundle_files import find_models
+from .targets.bundle import find_models
 from .verify.delivery import check_place
 
 

@@ -17,22 +17,20 @@ import torch
 from runtime.card import ModelCard
 from runtime.checksum import sha256
 from runtime.engines import TensorInfo
-from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
+from runtime.errors import ParityError, UsageError
 from runtime.frame import Image
 from runtime.model.formats import open_model
 from runtime.model.session import StyleSession, open_session
 from training.networks import Graph
 
 from . import onnx_tools
-from .float_graph import _quiet
 from .source import ExportSource
+from .tracing import EXAMPLE_CELLS, to_onnx
 from .verify.delivery import deliver
 from .verify.parity import SIZES, Parity, check, refuse
 from .verify.photos import cover
 from .verify.report import make_report, origin_of, write_report
 
-# Sides of the example traced, in units of `multiple_of`; unequal, so that no axis is mistaken.
-EXAMPLE_CELLS = (16, 24)
 # Largest relative error of a code, float32 graph against PyTorch: roots of covariances amplify the
 # order of summation; measured on our models about 1e-5.
 LARGEST_CODE_ERROR = 1e-3
@@ -64,28 +62,8 @@ def trace(graph: Graph, card: ModelCard, opset: int) -> Any:
     if len(names) > 1 and _is_variadic(graph.module):
         fixed = _fixed_arguments(graph.module)
         shapes = (*shapes[:fixed], tuple(shapes[fixed:]))
-    try:
-        with _quiet():
-            program = torch.onnx.export(
-                graph.module.eval(),
-                tuple(examples),
-                dynamo=True,
-                opset_version=opset,
-                input_names=names,
-                output_names=[port.name for port in graph.outputs],
-                dynamic_shapes=tuple(shapes),
-                external_data=False,
-                verbose=False,
-            )
-    except ImportError as error:
-        raise EngineUnavailable(
-            f"the exporter needs {error.name}: pip install 'impasto[export]'"
-        ) from None
-    except torch.onnx.errors.OnnxExporterError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise StyleError(f"PyTorch cannot export this network: {reason}") from None
-    assert program is not None  # dynamo=True always returns a program
-    return program.model_proto
+    outputs = [port.name for port in graph.outputs]
+    return to_onnx(graph.module, examples, opset, names, outputs, tuple(shapes))
 
 
 def _is_variadic(module: torch.nn.Module) -> bool:

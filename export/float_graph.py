@@ -1,10 +1,6 @@
 """The float graph: PyTorch's exporter, then tidied, checked for its operations, card embedded."""
 
-import contextlib
-import sys
-import warnings
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +8,17 @@ import torch
 from torch import nn
 
 from runtime.card import ModelCard
-from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
+from runtime.errors import ParityError, UsageError
 from training.networks.layers import InstanceNorm
 
 from . import onnx_tools
 from .source import Clamped, ExportSource, with_size
 from .targets import Options, Written
+from .tracing import EXAMPLE_CELLS, to_onnx
 
 # What the exporter was verified with. 21 is the newest that the oldest ONNX Runtime we claim
 # (1.20) reads; the exporter itself begins at 18.
 OPSETS = (18, 19, 20, 21)
-# Sides of the example traced for free sizes: unequal, so that no axis is mistaken for the other.
-EXAMPLE_CELLS = (16, 24)
 # Operations that belong to training; one of them in a graph means a wrong mode.
 TRAINING_OPS = {"Dropout", "BatchNormalization", "RandomUniform", "RandomNormal", "Loop", "If"}
 
@@ -57,28 +52,9 @@ def trace(generator: nn.Module, card: ModelCard, opset: int) -> Any:
     sides = [cells * card.multiple_of for cells in EXAMPLE_CELLS] if free else [height, width]
     sides = [max(int(side), card.minimum) for side in sides]
     shapes = ({2: "height", 3: "width"},) if free else None
-    try:
-        with _quiet():
-            program = torch.onnx.export(
-                Clamped(generator).eval(),
-                (torch.rand(1, 3, *sides),),
-                dynamo=True,
-                opset_version=opset,
-                input_names=[image.name],
-                output_names=[styled.name],
-                dynamic_shapes=shapes,
-                external_data=False,
-                verbose=False,
-            )
-    except ImportError as error:
-        raise EngineUnavailable(
-            f"the exporter needs {error.name}: pip install 'impasto[export]'"
-        ) from None
-    except torch.onnx.errors.OnnxExporterError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise StyleError(f"PyTorch cannot export this network: {reason}") from None
-    assert program is not None  # dynamo=True always returns a program
-    return program.model_proto
+    return to_onnx(
+        Clamped(generator), (torch.rand(1, 3, *sides),), opset, [image.name], [styled.name], shapes
+    )
 
 
 def check_operations(model: Any, generator: nn.Module) -> None:
@@ -97,11 +73,3 @@ def check_operations(model: Any, generator: nn.Module) -> None:
     strangers = TRAINING_OPS & set(found)
     if strangers:
         raise ParityError(f"the graph holds operations of training: {', '.join(sorted(strangers))}")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's notes off stdout, and its warnings about itself out of sight."""
-    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -50,6 +50,18 @@ class Clamped(nn.Module):
         return self.generator(image).clamp(0.0, 1.0)
 
 
+class WholeLevels(nn.Module):
+    """The same for pictures of bytes: its answer is in whole levels 0..255."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.inner = Clamped(generator)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Style a batch."""
+        return torch.round(self.inner(image) * 255.0)
+
+
 def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSource:
     """Read a checkpoint and draft the card of a model called `name`.
 

@@ -1,11 +1,39 @@
 """A page for browsers: a folder of static files that paints the camera, pictures and clips on the
-visitor's own device."""
+visitor's own device.
 
+The page is written, then proven: the packed models run in the packed engine beside ONNX Runtime for
+Python, and every file is the one that was meant.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from runtime.checksum import sha256
+from runtime.errors import ParityError, UsageError
+from runtime.frame import Image
+from runtime.model.session import open_session
+
+from ..site import engine_files, page
+from ..site.node_engine import web_session
+from ..verify import parity
+from ..verify.parity import Parity
+from ..verify.photos import BUNDLED, load_photos
+from ..verify.report import report_path
 from . import Options, Target, Written
+
+# (width, height): what a page paints live, an odd size in both directions, and a still.
+SIZES = ((320, 240), (333, 251), (640, 480))
+# Photos compared at each size: a browser's engine on one thread takes a second for the largest.
+PHOTOS = 2
+# Bundled photo on the page: in the public domain (CC0), by Stefan van der Walt.
+SHOWN = "chelsea"
+# A page may name no other place, but for the names of XML vocabularies, which nothing loads.
+ADDRESS = re.compile(r"https?://(?!www\.w3\.org/)[^\s\"'`<>)]+")
 
 
 class WebTarget(Target):
@@ -21,23 +49,123 @@ class WebTarget(Target):
     @classmethod
     def available(cls) -> str:
         """Node.js and npm are needed, too."""
-        from ..site.engine_files import missing
-
-        return super().available() or missing()
+        return super().available() or engine_files.missing()
 
     @staticmethod
-    def write(source: Any, path: Path, options: Options) -> Written:
-        """Write the page of these models (paths) into the folder `path`."""
-        from ..site import engine_files, proof
-
-        return proof.write(source, path, engine_files.dist_folder())
+    def write(models: Sequence[Path], folder: Path, options: Options) -> Written:
+        """Write the page of these models into `folder`; see `write_page`."""
+        return write_page(models, folder, engine_files.dist_folder())
 
     @staticmethod
-    def check(source: Sequence[Path], path: Path, options: Options) -> Any:
-        """Run each packed model with the packed engine, beside ONNX Runtime for Python."""
-        from ..site import proof
+    def check(models: Sequence[Path], folder: Path, options: Options) -> Parity:
+        """Prove a page.
 
-        return proof.check(source, path)
+        Raises:
+            ParityError: a file is not the one meant, a file names another place of the internet,
+                or a model gives other pictures than in Python.
+        """
+        _check_files(folder)
+        listing = json.loads((folder / page.LISTING).read_text(encoding="utf-8"))
+        photos = load_photos(None, PHOTOS)
+        found = []
+        for model, style in zip(models, listing["styles"], strict=True):
+            path = page.for_browsers(model)
+            card = page.read_style(path)
+            packed = folder / urllib.parse.unquote(style["file"].partition("?")[0])
+            with open_session(path) as ours, web_session(packed, card, folder / "ort") as theirs:
+                compared = parity.check(ours, theirs, photos, card.precision, SIZES)
+            parity.refuse(compared, f"{path.name} in onnxruntime-web")
+            found.append(compared)
+        return Parity(
+            tuple(report for compared in found for report in compared.sizes),
+            max(compared.least_psnr_db for compared in found),
+            (),
+        )
+
+
+def write_page(models: Sequence[Path], folder: Path, dist: Path) -> Written:
+    """Write the page of these models into `folder`; each style keeps the name it was asked for by.
+
+    Raises:
+        UsageError: a model does not fit a page, or two have one name.
+        ParityError: a model is not the one its report was written for.
+    """
+    names = [path.stem for path in models]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f'two models are called "{twice[0]}"; a page tells styles by their names')
+    taken = [page.for_browsers(path) for path in models]
+    cards = [page.read_style(path) for path in taken]
+    for path in taken:
+        _check_report(path)
+    photo = _shown()
+    sessions = [open_session(path) for path in taken]
+    try:
+        listing = page.write_site(
+            list(zip(names, taken, cards, sessions, strict=True)), photo, dist, folder
+        )
+    finally:
+        for session in sessions:
+            session.close()
+    steps = [
+        f"page, {len(listing['engines'])} engines of {engine_files.PACKAGE} "
+        f"{engine_files.VERSION}, "
+        f"{len(models)} model{'s' * (len(models) > 1)} and a picture to try each with",
+    ]
+    steps += [
+        f"{used.name} taken for {path.name}, which is folded for each scene: no browser does that"
+        for path, used in zip(models, taken, strict=True)
+        if path != used
+    ]
+    styles = [
+        {"name": style["name"], "model": path.name, "sha256": style["sha256"]}
+        for style, path in zip(listing["styles"], taken, strict=True)
+    ]
+    return Written(cards[0] if len(cards) == 1 else None, steps, {"styles": styles})
+
+
+def _check_files(folder: Path) -> None:
+    """All that `site.json` lists is there and right; no text of ours leads elsewhere."""
+    listing = json.loads((folder / page.LISTING).read_text(encoding="utf-8"))
+    listed = [file["url"] for engine in listing["engines"] for file in engine["files"]]
+    listed += [style[key] for style in listing["styles"] for key in ("file", "preview")]
+    listed += [style["check"]["file"] for style in listing["styles"]]
+    for url in [*listed, listing["example"]]:
+        name, _, digest = url.partition("?v=")
+        name = urllib.parse.unquote(name)
+        if not sha256(folder / name).startswith(digest):
+            raise ParityError(f"{name} is not the file that {page.LISTING} names")
+    for path in sorted((folder / "ort").iterdir()):
+        if sha256(path) != engine_files.SHA256.get(path.name):
+            raise ParityError(
+                f"ort/{path.name} is not the file of {engine_files.PACKAGE} {engine_files.VERSION}"
+            )
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".html", ".css", ".js", ".json", ".svg", ".webmanifest"):
+            address = ADDRESS.search(path.read_text(encoding="utf-8"))
+            if address:
+                raise ParityError(f"{path.name} names {address[0]}: a page must need nobody else")
+
+
+def _check_report(path: Path) -> None:
+    """If an export left a report beside the model, it must be of this very file."""
+    beside = report_path(path)
+    if not beside.is_file():
+        return
+    try:
+        report = json.loads(beside.read_text(encoding="utf-8"))
+        meant, verdict = report["sha256"], report["verdict"]
+    except (ValueError, KeyError, TypeError):
+        return  # a JSON file of somebody else
+    if verdict != "passed" or meant != sha256(path):
+        raise ParityError(
+            f'"{path.name}" is not the file its report "{beside.name}" was written for; '
+            "export it again"
+        )
+
+
+def _shown() -> Image:
+    return load_photos(None)[BUNDLED.index(SHOWN)]
 
 
 PLUGIN = WebTarget

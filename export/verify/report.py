@@ -1,20 +1,25 @@
 """The report beside an artifact: its origin, what was done, how it scored."""
 
+from __future__ import annotations
+
 import json
 import platform
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.checksum import sha256
+from runtime.frame import Image
 from runtime.meter import Meter
 from runtime.model import formats
 from runtime.model.session import StyleSession
 
-from ..source import ExportSource
 from .parity import Parity
 from .photos import cover
+
+if TYPE_CHECKING:
+    from ..source import ExportSource
 
 # Libraries whose version can change an artifact or its check.
 TOOLS = (
@@ -140,7 +145,9 @@ def report_path(model: Path) -> Path:
     return usual.with_suffix(".receipt.json") if formats.beside(model) == usual else usual
 
 
-def milliseconds(session: StyleSession, photo: Any, sizes: list[tuple[int, int]]) -> dict[str, Any]:
+def milliseconds(
+    session: StyleSession, photo: Image, sizes: list[tuple[int, int]]
+) -> dict[str, Any]:
     """Median and 95th percentile of whole `stylize` calls, per size."""
     report: dict[str, Any] = {}
     for width, height in sizes:

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("coremltools", reason="make test-edge")
 from export.source import load_source
-from export.targets import Options, _coreml_package, _coreml_program
+from export.targets import Options, _coreml_program, coreml
 from runtime.card import KEY, ModelCard
 from runtime.engines.coreml import PLUGIN
 from runtime.errors import CardMismatch, EngineUnavailable, ParityError
@@ -36,7 +36,7 @@ def test_the_card_is_inside_and_beside(package):
     path, _ = package
     spec = load_spec(str(path))
     inside = ModelCard.from_json(spec.description.metadata.userDefined[KEY])
-    assert inside == _coreml_package.stand_in(path).card
+    assert inside == coreml.PLUGIN.stand_in(path).card
     assert inside.target == "coreml" and inside.inputs[0].dtype == "uint8"
 
 
@@ -57,10 +57,10 @@ def test_other_networks(checkpoint, export, tmp_path):
 def test_a_package_that_is_not_what_was_asked_for_is_refused(package, checkpoint):
     source = load_source(checkpoint("instance"), "toy")
     with pytest.raises(ParityError, match="is for"):
-        _coreml_package.check(source, package[0], Options("fp16", (128, 64)))
+        coreml.PLUGIN.check(source, package[0], Options("fp16", (128, 64)))
     asked = Options("int8", (96, 64), extra={"sizes": "96x64,64x96"})
     with pytest.raises(ParityError, match="0 tensors of int8 weights"):
-        _coreml_package.check(source, package[0], asked)
+        coreml.PLUGIN.check(source, package[0], asked)
 
 
 def test_a_damaged_package_is_refused(package, tmp_path):

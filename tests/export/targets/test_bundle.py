@@ -13,7 +13,8 @@ import pytest
 
 import export.artifact as flow
 from export.__main__ import main
-from export.targets import _bundle_files, _sample_code
+from export.targets import Options, _sample_code
+from export.targets.bundle import PLUGIN, read_part
 from runtime.card import ModelCard, Port
 from runtime.errors import ParityError
 from runtime.model.session import open_session
@@ -68,7 +69,7 @@ def test_a_changed_file_is_noticed(bundle, tmp_path):
     (copy / "models" / "toy.onnx").write_bytes(b"x")
     (copy / "more.txt").write_text("")
     with pytest.raises(ParityError, match=r"more\.txt, models/toy\.onnx"):
-        _bundle_files.check(copy)
+        PLUGIN.check((), copy, Options())
 
 
 def test_the_python_sample_paints_as_the_runtime_does(bundle, tmp_path, photo):
@@ -159,7 +160,7 @@ def test_a_file_of_onnx_runtimes_own_format_carries_its_card_inside(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flow, "SIZES", ((96, 64),))
         assert main([str(word) for word in [*words, "--photos", photos_folder]]) == 0
-    assert _bundle_files.read_part(model).card.target == "ort"
+    assert read_part(model).card.target == "ort"
 
 
 def test_models_are_timed_if_their_receipts_say_nothing(bundle, tmp_path):
@@ -168,7 +169,7 @@ def test_models_are_timed_if_their_receipts_say_nothing(bundle, tmp_path):
     report = json.loads((bundle / "receipts" / "toy.json").read_text())
     del report["milliseconds"]
     path.with_suffix(".json").write_text(json.dumps(report))
-    part = _bundle_files.read_part(path)
+    part = read_part(path)
     assert part.times["640x480"]["p50"] > 0
 
 
@@ -177,7 +178,7 @@ def test_what_was_not_proven_is_not_packed(tmp_path, capsys):
     path.write_bytes(b"x")
     words = ["--target", "bundle", "--model", str(path), "--output", str(tmp_path / "app")]
     assert main(words) == 2
-    assert "no receipt" in capsys.readouterr().err
+    assert "no report" in capsys.readouterr().err
     path.with_suffix(".json").write_text('{"sha256": "0"}')
     assert main(words) == 2
     assert "of another file" in capsys.readouterr().err

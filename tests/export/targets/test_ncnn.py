@@ -7,7 +7,7 @@ import pytest
 
 import export.artifact as flow
 from export.__main__ import main
-from export.targets._ncnn_files import rename
+from export.targets.ncnn import rename
 from runtime.model.session import open_session
 
 pytest.importorskip("ncnn", reason="pip install 'impasto[ncnn]'")

@@ -14,7 +14,8 @@ from export.int8.integer_graph import tensor_range, whole_ranges
 from export.int8.planar_builder import PlanarBuilder
 from export.int8.whole_frame import calibrated, rounding_step
 from export.source import load_source
-from export.targets import Options, _openvino_files
+from export.targets import Options
+from export.targets.openvino import PLUGIN
 from export.verify.parity import psnr
 from export.verify.photos import load_photos
 from export.verify.torch_session import torch_session
@@ -96,7 +97,7 @@ def test_ranges_learned_by_fine_tuning_are_used(checkpoint, photos_folder, integ
             2 * tensor_range(calibration, name)[0]
         )
     path = integers.with_name("tuned.xml")
-    _openvino_files.write(tuned, path, Options("int8", photos=load_photos(photos_folder)))
+    PLUGIN.write(tuned, path, Options("int8", photos=load_photos(photos_folder)))
     photo = load_photos(photos_folder)[0]
     with open_session(integers) as one, open_session(path) as other:
         assert (one.stylize(photo) != other.stylize(photo)).any()

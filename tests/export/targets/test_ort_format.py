@@ -6,7 +6,7 @@ import pytest
 
 import export.artifact as flow
 from export.__main__ import main
-from export.targets import _ort_format
+from export.targets import ort
 from runtime.errors import StyleError
 from runtime.model.session import open_session
 
@@ -70,6 +70,6 @@ def test_what_is_no_graph(tmp_path):
     path = tmp_path / "text.onnx"
     path.write_text("words")
     with pytest.raises(StyleError, match="cannot convert") as caught:
-        _ort_format.convert(path, tmp_path / "text.ort")
+        ort.convert(path, tmp_path / "text.ort")
     assert "\n" not in str(caught.value)
     assert onnxruntime.__version__ and not (tmp_path / "text.ort").exists()

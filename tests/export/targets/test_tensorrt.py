@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 import export.artifact as flow
 from export.__main__ import main
 from export.source import load_source
-from export.targets import Options, _plan_file
+from export.targets import Options
+from export.targets import tensorrt as tensorrt_target
 from runtime.card import ModelCard, beside
 from runtime.checksum import sha256
 from runtime.engines.tensorrt import library
@@ -158,10 +159,10 @@ def test_wrong_options(checkpoint, photos_folder, tmp_path, capsys, options, say
 
 def test_sizes_are_what_the_network_accepts(checkpoint):
     card = load_source(checkpoint, "toy").card
-    found = _plan_file.profile(card, Options(extra={"sizes": "1x1,101x51,333x333"}))
+    found = tensorrt_target.profile(card, Options(extra={"sizes": "1x1,101x51,333x333"}))
     assert found == {"image": ((1, 3, 4, 4), (1, 3, 52, 104), (1, 3, 336, 336))}
     with pytest.raises(UsageError, match="one size"):
-        _plan_file.profile(card, Options(size=(64, 64), extra={"sizes": "1x1,2x2,3x3"}))
+        tensorrt_target.profile(card, Options(size=(64, 64), extra={"sizes": "1x1,2x2,3x3"}))
 
 
 def test_execution(checkpoint, photos_folder, tmp_path, capsys):

@@ -17,7 +17,7 @@ from headless import Browser, chromium, wait_for
 
 import export.artifact as flow
 from export.__main__ import main
-from export.site import proof
+from export.targets import web
 from export.verify.parity import psnr
 from runtime.model.session import open_session
 from runtime.serve_site import open_server
@@ -42,7 +42,7 @@ def site(new_checkpoint, web_dist, tmp_path_factory):
     source = new_checkpoint(folder / "toy.safetensors", width=8, blocks=1, margin=8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flow, "SIZES", ((96, 64),))
-        patch.setattr(proof, "SIZES", ((96, 64), (65, 51)))
+        patch.setattr(web, "SIZES", ((96, 64), (65, 51)))
         patch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
         words = ["--checkpoint", source, "--output", models[0], "--quiet"]
         assert main([str(word) for word in words]) == 0

@@ -13,8 +13,9 @@ from onnx import TensorProto, helper
 
 import export.artifact as flow
 from export.__main__ import main
-from export.site import engine_files, page, proof
+from export.site import engine_files, page
 from export.site.node_engine import web_session
+from export.targets import Options, web
 from runtime.card import KEY, ModelCard, Port
 from runtime.checksum import sha256
 from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
@@ -156,7 +157,7 @@ def test_the_float_file_beside_a_folded_one_is_taken(tmp_path, package):
     write_model(other, style, gain=0.25)
     assert page.for_browsers(folded) == other
     assert page.for_browsers(other) == other
-    written = proof.write([folded], tmp_path / "site", package)
+    written = web.write_page([folded], tmp_path / "site", package)
     assert any("toy-fp32.onnx taken for toy.onnx" in step for step in written.steps)
     assert written.facts["styles"] == [
         {"name": "toy", "model": "toy-fp32.onnx", "sha256": sha256(other)}
@@ -196,10 +197,10 @@ def test_what_a_page_holds(tmp_path, package):
     assert "sw.js" not in listing["page"]
     actions = {key["action"] for key in listing["keys"]}
     assert {"next", "snapshot", "record", "split"} <= actions and "quit" not in actions
-    proof._check_files(folder)
+    web._check_files(folder)
     (folder / "style.css").write_text("@import url(https://fonts.example/a.css);")
     with pytest.raises(ParityError, match=r"https://fonts\.example/a\.css"):
-        proof._check_files(folder)
+        web._check_files(folder)
 
 
 def test_a_model_that_is_not_its_receipts_is_refused(tmp_path, package, programs, capsys):
@@ -217,7 +218,7 @@ def test_two_models_of_one_name(tmp_path, package):
     (tmp_path / "other").mkdir()
     models = [write_model(tmp_path / "toy.onnx"), write_model(tmp_path / "other" / "toy.onnx")]
     with pytest.raises(UsageError, match='called "toy"'):
-        proof.write(models, tmp_path / "site", package)
+        web.write_page(models, tmp_path / "site", package)
 
 
 def test_int8_styles_get_a_page_without_gpu_engines(
@@ -226,7 +227,7 @@ def test_int8_styles_get_a_page_without_gpu_engines(
     """A network without normalization as bytes: written, and the same in the browser's engine."""
     monkeypatch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
     monkeypatch.setattr(flow, "SIZES", ((96, 64),))
-    monkeypatch.setattr(proof, "SIZES", ((96, 64), (65, 51)))
+    monkeypatch.setattr(web, "SIZES", ((96, 64), (65, 51)))
     source = new_checkpoint(
         tmp_path / "toy.safetensors", width=8, blocks=1, margin=8, normalization="none"
     )
@@ -253,7 +254,7 @@ def test_a_page_from_a_checkpoint(tmp_path, checkpoint, photos_folder, web_dist,
     """The model is made, and proven against PyTorch, on the way."""
     monkeypatch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
     monkeypatch.setattr(flow, "SIZES", ((96, 64),))
-    monkeypatch.setattr(proof, "SIZES", ((65, 51),))
+    monkeypatch.setattr(web, "SIZES", ((65, 51),))
     words = ["--target", "web", "--checkpoint", checkpoint, "--output", tmp_path / "page"]
     words += ["--photos", photos_folder, "--quiet"]
     assert main([str(word) for word in words]) == 0
@@ -265,14 +266,14 @@ def test_another_picture_in_the_browsers_engine_is_refused(tmp_path, web_dist):
     """The gate: what is packed is not what was given."""
     ours = write_model(tmp_path / "toy.onnx")
     folder = tmp_path / "site"
-    proof.write([ours], folder, web_dist)
+    web.write_page([ours], folder, web_dist)
     packed = folder / "models" / "toy.onnx"
     write_model(packed, gain=0.51)
     listing = json.loads((folder / "site.json").read_text("utf-8"))
     listing["styles"][0]["file"] = page.address(folder, "models/toy.onnx")
     (folder / "site.json").write_text(json.dumps(listing))
     with pytest.raises(ParityError, match="in onnxruntime-web does not match"):
-        proof.check([ours], folder)
+        web.PLUGIN.check([ours], folder, Options())
 
 
 def test_the_browsers_engine_under_the_engines_contract(tmp_path, web_dist):

@@ -1,0 +1,64 @@
+"""From a PyTorch module to an ONNX graph: the one place that calls PyTorch's exporter."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from runtime.errors import EngineUnavailable, StyleError
+
+from .quiet import quiet
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+# Sides of the example traced for free sizes, in units of what the network's sides must be multiples
+# of: unequal, so that no axis is mistaken for the other.
+EXAMPLE_CELLS = (16, 24)
+
+
+def to_onnx(
+    module: nn.Module,
+    examples: Sequence[Tensor],
+    opset: int,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    shapes: Any = None,
+) -> "ModelProto":
+    """A module's graph, traced by the exporter on top of torch.export.
+
+    Args:
+        module: set to evaluation mode.
+        examples: one tensor per input.
+        opset: version of the ONNX operator set.
+        inputs: names of the graph's inputs.
+        outputs: names of its outputs.
+        shapes: which axes are free, as `torch.onnx.export` takes `dynamic_shapes`.
+
+    Raises:
+        EngineUnavailable: onnx or onnxscript is not installed.
+        StyleError: PyTorch cannot export this network.
+    """
+    try:
+        with quiet():
+            program = torch.onnx.export(
+                module.eval(),
+                tuple(examples),
+                dynamo=True,
+                opset_version=opset,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_shapes=shapes,
+                external_data=False,
+                verbose=False,
+            )
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"the exporter needs {error.name}: pip install 'impasto[export]'"
+        ) from None
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise StyleError(f"PyTorch cannot export this network: {reason}") from None
+    assert program is not None  # dynamo=True always returns a program
+    return program.model_proto
