@@ -8,13 +8,14 @@ it with --set. The student is a run folder like any other: resume it, export it.
 import argparse
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.cli import run_command
 from runtime.errors import UsageError
-from runtime.inputs import inside
+from training.run import add_arguments, default_folder, run_command_line
 
-from . import training_run
+if TYPE_CHECKING:
+    from training.config import Recipe
 
 # Steps a student gets unless told otherwise: students with instance normalization still improve at
 # 2000 (students.md, section 5) and need the teacher's length to come near it.
@@ -36,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         "run folder or checkpoint (of export.prune): its network, going on from its weights",
     )
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name>-<student>)")
-    training_run.add_arguments(parser)
+    add_arguments(parser)
     return parser
 
 
@@ -56,7 +57,7 @@ def find_student(text: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def student_recipe(teacher: Path, student: str, settings: list[str]) -> Any:
+def student_recipe(teacher: Path, student: str, settings: list[str]) -> "Recipe":
     """The teacher's recipe, turned into its student's."""
     from training.checkpoint import load_checkpoint
     from training.config import apply_setting, recipe_from_dict
@@ -108,9 +109,8 @@ def run(args: argparse.Namespace) -> int:
     if find_student(args.student) is None:
         parse_student(args.student)
     recipe = student_recipe(teacher, args.student, args.set)
-    return training_run.train(
-        recipe, args.output or inside(Path("runs"), recipe.name, "the recipe"), args
-    )
+    output = args.output or default_folder(recipe)
+    return run_command_line(recipe, args, output, "--precision int8")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,11 +14,14 @@ nothing but rounding is left to learn.
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.cli import run_command
+from training.run import add_arguments, check_output, options_of, run_command_line
 
-from . import training_run
+if TYPE_CHECKING:
+    from training.checkpoint import Checkpoint
+    from training.config import Recipe
 
 # Steps unless told otherwise, and their size at the beginning. `starry`, worst of five photos at
 # 640x480, to its float form: after 3000 steps 39.9 dB, after 2000 more of a second run 42.2.
@@ -41,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", type=Path, required=True, help="run folder or checkpoint")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name>-int8)")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"default: {STEPS}")
-    training_run.add_arguments(parser, objective=False)
+    add_arguments(parser, objective=False)
     return parser
 
 
@@ -52,7 +55,7 @@ def finetuning_recipe(
     steps: int,
     ranges: dict[str, list[float]],
     settings: list[str],
-) -> Any:
+) -> "Recipe":
     """The recipe of a trained network, turned into its fine-tuning's.
 
     Args:
@@ -81,7 +84,7 @@ def finetuning_recipe(
     return recipe_from_dict(changed)
 
 
-def first_ranges(checkpoint: Any, content: Path) -> dict[str, list[float]]:
+def first_ranges(checkpoint: "Checkpoint", content: Path) -> dict[str, list[float]]:
     """Ranges of a trained network's activations, which the run starts with: those of an earlier
     run if there was one, else measured on photos.
 
@@ -116,17 +119,18 @@ def run(args: argparse.Namespace) -> int:
     path = path / "last.safetensors" if path.is_dir() else path
     checkpoint = load_checkpoint(path)
     output = args.output or Path("runs") / f"{checkpoint.recipe.get('name') or 'run'}-int8"
-    last = training_run.place(output, args)
-    if args.resume:
-        recipe = recipe_from_dict(load_checkpoint(last).recipe)
-        return training_run.train(recipe, output, args)
+    options = options_of(args, output)
+    check_output(options)
+    if options.resume:
+        recipe = recipe_from_dict(load_checkpoint(options.checkpoint).recipe)
+        return run_command_line(recipe, args, output, "--precision int8")
     trained = recipe_from_dict(checkpoint.recipe)
     content = args.content or find_data(trained.data.content, "content")
     ranges = {} if args.dry_run else first_ranges(checkpoint, content)
     recipe = finetuning_recipe(
         checkpoint.recipe, checkpoint.network, path, args.steps, ranges, args.set
     )
-    return training_run.train(recipe, output, args)
+    return run_command_line(recipe, args, output, "--precision int8")
 
 
 def main(argv: list[str] | None = None) -> int:

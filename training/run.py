@@ -1,0 +1,210 @@
+"""One run of a recipe, as `training.train`, `export.distill` and `export.finetune` share it: their
+flags, the budget, TensorBoard, resuming, several processes."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.errors import DONE, OutputExists, UsageError
+from runtime.inputs import inside
+
+if TYPE_CHECKING:
+    from .config import Recipe
+    from .methods import Assets
+
+CHECKPOINT = "last.safetensors"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a recipe is run; what a run computes stands in the recipe.
+
+    Attributes:
+        output: the run's folder.
+        style: the painting; None finds it through the recipe, as the next two.
+        content: folder of photos.
+        weights: of the loss network, file or folder.
+        resume: go on where the run in `output` was.
+        overwrite: begin the run in `output` anew.
+        device: "auto", "cpu" or "cuda".
+        threads: of the CPU; None leaves the choice to PyTorch.
+        budget: as many steps as fit, in the place of the recipe's: "90s", "10m", "1.5h".
+        tensorboard: write an event file as well.
+        quiet: no progress.
+    """
+
+    output: Path
+    style: Path | None = None
+    content: Path | None = None
+    weights: Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    device: str = "auto"
+    threads: int | None = None
+    budget: str = ""
+    tensorboard: bool = False
+    quiet: bool = False
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the newest state is kept."""
+        return self.output / CHECKPOINT
+
+
+def add_arguments(parser: argparse.ArgumentParser, objective: bool = True) -> None:
+    """The flags that every command that trains has; `objective`: and those of the objective."""
+    add = parser.add_argument
+    add("--content", type=Path, help="folder of photos")
+    if objective:
+        add("--style", type=Path, help="the painting")
+        add("--weights", type=Path, help="weights of the loss network: file or folder")
+    else:
+        parser.set_defaults(style=None, weights=None)
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe key")
+    add("--resume", action="store_true", help="continue the run in --output")
+    add("--overwrite", action="store_true", help="start the run in --output anew")
+    add("--device", default="auto", help="auto, cpu or cuda")
+    add(
+        "--budget",
+        default="",
+        metavar="TIME",
+        help="as many steps as fit: 90s, 10m, 1.5h (replaces steps)",
+    )
+    add("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add("--tensorboard", action="store_true", help="write an event file for TensorBoard as well")
+    add("--dry-run", action="store_true", help="print the resolved recipe and stop")
+    add("--quiet", "-q", action="store_true", help="no progress")
+
+
+def options_of(args: argparse.Namespace, output: Path) -> RunOptions:
+    """What the flags of `add_arguments` say."""
+    names = [field.name for field in dataclasses.fields(RunOptions) if field.name != "output"]
+    return RunOptions(output, **{name: getattr(args, name) for name in names})
+
+
+def run_command_line(
+    recipe: "Recipe", args: argparse.Namespace, output: Path, export_flags: str
+) -> int:
+    """Train as the flags of `add_arguments` say, or print the recipe (`--dry-run`).
+
+    Prints the checkpoint on stdout, and on stderr the command that exports it, with `export_flags`.
+    """
+    if args.dry_run:
+        return show(recipe)
+    checkpoint = train(recipe, options_of(args, output))
+    if checkpoint is None:
+        return DONE
+    print(checkpoint)
+    if not args.quiet:
+        command = f"python -m export --checkpoint {checkpoint} {export_flags}"
+        print(f"next: {command} --output models/{recipe.name}.onnx", file=sys.stderr)
+    return DONE
+
+
+def default_folder(recipe: "Recipe") -> Path:
+    """Where a run goes if nothing else is said."""
+    return inside(Path("runs"), recipe.name, "the recipe")
+
+
+def show(recipe: "Recipe") -> int:
+    """Print the resolved recipe."""
+    print(json.dumps(recipe.to_dict(), indent=2))
+    return DONE
+
+
+def check_output(options: RunOptions) -> None:
+    """Raise OutputExists if there is a run already and nothing says what to do with it."""
+    if options.checkpoint.exists() and not (options.resume or options.overwrite):
+        raise OutputExists(f"{options.checkpoint} exists: pass --resume to continue or --overwrite")
+
+
+def train(
+    recipe: "Recipe", options: RunOptions, finish: Callable[[Path], None] | None = None
+) -> Path | None:
+    """Run a recipe to its end.
+
+    Args:
+        recipe: what to train.
+        options: how.
+        finish: called with the checkpoint by the main process, also when Ctrl-C or an error ends
+            the run, but not if there is no checkpoint.
+
+    Returns:
+        the checkpoint; None in all processes but the main one.
+
+    Raises:
+        OutputExists: as `check_output`.
+        StyleError: as `Engine.resume` and `Engine.run`.
+    """
+    import torch
+
+    from . import distributed
+    from .device import pick_device
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = pick_device(options.device)
+    distributed.join(device)
+    try:
+        return _train(recipe, options, device, finish)
+    finally:
+        distributed.leave()
+
+
+def _train(
+    recipe: "Recipe", options: RunOptions, device: str, finish: Callable[[Path], None] | None
+) -> Path | None:
+    from runtime.plugins import load
+
+    from . import distributed, methods
+    from .engine import Engine
+    from .methods import Assets
+
+    check_output(options)
+    assets = Assets(options.style, options.content, options.weights, device)
+    quiet = options.quiet or not distributed.is_main()
+    if options.budget:
+        recipe = _fit(recipe, assets, options)
+    method = load(methods, recipe.method)(recipe, assets)
+    skipped = getattr(getattr(method, "photos", None), "skipped", [])
+    if skipped and not quiet:
+        print(f"{len(skipped)} unreadable photos skipped, the first {skipped[0]}", file=sys.stderr)
+    watchers = []
+    if options.tensorboard and distributed.is_main():
+        from .tensorboard import TensorBoard
+
+        watchers.append(TensorBoard(options.output))
+    engine = Engine(method, options.output, quiet, watchers)
+    if options.resume:
+        engine.resume()
+    elif options.overwrite and engine.main:
+        (options.output / "log.jsonl").unlink(missing_ok=True)
+    try:
+        engine.run()
+    finally:
+        # There is no checkpoint if the very first step failed.
+        if finish is not None and engine.main and engine.checkpoint_path.exists():
+            finish(engine.checkpoint_path)
+    return engine.checkpoint_path if engine.main else None
+
+
+def _fit(recipe: "Recipe", assets: "Assets", options: RunOptions) -> "Recipe":
+    """The recipe with as many steps as the budget allows."""
+    from runtime.plugins import load
+
+    from . import distributed, methods
+    from .budget import parse_budget, plan_steps
+
+    seconds = parse_budget(options.budget)
+    if options.resume or not recipe.steps:
+        raise UsageError("--budget plans a new run: not with --resume, nor without steps")
+    steps = plan_steps(load(methods, recipe.method)(recipe, assets), seconds)
+    steps = distributed.agree(steps, assets.device)
+    if not options.quiet and distributed.is_main():
+        print(f"{steps} steps fit into {options.budget}", file=sys.stderr)
+    return dataclasses.replace(recipe, steps=steps)
