@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from runtime.card import Port
-from runtime.cli import Progress, parse_size, run_command
+from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE
 from runtime.model import arrays
 
@@ -32,11 +32,7 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.budget",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     sizes = [(640, 480), (1280, 720)]
     parser.add_argument("--sizes", type=listed(parse_size), default=sizes, metavar="WxH,WxH")
     add_plan_flags(parser)
@@ -229,9 +225,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.cli import run_command, say
+from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE, UsageError
 
 from .latency import add_result_flags, check_result_file, deliver
@@ -55,11 +55,7 @@ Stylize = Callable[[np.ndarray], np.ndarray]
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.crawl",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--content", type=Path, required=True, help="folder of photos that training never saw")
     add("--start", type=Path, required=True, help="checkpoint of a finished lean network")
@@ -192,9 +188,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Progress, parse_size, run_command
+from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE, StyleError, UsageError
 
 from .latency import add_result_flags, check_result_file, deliver, listed
@@ -64,11 +64,7 @@ def parse_aim(text: str) -> tuple[str, str, int, float]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.end_to_end",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--models", type=listed(str), required=True, metavar="A,B", help="files or names")
     add("--sizes", type=listed(parse_size), default=[(1280, 720)], metavar="WxH,WxH")
@@ -264,9 +260,7 @@ def _row(combination: Combination) -> dict[str, Any]:
     return results.row(labels, metrics, ("model", "size", "stabilizer", "output", "cores"))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime import engines, plugins
-from runtime.cli import Progress, parse_size, print_json, run_command, say
+from runtime.cli import Progress, command_main, command_parser, parse_size, print_json, say
 from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 
@@ -36,11 +36,7 @@ def listed(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.latency",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--models", type=listed(str), required=True, metavar="A,B", help="files or names")
     add("--peers", type=listed(str), default=[], metavar="A,B", help="files or folders of others")
@@ -270,9 +266,7 @@ def _speedups(
             }
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

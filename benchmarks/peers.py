@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.card import KEY, ModelCard, Port
-from runtime.cli import print_json, run_command, say
+from runtime.cli import command_main, command_parser, print_json, say
 from runtime.errors import DONE, EngineUnavailable, UsageError
 from runtime.outputs import check_output
 from runtime.plugins import suggest
@@ -104,11 +104,7 @@ def export(name: str, path: Path) -> ModelCard:
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--output", default="build/peers", metavar="FOLDER")
     parser.add_argument(
         "--network", action="append", metavar="NAME", help=f"default: all of {', '.join(PEERS)}"
@@ -137,9 +133,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from runtime import cli
-from runtime.cli import Progress, run_command, say
+from runtime.cli import Progress, command_main, command_parser, say
 from runtime.errors import DONE, FAILED, EngineUnavailable, StyleError
 
 from .measuring import results
@@ -38,11 +38,7 @@ LOOK_S = 0.02
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.picture_fidelity",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--json", type=Path, required=True, metavar="FILE", help="result file")
     add(
@@ -286,9 +282,7 @@ def large_row(model: str, size: tuple[int, int], memory: float, folder: Path) ->
     return results.row(labels, metrics, ["what", "model", "size"])
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

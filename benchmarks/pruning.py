@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import run_command
+from runtime.cli import command_main, command_parser
 from runtime.errors import DONE, UsageError
 
 from .latency import add_result_flags, check_result_file, deliver
@@ -21,11 +21,7 @@ FIGURES = ("width", "blocks", "faster", "faster_low", "faster_high", "objective"
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.pruning",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("sweep", type=Path, metavar="JSON", help="sweep.json of export.prune")
     add_result_flags(parser)
     return parser
@@ -79,9 +75,7 @@ def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.cli import parse_fraction, run_command
+from runtime.cli import command_main, command_parser, parse_fraction
 from runtime.errors import DONE, EngineUnavailable, UsageError
 from runtime.frame import Image
 from runtime.outputs import check_output
@@ -23,11 +23,7 @@ BUNDLED = ("coffee", "astronaut", "chelsea")
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.sheet",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--model", action="append", required=True, help="may be repeated")
     add("--style", action="append", type=Path, default=[], help="the painting of each --model")
@@ -116,9 +112,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

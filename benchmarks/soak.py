@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Progress, run_command
+from runtime.cli import Progress, command_main, command_parser
 from runtime.errors import DONE, StyleError, UsageError
 
 from .end_to_end import cpu_seconds
@@ -37,11 +37,7 @@ SETTLING_S = 60.0
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.soak",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--models", type=listed(str), required=True, metavar="A,B", help="files or names")
     add(
@@ -169,9 +165,7 @@ def drift(notes: list[dict[str, float]]) -> dict[str, float | None]:
     return dict(zip(names, values, strict=True))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

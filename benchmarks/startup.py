@@ -11,7 +11,7 @@ import sys
 from itertools import product
 from typing import Any
 
-from runtime.cli import Progress, parse_size, run_command
+from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE, UsageError
 
 from .latency import add_result_flags, check_result_file, deliver, listed
@@ -22,11 +22,7 @@ AIM_MS = 150.0
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.startup",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--models", type=listed(str), required=True, metavar="A,B", help="files or names")
     add("--sizes", type=listed(parse_size), default=[(1280, 720)], metavar="WxH,WxH")
@@ -124,9 +120,7 @@ def _ratio(times: list[float], alone: list[float]) -> float:
     return round(statistics.median([a / b for a, b in zip(times, alone, strict=True)]), 2)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

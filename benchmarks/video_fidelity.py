@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.cli import Progress, run_command, say
+from runtime.cli import Progress, command_main, command_parser, say
 from runtime.errors import DONE, FAILED, EngineUnavailable, StyleError, UsageError
 
 from . import damage
@@ -50,11 +50,7 @@ HOME = Path(__file__).resolve().parent.parent
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.video_fidelity",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--clips", type=Path, required=True, metavar="DIR", help="folder of clips")
     add("--json", type=Path, required=True, metavar="FILE", help="result file")
@@ -388,9 +384,7 @@ def peak_memory(
     return results.row({"clip": name, "size": text}, metrics, ["clip"])
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime import plugins
-from runtime.cli import parse_size, print_json, run_command, say
+from runtime.cli import command_main, command_parser, parse_size, print_json, say
 from runtime.errors import DONE, UsageError
 from runtime.model import store
 from runtime.outputs import check_output
@@ -25,11 +25,7 @@ from .targets import EVERY, Target
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     names = [*plugins.names(targets), EVERY]
-    parser = argparse.ArgumentParser(
-        prog="python -m export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, help="from training.train")
     parser.add_argument(
         "--model",
@@ -211,9 +207,7 @@ def _options(args: argparse.Namespace, known: dict[str, str], target: str) -> di
     return found
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 def _size(text: str) -> tuple[int, int] | None:

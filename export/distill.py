@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.cli import run_command
+from runtime.cli import command_main, command_parser
 from runtime.errors import UsageError
 from training.run import add_arguments, default_folder, run_command_line
 
@@ -24,11 +24,7 @@ STEPS = 20_000
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m export.distill",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--teacher", type=Path, required=True, help="run folder or checkpoint")
     parser.add_argument(
         "--student",
@@ -113,9 +109,7 @@ def run(args: argparse.Namespace) -> int:
     return run_command_line(recipe, args, output, "--precision int8")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from runtime.cli import run_command, say
+from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE, EngineUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,11 +72,7 @@ def create(name: str, extras: tuple[str, ...] = ()) -> bool:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m export.environments",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("name", nargs="+", choices=NAMES)
     parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
     return parser
@@ -94,9 +90,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 def _python(name: str) -> Path:

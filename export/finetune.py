@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.cli import run_command
+from runtime.cli import command_main, command_parser
 from training.run import add_arguments, check_output, options_of, run_command_line
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ PHOTOS = 48
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m export.finetune",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="run folder or checkpoint")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name>-int8)")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"default: {STEPS}")
@@ -133,9 +129,7 @@ def run(args: argparse.Namespace) -> int:
     return run_command_line(recipe, args, output, "--precision int8")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ when Ctrl-C ends the run early: --export FILE, or <painting>.onnx in the run fol
 import argparse
 from pathlib import Path
 
-from runtime.cli import run_command, say
+from runtime.cli import command_main, say
 from runtime.errors import DONE
 from training.run import options_of, show, train
 from training.train import build_parser as training_parser
@@ -18,7 +18,7 @@ from .targets.onnx import OnnxTarget
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = training_parser("python -m export.train", __doc__ or "")
+    parser = training_parser(__doc__)
     parser.add_argument(
         "--export",
         type=Path,
@@ -50,9 +50,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What all commands share: flags, exit codes, progress, and how a size or a model is written.
 
 A command is a module with `build_parser()`, `run(args) -> int` and
-`main(argv=None) -> int: return run_command(lambda: run(build_parser().parse_args(argv)))`.
+`main = command_main(build_parser, run)`. The first line of its docstring shows how it is called.
 """
 
 import argparse
@@ -136,6 +136,28 @@ def _declared(key: str, *first: str) -> list[str]:
     """What any engine declares under this key, each word once."""
     declared = plugins.constants(engines, key).values()
     return list(dict.fromkeys([*first, *(word for words in declared for word in words)]))
+
+
+def command_parser(text: str | None) -> argparse.ArgumentParser:
+    """A parser of a command that its module's docstring describes; the docstring's first line
+    begins with the command: "python -m benchmarks.latency --models ..."."""
+    words = (text or "").split()
+    return argparse.ArgumentParser(
+        prog=" ".join(words[:3]), description=text, formatter_class=HelpFormatter
+    )
+
+
+def command_main(
+    build_parser: Callable[[], argparse.ArgumentParser],
+    run: Callable[[argparse.Namespace], int],
+) -> Callable[[list[str] | None], int]:
+    """A command's `main`: takes the words after the command (None: those of the command line),
+    returns the exit code."""
+
+    def main(argv: list[str] | None = None) -> int:
+        return run_command(lambda: run(build_parser().parse_args(argv)))
+
+    return main
 
 
 def run_command(main: Callable[[], int]) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.cli import parse_models, run_command
+from runtime.cli import command_main, command_parser, parse_models
 from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 
@@ -128,11 +128,7 @@ def _start(photo: "Tensor", init: str, seed: int) -> "Tensor":
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.optimize",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--content", type=Path, required=True, help="the photo")
     parser.add_argument(
         "--style",
@@ -311,9 +307,7 @@ class _Watch:
         )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.cli import run_command
+from runtime.cli import command_main, command_parser
 from runtime.errors import UsageError
 
 from .run import add_arguments, default_folder, run_command_line
@@ -20,13 +20,9 @@ if TYPE_CHECKING:
     from .config import Recipe
 
 
-def build_parser(prog: str = "python -m training.train", text: str = "") -> argparse.ArgumentParser:
-    """The command line; `prog` and `text` are those of a command that takes the same flags."""
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=text or __doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def build_parser(text: str | None = __doc__) -> argparse.ArgumentParser:
+    """The command line; `text` describes another command that takes the same flags."""
+    parser = command_parser(text)
     parser.add_argument("--recipe", required=True, help="bundled recipe, or a TOML file")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<recipe name>)")
     add_arguments(parser)
@@ -58,11 +54,13 @@ def run(args: argparse.Namespace) -> int:
     return run_command_line(recipe, args, output, "--target onnx")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
+def _parser() -> argparse.ArgumentParser:
     parser = build_parser()
     parser.add_argument("--export", help=argparse.SUPPRESS)  # moved to export.train
-    return run_command(lambda: run(parser.parse_args(argv)))
+    return parser
+
+
+main = command_main(_parser, run)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Progress, parse_size, run_command, say
+from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 
 from ..latency import add_plan_flags, add_result_flags, check_result_file, deliver, listed
@@ -21,11 +21,7 @@ LEAST_PSNR, LARGEST_STYLE = 32.0, 1.05
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.folding",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--model", required=True, metavar="FILE", help="int8 file, folded for scenes")
     add("--float", required=True, metavar="FILE", help="fp32 file of the same network")
@@ -98,9 +94,7 @@ def _good(means: list[dict[str, Any]]) -> bool:
     return still["worst_psnr_db"] >= LEAST_PSNR and (style is None or style <= LARGEST_STYLE)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Progress, print_json, run_command, say
+from runtime.cli import Progress, command_main, command_parser, print_json, say
 from runtime.errors import DONE, UsageError
 
 from ..latency import add_result_flags, check_result_file, listed
@@ -22,11 +22,7 @@ from ..latency import add_result_flags, check_result_file, listed
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.quality",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--models", type=listed(str), required=True, metavar="A,B", help="ONNX or checkpoints")
     add("--content", type=Path, required=True, help="folder of photos the models never saw")
@@ -228,9 +224,7 @@ def open_styler(model: str) -> tuple[Callable[[Any], Any], dict[str, Any]]:
     return stylize, session.card.recipe
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

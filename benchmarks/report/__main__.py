@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import print_json, run_command, say
+from runtime.cli import command_main, command_parser, print_json, say
 from runtime.errors import DONE, GATE_REFUSED, OutputExists, UsageError
 
 from ..measuring import results
@@ -62,11 +62,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("files", nargs="*", metavar="JSON", help="result files (default: benchmarks/results/*)")
     add("--results", default=str(RESULTS), metavar="FOLDER", help="where --write finds its files")
@@ -217,9 +213,7 @@ def _compare(args: argparse.Namespace) -> int:
     return GATE_REFUSED if slower else DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

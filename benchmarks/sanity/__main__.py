@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.cli import run_command, say
+from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE
 
 from ..latency import add_result_flags, check_result_file, deliver, listed
@@ -56,11 +56,7 @@ AIMS = {
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.sanity",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     known = ["pair", *toys.MAPS, "seed"]
     parser.add_argument("--problems", type=listed(str), default=known, metavar="A,B")
     parser.add_argument("--steps", type=int, default=800, help="of CycleGAN (default 800)")
@@ -191,9 +187,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Progress, parse_size, run_command, say
+from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 from runtime.model import store
 
@@ -23,11 +23,7 @@ MODELS = "starry-quality,starry,starry-fast,scream,scream-fast,composition,wheat
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.students",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--models", type=listed(str), default=MODELS.split(","), metavar="A,B", help="names, files")
     add(
@@ -107,9 +103,7 @@ def _times(args: argparse.Namespace) -> tuple[dict[str, dict[str, Any]], Any, An
     return times, {**settings, "baseline": peers[0] if peers else None}, block
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Progress, parse_size, run_command, say
+from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, UsageError
 
 from ..latency import add_plan_flags, add_result_flags, check_result_file, deliver
@@ -21,11 +21,7 @@ from ..latency import add_plan_flags, add_result_flags, check_result_file, deliv
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.targets",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     add("--models", type=Path, required=True, metavar="FOLDER", help="what --target all wrote")
     add("--summary", type=Path, required=True, metavar="JSON", help="what it printed with --json")
@@ -88,9 +84,7 @@ def read_summary(path: Path) -> dict[str, Any]:
     return data
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

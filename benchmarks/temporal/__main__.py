@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime import plugins, stabilizers
-from runtime.cli import Progress, parse_fraction, parse_size, run_command, say
+from runtime.cli import Progress, command_main, command_parser, parse_fraction, parse_size, say
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 from runtime.outputs import check_output
 
@@ -26,11 +26,7 @@ STILL_SIZE = (259, 387)
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.temporal",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add = parser.add_argument
     # "off", "live", "best": the baseline first.
     known = sorted(plugins.names(stabilizers), reverse=True)
@@ -166,9 +162,7 @@ def _scenes(args: argparse.Namespace) -> list[Any]:
     return [scene for one in make for scene in one()]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

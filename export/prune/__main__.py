@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime import plugins
-from runtime.cli import parse_size, print_json, run_command, say
+from runtime.cli import command_main, command_parser, parse_size, print_json, say
 from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 
@@ -29,11 +29,7 @@ SWEEP_KEEPS = "0.83,0.67,0.5,0.33"
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m export.prune",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="run folder or checkpoint")
     parser.add_argument("--output", type=Path, required=True, help="run folder to write")
     parser.add_argument(
@@ -178,9 +174,7 @@ def _numbers(text: str | None, flag: str, kind: Any, most: int = 0) -> list[Any]
     return found
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
