@@ -1,6 +1,7 @@
 """python tests/check.py [pytest arguments]
 
-The one check: formatting, lint, types, tests. Runs all of them, then says in one line what failed.
+The one check: formatting, lint, types, docs, tests. Runs all of them, then says in one line what
+failed.
 """
 
 import subprocess
@@ -17,6 +18,7 @@ def main(arguments: list[str]) -> int:
         "format": [*PYTHON, "ruff", "format", "--check", "."],
         "lint": [*PYTHON, "ruff", "check", "."],
         "types": [*PYTHON, "pyright"],
+        "docs": [*PYTHON, "mkdocs", "build", "--strict", "--quiet"],
         "tests": [*PYTHON, "pytest", *arguments],
     }
     failed = []

@@ -1,10 +1,11 @@
 """python -m benchmarks.report benchmarks/results/latency.json
 
 Turn result files into Markdown tables and SVG plots. Measures nothing: every number comes from the
-JSON files, so a report can be made anywhere and a test can compare README with them.
+JSON files, so a report can be made anywhere and a test can compare pages with them.
 
-  --write README.md      fill the blocks `<!-- benchmarks:NAME begin -->` ... `end -->` of a file
-  --check README.md      exit 4 if --write would change it
+  --write PAGE ...       fill the blocks `<!-- benchmarks:NAME begin -->` ... `end -->` of Markdown
+                         files; of a folder, of all in it
+  --check PAGE ...       exit 4 if --write would change one
   --plots FOLDER         write every plot the files have enough for
   --compare A B          ratios B / A with intervals; exit 4 if something became slower
   --publish FOLDER       one folder (JSON, plots, tables, environment) to attach to an issue
@@ -23,9 +24,10 @@ from runtime.errors import DONE, GATE_REFUSED, OutputExists, UsageError
 
 from ..measuring import results
 from ..measuring.environment import HOME
-from . import compare, plots, tables
+from . import bundled, compare, plots, provenance, tables
 
 RESULTS = HOME / "benchmarks" / "results"
+MODELS = HOME / "models"
 BLOCK = re.compile(
     r"(<!-- benchmarks:(?P<name>[\w-]+) begin -->\n)(?P<body>.*?)"
     r"(<!-- benchmarks:(?P=name) end -->)",
@@ -43,6 +45,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "laws": (("scaling",), lambda data: "\n\n".join(tables.laws(data))),
     "end_to_end": (("end_to_end",), tables.end_to_end),
     "startup": (("startup",), tables.startup),
+    "startup_targets": (("startup",), tables.startup_targets),
     "soak": (("soak",), tables.soak),
     "budget": (("budget",), tables.budget),
     "quality": (("quality",), tables.quality),
@@ -56,6 +59,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "picture_fidelity": (("picture_fidelity",), tables.picture_fidelity),
     "targets": (("targets_starry",), tables.targets),
     "students": (("students",), tables.students),
+    "student_targets": (("students",), tables.student_targets),
     "pruning": (("pruning_starry",), tables.pruning),
 }
 
@@ -66,8 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("files", nargs="*", metavar="JSON", help="result files (default: benchmarks/results/*)")
     add("--results", default=str(RESULTS), metavar="FOLDER", help="where --write finds its files")
-    add("--write", metavar="FILE", help="fill the blocks of this Markdown file")
-    add("--check", metavar="FILE", help="say whether --write would change it")
+    add("--models", default=str(MODELS), metavar="FOLDER", help="the bundled models")
+    add("--write", nargs="+", metavar="PAGE", help="fill the blocks of Markdown files or folders")
+    add("--check", nargs="+", metavar="PAGE", help="say whether --write would change them")
     add("--plots", metavar="FOLDER", help="write the plots here")
     add("--compare", nargs=2, metavar=("A", "B"), help="two result files, older first")
     add(
@@ -81,24 +86,31 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def render(text: str, folder: Path) -> str:
-    """The text with every known block filled from the result files in `folder`; a block whose file
-    does not exist says so.
+def render(text: str, folder: Path, models: Path = MODELS) -> str:
+    """The text with every known block filled from the result files in `folder`, each followed by a
+    sentence that says which model files it is about; a block whose file does not exist says so.
 
     Raises:
         UsageError: a block of unknown name, or its result file is broken.
     """
+    known = provenance.bundled(models)
 
     def fill(block: re.Match[str]) -> str:
         name = block["name"]
+        if name == "models":
+            speed = _optional(folder / "students.json")
+            return f"{block[1]}{bundled.table(models, speed)}\n{block[4]}"
         if name not in BLOCKS:
-            raise UsageError(f'no benchmark block "{name}", allowed are {", ".join(BLOCKS)}')
+            allowed = ", ".join(("models", *BLOCKS))
+            raise UsageError(f'no benchmark block "{name}", allowed are {allowed}')
         files, make = BLOCKS[name]
         found = [_optional(folder / f"{file}.json") for file in files]
         if found[0] is None:
             made = f"*Not measured yet: there is no `{files[0]}.json`.*"
         else:
             made = make(*found)
+            if name != "machine":
+                made += f"\n\n{provenance.sentence(found[0], known)}"
         return f"{block[1]}{made}\n{block[4]}"
 
     return BLOCK.sub(fill, text)
@@ -160,7 +172,8 @@ def run(args: argparse.Namespace) -> int:
     if args.compare:
         return _compare(args)
     if args.write or args.check:
-        return _write(Path(args.write or args.check), folder, bool(args.write), args.quiet)
+        pages = _pages(args.write or args.check)
+        return max(_write(page, folder, args) for page in pages)
     files = [Path(name) for name in args.files] or sorted(folder.glob("*.json"))
     if not files:
         raise UsageError(f"no result files in {folder}; make one with python -m benchmarks.latency")
@@ -181,21 +194,33 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _write(path: Path, folder: Path, write: bool, quiet: bool) -> int:
+def _pages(names: list[str]) -> list[Path]:
+    """The Markdown files, those of folders included that have a block."""
+    pages = []
+    for path in map(Path, names):
+        found = sorted(path.rglob("*.md")) if path.is_dir() else [path]
+        pages += [p for p in found if p == path or BLOCK.search(p.read_text(encoding="utf-8"))]
+    if not pages:
+        raise UsageError(f"no page with a benchmark block in {', '.join(names)}")
+    return pages
+
+
+def _write(path: Path, folder: Path, args: argparse.Namespace) -> int:
+    """Fill one page, or say whether it is up to date."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror})") from None
     blocks = len(BLOCK.findall(text))
-    made = render(text, folder)
-    if not write:
+    made = render(text, folder, Path(args.models))
+    if not args.write:
         same = made == text
-        say(f"{path}: {blocks} blocks, {'up to date' if same else 'STALE'}", quiet=quiet)
+        say(f"{path}: {blocks} blocks, {'up to date' if same else 'STALE'}", quiet=args.quiet)
         return DONE if same else GATE_REFUSED
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(made, encoding="utf-8")
     partial.replace(path)
-    say(f"filled {blocks} blocks of {path}", quiet=quiet)
+    say(f"filled {blocks} blocks of {path}", quiet=args.quiet)
     return DONE
 
 

@@ -1,5 +1,5 @@
 """Result files as Markdown tables. Nothing is computed here: every number shown is a number of the
-file, rounded by `number`, which is what lets a test compare README with its JSON."""
+file, rounded by `number`, which is what lets a test compare pages with their JSON."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,7 +35,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 TEXTS = (
     *("network", "model", "size", "step", "stabilizer", "output", "what", "runs on", "precision"),
     *("source", "painted at px", "loss network", "start", "pictures", "photo", "damaged clips"),
-    *("target", "compared here by", "trained with", "style weight", "teacher"),
+    *("target", "compared here by", "trained with", "style weight", "teacher", "painting"),
 )
 
 
@@ -237,8 +237,8 @@ def pareto(data: Document) -> str:
 
 def crawl(data: Document) -> str:
     """What each part of the training does to crawling texture, and what it costs."""
-    header = ["network", "trained with", "steps", "shift error", "noise gain", "lock"]
-    header += ["grid", "style", "content", "objective"]
+    header = ["network", "trained with", "steps", "shift error", "noise gain", "periodicity"]
+    header += ["per-phase roughness", "style", "content", "objective"]
     keys = ("shift", "noise", "lock", "grid", "style", "content", "total")
     rows = [
         [
@@ -290,15 +290,15 @@ def laws(data: Document) -> list[str]:
 
 
 def end_to_end(data: Document) -> str:
-    """Whole clips: stages and frames per second, with the aim beside it."""
+    """Whole clips: stages and frames per second."""
     stages = ("decode", "style", "stabilize", "encode")
     header = ["model", "size", "stabilizer", "output", "cores"]
-    header += [f"{stage} ms" for stage in stages] + ["fps", "lowest", "aim"]
+    header += [f"{stage} ms" for stage in stages] + ["fps", "lowest"]
     rows = [
         [
             *(_text(row, name) for name in ("model", "size", "stabilizer", "output", "cores")),
             *(_metric(row, f"{stage}_p50_ms") for stage in stages),
-            *(_metric(row, "fps"), _metric(row, "fps_low"), _metric(row, "aim_fps")),
+            *(_metric(row, "fps"), _metric(row, "fps_low")),
         ]
         for row in data["rows"]
     ]
@@ -312,12 +312,21 @@ def startup(data: Document) -> str:
     if any("live_ms" in row["metrics"] for row in data["rows"]):
         header += ["x imports alone", "live ms", "x imports alone"]
         names += ("session_x_imports", "live_ms", "live_x_imports")
-    header += ["aim ms", "memory MiB"]
+    header += ["memory MiB"]
+    names += ("peak_memory_mib",)
     rows = [
-        [
-            *(_text(row, "model"), _text(row, "size"), *(_metric(row, name) for name in names)),
-            *(_metric(row, "aim_ms"), _metric(row, "peak_memory_mib")),
-        ]
+        [*(_text(row, "model"), _text(row, "size")), *(_metric(row, name) for name in names)]
+        for row in data["rows"]
+    ]
+    return markdown(header, rows)
+
+
+def startup_targets(data: Document) -> str:
+    """Start-up times beside what they should be."""
+    header = ["model", "size", "first frame ms", "live ms", "target ms"]
+    names = ("cold_start_ms", "live_ms", "aim_ms")
+    rows = [
+        [*(_text(row, "model"), _text(row, "size")), *(_metric(row, name) for name in names)]
         for row in data["rows"]
     ]
     return markdown(header, rows)
@@ -490,24 +499,24 @@ def targets(data: Document) -> str:
 # Columns of the students' table: heading and figure.
 STUDENTS = (
     ("objective, x the teacher's", "objective_ratio"),
-    ("fp32 twins", "float_ratio"),
+    ("fp32 counterpart", "float_ratio"),
     ("int8, x fp32", "int8_objective"),
     ("int8 dB", "int8_psnr_db"),
     ("L-BFGS iterations", "iterations"),
     ("EQ", "eq"),
-    ("flat lock", "lock_flat"),
-    ("grid", "grid"),
-    ("grid at 1920x1080", "grid_large"),
+    ("periodicity", "lock_flat"),
+    ("per-phase roughness", "grid"),
+    ("the same at 1920x1080", "grid_large"),
     ("border", "frame"),
     ("x faster", "faster"),
     ("ms of one core", "cpu_p50_ms"),
 )
 
 
-def students(data: Document) -> str:
-    """Every student's figures, each beside its aim where one is set."""
+def students(data: Document, show: Callable[[Row, str], str] = _metric) -> str:
+    """Every student's figures; `show` writes one of them."""
     rows = [
-        [_text(row, "model"), _text(row, "teacher"), *(_figure(row, key) for _, key in STUDENTS)]
+        [_text(row, "model"), _text(row, "teacher"), *(show(row, key) for _, key in STUDENTS)]
         for row in data["rows"]
     ]
     header = ["model", "teacher", *(heading for heading, _ in STUDENTS)]
@@ -517,14 +526,19 @@ def students(data: Document) -> str:
     return "\n\n".join(parts)
 
 
-def _figure(row: Row, key: str) -> str:
-    """As "1.12 (missed, aim 1.10)"; the bare figure where no aim is set."""
+def student_targets(data: Document) -> str:
+    """The same, each figure beside its target where one is set."""
+    return students(data, _beside_target)
+
+
+def _beside_target(row: Row, key: str) -> str:
+    """As "1.12 (missed, target 1.10)"; the bare figure where no target is set."""
     metrics = row["metrics"]
     aim, met = metrics.get(f"{key}_aim"), metrics.get(f"{key}_met")
     text = _metric(row, key)
     if aim is None or met is None:
         return text
-    return f"{text} ({'met' if met else 'missed'}, aim {number(aim)})"
+    return f"{text} ({'met' if met else 'missed'}, target {number(aim)})"
 
 
 def pruning(data: Document) -> str:

@@ -1,4 +1,4 @@
-"""Reports show the file's numbers and nothing else; README's blocks are those reports."""
+"""Reports show the numbers of a file and nothing else; blocks of README and docs are reports."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from runtime.errors import UsageError
 from tests.benchmarks.conftest import latency_row
 
 ROOT = Path(__file__).resolve().parents[3]
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r"<!-- benchmarks:([\w-]+) begin -->\n(.*?)<!-- benchmarks:\1 end -->", re.DOTALL
 )
@@ -114,27 +114,29 @@ def test_objective_comes_from_the_quality_file(speeds, make_document):
     assert "pareto" in plots.draw(speeds, quality)
 
 
-def test_readme_numbers_are_those_of_the_committed_files():
-    """Every number in a generated block of README is a number of the JSON it was made from."""
-    if not README.is_file() or not BLOCK.search(README.read_text(encoding="utf-8")):
-        pytest.skip("README has no benchmark blocks")
-    checked = 0
-    for name, body in BLOCK.findall(README.read_text(encoding="utf-8")):
-        files = [report.RESULTS / f"{file}.json" for file in report.BLOCKS[name][0]]
-        if name == "machine" or not files[0].is_file():
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_numbers_of_a_page_are_those_of_the_committed_files(page):
+    """Every number in a generated block is a number of the JSON it was made from."""
+    for name, body in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if name in ("machine", "models"):  # no figures; tests/benchmarks/report/test_bundled.py
             continue
+        files = [report.RESULTS / f"{file}.json" for file in report.BLOCKS[name][0]]
+        table, _, provenance = body.rstrip().rpartition("\n\n")
         known = set().union(*(numbers_of(results.read(f)) for f in files if f.is_file()))
-        assert shown_numbers(body) <= known, f"block {name}"
-        checked += 1
-    if not checked:
-        pytest.skip("no result file is committed yet")
+        assert shown_numbers(table) <= known, f"block {name}"
+        assert "easured" in provenance
 
 
-def test_readme_blocks_are_up_to_date():
-    if not README.is_file() or not BLOCK.search(README.read_text(encoding="utf-8")):
-        pytest.skip("README has no benchmark blocks")
-    text = README.read_text(encoding="utf-8")
-    assert report.render(text, report.RESULTS) == text, "run: benchmarks.report --write README.md"
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_blocks_are_up_to_date(page):
+    text = page.read_text(encoding="utf-8")
+    said = "run: python -m benchmarks.report --write README.md docs/"
+    assert report.render(text, report.RESULTS) == text, said
+
+
+def test_every_kind_of_table_has_a_page():
+    shown = {name for page in PAGES for name, _ in BLOCK.findall(page.read_text("utf-8"))}
+    assert shown == {"models", *report.BLOCKS} - {"scaling"}  # "laws" says the same, shorter
 
 
 def test_committed_results_are_valid():

@@ -1,0 +1,71 @@
+"""Which model files a result was measured with, and whether those are the bundled ones.
+
+A figure on a page belongs to the files that are shipped. Every table is therefore followed by one
+sentence, made here from the checksums in the result file and those of `models/`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from runtime.checksum import sha256
+from runtime.model import formats
+
+Document = dict[str, Any]
+SHORT = 8  # hexadecimal digits of a checksum that are shown; enough to tell ten files apart
+
+# Kinds that measure the runtime itself or networks trained for the occasion: no bundled file.
+NO_BUNDLED_MODEL = ("budget", "video_fidelity", "picture_fidelity", "sanity", "crawl")
+
+
+def bundled(folder: Path) -> dict[str, str]:
+    """Checksum to file name of every model in a folder."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {sha256(path): path.name for path in files if formats.is_model(path)}
+
+
+def measured(data: Document) -> dict[str, str]:
+    """Checksum to the name that the result file uses, of every model of ours in it.
+
+    Networks with random weights, which stand in tables for their speed, are left out.
+    """
+    found: dict[str, str] = {}
+    for row in data["rows"]:
+        labels = row["labels"]
+        digest = labels.get("sha256")
+        if digest and labels.get("weights") != "random" and labels.get("role") != "peer":
+            found.setdefault(digest, str(labels["model"]))
+    for name, digest in data.get("settings", {}).get("sha256", {}).items():
+        found.setdefault(digest, name)
+    return found
+
+
+def is_former(data: Document, models: dict[str, str]) -> bool:
+    """Whether a bundled model has changed since, or may have: the file names no checksum."""
+    if data["kind"] in NO_BUNDLED_MODEL:
+        return False
+    digests = measured(data)
+    return not digests or any(digest not in models for digest in digests)
+
+
+def sentence(data: Document, models: dict[str, str]) -> str:
+    """When a result was measured and with what, in Markdown.
+
+    Args:
+        data: a result file.
+        models: from `bundled`.
+    """
+    day = data["created"][:10]
+    if data["kind"] in NO_BUNDLED_MODEL:
+        return f"*Measured {day}; depends on no bundled model.*"
+    digests = measured(data)
+    if not digests:
+        return (
+            f"**To be measured again:** *measured {day} with model files whose checksums the "
+            "result does not record.*"
+        )
+    words = ", ".join(
+        f"`{models.get(digest, name)}` {digest[:SHORT]}" for digest, name in digests.items()
+    )
+    if is_former(data, models):
+        return f"**To be measured again:** *measured {day} with former model files: {words}.*"
+    return f"*Measured {day} with the bundled {words}.*"

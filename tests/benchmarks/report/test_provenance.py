@@ -1,0 +1,71 @@
+"""Tables say which files they are about, and whether those are the bundled ones."""
+
+import json
+
+import pytest
+
+from benchmarks.report import bundled, provenance
+from runtime.checksum import sha256
+from tests.benchmarks.conftest import tiny_onnx
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A style with its float counterpart and a report, and a file of another kind."""
+    style = {"title": "Stripes (1900)", "artist": "A. Painter (1850-1910)"}
+    file = tiny_onnx(tmp_path / "toy.onnx", style=style)
+    tiny_onnx(tmp_path / "toy-fp32.onnx")
+    tiny_onnx(tmp_path / "many.onnx")
+    parity = {"sizes": [{"psnr_db": 41.25}, {"psnr_db": 39.5}]}
+    facts = {"sha256": sha256(file), "parity": parity, "judged": {"objective_ratio": 1.0125}}
+    (tmp_path / "toy.json").write_text(json.dumps(facts))
+    return tmp_path
+
+
+def students(make_document, digest):
+    labels = {"model": "toy", "sha256": digest}
+    metrics = {"cpu_p50_ms": 53.75, "faster": 65.7, "iterations": 15.25}
+    return make_document([{"id": "toy", "labels": labels, "metrics": metrics}], "students")
+
+
+def test_the_bundled_file_is_named_and_a_former_one_is_called_so(models, make_document):
+    known = provenance.bundled(models)
+    assert set(known.values()) == {"toy.onnx", "toy-fp32.onnx", "many.onnx"}
+    digest = sha256(models / "toy.onnx")
+    now = students(make_document, digest)
+    assert not provenance.is_former(now, known)
+    assert f"with the bundled `toy.onnx` {digest[:8]}." in provenance.sentence(now, known)
+    former = students(make_document, "ab" * 32)
+    assert provenance.is_former(former, known)
+    assert "To be measured again" in provenance.sentence(former, known)
+    assert "`toy` abababab" in provenance.sentence(former, known)
+
+
+def test_checksums_in_the_settings_count_as_well(models, make_document):
+    known = provenance.bundled(models)
+    data = make_document([], "temporal", sha256={"toy": sha256(models / "toy.onnx")})
+    assert not provenance.is_former(data, known)
+
+
+def test_a_result_without_checksums_is_not_trusted(models, make_document):
+    known = provenance.bundled(models)
+    assert "does not record" in provenance.sentence(make_document([], "startup"), known)
+    assert "no bundled model" in provenance.sentence(make_document([], "budget"), known)
+
+
+def test_peers_with_random_weights_need_no_checksum(make_document):
+    labels = {"model": "johnson", "sha256": "cd" * 32, "weights": "random", "role": "peer"}
+    data = make_document([{"id": "j", "labels": labels, "metrics": {}}])
+    assert provenance.measured(data) == {}
+
+
+def test_bundled_models_show_figures_of_their_own_files_only(models, make_document):
+    lines = bundled.table(models, students(make_document, sha256(models / "toy.onnx")))
+    row = "| `toy` | Stripes (1900), A. Painter | 0.00 | 39.5 | 1.01 | 15.2 | 53.8 | 65.7 |"
+    assert lines.splitlines()[2:] == [row]
+    other = bundled.table(models, students(make_document, "ab" * 32)).splitlines()[2]
+    assert other.endswith("| 39.5 | 1.01 | – | – | – |")
+    tiny_onnx(
+        models / "toy.onnx", style={"title": "Stripes (1900)"}, license="MIT"
+    )  # not its report
+    assert bundled.table(models, None).splitlines()[2].endswith("| – | – | – | – | – |")
