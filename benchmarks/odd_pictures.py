@@ -16,6 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from runtime.pictures.opening import open_picture
+
 SIZE = (48, 64)  # height and width of the photograph
 # Allowed differences in levels of 255: none, one rounding to 8 bits, JPEG's at quality 100.
 EXACT, ROUNDED, LOSSY = 0.01, 1.01, 6.0
@@ -469,9 +471,7 @@ def tiff(
 
 def shown(path: Path) -> list[tuple[np.ndarray, np.ndarray | None, float]]:
     """Every frame of a finished PNG: (pixels, alpha, milliseconds), by OpenCV and Pillow alone."""
-    from PIL import Image
-
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         count = getattr(image, "n_frames", 1)
         if count == 1:
             raw: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)

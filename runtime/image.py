@@ -13,6 +13,7 @@ from typing import Any
 from . import cli
 from .errors import DONE, FAILED, StyleError
 from .meter import Meter
+from .pictures.opening import MAX_PIXELS
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -56,6 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="what painting may take (default: 60 %% of the free memory)",
     )
     parser.add_argument(
+        "--max-pixels",
+        type=_pixels,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="refuse larger pictures before decoding them (default: 2^30)",
+    )
+    parser.add_argument(
         "--seeds",
         type=cli.parse_fraction,
         default=0.0,
@@ -70,6 +78,12 @@ def build_parser() -> argparse.ArgumentParser:
 def _quality(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 100:
         raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 1 to 100')
+    return int(text)
+
+
+def _pixels(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**40:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number of pixels above 0')
     return int(text)
 
 
@@ -160,7 +174,7 @@ def _paint_file(
     from .pictures import writing
     from .pictures.reading import Album
 
-    with Album(source) as album:
+    with Album(source, args.max_pixels) as album:
         painter.stylizer.reset()
         animated = album.num_frames > 1 and writing.holds_animation(target)
         wanted = album.num_frames if animated else 1

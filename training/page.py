@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from runtime.pictures.opening import open_picture
+
 SHEETS = 4  # newest contact sheets that are shown; the others stay in the folder
 SHEET_PX = 1400  # widest picture embedded
 RELOAD_S = 20
@@ -96,7 +98,7 @@ def read_log(path: Path) -> list[dict[str, float]]:
 
 def embed(path: Path) -> str:
     """A picture as a data address: JPEG, at most `SHEET_PX` wide."""
-    with Image.open(path) as file:
+    with open_picture(path) as file:
         image = file.convert("RGB")
     if image.width > SHEET_PX:
         height = max(1, round(image.height * SHEET_PX / image.width))

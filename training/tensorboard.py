@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from runtime.errors import EngineUnavailable
+from runtime.pictures.opening import open_picture
 
 
 class TensorBoard:
@@ -32,6 +32,6 @@ class TensorBoard:
 
     def sheet(self, step: int, path: Path) -> None:
         """The contact sheet as an image."""
-        with Image.open(path) as file:
+        with open_picture(path) as file:
             self.writer.add_image("sheet", np.asarray(file.convert("RGB")), step, dataformats="HWC")
         self.writer.flush()

@@ -20,8 +20,8 @@ OFFSETS, COUNTS, TILE_OFFSETS, TILE_COUNTS = 273, 279, 324, 325
 WHITE_IS_ZERO, BLACK_IS_ZERO, SEPARATE = 0, 1, 2
 MULTIPLIED, ALPHA = 1, 2
 # What a plane keeps of the whole picture's description: sizes, compression, order of bits, rows of
-# a strip, predictor, sides of a tile.
-KEPT = (256, 257, COMPRESSION, 266, 278, 317, 322, 323)
+# a strip, orientation, predictor, sides of a tile.
+KEPT = (256, 257, COMPRESSION, 266, 274, 278, 317, 322, 323)
 # Pixels divided at a time where the whole picture would need floats as large as itself.
 BAND_PIXELS = 2**22
 

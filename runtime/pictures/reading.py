@@ -5,9 +5,7 @@ transparency understood. Decoding is done in bands of rows, so that a picture of
 fits beside its own decoder.
 """
 
-import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,23 +14,16 @@ import numpy as np
 
 from ..errors import SourceError
 from ..frame import Image
-from ..invocation import command
 from . import color_profile, deep_pixels
 from .metadata import ORIENTATION, Metadata, read_metadata
+from .opening import MAX_PIXELS, decoding, open_picture
 
-# More pixels than OpenCV's own limit (2^30) are refused: the decoded picture alone would need over
-# 3 GB, and a small file can claim any size.
-MAX_PIXELS = 2**30
 # Rows decoded at a time, as a number of pixels: 4 M pixels are 16 MB in Pillow.
 BAND_PIXELS = 2**22
 # Rows handed to a compressor at a time, as bytes.
 BAND_BYTES = 2**22
 # Formats whose several frames are an animation and not pages or burst shots.
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
-# Suffixes of files that belong to another command.
-CLIPS = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v")
-# What Pillow and its decoders raise on damaged files.
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error)
 # Shown for frames of an animation that carry no duration: browsers do the same.
 DEFAULT_DURATION_MS = 100.0
 
@@ -62,26 +53,37 @@ class Picture:
 class Album:
     """An open picture file: one picture, or the frames of an animation, read one at a time.
 
+    Args:
+        path: the file.
+        max_pixels: larger pictures are refused.
+
     Attributes:
         path: the file.
         num_frames: 1 for stills.
-        loop: how often an animation repeats, 0 for ever.
+        loop: how often an animation is shown, 0 for ever.
         size: (height, width) as shown (after rotation).
         notes: what a user should know (pages left out), one line each.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
         self.path = path
         self.notes: list[str] = []
-        with _decoding(path):
-            self._image = _open(path)
+        self._max_pixels = max_pixels
+        self._image = open_picture(path, max_pixels)
+        with decoding(path, max_pixels):
+            if self._image.mode == "F" or deep_pixels.sample_bits(self._image) == 32:
+                raise SourceError(f'"{path}" has 32 bits a channel; convert it to 8 or 16 bits')
             self._metadata = read_metadata(self._image)
-            self._orientation = self._image.getexif().get(ORIENTATION, 1)
+            # Pillow and OpenCV turn TIFF files themselves.
+            turned = self._image.format == "TIFF"
+            self._orientation = 1 if turned else self._image.getexif().get(ORIENTATION, 1)
             count = getattr(self._image, "n_frames", 1)
+            # The first picture of such an APNG is for programs that know no animations.
+            self._first = int(bool(self._image.info.get("default_image")))
+            count -= self._first
         animated = count > 1 and self._image.format in ANIMATED
         self.num_frames = count if animated else 1
-        # WebP and GIF store 0 for endless; a GIF without the entry plays once.
-        self.loop = int(self._image.info.get("loop", 1 if self._image.format == "GIF" else 0))
+        self.loop = _times_shown(self._image)
         if count > 1 and not animated and self._image.format != "MPO":
             self.notes.append(f"{path.name}: {count} pages, only the first is read")
         width, height = self._image.size
@@ -103,9 +105,9 @@ class Album:
         self.close()
 
     def _frame(self, index: int) -> Picture:
-        with _decoding(self.path):
+        with decoding(self.path, self._max_pixels):
             if self.num_frames > 1:
-                self._image.seek(index)
+                self._image.seek(index + self._first)
             picture = self._read()
             if self.num_frames == 1:
                 self._image.close()
@@ -136,6 +138,15 @@ class Album:
             return None
         icc = self._image.info.get("icc_profile") or b""
         return *found, color_profile.to_srgb(found[0], icc)
+
+
+def _times_shown(image: Any) -> int:
+    """How often an animation is shown, 0 for ever."""
+    loop = image.info.get("loop")
+    if image.format == "GIF":
+        # Stored are repetitions after the first time; without the entry there are none.
+        return 1 if loop is None else int(loop) + 1 if loop else 0
+    return int(loop or 0)
 
 
 def read_rgb(path: Path) -> Image:
@@ -177,51 +188,6 @@ def bands(picture: Picture, dtype: str) -> Iterator[np.ndarray]:
         if picture.alpha is not None:
             band = np.dstack([band, picture.alpha[top : top + step]])
         yield np.ascontiguousarray(band, dtype=dtype)
-
-
-@contextmanager
-def _decoding(path: Path) -> Iterator[None]:
-    """Turn what decoders raise into one line; lift Pillow's size limit (we have our own)."""
-    from PIL import Image
-
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        yield
-    except Image.UnidentifiedImageError:
-        clip = path.suffix.lower() in CLIPS
-        hint = f"; clips are painted by {command('video')}" if clip else ""
-        raise SourceError(
-            f'"{path}" is not a picture, or of a kind that cannot be read{hint}'
-        ) from None
-    except DAMAGED as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SourceError(f'"{path}" is truncated or damaged: {reason[:120]}') from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-
-
-def _open(path: Path) -> Any:
-    from PIL import Image
-
-    if not path.exists():
-        raise SourceError(f'no picture "{path}"')
-    if path.is_dir():
-        raise SourceError(f'"{path}" is a folder, not a picture')
-    if path.stat().st_size == 0:
-        raise SourceError(f'"{path}" is empty (0 bytes)')
-    try:
-        image = Image.open(path)
-    except PermissionError:
-        raise SourceError(f'"{path}" cannot be read: permission denied') from None
-    if image.width * image.height > MAX_PIXELS:
-        raise SourceError(
-            f'"{path}" has {image.width}x{image.height} pixels, at most {MAX_PIXELS} are allowed; '
-            "make it smaller first"
-        )
-    if image.mode == "F" or deep_pixels.sample_bits(image) == 32:
-        raise SourceError(f'"{path}" has 32 bits a channel; convert it to 8 or 16 bits')
-    return image
 
 
 def _pixels(image: Any) -> tuple[np.ndarray, np.ndarray | None, bytes]:

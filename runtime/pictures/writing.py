@@ -33,7 +33,9 @@ FORMATS = {
     ".bmp": "BMP",
     ".avif": "AVIF",
 }
-ANIMATED = ("GIF", "WEBP", "PNG")
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+# Milliseconds in which each format counts how long a frame is shown.
+DELAY_TICK = {"GIF": 10}
 DEEP = ("PNG", "TIFF")
 WITH_ALPHA = ("PNG", "TIFF", "WEBP", "GIF", "AVIF")
 # Longest side each format can store.
@@ -71,7 +73,7 @@ def write(
         path: its suffix chooses the format.
         pictures: one for a still; an iterator is consumed frame by frame.
         quality: 1..100 for JPEG, WebP and AVIF.
-        loop: repetitions of an animation, 0 for ever.
+        loop: how often an animation is shown, 0 for ever.
         animated: keep all pictures, as frames (`holds_animation`); else only the first.
         overwrite: replace a file that appeared since the output was checked.
 
@@ -170,15 +172,26 @@ def _write_animation(
             exif = exif_bytes(frame.metadata)
             options.update({"exif": exif} if exif and kind == "PNG" else {})
         images.append(_pillow(frame))
-        durations.append(round(frame.duration_ms))
+        durations.append(frame.duration_ms)
         holes = holes or frame.alpha is not None
     if kind == "GIF" and holes:
         options["disposal"] = 2  # frames with holes must not pile up
-    if kind != "GIF" or loop != 1:
-        options["loop"] = loop  # a GIF that plays once has no entry at all
-    images[0].save(
-        part, kind, save_all=True, append_images=images[1:], duration=durations, **options
-    )
+    if kind != "GIF":
+        options["loop"] = loop
+    elif loop != 1:
+        options["loop"] = max(0, loop - 1)  # GIF counts repetitions and has no entry for none
+    shown = delays(durations, DELAY_TICK.get(kind, 1))
+    images[0].save(part, kind, save_all=True, append_images=images[1:], duration=shown, **options)
+
+
+def delays(durations: list[float], tick: int) -> list[int]:
+    """Durations in whole ticks, rounded so that errors do not add up; all in milliseconds."""
+    found, end, placed = [], 0.0, 0
+    for duration in durations:
+        end += duration
+        found.append(max(tick, round(end / tick) * tick - placed))
+        placed += found[-1]
+    return found
 
 
 def without_metadata(picture: Picture) -> Picture:

@@ -9,7 +9,19 @@ from ..outputs import check_output
 from ..pictures.writing import FORMATS, format_of
 
 # What counts as a picture in a folder: all we can write, and what Pillow reads besides.
-READABLE = {*FORMATS, ".jfif", ".jp2", ".pbm", ".pgm", ".pnm", ".ppm", ".tga"}
+READABLE = {
+    *FORMATS,
+    ".heic",
+    ".heif",
+    ".jfif",
+    ".jp2",
+    ".jxl",
+    ".pbm",
+    ".pgm",
+    ".pnm",
+    ".ppm",
+    ".tga",
+}
 # Written instead of formats that can only be read.
 FALLBACK = ".png"
 

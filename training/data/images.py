@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
 from runtime.errors import UsageError
 from runtime.model.effects import match_colors
+from runtime.pictures.opening import decoding, open_picture
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -39,13 +40,8 @@ def to_bytes(images: Tensor) -> np.ndarray:
 
 
 def _read(path: Path, short_side: int) -> np.ndarray:
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
-    except FileNotFoundError:
-        raise UsageError(f'no picture "{path}"') from None
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise UsageError(f"{path} cannot be read as a picture: {error}") from None
+    with open_picture(path) as file, decoding(path):
+        image = ImageOps.exif_transpose(file).convert("RGB")
     if short_side:
         factor = short_side / min(image.size)
         size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
