@@ -6,6 +6,7 @@ that an exact resume needs. The header says which network they are and how they 
 
 import json
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runtime.errors import UsageError
+from runtime.errors import StyleError, UsageError
 
 from . import networks
 from .networks import lean
@@ -68,9 +69,24 @@ class Checkpoint:
         return generator.eval()
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write atomically: a temporary file in the same folder, then a rename."""
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, keep: Path | None = None) -> None:
+    """Write atomically: a temporary file in the same folder, then a rename.
+
+    Args:
+        checkpoint: what to write.
+        path: where.
+        keep: the file that was at `path` before goes on under this name.
+
+    Raises:
+        StyleError: a tensor holds a number that is not finite; nothing is written.
+    """
     from safetensors.torch import save_file
+
+    for name, tensor in checkpoint.tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise StyleError(
+                f'{path.name} is not written: "{name}" holds numbers that are not finite'
+            )
 
     header = {
         "format": FORMAT,
@@ -84,9 +100,22 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     tensors = {k: t.detach().cpu().contiguous() for k, t in checkpoint.tensors.items()}
     try:
         save_file(tensors, temporary, {"impasto.checkpoint": json.dumps(header)})
+        if keep is not None and path.exists():
+            _keep(path, keep)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _keep(path: Path, name: Path) -> None:
+    """Give a file a second name, in place of what bears it; at no moment is `path` absent."""
+    link = name.with_name(f".{name.name}.{os.getpid()}")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, link)
+    os.replace(link, name)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

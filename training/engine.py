@@ -1,8 +1,9 @@
 """The loop: steps, averaged weights, checkpoints, log, contact sheets. Knows no loss.
 
-A run folder holds `last.safetensors` (everything a resume needs), `log.jsonl` (one object per
-logged step), `sheet_<step>.png` and `index.html`, which shows them. With several processes all
-take every step and the main one writes.
+A run folder holds `last.safetensors` (everything a resume needs), `previous.safetensors` (the one
+before it, should a disk have spoiled the last), `log.jsonl` (one object per logged step),
+`sheet_<step>.png` and `index.html`, which shows them. With several processes all take every step
+and the main one writes.
 """
 
 import copy
@@ -11,6 +12,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +33,7 @@ from .checkpoint import (
 )
 from .config import recipe_from_dict
 from .data.images import to_bytes
+from .interruption import Interruption, only_run_in
 from .methods import Method
 from .page import Page
 
@@ -79,6 +82,11 @@ class Engine:
         """Where the newest state is kept."""
         return self.output / "last.safetensors"
 
+    @property
+    def previous_path(self) -> Path:
+        """Where the state before the newest one is kept."""
+        return self.output / "previous.safetensors"
+
     def resume(self) -> None:
         """Continue from `last.safetensors`: weights, moments, averages, random state and count.
 
@@ -117,26 +125,42 @@ class Engine:
     def run(self, stop: int | None = None) -> None:
         """Train until the recipe's last step (or `stop`), saving on the way and at the end.
 
-        Ctrl-C saves and re-raises KeyboardInterrupt.
+        Ctrl-C and SIGTERM are obeyed between two steps: the state is saved and KeyboardInterrupt
+        raised. Whatever else ends the run, what is saved is a state between two steps.
 
         Raises:
-            StyleError: a loss is not finite (names the step and the term), or memory ran out
-                (names what to lower).
+            StyleError: a loss is not finite (names the step and the term), memory ran out (names
+                what to lower), or another run trains in this folder.
         """
         self.output.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            if self.main:
+                stack.enter_context(only_run_in(self.output))
+            self._run(stack.enter_context(Interruption()), stop)
+
+    def _run(self, interruption: Interruption, stop: int | None) -> None:
         end = min(stop or self.recipe.steps, self.recipe.steps)
         started, first = time.perf_counter(), self.done
         window: list[dict[str, float]] = []
         if not self.done and self.main:
             self._call("begin", self.output)
         distributed.wait()
+        whole = True  # whether weights, moments and random numbers are of one moment
         try:
             while self.done < end:
-                with memory.advice(f"at step {self.done}", self._remedy()):
-                    values = self.method.step(self.done)
-                self._check_finite(values)
+                interruption.obey()
+                start = self._random_state()
+                made, whole = self._updates_made(), False
+                try:
+                    values = self._step()
+                except BaseException:
+                    # Before the first update of a step, the state is still that before the step.
+                    whole = self._updates_made() == made
+                    self._set_random_state(start)
+                    raise
                 self.done += 1
                 self._average()
+                whole = True
                 window.append(values)
                 if self.done % LOG_EVERY == 0 or self.done == end:
                     rate = (self.done - first) / (time.perf_counter() - started)
@@ -149,9 +173,29 @@ class Engine:
         finally:
             # Also on Ctrl-C: nothing that was computed is lost. A method without steps still has
             # weights to hand over.
-            if self.done > first or not self.recipe.steps:
+            if whole and (self.done > first or not self.recipe.steps):
                 self.save()
         self.write_sheet()
+
+    def _step(self) -> dict[str, float]:
+        with memory.advice(f"at step {self.done}", self._remedy()):
+            try:
+                values = self.method.step(self.done)
+            except StyleError as error:
+                raise type(error)(f"step {self.done}: {error}") from None
+        self._check_finite(values)
+        return values
+
+    def _updates_made(self) -> int:
+        return self.method.updates.made
+
+    def _random_state(self) -> tuple[Any, Tensor]:
+        return self.method.rng.bit_generator.state, torch.get_rng_state()
+
+    def _set_random_state(self, state: tuple[Any, Tensor]) -> None:
+        numpy_state, torch_state = state
+        self.method.rng.bit_generator.state = numpy_state
+        torch.set_rng_state(torch_state)
 
     def _remedy(self) -> str:
         recipe = self.recipe
@@ -191,6 +235,7 @@ class Engine:
         save_checkpoint(
             Checkpoint(network, self.recipe.to_dict(), self.done, tensors, state),
             self.checkpoint_path,
+            keep=self.previous_path,
         )
 
     def write_sheet(self) -> None:
@@ -226,8 +271,8 @@ class Engine:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise StyleError(
-                    f'step {self.done}: the term "{name}" is {value}; the last good state is in '
-                    f"{self.checkpoint_path}. Lower optimizer.lr or the weight of {name}"
+                    f'step {self.done}: the term "{name}" is {value}. Lower optimizer.lr or the '
+                    f"weight of {name}"
                 )
 
     def _log(self, window: list[dict[str, float]], rate: float) -> None:

@@ -7,6 +7,7 @@ divided:
     grad L(batch) = sum over parts of (pictures in the part / pictures in the batch) grad L(part)
 """
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.checkpoint import checkpoint
 
-from runtime.errors import UsageError
+from runtime.errors import StyleError, UsageError
 
 from . import distributed
 from .config import Recipe
@@ -49,6 +50,7 @@ class Updates:
         # float16 ends at 6e-8, where many gradients live: the loss is enlarged by as much as does
         # not overflow (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2).
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype is torch.float16)
+        self.made = 0  # optimizer steps taken: whether a failed training step changed weights
         self._compiled: dict[nn.Module, Callable[..., Any]] = {}
         if recipe.steps:
             self.parts(recipe.batch)
@@ -87,6 +89,9 @@ class Updates:
 
         Returns:
             The scalars of the whole batch.
+
+        Raises:
+            StyleError: a scalar or a gradient is not finite; no weight has changed.
         """
         sums: dict[str, Tensor] = {}
         for rows in self.parts(count):
@@ -99,18 +104,37 @@ class Updates:
                 sums[name] = share * kept + sums.get(name, 0.0)
         optimizers = (optimizer, *others)
         distributed.add_up([p.grad for o in optimizers for p in _weights(o) if p.grad is not None])
-        if self.clip:
-            self.scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(_weights(optimizer), self.clip)
-        for each in optimizers:
-            self.scaler.step(each)
-            each.zero_grad(set_to_none=True)
-        self.scaler.update()
         numbers = torch.tensor([float(value) for value in sums.values()], dtype=torch.float64)
         if distributed.world() > 1:
             numbers = numbers.to(self.device)
             distributed.add_up([numbers])
-        return dict(zip(sums, numbers.tolist(), strict=True))
+        totals = dict(zip(sums, numbers.tolist(), strict=True))
+        self._refuse_not_finite(totals, optimizers)
+        if self.clip:
+            self.scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(_weights(optimizer), self.clip)
+        self.made += 1
+        for each in optimizers:
+            self.scaler.step(each)
+            each.zero_grad(set_to_none=True)
+        self.scaler.update()
+        return totals
+
+    def _refuse_not_finite(
+        self, totals: dict[str, float], optimizers: tuple[Optimizer, ...]
+    ) -> None:
+        """Look before weights change: a step made from NaN spoils everything after it."""
+        bad = next((name for name, value in totals.items() if not math.isfinite(value)), None)
+        if bad is None and not self.scaler.is_enabled():  # which skips steps that overflow
+            grads = [p.grad for o in optimizers for p in _weights(o) if p.grad is not None]
+            norm = float(nn.utils.get_total_norm(grads)) if grads else 0.0
+            bad = None if math.isfinite(norm) else "the gradient"
+        if bad is None:
+            return
+        for each in optimizers:
+            each.zero_grad(set_to_none=True)
+        told = f'the term "{bad}" is {totals[bad]}' if bad in totals else f"{bad} is not finite"
+        raise StyleError(f"{told}. Lower optimizer.lr or the weight of that term")
 
     def energies(
         self, count: int, features: Callable[[slice], Mapping[str, Tensor]]

@@ -25,9 +25,10 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
-from ..errors import OutputExists, SinkError, SourceError, StyleError, UsageError
+from .. import locks
+from ..errors import SinkError, SourceError, StyleError, UsageError
 from ..inputs import inside
 from ..outputs import LONGEST_NAME, check_folder, replacing
 
@@ -412,29 +413,15 @@ def _is_whole(folder: Path, segment: Segment) -> bool:
     return zlib.crc32(data) == segment.checksum
 
 
-def _lock(folder: Path) -> Any:
+def _lock(folder: Path) -> IO[bytes] | None:
     """Keep a second process away from the folder; the system lifts the lock when we die.
 
     Raises:
         OutputExists: another process is working on this output.
+        UsageError: the folder cannot be written to.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows: no advisory locks, two runs on one output are the user's care
-        return None
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        file = os.fdopen(os.open(folder / "lock", flags, 0o600), "wb")
-    except OSError as error:
-        raise UsageError(f'cannot write to "{folder}": {error.strerror}') from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise OutputExists(
-            f'another run is writing "{folder.name.removesuffix(SUFFIX)}"; wait for it to end'
-        ) from None
-    return file
+    output = folder.name.removesuffix(SUFFIX)
+    return locks.take(folder / "lock", f'another run is writing "{output}"; wait for it to end')
 
 
 def seconds(text: str) -> Fraction:

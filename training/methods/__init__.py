@@ -6,13 +6,16 @@ of checkpoints, logs or time: those are `training.engine`'s.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..config import Recipe
+
+if TYPE_CHECKING:
+    from ..updates import Updates
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Method(Protocol):
     networks: dict[str, nn.Module]  # "generator" is the one that is exported
     optimizers: dict[str, Optimizer]
     rng: np.random.Generator  # the only source of randomness of a step
+    updates: "Updates"  # through which weights change; methods without steps need none
 
     def step(self, step: int) -> dict[str, float]:
         """One optimizer step, `step` counting from 0; named scalars for the log."""
