@@ -103,7 +103,7 @@ def test_imports_go_to_the_left_only(path):
 # command line (the third) or a command (the last). docs/architecture.md says what each is for.
 ROOMS = [
     {"frame", "errors", "plugins", "console", "meter", "keys", "card"}
-    | {"onnxfile", "checksum", "inputs", "outputs", "buffers", "locks"}
+    | {"onnxfile", "checksum", "inputs", "outputs", "buffers"}
     | {"invocation", "missing"},
     {"engines"},
     {"cli"},

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from runtime import locks
+from runtime.outputs import take_lock
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -59,7 +59,7 @@ def only_run_in(folder: Path) -> Iterator[None]:
         OutputExists: another run is at work in `folder`.
     """
     refusal = f'another run trains in "{folder}"; wait for it to end, or use another --output'
-    lock = locks.take(folder / ".lock", refusal)
+    lock = take_lock(folder / ".lock", refusal)
     try:
         yield
     finally:

@@ -27,10 +27,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from .. import locks
 from ..errors import SinkError, SourceError, StyleError, UsageError
 from ..inputs import inside
-from ..outputs import LONGEST_NAME, check_folder, replacing
+from ..outputs import LONGEST_NAME, check_folder, replacing, take_lock
 
 FORMAT = 2  # 1 had no checksums
 SUFFIX = ".parts"
@@ -421,7 +420,7 @@ def _lock(folder: Path) -> IO[bytes] | None:
         UsageError: the folder cannot be written to.
     """
     output = folder.name.removesuffix(SUFFIX)
-    return locks.take(folder / "lock", f'another run is writing "{output}"; wait for it to end')
+    return take_lock(folder / "lock", f'another run is writing "{output}"; wait for it to end')
 
 
 def seconds(text: str) -> Fraction:
