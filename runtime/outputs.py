@@ -133,7 +133,7 @@ def place(made: Path, path: Path, *, overwrite: bool) -> None:
 
 
 def take_lock(path: Path, refusal: str) -> IO[bytes] | None:
-    """Keep other processes away: lock a file (made if absent) until the returned file is closed or the process dies.
+    """Lock a file (made if absent) until what is returned is closed or the process dies.
 
     Args:
         path: of the lock.
