@@ -19,7 +19,7 @@ from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE
 from runtime.model import arrays
 
-from .latency import add_plan_flags, add_result_flags, check_result_file, deliver, listed
+from .measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver, listed
 
 Step = Callable[[], object]
 FLOAT = Port("image")

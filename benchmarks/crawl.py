@@ -25,7 +25,7 @@ import numpy as np
 from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE, UsageError
 
-from .latency import add_result_flags, check_result_file, deliver
+from .measuring.command import add_result_flags, check_result_file, deliver
 
 NOISE = 3 / 255  # of a webcam in a room (research/temporal_quality.md, section 5)
 SIZE = 256  # px, side of the photos

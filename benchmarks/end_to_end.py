@@ -22,7 +22,7 @@ from typing import Any
 from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE, StyleError, UsageError
 
-from .latency import add_result_flags, check_result_file, deliver, listed
+from .measuring.command import add_result_flags, check_result_file, deliver, listed
 from .measuring.environment import HOME
 
 STAGES = ("decode", "style", "stabilize", "encode")

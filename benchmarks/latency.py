@@ -10,28 +10,21 @@ install only.
 
 import argparse
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from runtime import engines, plugins
-from runtime.cli import Progress, command_main, command_parser, parse_size, print_json, say
+from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, UsageError
-from runtime.outputs import check_output
+
+from .measuring.command import (
+    add_plan_flags,
+    add_result_flags,
+    check_result_file,
+    deliver,
+    listed,
+)
 
 ROW_ID = ("model", "size", "engine", "device", "threads")
-
-
-def listed(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
-    """An argparse type for "a,b,c"."""
-
-    def parse(text: str) -> list[Any]:
-        try:
-            return [kind(part) for part in text.split(",") if part]
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f'"{text}" in the list: {error}') from None
-
-    return parse
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -61,48 +54,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--cold-starts", type=int, default=3, metavar="N", help="processes per row; 0: none")
     add_result_flags(parser)
     return parser
-
-
-def add_plan_flags(parser: argparse.ArgumentParser) -> None:
-    """How long to measure, in trtexec's words."""
-    add = parser.add_argument
-    add("--duration", type=float, default=60.0, metavar="S", help="budget for all rounds")
-    add("--iterations", type=int, default=6, metavar="N", help="rounds at least, if they fit")
-    add("--warm-up", type=int, default=1, metavar="N", help="untimed calls of each case")
-
-
-def add_result_flags(parser: argparse.ArgumentParser) -> None:
-    """Where the result goes."""
-    parser.add_argument(
-        "--json",
-        nargs="?",
-        const="-",
-        metavar="FILE",
-        help="write the result file; without FILE print it on stdout",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
-
-
-def check_result_file(args: argparse.Namespace) -> Path | None:
-    """The file asked for, checked before minutes are spent; None for stdout."""
-    if args.json in (None, "-"):
-        return None
-    return check_output(Path(args.json), overwrite=args.overwrite)
-
-
-def deliver(args: argparse.Namespace, path: Path | None, data: dict[str, Any]) -> None:
-    """Write the result file, or print JSON or a table on stdout."""
-    from .measuring import results
-    from .report import __main__ as report
-
-    if path is not None:
-        results.write(path, data, overwrite=args.overwrite)
-        say(f"wrote {path}", quiet=args.quiet)
-    if args.json == "-":
-        print_json(data)
-    else:
-        print(report.table(data))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from runtime.cli import command_main, command_parser
 from runtime.errors import DONE, UsageError
 
-from .latency import add_result_flags, check_result_file, deliver
+from .measuring.command import add_result_flags, check_result_file, deliver
 
 # Of a sweep's report, kept as they are; and of each point, as numbers.
 SETTINGS = ("checkpoint", "size", "rounds", "threads", "clock", "steps", "most_ratio", "verdict")

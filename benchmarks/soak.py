@@ -18,7 +18,7 @@ from runtime.cli import Progress, command_main, command_parser
 from runtime.errors import DONE, StyleError, UsageError
 
 from .end_to_end import cpu_seconds
-from .latency import add_result_flags, check_result_file, deliver, listed
+from .measuring.command import add_result_flags, check_result_file, deliver, listed
 from .measuring.environment import HOME
 
 SECONDS = 600.0

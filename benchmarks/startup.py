@@ -14,7 +14,7 @@ from typing import Any
 from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE, UsageError
 
-from .latency import add_result_flags, check_result_file, deliver, listed
+from .measuring.command import add_result_flags, check_result_file, deliver, listed
 
 # The aim for this class of core (AVX-512 VNNI, about 4 GHz): research goal 7.
 AIM_MS = 150.0

@@ -13,7 +13,7 @@ from typing import Any
 from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 
-from ..latency import add_plan_flags, add_result_flags, check_result_file, deliver, listed
+from ..measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver, listed
 
 # What a folded scene is held to (the project's aim): least PSNR, largest style relative to floats.
 LEAST_PSNR, LARGEST_STYLE = 32.0, 1.05

@@ -9,6 +9,7 @@ end in their unit (`_ms _fps _mib _px _percent _gops`). `benchmarks.report` read
 """
 
 import json
+import math
 import os
 import re
 import shlex
@@ -32,7 +33,6 @@ KINDS = (
 
 _NUMBER = {"type": ["number", "null"]}
 _STATE = {"type": "object", "additionalProperties": _NUMBER}
-# JSON Schema (draft 2020-12), restricted to the keywords that `violations` understands.
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": NAME,
@@ -97,50 +97,24 @@ SCHEMA: dict[str, Any] = {
         },
     },
 }
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "boolean": bool,
-    "null": type(None),
-}
 
 
-def violations(value: Any, schema: dict[str, Any], where: str = "$") -> list[str]:
-    """Every breach of `schema` in `value`, as "$.rows[3].metrics.p50_ms: ..." sentences.
+def violations(data: object) -> list[str]:
+    """Every breach of `SCHEMA`, and ids that two rows share, as "$.rows[3].metrics.p50_ms: ..."
+    sentences. A number must be finite, because NaN and Infinity are not JSON.
 
-    Understands `type enum required properties additionalProperties items`. A bool is no number, and
-    a number must be finite, because NaN and Infinity are not JSON.
+    Raises:
+        ImportError: jsonschema is not installed.
     """
-    if "enum" in schema:
-        return [] if value in schema["enum"] else [f"{where}: {value!r} not in {schema['enum']}"]
-    kinds = schema.get("type", list(_TYPES))
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if not any(_is(value, kind) for kind in kinds):
-        return [f"{where}: {value!r} is not {' or '.join(kinds)}"]
-    found = []
-    if isinstance(value, dict):
-        known = schema.get("properties", {})
-        found += [f"{where}: no {key}" for key in schema.get("required", ()) if key not in value]
-        for key, item in value.items():
-            rest = schema.get("additionalProperties", {})
-            if key not in known and rest is False:
-                found.append(f"{where}: unknown {key}")
-            else:
-                found += violations(item, known.get(key, rest or {}), f"{where}.{key}")
-    if isinstance(value, list) and "items" in schema:
-        for index, item in enumerate(value):
-            found += violations(item, schema["items"], f"{where}[{index}]")
-    return found
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
-
-def _is(value: Any, kind: str) -> bool:
-    if kind in ("number", "integer") and isinstance(value, bool):
-        return False
-    finite = not isinstance(value, float) or abs(value) < float("inf")
-    return isinstance(value, _TYPES[kind]) and finite
+    checker = Draft202012Validator.TYPE_CHECKER
+    finite = checker.redefine(
+        "number", lambda _, value: checker.is_type(value, "number") and math.isfinite(value)
+    )
+    found = extend(Draft202012Validator, type_checker=finite)(SCHEMA).iter_errors(data)
+    return [f"{error.json_path}: {error.message}" for error in found] + _repeated(data)
 
 
 def document(
@@ -191,7 +165,7 @@ def write(path: Path, data: dict[str, Any], overwrite: bool = False) -> Path:
         OutputExists: the file is there and `overwrite` is false.
         ValueError: the data breaks `SCHEMA` (a bug of the caller), or two rows have one id.
     """
-    problems = violations(data, SCHEMA) + _repeated(data)
+    problems = violations(data)
     if problems:
         raise ValueError("not a result file: " + "; ".join(problems[:5]))
     if path.exists() and not overwrite:
@@ -220,8 +194,9 @@ def dumps(data: dict[str, Any]) -> str:
     return re.sub(r'"\\u0000(\d+)\\u0000"', lambda found: lines[int(found[1])], text) + "\n"
 
 
-def _repeated(data: dict[str, Any]) -> list[str]:
-    ids = [str(item.get("id")) for item in data.get("rows", ()) if isinstance(item, dict)]
+def _repeated(data: object) -> list[str]:
+    rows = data.get("rows") if isinstance(data, dict) else None
+    ids = [str(item.get("id")) for item in rows or () if isinstance(item, dict)]
     return [
         f'two rows are called "{name}"' for name in sorted({i for i in ids if ids.count(i) > 1})
     ]
@@ -237,7 +212,7 @@ def read(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is not a result file ({error})") from None
-    problems = violations(data, SCHEMA) + _repeated(data)
+    problems = violations(data)
     if problems:
         raise UsageError(f"{path} is not a version {VERSION} result file: {problems[0]}")
     return data

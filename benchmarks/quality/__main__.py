@@ -17,7 +17,7 @@ from typing import Any
 from runtime.cli import Progress, command_main, command_parser, print_json, say
 from runtime.errors import DONE, UsageError
 
-from ..latency import add_result_flags, check_result_file, listed
+from ..measuring.command import add_result_flags, check_result_file, listed
 
 
 def build_parser() -> argparse.ArgumentParser:

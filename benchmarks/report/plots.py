@@ -1,12 +1,15 @@
 """Result files as charts (SVG). Each function gives None when the file holds too little for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .svg import BOTTOM, COLORS, TOP, Axis, Chart, span
-from .tables import Document, Row, _runs, number, objectives
+from export.charts import COLORS, name_point, new_chart, to_svg
+from export.prune.pareto import draw_points
 
-BAR = 22  # px per bar in the bar charts
+from .tables import Document, Row, number, objectives, runs_on
+
+ROW_INCHES = 0.3  # per bar in the bar charts
+FRAME_INCHES = 1.1  # title and labels around them
 BINS = 40
 
 
@@ -17,28 +20,46 @@ def measured(data: Document) -> list[Row]:
 
 def _name(row: Row) -> str:
     labels = row["labels"]
-    return f"{labels['model']} {labels['size']} {_runs(row)}"
+    return f"{labels['model']} {labels['size']} {runs_on(row)}"
 
 
 def bars(
-    title: str, unit: str, names: list[str], parts: list[dict[str, float]], colors: dict[str, str]
+    title: str,
+    unit: str,
+    names: Sequence[str],
+    parts: Sequence[Mapping[str, float]],
+    colors: Mapping[str, str],
+    log: bool = False,
 ) -> str:
-    """Horizontal stacked bars, the first on top."""
-    height = TOP + BOTTOM + (BAR + 8) * len(names)
-    longest = max(sum(part.values()) for part in parts)
-    left = min(360, 30 + round(7.0 * max(len(name) for name in names)))
-    x, y = Axis(unit, 0, longest * 1.12), Axis("", 0, len(names))
-    chart = Chart(title, x, y, height=height, left=left)
-    for index, (name, part) in enumerate(zip(names, parts, strict=True)):
-        level, begun = len(names) - index - 0.5, 0.0
-        for key, value in part.items():
-            chart.box((begun, level - 0.36), (begun + value, level + 0.36), colors[key])
-            chart.name(colors[key], key)
-            begun += value
-        px, py = chart.at(begun, level)
-        chart.text(px + 5, py + 4, number(begun), "start", 11)
-        chart.text(left - 8, py + 4, name, "end", 12)
-    return chart.render(y_ticks=False)
+    """Horizontal stacked bars, the first on top, each with its sum behind it.
+
+    Args:
+        title: above the chart.
+        unit: of the axis.
+        names: of the bars.
+        parts: of each bar, name to length.
+        colors: of the parts, by their names.
+        log: whether the axis is logarithmic, for bars of one part.
+    """
+    figure, axes = new_chart(title, unit, height=FRAME_INCHES + ROW_INCHES * len(names))
+    begun = [0.0] * len(names)
+    places = range(len(names))
+    for key, color in colors.items():
+        lengths = [part.get(key, 0.0) for part in parts]
+        axes.barh(places, lengths, left=None if log else begun, color=color, label=key)
+        begun = [start + length for start, length in zip(begun, lengths, strict=True)]
+    if log:
+        axes.set_xscale("log")
+        axes.set_xlim(min(begun) / 2, max(begun) * 2)
+    else:
+        axes.set_xlim(0, max(begun) * 1.12)
+    for place, total in zip(places, begun, strict=True):
+        name_point(axes, total, place, number(total))
+    axes.set_yticks(places, names, fontsize=8)
+    axes.grid(visible=False, axis="y")
+    axes.invert_yaxis()
+    figure.legend(fontsize=8, loc="outside lower right", ncols=len(colors))
+    return to_svg(figure)
 
 
 def stages(data: Document) -> str | None:
@@ -55,12 +76,11 @@ def stages(data: Document) -> str | None:
     parts = [{key: row["metrics"].get(f"{key}_p50_ms") or 0.0 for key in keys} for row in rows]
     if not parts:
         return None
-    colors: dict[str, str] = dict(zip(keys, COLORS, strict=False))
     title = "Where the time of one frame goes"
     if data["kind"] == "end_to_end":
         # Reading, painting and writing have threads of their own.
-        title += " (on two cores the stages overlap)"
-    return bars(title, "ms (medians)", names, parts, colors)
+        title += "\n(on two cores the stages overlap)"
+    return bars(title, "ms (medians)", names, parts, dict(zip(keys, COLORS, strict=False)))
 
 
 def _path_name(labels: dict[str, Any]) -> str:
@@ -86,22 +106,11 @@ def comparison(data: Document) -> str | None:
     size = max(shared, key=lambda text: int(text.split("x")[0]))
     chosen = [row for row in rows if row["labels"]["size"] == size]
     chosen.sort(key=lambda row: row["metrics"]["total_p50_ms"])
-    low, high = span([row["metrics"]["total_p50_ms"] for row in chosen], log=True)
-    height = TOP + BOTTOM + (BAR + 8) * len(chosen)
-    x = Axis("ms per frame, logarithmic", low / 1.6, high * 1.4, log=True)
-    chart = Chart(
-        *(f"One frame of {size}, one thread", x, Axis("", 0, len(chosen))), height=height, left=170
-    )
-    for index, row in enumerate(chosen):
-        level, value = len(chosen) - index - 0.5, row["metrics"]["total_p50_ms"]
-        color = COLORS[0] if row["labels"]["role"] == "ours" else COLORS[6]
-        chart.name(color, row["labels"]["role"])
-        chart.box((x.low, level - 0.36), (value, level + 0.36), color)
-        px, py = chart.at(value, level)
-        chart.text(px + 5, py + 4, number(value), "start", 11)
-        label = f"{row['labels']['model']} ({row['labels']['precision']})"
-        chart.text(chart.left - 8, py + 4, label, "end", 12)
-    return chart.render(y_ticks=False)
+    names = [f"{row['labels']['model']} ({row['labels']['precision']})" for row in chosen]
+    parts = [{row["labels"]["role"]: row["metrics"]["total_p50_ms"]} for row in chosen]
+    colors = {"ours": COLORS[0], "peer": COLORS[6]}
+    title = f"One frame of {size}, one thread"
+    return bars(title, "ms per frame, logarithmic", names, parts, colors, log=True)
 
 
 def pareto(data: Document, quality: Document | None) -> str | None:
@@ -115,20 +124,22 @@ def pareto(data: Document, quality: Document | None) -> str | None:
     if data["kind"] != "latency" or not rows:
         return None
     sizes = sorted({row["labels"]["size"] for row in rows}, key=lambda s: int(s.split("x")[0]))
-    x = Axis(
+    figure, axes = new_chart(
+        "Speed and quality, one thread",
         "ms per frame, logarithmic",
-        *span([row["metrics"]["total_p50_ms"] for row in rows], log=True),
-        log=True,
+        "quality: L-BFGS iterations that reach it",
     )
-    heights = span([reached[row["labels"]["model"]] for row in rows])
-    y = Axis("quality: L-BFGS iterations that reach it", *heights)
-    chart = Chart("Speed and quality, one thread", x, y)
-    for row in rows:
-        color = COLORS[sizes.index(row["labels"]["size"]) % len(COLORS)]
-        chart.name(color, row["labels"]["size"])
-        model = row["labels"]["model"]
-        chart.dot(row["metrics"]["total_p50_ms"], reached[model], color, model)
-    return chart.render()
+    axes.set_xscale("log")
+    for size, color in zip(sizes, COLORS, strict=False):
+        own = [row for row in rows if row["labels"]["size"] == size]
+        for index, row in enumerate(own):
+            model, time = row["labels"]["model"], row["metrics"]["total_p50_ms"]
+            axes.plot(time, reached[model], "o", color=color, label=None if index else size)
+            name_point(axes, time, reached[model], model)
+    axes.margins(0.2)
+    axes.set_ylim(0, 1.2 * max(reached[row["labels"]["model"]] for row in rows))
+    axes.legend()
+    return to_svg(figure)
 
 
 def histogram(data: Document) -> str | None:
@@ -139,21 +150,13 @@ def histogram(data: Document) -> str | None:
     ours = [row for row in rows if row["labels"]["role"] == "ours"] or rows
     row = max(ours, key=lambda r: (len(r["metrics"]["total_times_ms"]), r["metrics"]["pixels"]))
     times, metrics = row["metrics"]["total_times_ms"], row["metrics"]
-    low, high = min(times), max(times) or 1.0
-    step = (high - low) / BINS or high / BINS
-    counts = [0] * (BINS + 1)
-    for value in times:
-        counts[int((value - low) / step)] += 1
-    x = Axis("ms per frame", low - step, high + 2 * step)
-    chart = Chart(f"{_name(row)}: {len(times)} frames", x, Axis("frames", 0, max(counts) * 1.15))
-    for index, count in enumerate(counts):
-        begun = low + index * step
-        if count:
-            chart.box((begun, 0), (begun + step * 0.9, count), COLORS[0])
+    figure, axes = new_chart(f"{_name(row)}: {len(times)} frames", "ms per frame", "frames")
+    axes.hist(times, bins=BINS, color=COLORS[0])
     for key, color in (("total_p50_ms", COLORS[1]), ("total_p99_ms", COLORS[3])):
-        chart.line([(metrics[key], 0), (metrics[key], chart.y.high)], color, dashed=True)
-        chart.name(color, f"{key.split('_')[1]} {metrics[key]:.3g} ms")
-    return chart.render()
+        name = f"{key.split('_')[1]} {metrics[key]:.3g} ms"
+        axes.axvline(metrics[key], color=color, linestyle="--", label=name)
+    axes.legend()
+    return to_svg(figure)
 
 
 def against_pixels(data: Document, metric: str, title: str, unit: str) -> str | None:
@@ -162,24 +165,26 @@ def against_pixels(data: Document, metric: str, title: str, unit: str) -> str | 
     fits = [row for row in data["rows"] if row["labels"].get("fit") == "pixels"]
     if data["kind"] != "latency" or not fits or not rows:
         return None
-    x = Axis("megapixels", *span([r["metrics"]["pixels"] / 1e6 for r in rows], log=True), log=True)
-    y = Axis(unit, *span([row["metrics"][metric] for row in rows], log=True), log=True)
-    chart = Chart(title, x, y)
+    names = {"total_p50_ms": ("fixed_ms", "per_megapixel_ms")}
+    fixed, slope = names.get(metric, ("fixed_mib", "per_megapixel_mib"))
+    figure, axes = new_chart(title, "megapixels", unit)
+    keys = ("model", "engine", "device", "threads")
     for index, fit in enumerate(fits):
         color = COLORS[index % len(COLORS)]
-        keys = ("model", "engine", "device", "threads")
         own = [r for r in rows if all(r["labels"][k] == fit["labels"][k] for k in keys)]
-        for row in own:
-            chart.dot(row["metrics"]["pixels"] / 1e6, row["metrics"][metric], color)
-        chart.name(color, f"{fit['labels']['model']}, {_runs(fit)}")
-        names = {"total_p50_ms": ("fixed_ms", "per_megapixel_ms")}
-        fixed, slope = names.get(metric, ("fixed_mib", "per_megapixel_mib"))
+        sizes = sorted(row["metrics"]["pixels"] / 1e6 for row in own)
+        label = f"{fit['labels']['model']}, {runs_on(fit)}"
+        values = [(row["metrics"]["pixels"] / 1e6, row["metrics"][metric]) for row in own]
+        axes.plot(*zip(*sorted(values), strict=True), "o", color=color, label=label)
         if slope in fit["metrics"]:
             # A straight law bends in a logarithmic plot, so it is drawn in small steps.
-            steps = [x.low * (x.high / x.low) ** (i / 60) for i in range(61)]
-            line = [(v, fit["metrics"][fixed] + fit["metrics"][slope] * v) for v in steps]
-            chart.line([(v, t) for v, t in line if y.low < t < y.high], color, dashed=True)
-    return chart.render()
+            steps = [sizes[0] * (sizes[-1] / sizes[0]) ** (i / 60) for i in range(61)]
+            law = [fit["metrics"][fixed] + fit["metrics"][slope] * size for size in steps]
+            axes.plot(steps, law, "--", color=color)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.legend()
+    return to_svg(figure)
 
 
 def against_threads(data: Document) -> str | None:
@@ -194,50 +199,35 @@ def against_threads(data: Document) -> str | None:
     if not groups:
         return None
     most = max(max(times) for times in groups.values())
-    chart = Chart("Threads", Axis("threads", 0.9, most + 0.2), Axis("times faster", 0, most * 1.1))
-    chart.line([(1, 1), (most, most)], "#999", dashed=True)
-    for index, ((model, size), times) in enumerate(list(groups.items())[: len(COLORS)]):
-        points = [(n, times[1] / t) for n, t in sorted(times.items())]
-        color = COLORS[index]
-        chart.line(points, color)
-        for x, y in points:
-            chart.dot(x, y, color)
-        px = chart.at(*points[0])[0]
-        chart.text(px + 20, TOP + 20 + 17 * index, f"{model} {size}", "start", 12)
-        chart.parts.append(
-            f"<rect x='{px + 4:.1f}' y='{TOP + 10 + 17 * index}' width='11' height='11' "
-            f"fill='{color}'/>"
-        )
-    return chart.render()
+    figure, axes = new_chart("Threads", "threads", "times faster")
+    axes.plot([1, most], [1, most], "--", color="#999999")
+    for ((model, size), times), color in zip(groups.items(), COLORS, strict=False):
+        threads = sorted(times)
+        faster = [times[1] / times[number] for number in threads]
+        axes.plot(threads, faster, "o-", color=color, label=f"{model} {size}")
+    axes.set_xticks(range(1, most + 1))
+    axes.legend()
+    return to_svg(figure)
 
 
 def pruned(data: Document) -> str | None:
     """Sizes of a pruned network: time against objective, down and left is better."""
     if data["kind"] != "pruning":
         return None
-    rows, settings = data["rows"], data["settings"]
-    limit = float(settings["most_ratio"])
-    points = {
-        row["labels"]["model"]: (row["metrics"]["total_p50_ms"], row["metrics"]["objective_ratio"])
-        for row in rows
-    }
-    ratios = [limit, *(ratio for _, ratio in points.values())]
-    room = 0.1 * (max(ratios) - min(ratios))
+    settings = data["settings"]
     clock = "ms of processor time" if settings.get("clock") == "processor" else "ms"
-    x = Axis(f"{clock} per picture of {settings['size']}", *span([ms for ms, _ in points.values()]))
-    y = Axis("objective, times the source's", min(ratios) - room, max(ratios) + room)
-    chart = Chart(f"Pruned, {settings['steps']} steps of distillation each", x, y)
-    chart.line([(x.low, limit), (x.high, limit)], COLORS[1], dashed=True)
-    chart.name(COLORS[1], f"{limit:.2f} times: allowed")
-    front = sorted(points[row["labels"]["model"]] for row in rows if row["metrics"]["on_front"])
-    chart.line(front, COLORS[0])
-    for row in rows:
-        name = row["labels"]["model"]
-        chart.dot(*points[name], COLORS[0 if row["metrics"]["on_front"] else 6], name)
-    return chart.render()
+    rows = {row["labels"]["model"]: row["metrics"] for row in data["rows"]}
+    return draw_points(
+        f"Pruned, {settings['steps']} steps of distillation each",
+        f"{clock} per picture of {settings['size']}",
+        {name: (found["total_p50_ms"], found["objective_ratio"]) for name, found in rows.items()},
+        [name for name, found in rows.items() if found["on_front"]],
+        rows,
+        float(settings["most_ratio"]),
+    )
 
 
-PLOTS: dict[str, Callable[..., str | None]] = {
+PLOTS: dict[str, Callable[[Document], str | None]] = {
     "stages": stages,
     "comparison": comparison,
     "histogram": histogram,
@@ -252,6 +242,6 @@ PLOTS: dict[str, Callable[..., str | None]] = {
 
 def draw(data: Document, quality: Document | None = None) -> dict[str, str]:
     """All charts this file has enough for: name to SVG."""
-    found: dict[str, Any] = {name: plot(data) for name, plot in PLOTS.items()}
+    found = {name: plot(data) for name, plot in PLOTS.items()}
     found["pareto"] = pareto(data, quality)
     return {name: svg for name, svg in found.items() if svg is not None}

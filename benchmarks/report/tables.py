@@ -48,7 +48,7 @@ def _text(row: Row, name: str) -> str:
     return ABSENT if value is None else str(value)
 
 
-def _runs(row: Row) -> str:
+def runs_on(row: Row) -> str:
     """Engine, device and threads in a word or two."""
     labels = row["labels"]
     threads = labels.get("threads")
@@ -94,7 +94,7 @@ def latency(data: Document) -> str:
     rows = [
         [
             f"{_text(row, 'model')} ({_text(row, 'precision')})",
-            *(_text(row, "size"), _runs(row), _metric(row, "model_p50_ms")),
+            *(_text(row, "size"), runs_on(row), _metric(row, "model_p50_ms")),
             f"{_metric(row, 'pre_p50_ms')} + {_metric(row, 'post_p50_ms')}",
             *(_metric(row, "total_p50_ms"), _metric(row, "total_p95_ms"), _metric(row, "fps")),
             *(_metric(row, "peak_share_percent"), _metric(row, "peak_memory_mib")),
@@ -124,7 +124,7 @@ def peers(data: Document, judged: Document | None = None) -> str:
         rows.append(
             [
                 f"{labels['model']} ({labels['precision']})",
-                *(labels["size"], _runs(row), _metric(row, "kmacs_per_pixel")),
+                *(labels["size"], runs_on(row), _metric(row, "kmacs_per_pixel")),
                 *(_metric(row, "parameters"), _metric(row, "total_p50_ms")),
                 _metric(row, "speedup"),
                 f"{low}..{high}" if low != ABSENT else ABSENT,
@@ -256,7 +256,7 @@ def scaling(data: Document) -> str:
     header = ["model", "size", "runs on", "complete ms", "fps", "model memory MiB"]
     body = [
         [
-            *(_text(row, "model"), _text(row, "size"), _runs(row), _metric(row, "total_p50_ms")),
+            *(_text(row, "model"), _text(row, "size"), runs_on(row), _metric(row, "total_p50_ms")),
             *(_metric(row, "fps"), _metric(row, "model_memory_mib")),
         ]
         for row in measured
@@ -277,7 +277,7 @@ def laws(data: Document) -> list[str]:
                     f"{_metric(row, 'per_megapixel_mib')} MiB per megapixel"
                 )
             sentences.append(
-                f"{labels['model']}, {_runs(row)}: {_metric(row, 'fixed_ms')} ms + "
+                f"{labels['model']}, {runs_on(row)}: {_metric(row, 'fixed_ms')} ms + "
                 f"{_metric(row, 'per_megapixel_ms')} ms per megapixel (worst error "
                 f"{_metric(row, 'worst_percent')} %), exponent {_metric(row, 'exponent')}{memory}."
             )

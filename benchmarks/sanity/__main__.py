@@ -17,7 +17,7 @@ import numpy as np
 from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE
 
-from ..latency import add_result_flags, check_result_file, deliver, listed
+from ..measuring.command import add_result_flags, check_result_file, deliver, listed
 from . import toys
 
 SMALL = [

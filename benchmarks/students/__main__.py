@@ -16,7 +16,7 @@ from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 from runtime.model import store
 
-from ..latency import add_plan_flags, add_result_flags, check_result_file, deliver, listed
+from ..measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver, listed
 
 MODELS = "starry-quality,starry,starry-fast,scream,scream-fast,composition,wheat"
 

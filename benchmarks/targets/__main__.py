@@ -16,7 +16,7 @@ from typing import Any
 from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, UsageError
 
-from ..latency import add_plan_flags, add_result_flags, check_result_file, deliver
+from ..measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver
 
 
 def build_parser() -> argparse.ArgumentParser:
