@@ -2,8 +2,8 @@
 
 Frames per second of the whole path on a clip: decode, style, stabilize, encode, as the command
 `runtime.video` does it, pinned to one core, two cores, ... Combinations take turns, round by round.
-The clip is the runtime's synthetic picture as H.264, made anew at each size, or --input. Needs the
-runtime install only.
+The clip is the runtime's synthetic picture as H.264, made anew at each size, or --input. Needs no
+PyTorch.
 """
 
 import argparse

@@ -4,8 +4,8 @@ Time a model per frame: the graph alone, what surrounds it, and both together; a
 interleaved round by round, so that a busy moment slows all alike and ratios stay true. Each row
 also says cold start, memory, multiply-adds and how much of the core's own measured peak is used.
 The scene is still; what models do at cuts shows in benchmarks.end_to_end.
-Add --peers build/peers to run the networks everyone knows in the same rounds. Needs the runtime
-install only.
+Add --peers build/peers to run the networks everyone knows in the same rounds. Needs no PyTorch:
+pip install 'impasto[benchmarks]'.
 """
 
 import argparse

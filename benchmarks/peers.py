@@ -3,21 +3,18 @@
 Write the networks that everyone compares with as ONNX files, so that they can run beside ours in
 the same rounds: `python -m benchmarks.latency --models starry --peers build/peers`. They are built
 by our own `training.networks` at the sizes their papers give, with random weights: good for speed,
-and labeled so, because they paint nothing. Needs torch.
+and labeled so, because they paint nothing. Needs PyTorch and the exporter.
 """
 
 import argparse
-import warnings
 from pathlib import Path
 from typing import Any
 
-from runtime.card import KEY, ModelCard, Port
+from runtime.card import ModelCard, Port
 from runtime.cli import command_main, command_parser, print_json, say
-from runtime.errors import DONE, EngineUnavailable, UsageError
+from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 from runtime.plugins import suggest
-
-from .measuring.protobuf import encode, message
 
 # Published shapes: (title, network, settings).
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -26,9 +23,7 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "magenta": ("Magenta's separable transformer, 2018", {"width": 32, "blocks": 5}),
     "resnet_cycle": ("CycleGAN's ResNet-9, Zhu et al. 2017", {"width": 64, "blocks": 9}),
 }
-# ModelProto.metadata_props, and of its entries key and value.
-METADATA, ENTRY_KEY, ENTRY_VALUE = 14, 1, 2
-OPSET = 17
+OPSET = 18  # the exporter's oldest
 
 
 def card(name: str, title: str, network: Any) -> ModelCard:
@@ -48,29 +43,16 @@ def card(name: str, title: str, network: Any) -> ModelCard:
     )
 
 
-def with_card(model: bytes, details: ModelCard) -> bytes:
-    """The serialized model with the card in its metadata.
-
-    Two protocol buffer messages, one after the other, are one message with the fields of both.
-    """
-    entry = message((ENTRY_KEY, KEY), (ENTRY_VALUE, details.to_json()))
-    return model + encode(METADATA, entry)
-
-
 def export(name: str, path: Path) -> ModelCard:
     """Build, trace and write one peer.
 
     Raises:
-        EngineUnavailable: torch is not installed.
         UsageError: unknown name.
     """
-    try:
-        import torch
-    except ImportError:
-        raise EngineUnavailable(
-            "building peers needs torch: pip install torch, or copy the files from a machine "
-            "that has it"
-        ) from None
+    import torch
+
+    from export import onnx_tools
+    from export.tracing import to_onnx
     from training import networks
 
     title, settings = PEERS[name]
@@ -80,24 +62,14 @@ def export(name: str, path: Path) -> ModelCard:
         # The tracer merges equal tensors, and fresh normalizations are all ones and zeros.
         parameter.data += 1e-3 * torch.randn_like(parameter)
     partial = path.with_name(f".{path.name}.partial")
-    axes = {0: "N", 2: "H", 3: "W"}
     # Large enough for the trace: reflection needs more pixels at 1/4 resolution than it pads.
-    with warnings.catch_warnings():
-        # The tracer announces its age, and that instance normalization uses the picture's own
-        # statistics, which is what it is for.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            torch.nn.Sequential(network, torch.nn.Hardtanh(0.0, 1.0)),
-            (torch.zeros(1, 3, 64, 64),),
-            str(partial),
-            input_names=["image"],
-            output_names=["styled"],
-            dynamic_axes={"image": axes, "styled": axes},
-            opset_version=OPSET,
-            dynamo=False,
-        )
+    example = torch.zeros(1, 3, 64, 96)
+    module = torch.nn.Sequential(network, torch.nn.Hardtanh(0.0, 1.0))
+    shapes = ({2: "height", 3: "width"},)
+    model = to_onnx(module, [example], OPSET, ["image"], ["styled"], shapes)
+    onnx_tools.tidy(model)
     details = card(name, title, network)
-    partial.write_bytes(with_card(partial.read_bytes(), details))
+    onnx_tools.save(model, details, partial)
     partial.replace(path)
     return details
 

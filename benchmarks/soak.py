@@ -3,7 +3,7 @@
 Live runs as a user starts them (`runtime.webcam --headless`), long enough to show whether memory
 grows and latency drifts. Each run is a process of its own, one after the other; every ten seconds
 it notes rate, latency and memory, and growth and drift are the slopes of straight lines through
-these notes. Needs the runtime install only.
+these notes. Needs no PyTorch.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 Time from asking the system for a process to its first styled frame, in fresh processes: Python,
 imports, opening the model, the frame; the same for a live run up to its first shown frame; and,
 beside them, importing numpy, OpenCV and ONNX Runtime alone. The disk cache is warm. Models and
-sizes take turns. Needs the runtime install only.
+sizes take turns. Needs no PyTorch.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """What was measured, on what: the block every result file carries.
 
-A number without its machine cannot be repeated. `describe` needs the runtime install only and asks
+A number without its machine cannot be repeated. `describe` needs the runtime only and asks
 the operating system nothing that needs rights; what it cannot find out is None, never a guess.
 """
 

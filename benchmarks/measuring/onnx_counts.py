@@ -1,4 +1,4 @@
-"""What an ONNX file holds, counted without the `onnx` package: parameters and multiply-adds."""
+"""What an ONNX file holds: parameters and multiply-adds."""
 
 import json
 import math
@@ -15,14 +15,6 @@ from runtime.card import ModelCard
 from runtime.model import arrays, formats
 from runtime.model.conditions import Conditions
 
-from .protobuf import decode
-
-# Field numbers of onnx.proto3: ModelProto.graph; GraphProto.node, initializer; NodeProto.input,
-# output, op_type, attribute; AttributeProto.name, t; TensorProto.dims, data_type.
-GRAPH, NODE, INITIALIZER = 7, 1, 5
-INPUT, OUTPUT, OPERATOR, ATTRIBUTE = 1, 2, 4, 5
-ATTRIBUTE_NAME, ATTRIBUTE_TENSOR = 1, 5
-DIMS = 1
 # Which inputs of an operator are trained: weight and bias, or scale and shift.
 TRAINED = {
     "Conv": (1, 2),
@@ -53,66 +45,23 @@ def count_parameters(path: Path) -> int | None:
     """
     if path.suffix != ".onnx":
         return None
+    import onnx
+
     stored: dict[str, int] = {}
     passed: dict[str, str] = {}
     trained: list[str] = []
-    for number, value in decode(path.read_bytes()):
-        if number != GRAPH or isinstance(value, int):
-            continue
-        for inner, part in decode(value):
-            if inner == INITIALIZER and not isinstance(part, int):
-                name, count = _tensor(part)
-                stored[name] = count
-            elif inner == NODE and not isinstance(part, int):
-                _node(part, stored, passed, trained)
+    graph = onnx.load(str(path)).graph
+    for tensor in graph.initializer:
+        stored[tensor.name] = math.prod(tensor.dims)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                stored.setdefault(node.output[0], math.prod(attribute.t.dims))
+        if node.op_type in PASSING and node.input:
+            passed[node.output[0]] = node.input[0]
+        trained += [node.input[i] for i in TRAINED.get(node.op_type, ()) if i < len(node.input)]
     origins = {_origin(name, passed) for name in trained}
     return sum(stored.get(name, 0) for name in origins)
-
-
-def _tensor(data: memoryview) -> tuple[str, int]:
-    """(name, number of elements) of a TensorProto."""
-    name, dims = "", []
-    for number, value in decode(data):
-        if number == DIMS:
-            # Written one by one or packed into one field.
-            dims += [value] if isinstance(value, int) else _packed(value)
-        elif number == 8 and not isinstance(value, int):
-            name = bytes(value).decode()
-    return name, math.prod(dims)
-
-
-def _packed(data: memoryview) -> list[int]:
-    numbers, value, shift = [], 0, 0
-    for byte in data:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            numbers.append(value)
-            value = shift = 0
-    return numbers
-
-
-def _node(
-    data: memoryview, stored: dict[str, int], passed: dict[str, str], trained: list[str]
-) -> None:
-    """Note a node: a stored constant, a tensor handed on, or a user of trained tensors."""
-    inputs, outputs, operator = [], [], ""
-    for number, value in decode(data):
-        if isinstance(value, int):
-            continue
-        if number == INPUT:
-            inputs.append(bytes(value).decode())
-        elif number == OUTPUT:
-            outputs.append(bytes(value).decode())
-        elif number == OPERATOR:
-            operator = bytes(value).decode()
-        elif number == ATTRIBUTE:
-            for inner, part in decode(value):
-                if inner == ATTRIBUTE_TENSOR and not isinstance(part, int):
-                    stored.setdefault(outputs[0] if outputs else "", _tensor(part)[1])
-    if operator in PASSING and inputs:
-        passed[outputs[0]] = inputs[0]
-    trained += [inputs[i] for i in TRAINED.get(operator, ()) if i < len(inputs)]
 
 
 def _origin(name: str, passed: dict[str, str]) -> str:
