@@ -6,6 +6,7 @@ from ..buffers import Pool
 from ..frame import Image
 from .controls import Settings
 from .pipeline import LiveFrame, has_strength
+from .upscale import upscale
 
 # The dividing line of the split view.
 LINE_COLOR = (255, 255, 255)
@@ -31,7 +32,7 @@ class Composer:
         painted = frame.painted
         if painted is None:
             raise ValueError("this frame was not painted")
-        picture = self._fitted(painted)
+        picture = self._enlarged(painted, frame.image)
         if settings.strength < 1.0 and not has_strength(frame.active.stylizer):
             picture = cv2.addWeighted(
                 picture,
@@ -46,6 +47,14 @@ class Composer:
         if settings.mirror:
             picture = cv2.flip(picture, 1, dst=self._take())
         return picture
+
+    def _enlarged(self, painted: Image, camera: Image) -> Image:
+        """What was painted at a smaller working size, at the shown size."""
+        size = (self.height, self.width)
+        smaller = painted.shape[0] < self.height and painted.shape[1] < self.width
+        if smaller and camera.shape[:2] == size:
+            return upscale(painted, camera)
+        return self._fitted(painted)
 
     def _fitted(self, image: Image) -> Image:
         if image.shape[:2] == (self.height, self.width):

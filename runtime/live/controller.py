@@ -213,7 +213,11 @@ class Controller:
 
     def _step_for_delivery(self, window: Window, load: float) -> int:
         """Each stage alone would be fast enough, yet too little arrives: stages share a processor,
-        or other programs have it. One step at a time, as long as it helps."""
+        or other programs have it. One step at a time, as long as it helps; none where most of the
+        time goes into what no size changes, such as showing the picture."""
+        scaled = window.styled_ms / self.choice.every + sum(window.per_frame_ms.values())
+        if sum(window.fixed_ms.values()) > scaled:
+            return self._at
         if self._short_before and load > 0.97 * self._short_before:
             self._futile += 1
         self._short_before = load

@@ -5,13 +5,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Shorter side of the smallest working size while the network still runs on every frame, and when
-# it runs on every second one: below about 96 pixels no face is readable any more.
+# Shorter side of the smallest working size, unless the user asks for less (`--smallest`): painted
+# at 192x144 and shown at 640x480, strokes are four times as wide as they should be and faces are
+# gone; a rate that is not held is the lesser evil.
+SMALLEST_PX = 256
+# Where less is allowed, the network runs on every frame down to this size only.
 FLOOR_PX = 240
-LAST_PX = 96
-# A faster network at full size is a better picture than the same one at less than this share of the
-# sides: what is painted at 70 % and scaled up looks soft beside the camera's picture.
-KEEP = 0.8
 # Linear steps between sizes: 2^(1/4) = 1.19 changes the cost by 1.41, wider than the hysteresis.
 STEP = 2 ** (1 / 4)
 
@@ -47,25 +46,27 @@ def ladder(
     multiple_of: int = 1,
     every_second: bool = True,
     fixed: bool = False,
+    smallest: int = SMALLEST_PX,
 ) -> list[Choice]:
     """All choices for a source of this size, best picture first.
 
-    Full size and a little less with the best variant, then the same with each faster variant, then
-    the smaller sizes with the fastest one, and at the end every second frame.
+    Full size with each variant, then smaller sizes with the fastest one, and at the end every
+    second frame: a smaller network's own picture is crisper than a larger one's that was enlarged.
 
     Args:
         variants: files of the style, best picture first.
         fixed: this size only.
         multiple_of: sides are rounded to this, so that the network needs no padding.
         every_second: False where no stabilizer can carry the picture over a skipped frame.
+        smallest: shorter side of the smallest size in pixels.
     """
-    scales = [1.0] if fixed else _scales(min(width, height), LAST_PX)
+    scales = [1.0] if fixed else _scales(min(width, height), smallest)
     # The smallest size for the network on every frame; a source below FLOOR_PX is used whole.
     floor = min([s for s in scales if s * min(width, height) >= FLOOR_PX] or [1.0])
     single = [s for s in scales if s >= floor or not every_second]
     fast = variants[-1]
-    plan = [(s, 1, variant) for variant in variants for s in single if s >= KEEP]
-    plan += [(s, 1, fast) for s in single if s < KEEP]
+    plan = [(1.0, 1, variant) for variant in variants]
+    plan += [(s, 1, fast) for s in single]
     if every_second:
         plan += [(s, 2, fast) for s in scales if s <= floor]
     found = []

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.live.controller import HINDERED, Controller, Window, unhindered
-from runtime.live.ladder import FLOOR_PX, LAST_PX, Choice, ladder, within
+from runtime.live.ladder import FLOOR_PX, SMALLEST_PX, Choice, ladder, within
 
 
 class Machine:
@@ -59,8 +59,21 @@ def test_ladder_goes_from_the_best_picture_to_the_cheapest():
     assert all(r.width % 8 == 0 and r.height % 8 == 0 for r in rungs[1:])
     every_frame = [r for r in rungs if r.every == 1]
     assert min(r.height for r in every_frame) >= FLOOR_PX
-    assert min(r.height for r in rungs) >= LAST_PX - 8
+    assert min(r.height for r in rungs) >= SMALLEST_PX - 8
     assert rungs[-1].every == 2
+
+
+def test_a_smaller_network_comes_before_a_smaller_picture():
+    rungs = ladder(640, 480, variants=(0, 1, 2))
+    assert rungs[:3] == [Choice(640, 480, 1, variant) for variant in (0, 1, 2)]
+    assert {r.variant for r in rungs[3:]} == {2}
+
+
+def test_smaller_pictures_are_painted_only_when_asked_for():
+    assert min(r.height for r in ladder(640, 480)) >= SMALLEST_PX
+    asked = ladder(640, 480, smallest=96)
+    assert 96 <= min(r.height for r in asked) < 120
+    assert min(r.height for r in asked if r.every == 1) >= FLOOR_PX
 
 
 def test_sizes_within_a_number_of_pixels():
@@ -71,9 +84,18 @@ def test_sizes_within_a_number_of_pixels():
 
 
 def test_ladder_without_stabilizer_never_skips_frames():
-    rungs = ladder(640, 480, every_second=False)
+    rungs = ladder(640, 480, every_second=False, smallest=96)
     assert {r.every for r in rungs} == {1}
     assert min(r.height for r in rungs) < FLOOR_PX
+
+
+def test_showing_that_takes_most_of_the_time_shrinks_nothing():
+    """20 of 26 ms go into showing, and too little arrives: a smaller picture would not help."""
+    controller = Controller(30, ladder(640, 480))
+    for _ in range(20):
+        controller.update(Window(0.5, 6.0, {"stabilize": 2.0}, {"show": 20.0}, 15, 12))
+    assert controller.choice == Choice(640, 480)
+    assert not controller.held
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 9), (176, 144), (3840, 2160), (480, 640)])
