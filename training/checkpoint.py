@@ -21,6 +21,7 @@ from .networks import lean
 from .quantization import RANGES, byte_ends
 
 FORMAT = 1
+MODELS = Path(__file__).resolve().parents[1] / "models"  # the bundled ones
 
 
 @dataclass
@@ -116,6 +117,25 @@ def _keep(path: Path, name: Path) -> None:
     except OSError:  # a file system without links
         shutil.copyfile(path, link)
     os.replace(link, name)
+
+
+def find_checkpoint(name: str, setting: str) -> Path:
+    """A checkpoint to start from: a path, or the name of a file in models/.
+
+    Args:
+        name: what the recipe says.
+        setting: the recipe's key, for the error.
+
+    Raises:
+        UsageError: neither is there.
+    """
+    for path in (Path(name), MODELS / name):
+        if path.is_file():
+            return path
+    bundled = ", ".join(sorted(path.name for path in MODELS.glob("*.safetensors")))
+    raise UsageError(
+        f'no checkpoint "{name}" here or in models/ ({bundled}): give --set {setting}=FILE'
+    )
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

@@ -216,7 +216,7 @@ def test_wct_is_ready_without_a_step(photo_folder, painting, weights, tmp_path):
         ("many", ["network={name='lean'}"], 'trains network "cin"'),
         ("adain", ["objective={moment=1.0}"], 'Did you mean "moments"'),
         ("adain", ["options.stile=1"], "no option"),
-        ("adapt", ["options.base='nothing'"], 'no base "nothing"'),
+        ("adapt", ["options.base='nothing'"], 'no checkpoint "nothing"'),
     ],
 )
 def test_bad_settings(name, settings, message, photo_folder, paintings, weights):

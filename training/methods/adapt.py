@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 
 from .. import networks
-from ..checkpoint import load_checkpoint
+from ..checkpoint import find_checkpoint, load_checkpoint
 from ..config import Recipe
 from ..data.images import to_bytes, to_tensor
 from ..networks.cin import one_hot
@@ -23,7 +23,6 @@ from ..optimize import optimize_image
 from . import Assets, cut_to_multiple, perceptual
 from .perceptual import Perceptual, read_options
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
 PREVIEW_PX = 256  # side of the preview
 PREVIEW_EVALUATIONS = 60  # 10-20 s on one core; the style is plain from about 40 on
 
@@ -41,7 +40,7 @@ class Adapt(Perceptual):
 
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
         options: Options = read_options(Options, recipe.options, "adapt")
-        base = load_checkpoint(_find_base(options.base))
+        base = load_checkpoint(find_checkpoint(options.base, "options.base"))
         lean = _lean_settings(base.network, options.base)
         inner = {k: v for k, v in recipe.options.items() if k not in ("base", "preview")}
         recipe = replace(recipe, network=lean)
@@ -89,16 +88,6 @@ class Adapt(Perceptual):
         found = optimize_image(photo, self.objective, PREVIEW_EVALUATIONS)
         both = torch.cat([photo, found.image], 3).cpu()
         Image.fromarray(to_bytes(both)).save(output / "preview.png")
-
-
-def _find_base(name: str) -> Path:
-    for path in (Path(name), MODELS / name):
-        if path.is_file():
-            return path
-    raise UsageError(
-        f'no base "{name}" here or in models/: give --set options.base=FILE, a checkpoint of a '
-        "lean or a many-style network; python -m training.train --recipe many trains one"
-    )
 
 
 def _lean_settings(network: dict, base: str) -> dict:

@@ -20,7 +20,7 @@ from runtime.plugins import load, suggest
 
 from .. import networks
 from ..backbones import open_backbone, recompute
-from ..checkpoint import load_checkpoint
+from ..checkpoint import find_checkpoint, load_checkpoint
 from ..config import OptimizerConfig, Recipe, find_data
 from ..data.clips import Clips, Pairs
 from ..data.images import Photos, load_image, recolored, stroke_seeds
@@ -42,7 +42,7 @@ class Options:
     motion_every: int = 2  # steps between motion terms
     ramp_start: float = 0.03  # share of the run at which lock and motion set in
     ramp_end: float = 0.13  # and at which they have their full weight
-    start: str = ""  # checkpoint to start from: of this network, or of a larger lean one (thinned)
+    start: str = ""  # checkpoint or file in models/: of this network, or of a larger lean one
     clips: str = ""  # folder of video, for "luminance" and "frame_difference"; not needed else
     colors: str = "painting"  # or "photos": the painting is recolored to the photos' colors first
 
@@ -72,7 +72,7 @@ def ramp(step: int, steps: int, start: float, end: float) -> float:
 def start_weights(path: str, network: dict) -> dict[str, Tensor]:
     """The weights of a checkpoint: as they are if it is of this very network, else thinned to it,
     which works among lean networks."""
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(find_checkpoint(path, "options.start"))
     weights = checkpoint.group("ema") or checkpoint.group("generator")
     if _settings(network) == _settings(checkpoint.network):
         return weights
