@@ -1,29 +1,54 @@
 # These commands do everything, in the repository's own virtual environments:
-#   make demo                 stylize a clip (INPUT=clip.mp4 or INPUT=camera:0 for your own)
-#   make test                 format, lint, types, tests
+#   make demo                 paints a clip (INPUT=clip.mp4 or INPUT=camera:0 for your own)
+#   make test                 format, lint, types, tests, docs
+#   make test-install         what a new user does: a wheel in empty environments, make demo in a clone
 #   make test-edge            the converters for phones, each in an environment of its own
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
 MODEL ?= starry.onnx
 INPUT ?=
+# What pip is told to install as PyTorch, for example TORCH='torch==2.14.0 torchvision', or with the
+# --index-url that PyTorch's own page gives for a CPU or a CUDA version. The default is what the
+# models here were made with; where pip finds no CPU build of it, it brings gigabytes of CUDA.
+TORCH ?= torch torchvision -c constraints.txt
 
-.PHONY: demo test test-edge web venv clean
+VENV := .venv
+BIN := $(VENV)/bin
+# The runtime alone, about 140 MB: `make demo` waits for nothing else.
+LEAN := .venv-runtime
+PIP := -m pip --disable-pip-version-check install
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")
 
-# One environment for both commands. The order matters: torch first and pinned, so that nothing
-# later pulls another build of it.
+.PHONY: demo test test-install test-edge web lock venv clean
+
+# Every file that is downloaded is checked against its hash; what runs is this checkout.
+$(LEAN)/.ready: requirements-runtime.txt pyproject.toml
+	$(PYTHON) -c '$(NEW_ENOUGH)'
+	$(PYTHON) -m venv $(LEAN)
+	$(LEAN)/bin/python $(PIP) --require-hashes -r requirements-runtime.txt
+	$(LEAN)/bin/python $(PIP) --quiet --no-build-isolation --no-deps -e .
+	touch $@
+
+# The versions and hashes for it, after a change of dependencies; needs uv.
+lock:
+	echo 'setuptools>=77' | uv pip compile pyproject.toml - --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-emit-index-url -c constraints.txt \
+	  --custom-compile-command 'make lock' --output-file requirements-runtime.txt
+
+# Everything. PyTorch comes first and what came stays, so that nothing later pulls another build.
 $(VENV)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -c '$(NEW_ENOUGH)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch torchvision
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,export,openvino,ncnn-export,prune,benchmarks,dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt tensorrt-rtx || echo 'no TensorRT-RTX for this platform: tests that build engines are skipped'
+	$(BIN)/python $(PIP) --quiet $(TORCH)
+	grep -v '^torch\(vision\)\?==' constraints.txt > $(VENV)/constraints.txt
+	$(BIN)/python -m pip freeze | grep '^torch\(vision\)\?==' >> $(VENV)/constraints.txt
+	$(BIN)/python $(PIP) --quiet -c $(VENV)/constraints.txt -e '.[train,export,openvino,ncnn-export,prune,benchmarks,dev]'
+	$(BIN)/python $(PIP) --quiet -c $(VENV)/constraints.txt tensorrt-rtx || echo 'no TensorRT-RTX for this platform: tests that build engines are skipped'
 	touch $@
 
 venv: $(VENV)/.ready
 
-demo: venv
-	$(BIN)/python -m runtime.demo --model $(MODEL) $(if $(INPUT),--input '$(INPUT)')
+demo: $(LEAN)/.ready
+	$(LEAN)/bin/impasto demo --model $(MODEL) $(if $(INPUT),--input '$(INPUT)')
 
 # The page for browsers: needs Node.js and npm, the latter once.
 web: venv
@@ -33,9 +58,12 @@ web: venv
 test: venv
 	$(BIN)/python tests/check.py
 
+test-install:
+	$(PYTHON) tests/check_install.py
+
 # Makes .venv-executorch, .venv-litert and .venv-coreml where they are missing, which takes minutes.
 test-edge: venv
 	$(BIN)/python tests/check_edge.py
 
 clean:
-	rm -rf $(VENV) .venv-executorch .venv-litert .venv-coreml demo runs .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LEAN) .venv-executorch .venv-litert .venv-coreml demo runs .pytest_cache .ruff_cache .hypothesis

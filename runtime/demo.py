@@ -1,28 +1,41 @@
 """python -m runtime.demo --model starry.onnx
 
-The main job once, on real input: stylizes a clip and prints where the result is and how fast it
-ran. Without --input it first renders a camera move over the photographs that scikit-image bundles;
---input takes a clip of your own, or camera:0 for ten seconds of the first camera.
+The main job once, on real input: paints a clip, says how fast that was, and writes the clip before
+and after side by side. Without --input it first renders a camera move over three photographs;
+--input takes a clip of your own, or camera:0 for ten seconds of the first camera. The clip is kept
+still as at the webcam, by the stabilizer `live`; --stabilizer best is calmer and slower.
 """
 
 import argparse
+import contextlib
+import io
+import itertools
+import json
+import statistics
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-
-import cv2
-import numpy as np
+from typing import Any
 
 from .cli import new_parser, run_command, say
-from .errors import DONE, EngineUnavailable
+from .errors import DONE
 from .frame import Frame, Image
+from .invocation import shell_command
 
 FOLDER = Path("demo")
 SIZE = (640, 480)  # the usual size of a webcam
 RATE = 30
 SECONDS = 3  # per photograph
 CAMERA_FRAMES = 300
-# Bundled photograph -> where the camera looks from and to, as (center x, center y, zoom) with the
+BESIDE_SECONDS = 10  # of the clip before and after, side by side
+# Pictures that the network alone is timed on, after the first ones, which warm it up.
+WARM, TIMED = 5, 20
+# Public domain (astronaut: NASA) and CC0 (chelsea: Stefan van der Walt, coffee: Rachel Michetti),
+# as scikit-image distributes them.
+PHOTOGRAPHS = Path(__file__).parent / "photographs"
+# Photograph -> where the camera looks from and to, as (center x, center y, zoom) with the
 # center in shares of the picture and zoom 1 showing as much as fits.
 SHOTS = {
     "coffee": ((0.45, 0.50, 1.00), (0.60, 0.50, 1.25)),
@@ -35,8 +48,14 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = new_parser("demo", __doc__)
     parser.add_argument("--model", default="starry.onnx", help="default: starry.onnx")
-    parser.add_argument("--input", help="a clip, or camera:N (default: bundled photographs)")
+    parser.add_argument("--input", help="a clip, or camera:N (default: three photographs)")
     parser.add_argument("--output", type=Path, help="default: in the folder demo/")
+    parser.add_argument(
+        "--stabilizer",
+        choices=("live", "best", "off"),
+        default="live",
+        help="what keeps the strokes still (default: live, as at the webcam)",
+    )
     parser.add_argument("--quiet", "-q", action="store_true", help="errors only")
     return parser
 
@@ -53,6 +72,9 @@ def camera_move(photo: Image, size: tuple[int, int], move: tuple, count: int) ->
     Yields:
         (height, width, 3) uint8.
     """
+    import cv2
+    import numpy as np
+
     width, height = size
     rows, columns = photo.shape[:2]
     for i in range(count):
@@ -75,18 +97,10 @@ def camera_move(photo: Image, size: tuple[int, int], move: tuple, count: int) ->
 
 
 def render_photos(path: Path) -> Path:
-    """Write the camera move over the bundled photographs as a clip.
+    """Write the camera move over the photographs as a clip."""
+    import numpy as np
+    from PIL import Image as Picture
 
-    Raises:
-        EngineUnavailable: scikit-image is not installed.
-    """
-    try:
-        from skimage import data
-    except ImportError:
-        raise EngineUnavailable(
-            "the demo's photographs come with scikit-image: pip install scikit-image, "
-            "or give a clip of your own with --input"
-        ) from None
     from .sinks import open_sink
     from .sources import SourceInfo
 
@@ -96,7 +110,8 @@ def render_photos(path: Path) -> Path:
     index = 0
     try:
         for name, move in SHOTS.items():
-            photo = np.ascontiguousarray(getattr(data, name)()[..., :3])
+            with Picture.open(PHOTOGRAPHS / f"{name}.jpg", formats=["JPEG"]) as picture:
+                photo = np.asarray(picture)
             for image in camera_move(photo, SIZE, move, count):
                 sink.write(Frame(image, Fraction(index, RATE), index))
                 index += 1
@@ -105,6 +120,44 @@ def render_photos(path: Path) -> Path:
         sink.abort()
         raise
     return path
+
+
+def beside(before: Path, after: Path, path: Path) -> Path:
+    """Write two clips of one size side by side, the first seconds of them, without sound."""
+    import numpy as np
+
+    from .sinks import open_sink
+    from .sources import open_source
+
+    with contextlib.ExitStack() as stack:
+        left, right = (stack.enter_context(open_source(str(clip))) for clip in (before, after))
+        info = replace(left.info, width=left.info.width + right.info.width)
+        sink = open_sink(path, info, overwrite=True)
+        try:
+            for one, other in zip(left, right, strict=False):
+                if one.time >= BESIDE_SECONDS:
+                    break
+                sink.write(replace(one, image=np.hstack([one.image, other.image])))
+            sink.close()
+        except BaseException:
+            sink.abort()
+            raise
+    return path
+
+
+def network_rate(model: str, clip: Path) -> float:
+    """Pictures per second of the network alone on the clip's first pictures: the median of some,
+    bytes in and bytes out, nothing else at work."""
+    from .model.session import open_session
+    from .sources import open_source
+
+    seconds = []
+    with open_source(str(clip)) as source, open_session(model) as session:
+        for frame in itertools.islice(source, WARM + TIMED):
+            start = time.perf_counter()
+            session.stylize(frame.image)
+            seconds.append(time.perf_counter() - start)
+    return 1 / statistics.median(seconds[WARM:] or seconds)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,14 +171,41 @@ def run(args: argparse.Namespace) -> int:
         output = args.output or FOLDER / f"camera-{stem}.mp4"
         record = ["--source", args.input, "--headless", "--frames", str(CAMERA_FRAMES)]
         return webcam.main([*common, *record, "--record", str(output)])
-    from . import video
-
     clip = Path(args.input) if args.input else render_photos(FOLDER / "photographs.mp4")
     output = args.output or FOLDER / f"{clip.stem}-{stem}.mp4"
-    code = video.main([*common, "--input", str(clip), "--output", str(output)])
-    if code == DONE:
-        say(f"the stylized clip: {output.resolve()}", quiet=args.quiet)
-    return code
+    alone = network_rate(args.model, clip)
+    code, facts = _paint([*common, str(clip), str(output), "--stabilizer", args.stabilizer])
+    if code != DONE:
+        return code
+    both = beside(clip, output, output.with_name(f"{output.stem}-beside.mp4"))
+    say(_result(facts, alone, args, output, both), quiet=args.quiet)
+    return DONE
+
+
+def _paint(words: list[str]) -> tuple[int, dict[str, Any]]:
+    """Run `runtime.video`; its exit code and the facts it found."""
+    from . import video
+
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code = video.main([*words, "--json"])
+    return code, json.loads(said.getvalue()) if code == DONE else {}
+
+
+def _result(
+    facts: dict[str, Any], alone: float, args: argparse.Namespace, output: Path, both: Path
+) -> str:
+    """What the demo says at the end."""
+    still = "no stabilizer" if args.stabilizer == "off" else f'stabilizer "{args.stabilizer}"'
+    style = Path(args.model).stem
+    size = f"{facts['width']}x{facts['height']}"
+    return f"""
+painted        {output}
+side by side   {both}
+speed          {facts["fps"]:.1f} frames/s at {size}: network, {still}, reading and writing the clip
+               {alone:.1f} frames/s: the network alone, {facts["engine"]} on {facts["device"]}
+try next       {shell_command("webcam")} --model {style}
+               {shell_command("image")} photo.jpg painted.png --model {style}
+               {shell_command("models")}"""
 
 
 def main(argv: list[str] | None = None) -> int:

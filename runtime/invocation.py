@@ -24,6 +24,23 @@ def command(module: str) -> str:
     return f"{'python -m impasto' if as_module else 'impasto'} {_NAMES.get(module, module)}"
 
 
+def shell_command(module: str) -> str:
+    """The same, as a shell finds it: with the path of an environment that is not activated."""
+    import shutil
+
+    program, _, rest = command(module).partition(" ")
+    ours = Path(sys.executable).with_name(program)
+    found = shutil.which(program)
+    if found and Path(found).absolute() == ours.absolute():
+        return f"{program} {rest}"
+    if not ours.exists():
+        return f"{program} {rest}"
+    try:
+        return f"{ours.relative_to(Path.cwd())} {rest}"
+    except ValueError:  # elsewhere
+        return f"{ours} {rest}"
+
+
 def as_typed(text: str) -> str:
     """A text written for a checkout, with its `python -m runtime.x` as they are typed here."""
     return _WRITTEN.sub(lambda found: command(found[1]), text)

@@ -1,9 +1,9 @@
 """python -m runtime.webcam --model starry.onnx
 
-Paint a camera live, in a window; h shows the keys. Other sources: --source clip.mp4 (looped),
---source photos/, --source synthetic, --source rtsp://address. Without a screen: --headless --frames
-300, --serve 127.0.0.1:8080 (in the browser), --record out.mp4, --virtual-camera, --output - (raw
-frames on stdout); several at once.
+Paint a camera live, in a window, or in the browser where none can open; h shows the keys. Other
+sources: --source clip.mp4 (looped), --source photos/, --source synthetic, --source rtsp://address.
+Without a screen: --headless --frames 300, --serve 127.0.0.1:8080 (in the browser), --record
+out.mp4, --virtual-camera, --output - (raw frames on stdout); several at once.
 """
 
 import argparse
@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from . import cli
-from .errors import DONE, INTERRUPTED, UsageError
+from .errors import DONE, INTERRUPTED, EngineUnavailable, UsageError
+from .invocation import command
 from .keys import help_lines, parse_script
 from .outputs import check_output
 
 # Rates a user may ask for; the upper end is that of the fastest ordinary cameras.
 MIN_FPS, MAX_FPS = 1.0, 240.0
+# Where the picture is shown if no window can open; port 0 is any free one.
+PREVIEW = "127.0.0.1:0"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -157,12 +160,24 @@ def _check(args: argparse.Namespace) -> list[tuple[int, str]]:
     if args.working_size and args.target_fps:
         raise UsageError("--working-size fixes what --target-fps would choose; use one of them")
     if not args.headless:
-        from .sinks.window import check_windows
-
-        check_windows()
+        _show_somewhere(args)
     if args.record:
         check_output(Path(args.record), overwrite=args.overwrite)
     return parse_script(args.keys) if args.keys else []
+
+
+def _show_somewhere(args: argparse.Namespace) -> None:
+    """Where no window can open, the browser shows the picture: --serve instead of the window."""
+    from .sinks.window import check_windows
+
+    try:
+        check_windows()
+    except EngineUnavailable as error:
+        reason = str(error).partition(";")[0]
+        more = f"{command('doctor')} says how to get a window"
+        cli.say(f"{reason}: the browser shows the picture instead; {more}", quiet=args.quiet)
+        args.headless = True
+        args.serve = args.serve or PREVIEW
 
 
 @contextlib.contextmanager
