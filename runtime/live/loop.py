@@ -24,7 +24,7 @@ from .cores import num_cores, share_cores
 from .gauges import Gauges
 from .ladder import Choice
 from .output_threads import OutputThread
-from .overlay import Stats, draw_help, draw_messages, draw_stats
+from .overlay import Stats, draw_help, draw_marks, draw_messages, draw_stats
 from .pipeline import LiveFrame, LivePipeline
 from .recorder import Recorder
 from .slot import Closed, Empty
@@ -178,14 +178,18 @@ class Show:
         """Picture, figures and messages into the window; reads its keys."""
         window = self.parts.window
         messages = self._current_messages()
-        if self.settings.stats or self.settings.help or messages:
+        settings = self.settings
+        marked = settings.frozen or self.parts.recorder.seconds is not None
+        if settings.stats or settings.help or messages or marked:
             canvas = self._pool.take(*picture.shape)
             canvas[:] = picture
-            if self.settings.stats:
-                draw_stats(canvas, replace(self._stats(), messages=()))
-            draw_messages(canvas, messages)
-            if self.settings.help:
+            if settings.help:  # instead of the figures, which it would cover in part
                 draw_help(canvas)
+            elif settings.stats:
+                draw_stats(canvas, self._stats())
+            else:
+                draw_marks(canvas, self._stats())
+            draw_messages(canvas, messages)
             picture = canvas
         window.write(Frame(picture, Fraction(0), 0))
         self._press(window.key)
@@ -255,6 +259,7 @@ class Show:
             grade = styles.entries[before.style].grade(choice.variant)
             choice = replace(choice, variant=styles.first(style, grade))
             styles.survey(style)
+            self.message(f"style {style + 1}: {styles.labels[style]}")
         pipeline.plan = (self.settings, choice)
         window = self.parts.window
         if window is not None and self.settings.fullscreen != before.fullscreen:
@@ -336,5 +341,6 @@ class Show:
             arrived=parts.capture.arrived,
             held=parts.controller.held if parts.controller else True,
             recording=parts.recorder.seconds,
+            frozen=self.settings.frozen,
             messages=tuple(self._current_messages()),
         )

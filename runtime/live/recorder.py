@@ -1,4 +1,8 @@
-"""Recording while the picture runs: started and stopped by a key, written beside the show."""
+"""Recording while the picture runs: started and stopped by a key, written beside the show.
+
+A recording never ends the show. What goes wrong after its start (a full disk, an encoder that
+gives up) stops the recording and is said on the screen; `close` raises it when the show is over.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +22,7 @@ class Recorder:
     """Zero or one recording at a time, each to a file of its own.
 
     Args:
-        path: of the first file; the next ones are numbered.
+        path: of the first file; the next ones are numbered, past names that are taken.
         open_file: makes the sink for a path.
         timer: gets the milliseconds each frame took to encode.
     """
@@ -34,29 +38,27 @@ class Recorder:
         self._current = path
         self._ending: list[tuple[Path, OutputThread]] = []
         self._start: Fraction | None = None
-        self._count = 0
+        self._used: set[Path] = set()
+        self._problem: StyleError | None = None
         self._news: list[str] = []
         self.seconds: float | None = None
         self.files: list[str] = []
         self.written = self.dropped = 0
 
     def start(self) -> None:
-        """Begin a new file and wait until it is open; raises what opening raises."""
-        self.toggle()
-        if self._output_thread is not None:
-            self._output_thread.wait_open()
+        """Begin the first file, whatever is there under its name, and wait until it is open; raises
+        what opening raises."""
+        self._begin(self._path).wait_open()
 
     def toggle(self) -> None:
         """Begin a recording, or end the running one."""
-        if self._output_thread is not None:
-            self._output_thread.end()
-            self._ending.append((self._current, self._output_thread))
-            self._output_thread, self.seconds = None, None
-            return
-        self._count += 1
-        path = self._path
-        if self._count > 1:
-            path = path.with_name(f"{path.stem}-{self._count}{path.suffix}")
+        if self._output_thread is None:
+            self._begin(self._free_path())
+        else:
+            self._end(self._output_thread)
+
+    def _begin(self, path: Path) -> OutputThread:
+        self._used.add(path)
         self._current, self._start, self.seconds = path, None, 0.0
         self._output_thread = OutputThread(
             f"recording {path.name}",
@@ -64,6 +66,20 @@ class Recorder:
             behind=BEHIND,
             timer=self._timer,
         )
+        return self._output_thread
+
+    def _end(self, output_thread: OutputThread) -> None:
+        output_thread.end()
+        self._ending.append((self._current, output_thread))
+        self._output_thread, self.seconds = None, None
+
+    def _free_path(self) -> Path:
+        """The first of `take.mp4`, `take-2.mp4`, ... that is neither there nor being written."""
+        path, number = self._path, 1
+        while path in self._used or path.exists():
+            number += 1
+            path = self._path.with_name(f"{self._path.stem}-{number}{self._path.suffix}")
+        return path
 
     def offer(self, frame: Frame) -> None:
         """Record this frame if a recording runs; its time counts from the recording's first."""
@@ -73,14 +89,11 @@ class Recorder:
         time = frame.time - self._start
         self.seconds = float(time)
         self._output_thread.offer(replace(frame, time=time))
-        self._output_thread.check()
+        if self._output_thread.finished:  # nobody ended it: it failed
+            self._end(self._output_thread)
 
     def news(self) -> list[str]:
-        """What happened since the last call, for the screen.
-
-        Raises:
-            StyleError: a recording failed.
-        """
+        """What happened since the last call, for the screen."""
         for path, output_thread in [entry for entry in self._ending if entry[1].finished]:
             self._ending.remove((path, output_thread))
             self._settle(path, output_thread)
@@ -88,21 +101,22 @@ class Recorder:
         return news
 
     def close(self) -> None:
-        """Finish all files; raises the first error after all are finished."""
+        """Finish all files; raises the first error of any recording after all are finished."""
         if self._output_thread is not None:
-            self.toggle()
-        problem: StyleError | None = None
+            self._end(self._output_thread)
         for path, output_thread in self._ending:
-            try:
-                self._settle(path, output_thread)
-            except StyleError as error:
-                problem = problem or error
+            self._settle(path, output_thread)
         self._ending.clear()
-        if problem is not None:
-            raise problem
+        if self._problem is not None:
+            raise self._problem
 
     def _settle(self, path: Path, output_thread: OutputThread) -> None:
-        output_thread.close()
+        try:
+            output_thread.close()
+        except StyleError as error:
+            self._problem = self._problem or error
+            self._news.append(f"recording stopped: {error}")
+            return
         self.written += output_thread.written
         self.dropped += output_thread.dropped
         self.files.append(str(path))

@@ -123,10 +123,32 @@ def test_recordings_are_numbered_and_their_time_starts_at_zero():
     assert len(recorder.news()) == 2
 
 
-def test_a_failing_recording_is_raised_where_frames_are_offered():
-    recorder = Recorder(Path("x.mp4"), lambda path: Sink(fail_at=0))
+def test_a_failing_recording_is_said_and_the_show_goes_on(tmp_path):
+    """A full disk stops the recording, not the show; the next one gets a name of its own."""
+    sinks = iter([Sink(fail_at=0), Sink()])
+    recorder = Recorder(tmp_path / "x.mp4", lambda path: next(sinks))
     recorder.start()
-    with pytest.raises(SinkError):
-        for index in range(100000):
-            recorder.offer(frame(index))
-            time.sleep(0.0005)
+    news: list[str] = []
+    for index in range(100000):
+        recorder.offer(frame(index))
+        news += recorder.news()
+        if news:
+            break
+        time.sleep(0.0005)
+    assert len(news) == 1 and news[0].startswith("recording stopped: ")
+    assert recorder.seconds is None
+    recorder.toggle()
+    recorder.offer(frame(0))
+    with pytest.raises(SinkError):  # for the exit code, when the show is over
+        recorder.close()
+    assert recorder.files == [str(tmp_path / "x-2.mp4")]
+
+
+def test_a_recording_by_key_takes_the_next_free_name(tmp_path):
+    for name in ("take.mp4", "take-2.mp4"):
+        (tmp_path / name).write_text("the user's own")
+    recorder = Recorder(tmp_path / "take.mp4", lambda path: Sink())
+    recorder.toggle()
+    recorder.offer(frame(0))
+    recorder.close()
+    assert recorder.files == [str(tmp_path / "take-3.mp4")]
