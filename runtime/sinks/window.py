@@ -14,7 +14,7 @@ import cv2
 
 from ..buffers import Pool
 from ..errors import EngineUnavailable
-from ..frame import Frame
+from ..frame import Frame, Image
 from ..sources import SourceInfo
 
 TITLE = "Impasto"
@@ -68,7 +68,8 @@ class WindowSink:
         if not self._open:
             self._create(width, height)
         buffer = self._pool.take(height, width, 3)
-        cv2.imshow(self._title, cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR, dst=buffer))
+        picture = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR, dst=buffer)
+        cv2.imshow(self._title, with_bars(picture, *self._inside()))
         self.frames += 1
         self.poll()
 
@@ -110,9 +111,17 @@ class WindowSink:
         """As `close`: a window keeps nothing."""
         self.close()
 
+    def _inside(self) -> tuple[int, int]:
+        """(width, height) of the window's inside in pixels; (0, 0) where that cannot be asked."""
+        try:
+            return cv2.getWindowImageRect(self._title)[2:4]
+        except cv2.error:
+            return 0, 0
+
     def _create(self, width: int, height: int) -> None:
-        # GUI_NORMAL: without it Qt adds a tool bar and a menu of its own.
-        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+        # GUI_NORMAL: without it Qt adds a tool bar and a menu of its own. FREERATIO: toolkits fill
+        # what a kept ratio leaves over with their light gray; the bars are drawn by us, in black.
+        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL
         cv2.namedWindow(self._title, flags)
         scale = min(1.0, MAX_WIDTH / width, MAX_HEIGHT / height)
         cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
@@ -125,6 +134,21 @@ class WindowSink:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+def with_bars(image: Image, width: int, height: int) -> Image:
+    """The picture in the middle of black, in the shape of width x height, at its own size; the same
+    object if it has that shape to within a pixel, or if the shape is unknown (0)."""
+    if width <= 0 or height <= 0:
+        return image
+    high, wide = image.shape[:2]
+    beside = max(0, round(high * width / height) - wide)
+    above = max(0, round(wide * height / width) - high)
+    if beside <= 1 and above <= 1:
+        return image
+    left, top = beside // 2, above // 2
+    sides = (top, above - top, left, beside - left)
+    return cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=(0, 0, 0))
 
 
 def check_windows() -> None:

@@ -42,6 +42,7 @@ class Toolkit:
         monkeypatch.setattr(cv2, "waitKeyEx", lambda _: self.keys.pop(0) if self.keys else -1)
         monkeypatch.setattr(cv2, "waitKey", lambda _: -1)
         monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: self.visible)
+        monkeypatch.setattr(cv2, "getWindowImageRect", lambda _: (0, 0, 0, 0))
         monkeypatch.setattr(window, "check_windows", lambda: None)
 
     def imshow(self, title, picture):
@@ -163,3 +164,22 @@ def test_a_real_window_obeys_the_keyboard(display, invert_model, tmp_path):
 
 def xdotool(*words):
     return subprocess.run(["xdotool", *words], capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("inside", "shape", "corner"),
+    [
+        ((320, 240), (24, 32), (0, 0)),  # the same shape
+        ((321, 240), (24, 32), (0, 0)),  # within a pixel
+        ((640, 240), (24, 64), (0, 16)),  # twice as wide: half of it beside the picture
+        ((320, 480), (48, 32), (12, 0)),  # twice as high
+        ((0, 0), (24, 32), (0, 0)),  # the toolkit does not tell
+    ],
+)
+def test_bars_are_black_and_the_picture_keeps_its_shape(inside, shape, corner):
+    picture = np.full((24, 32, 3), 200, np.uint8)
+    shown = window.with_bars(picture, *inside)
+    top, left = corner
+    assert shown.shape[:2] == shape
+    assert (shown[top : top + 24, left : left + 32] == 200).all()
+    assert int(shown.sum()) == int(picture.sum())
