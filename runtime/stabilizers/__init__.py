@@ -26,7 +26,7 @@ Files use whole shots when the stabilizer offers it (`best` does; test with `has
 `process(frames, stylize, *, on_cut=None)` takes any iterable of `Frame` (consumed once, in order,
 from the calling thread) and is a generator of exactly as many `Frame`s in the same order, each with
 the time and index of its input and the stabilized picture. It reads ahead one chunk of a shot (at
-most `best.MAX_CHUNK` frames and about `best.MEMORY_BYTES` of pictures), so output comes in bursts;
+most `best.MAX_CHUNK` frames that take about `best.MEMORY_BYTES`), so output comes in bursts;
 memory is bounded however long the clip is. `stylize` is called once per frame, in order. `on_cut`
 is called before the first frame of each new shot but the first. Close the generator (or let `for`
 end) to free it; an error raised by `frames` or `stylize` passes through unchanged, and nothing runs

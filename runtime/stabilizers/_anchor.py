@@ -37,17 +37,9 @@ class Anchor:
         self._grid = np.zeros((0, 0, 2), np.float32)
         self._count = 0
 
-    @property
-    def _calm(self) -> bool:
-        """Whether the difference rounds to 0 everywhere."""
-        if self._difference is None:
-            return True
-        low, high, _, _ = cv2.minMaxLoc(self._difference.reshape(self._difference.shape[0], -1))
-        return max(-low, high) < LEAST
-
     def follow(self, flow: np.ndarray) -> None:
         """Move the difference along `flow` (h, w, 2), in flow pixels, to the new frame."""
-        if self._difference is None or self._calm:
+        if self._difference is None:
             return
         h, w = self._difference.shape[:2]
         small = cv2.resize(flow, (w, h), interpolation=cv2.INTER_LINEAR)
@@ -86,7 +78,10 @@ class Anchor:
 
     def apply(self, picture: Image) -> Image:
         """`picture`, (H, W, 3) uint8, with the difference added; itself when that rounds to 0."""
-        if self._difference is None or self._calm:
+        if self._difference is None:
+            return picture
+        low, high, _, _ = cv2.minMaxLoc(self._difference.reshape(len(self._difference), -1))
+        if max(-low, high) < LEAST:
             return picture
         # Bytes with their zero at 128: a quarter of the cost of signed numbers.
         coarse = cv2.add(self._difference, (128.0, 128.0, 128.0, 0.0), dtype=cv2.CV_8U)
@@ -94,9 +89,14 @@ class Anchor:
         return cv2.addWeighted(picture, 1, offset, 1, -128)
 
 
-def coarse_gap(styled: Image, propagated: Image) -> np.ndarray:
-    """Low frequencies of `styled` - `propagated`: (H / CELL, W / CELL, 3) float32, 0..255 units."""
-    height, width = styled.shape[:2]
+def coarse_gap(styled: Image, propagated: Image, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Low frequencies of `styled` - `propagated`: (H / CELL, W / CELL, 3) float32, 0..255 units.
+
+    Args:
+        styled, propagated: pictures of one size.
+        size: (H, W) of the frame, where the pictures are smaller copies.
+    """
+    height, width = size or styled.shape[:2]
     size = (max(1, height // CELL), max(1, width // CELL))
     now, then = (shrink(picture, size) for picture in (styled, propagated))
     return cv2.GaussianBlur(cv2.subtract(now, then, dtype=cv2.CV_32F), (3, 3), 0)

@@ -21,8 +21,8 @@ FLOW_SCALE, GRAY_SCALE = 0.3, 8.0
 # ... and so do pixels whose dense flow is further than this from the fit, in searched pixels.
 MEMBER_PX = 1.0
 FIT_ROUNDS, REFINE_ROUNDS = 3, 2
-# The affine motion is refined on every REFINE_STEP-th pixel: enough for six numbers.
-REFINE_STEP = 3
+# The affine motion is refined on every REFINE_STEP-th pixel of full size: enough for six numbers.
+REFINE_STEP = 4
 # Noise biases a linear sampler toward half pixels: a blur of the pictures, in pixels.
 BLUR = 1.0
 # The camera is taken as fixed when the fitted motion is below this many pixels in all corners.
@@ -73,10 +73,6 @@ class Search:
 # 1 ms of one core at 320x180: a search of the half-size picture down to its finest scale leaves
 # half the error of OpenCV's "fast", which searches a quarter, at less than its price.
 QUICK = Search(2, "ultrafast", 6, 6, 0)
-# 25 ms: the truth within 0.1 px on Sintel's alley_1, where "fast" is off by 0.4.
-THOROUGH = Search(1, "medium", 3, 25, 5)
-# Three quarters of that time, and as good for telling whether the way back leads home.
-RETURN = Search(1, "medium", 4, 12, 5)
 
 
 class Motion:
@@ -86,6 +82,7 @@ class Motion:
         grid: (h, w, 2) float32, every pixel's own (x, y).
         moved: see `estimate`.
         local: whether anything moved otherwise than the camera in the last estimate.
+        own: (h, w) uint8, 255 where it is; None if nothing did.
         uncovered: (h, w) uint8, 255 where it hid what is seen now; None if nothing did.
     """
 
@@ -94,6 +91,7 @@ class Motion:
         self.grid = _flow.grid(height, width)
         self.moved = (0, 0, width, height)
         self.local = False
+        self.own: np.ndarray | None = None
         self.uncovered: np.ndarray | None = None
         self._last = np.zeros((3, 2), np.float32)
         self._size = (width, height)
@@ -107,9 +105,13 @@ class Motion:
         rows, columns = self._steps
         self._points = _design(self._search_grid[::rows, ::columns], w, h)
         self._corners = _design(self._search_grid[:: h - 1, :: w - 1], w, h)
-        inner = self._search_grid[::REFINE_STEP, ::REFINE_STEP]
+        inner = self.grid[::REFINE_STEP, ::REFINE_STEP]
         self._refine_grid = np.ascontiguousarray(inner)
-        self._refine_points = _design(inner, w, h)
+        self._refine_points = _design(inner, width, height)
+        self._searched = (
+            np.arange(0, height, REFINE_STEP)[:, None] * h // height,
+            np.arange(0, width, REFINE_STEP)[None, :] * w // width,
+        )
 
     def estimate(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Flow F, (h, w, 2) float32: pixel p of `gray` is at p + F(p) in `reference`.
@@ -117,16 +119,16 @@ class Motion:
         Sets `moved`: x, y, width and height of the area outside of which F is exactly 0.
         """
         now, then, dense = self._search(gray, reference)
-        affine = self._camera(now, then, dense)
+        affine = self._camera(gray, reference, dense)
         moving = bool(affine.any())
         camera = self._plane_flow(affine) if moving else np.zeros_like(dense)
         width, height = self._size
         self.moved = (0, 0, width, height) if moving else (0, 0, 0, 0)
         found = _layers.find_object(self._evidence(now, then, camera, dense))
-        self.local, self.uncovered = found is not None, None
+        self.local, self.uncovered, self.own = found is not None, None, None
         if found is None:
             return self._full_plane(affine)
-        own = _layers.fit(found, now, gray)
+        own = self.own = _layers.fit(found, now, gray)
         hidden = _layers.uncovered(found, dense, camera)
         self.uncovered = cv2.resize(hidden, self._size, interpolation=cv2.INTER_NEAREST)
         departure = cv2.blur(cv2.subtract(dense, camera), SMOOTH)
@@ -168,20 +170,22 @@ class Motion:
             affine = affine + step
         return affine
 
-    def _camera(self, now: np.ndarray, then: np.ndarray, dense: np.ndarray) -> np.ndarray:
+    def _camera(self, gray: np.ndarray, reference: np.ndarray, dense: np.ndarray) -> np.ndarray:
         """The camera's motion, (3, 2), to hundredths of a pixel; 0 where there is none to see.
 
         Gauss-Newton on the pictures, at the pixels whose dense flow agrees with the fit: others
         belong to something else, however large and colorful that is.
         """
-        affine = self._fit(dense)
+        affine = self._fit(dense) / self._scale
+        now, then = self._smooth(gray), self._smooth(reference)
         shape = self._refine_grid.shape
         every = (slice(None, None, REFINE_STEP),) * 2
         here = now[every].reshape(-1)
         dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)[every].reshape(-1, 1)
         dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)[every].reshape(-1, 1)
         jacobian = np.hstack([dx * self._refine_points, dy * self._refine_points])
-        away = dense[every].reshape(-1, 2) - self._refine_points @ affine
+        away = dense[self._searched].reshape(-1, 2) / self._scale - self._refine_points @ affine
+        away *= self._scale
         member = 1 / np.square(1 + np.einsum("ij,ij->i", away, away) / MEMBER_PX**2)
 
         def compare(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -201,11 +205,12 @@ class Motion:
             normal = weighted.T @ jacobian
             ridge = 1e-3 * float(np.trace(normal)) / 6 + 1e-6
             affine = affine + _solve(normal, weighted.T @ error[:, None], ridge).reshape(2, 3).T
-        self._last = affine.astype(np.float32)
+        affine = (affine * self._scale).astype(np.float32)
+        self._last = affine
         if np.abs(self._corners @ affine).max() < STILL_PX:
             return np.zeros_like(affine)
         # Where there is a slope a motion can be seen; the same pixels judge both.
-        error, weight = compare(affine)
+        error, weight = compare(affine / self._scale)
         weight *= np.square(dx[:, 0]) + np.square(dy[:, 0])
         standing = here - then[every].reshape(-1)
         kept = weight @ np.square(error) < GAIN * (weight @ np.square(standing))

@@ -5,8 +5,12 @@ painted by the best-ranked frame in which its point of the scene can be seen: fo
 forward and one backward, in which a pixel hands on its pointer along the motion and drops it for
 its own frame when that ranks better or the point was not visible before. All pixels on one
 trajectory see the same frames, so they choose the same one: nothing pops while a point is visible.
+
+Both passes go along the same flows, one each way between neighbors. What a chain of flows leaves
+out is seen in the picture that the pointers draw, and taken back a little in every frame.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -14,14 +18,17 @@ import numpy as np
 
 from ..frame import Image
 from . import _flow
-from ._motion import RETURN, THOROUGH, Motion
-from ._sampler import PAD
+from ._book import Book
+from ._refine import closer
+from ._steps import Way
 from ._visibility import edge_error, inside, smeared
 
-# Forward and backward flow must cancel (Sundaram et al., ECCV 2010): squared error in pixels below
-# FB_SHARE of the squared motions plus FB_CONSTANT. Theirs is 0.5 for a flow less exact than this;
-# with a QUICK search of the way back a tenth of what is seen was lost.
-FB_SHARE, FB_CONSTANT = 0.01, 0.2
+# Neighboring pointers whose displacements differ by less, in flow pixels, move together.
+SAME_PX = 0.5
+# Residual (0..255) from which on what may have been hidden is taken to be something else; noise of
+# 3 leaves 2.
+DIFFERS = 6
+NEIGHBORS = np.ones((3, 3), np.uint8)
 
 
 @dataclass
@@ -30,13 +37,11 @@ class Track:
 
     Attributes:
         shift: (h, w, 2) float32, displacement into the painting frame.
-        key: (h, w) int16, which frame paints; -1 none.
-        tag: (h, w) float32, a number that travels with the pointer.
+        rank: (h, w) int16, of the frame that paints: 0 is the best.
     """
 
     shift: np.ndarray
-    key: np.ndarray
-    tag: np.ndarray
+    rank: np.ndarray
 
 
 def middle_first(count: int) -> np.ndarray:
@@ -53,85 +58,122 @@ def middle_first(count: int) -> np.ndarray:
 
 
 class Tracker:
-    """Follows pointers through a chunk whose input frames at flow resolution are `smalls`."""
+    """Follows pointers through a chunk.
 
-    def __init__(self, smalls: list[Image]):
-        self.h, self.w = smalls[0].shape[:2]
-        self._grays = [_flow.to_gray(small) for small in smalls]
-        self._smalls = smalls
-        padded = [cv2.copyMakeBorder(s, PAD, PAD, 0, 0, cv2.BORDER_REPLICATE) for s in smalls]
-        self._stack, self._rows = np.vstack(padded), self.h + 2 * PAD
-        self._motion = Motion(self.h, self.w, THOROUGH)
-        self._back = Motion(self.h, self.w, RETURN)
+    Args:
+        seen: the input frames at flow resolution, (h, w, 3) uint8 each.
+        ranks: of each of them, and its page in `book`.
+        book: of these frames.
+    """
 
-    def own(self, index: int, tag: np.ndarray | float = 0.0) -> Track:
-        """Every pixel painted by its own frame."""
-        shape = (self.h, self.w)
-        return Track(
-            np.zeros((*shape, 2), np.float32),
-            np.full(shape, index, np.int16),
-            np.array(np.broadcast_to(tag, shape), np.float32),
-        )
+    def __init__(self, seen: list[Image], ranks: np.ndarray, book: Book):
+        self._h, self._w = seen[0].shape[:2]
+        self._seen, self._ranks, self._book = seen, ranks, book
+        self._grid = _flow.grid(self._h, self._w)
 
-    def follow(self, track: Track, index: int) -> tuple[Track, np.ndarray]:
-        """Carry pointers from a neighboring frame to frame `index`.
+    def own(self, rank: int) -> Track:
+        """Every pixel painted by the frame of this rank, which it is."""
+        shape = (self._h, self._w)
+        return Track(np.zeros((*shape, 2), np.float32), np.full(shape, rank, np.int16))
+
+    def follow(self, track: Track, way: Way, index: int) -> tuple[Track, np.ndarray]:
+        """Carry pointers from a neighboring frame to frame `index`, whose way there is `way`.
 
         Returns:
-            The moved pointers and the pixels that lost theirs, (h, w) bool.
+            The moved pointers and the pixels that lost theirs, (h, w) uint8, 255.
         """
-        small, gray = self._smalls[index], self._grays[index]
-        before = self._draw(track)
-        last = _flow.to_gray(before)
-        gain = _flow.brightness_gain(last, gray)
-        last = cv2.convertScaleAbs(last, alpha=gain)
-        flow = self._motion.estimate(gray, last)
-        where = flow + self._motion.grid
-        back = cv2.remap(self._back.estimate(last, gray), where, None, cv2.INTER_LINEAR)
-        bound = FB_SHARE * (np.square(flow) + np.square(back)).sum(axis=2) + FB_CONSTANT
-        lost = np.square(flow + back).sum(axis=2) > bound
-        moved = Track(
-            cv2.remap(track.shift, where, None, cv2.INTER_NEAREST) + flow,
-            _remap_keys(track.key, where),
-            cv2.remap(track.tag, where, None, cv2.INTER_NEAREST),
-        )
-        drawn = cv2.convertScaleAbs(self._draw(moved), alpha=gain)
-        error = edge_error(_flow.residual(small, drawn), flow)
-        lost |= error >= _flow.GATE
-        lost |= inside(where, self.w, self.h) == 0
-        lost |= inside(self._motion.grid + moved.shift, self.w, self.h) == 0
-        lost |= smeared(moved.shift, moved.key) > 0
-        lost |= moved.key < 0
-        return moved, lost
+        seen = self._seen[index]
+        moved = track if way.flow is None else self._move(track, way.flow)
+        drawn = self._book.draw(cv2.add(self._grid, moved.shift), moved.rank)
+        before, now = _flow.to_gray(drawn), _flow.to_gray(seen)
+        gain = _flow.brightness_gain(before, now)
+        if gain != 1.0:
+            drawn, before = (cv2.convertScaleAbs(p, alpha=gain) for p in (drawn, before))
+        error = _flow.residual(seen, drawn)
+        if way.flow is None:
+            return moved, cv2.compare(error, _flow.GATE, cv2.CMP_GE)
+        still = cv2.inRange(way.flow, (0, 0), (0, 0))
+        moving = cv2.add(moved.shift, closer(now, before))
+        moved.shift = cv2.copyTo(moved.shift, still, moving)
+        lost = cv2.compare(edge_error(error, way.flow), _flow.GATE, cv2.CMP_GE)
+        if way.hidden is not None:
+            lost |= way.hidden & cv2.compare(error, DIFFERS, cv2.CMP_GE)
+        for shift in (way.flow, moved.shift):
+            lost |= ~inside(cv2.add(self._grid, shift), self._w, self._h)
+        return moved, lost | smeared(moved.shift, moved.rank)
 
-    def chase(self, ranks: np.ndarray, order: range) -> list[Track]:
-        """Best-ranked pointers along `order` (forward or backward), one Track per frame of it."""
-        tracks = [self.own(order[0])]
-        for index in order[1:]:
-            moved, lost = self.follow(tracks[-1], index)
-            take = lost | (ranks[np.maximum(moved.key, 0)] > ranks[index])
-            moved.shift[take], moved.key[take] = 0, index
-            tracks.append(moved)
-        return tracks
+    def chase(self, ways: list[Way], order: range) -> Iterator[Track]:
+        """Best-ranked pointers along `order` (forward or backward), one Track per frame of it.
 
-    def _draw(self, track: Track) -> Image:
-        where = self._motion.grid + track.shift
-        where[..., 1] += np.maximum(track.key, 0).astype(np.float32) * self._rows + PAD
-        return cv2.remap(
-            self._stack, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        Args:
+            ways: of every frame of `order` but the first, to the one before it in that order.
+        """
+        track = self.own(int(self._ranks[order[0]]))
+        yield track
+        for way, index in zip(ways, order[1:], strict=True):
+            track, lost = self.follow(track, way, index)
+            rank = int(self._ranks[index])
+            track = _replaced(track, lost | cv2.compare(track.rank, rank, cv2.CMP_GT), rank)
+            yield track
+
+    def _move(self, track: Track, flow: np.ndarray) -> Track:
+        """Take every pixel's pointer from where it was in the neighboring frame."""
+        how = {"borderMode": cv2.BORDER_REPLICATE}
+        where = cv2.add(flow, self._grid)
+        nearest, _ = cv2.convertMaps(where, None, cv2.CV_16SC2, nninterpolation=True)
+        shift = cv2.remap(track.shift, nearest, None, cv2.INTER_NEAREST, **how)
+        rank = cv2.remap(track.rank, nearest, None, cv2.INTER_NEAREST, **how)
+        # Within one painter's area displacements are interpolated: rounding would add up.
+        between = cv2.remap(track.shift, where, None, cv2.INTER_LINEAR, **how)
+        together = cv2.inRange(cv2.absdiff(between, shift), (0, 0), (SAME_PX, SAME_PX))
+        seam = cv2.remap(seams(track.rank), nearest, None, cv2.INTER_NEAREST, **how)
+        return Track(cv2.add(cv2.copyTo(between, together & ~seam, shift), flow), rank)
 
 
-def merge(forward: Track, backward: Track, ranks: np.ndarray) -> Track:
+def _replaced(track: Track, where: np.ndarray, rank: int) -> Track:
+    """`track` with the frame's own pointers where (h, w) uint8 is 255."""
+    if not cv2.countNonZero(where):
+        return track
+    shift = cv2.copyTo(np.zeros_like(track.shift), where, track.shift.copy())
+    return Track(shift, cv2.copyTo(np.full_like(track.rank, rank), where, track.rank.copy()))
+
+
+def seams(rank: np.ndarray) -> np.ndarray:
+    """Where areas of two painters meet, one pixel on each side: (h, w) uint8, 255."""
+    return cv2.compare(cv2.morphologyEx(rank, cv2.MORPH_GRADIENT, NEIGHBORS), 0, cv2.CMP_GT)
+
+
+def merge(one: Track, other: Track) -> Track:
     """The better-ranked of two pointers at every pixel."""
-    choose = ranks[backward.key] < ranks[forward.key]
-    return Track(
-        np.where(choose[..., None], backward.shift, forward.shift),
-        np.where(choose, backward.key, forward.key),
-        forward.tag,
-    )
+    better = cv2.compare(other.rank, one.rank, cv2.CMP_LT)
+    shift = cv2.copyTo(other.shift, better, one.shift.copy())
+    return Track(shift, cv2.min(other.rank, one.rank))
 
 
-def _remap_keys(keys: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return cv2.remap(
-        keys, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=-1
-    )
+class Propagated:
+    """The last picture of the chunk before, while it lasts: when a pixel gives it up is known when
+    the chunk begins, and goes with the pixel.
+
+    Args:
+        tracker: of the chunk; rank: of that picture.
+        until: (h, w) float32, the frame of the chunk with which every pixel gives it up.
+    """
+
+    def __init__(self, tracker: Tracker, rank: int, until: np.ndarray):
+        self._tracker, self._track, self._until = tracker, tracker.own(rank), until
+        self._grid = _flow.grid(*until.shape)
+
+    def over(self, track: Track, way: Way, index: int) -> Track:
+        """`track` of frame `index` under what is left, of which `way` leads to where it was."""
+        self._track, lost = self._tracker.follow(self._track, way, index)
+        if way.flow is not None:
+            where = cv2.add(self._grid, way.flow)
+            self._until = cv2.remap(
+                self._until, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+            )
+        self._until = cv2.copyTo(np.full_like(self._until, -1), lost, self._until.copy())
+        left = cv2.compare(self._until, float(index), cv2.CMP_GT)
+        return Track(
+            cv2.copyTo(self._track.shift, left, track.shift.copy()),
+            cv2.copyTo(self._track.rank, left, track.rank.copy()),
+        )

@@ -3,8 +3,11 @@
 Every point of the scene is painted by one frame for as long as it is visible (see `_tracks`):
 nothing is averaged, nothing is resampled twice inside a chunk, no stroke is exchanged while it
 could stay. Shots longer than a chunk continue: the last picture shown is carried into the next
-chunk and is handed over to its paint tile by tile. Slow changes of light follow the network (see
-`_anchor`), at every frame from both sides in time.
+chunk and gives way to its paint along soft shapes, over the whole chunk (see `_handover`). Slow
+changes of light follow the network (see `_anchor`), at every frame from both sides in time.
+
+What it takes of a frame does not depend on how many painters a frame has: one motion is measured
+between neighbors, pointers are kept at the flow's resolution, and one lookup draws them all.
 
 The network sees the frames as they are: what one frame paints for seconds need not be freed of
 noise first, and a network paints fewer strokes on a smoother picture (its style loss was up to a
@@ -15,7 +18,8 @@ See `runtime.stabilizers` for the contract of both.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -24,17 +28,37 @@ from ..frame import Frame, Image
 from . import _flow
 from ._anchor import coarse_gap
 from ._blocks import shrink
+from ._book import Book
 from ._canvas import Canvas
+from ._handover import order
+from ._motion import Search
 from ._shots import Chunk, read_chunks
-from ._tracks import Track, Tracker, merge, middle_first
-from .live import Live, random_tiles
+from ._steps import Steps, Way
+from ._tracks import Propagated, Track, Tracker, merge, middle_first
+from .live import Live
 
-# Frames read ahead at most (three seconds at 30 frames/s), and pictures held at most.
+# Frames read ahead at most (three seconds at 30 frames/s), and memory taken for them at most.
 MAX_CHUNK, MIN_CHUNK, MEMORY_BYTES = 96, 8, 384 * 2**20
-# Frames over which a tile of the last chunk's picture gives way to the new chunk's.
-HANDOVER = 8
+# Bytes per pixel of a frame (its painted picture; the input until then), and per flow pixel: two
+# small pictures twice, two flows, two masks, one track.
+FRAME_BYTES, FLOW_BYTES = 3, 40
+# Frames after which the first pixels of the last chunk's picture give way to the new chunk's.
+HANDOVER = 4
 # Frames, standard deviation, over which the low-frequency difference to the network is averaged.
 ANCHOR_FRAMES = 6.0
+# 4 ms of one core at 320x180; five rounds of variational refinement are as much better as they are
+# dearer (EPE 0.12 in place of 0.16 on Sintel's alley_1, 12 ms), and nothing is calmer with them.
+SEARCH = Search(1, "ultrafast", 6, 6, 0)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The last frame of a chunk: its stabilized picture, the input at flow resolution, both its
+    painted picture at flow resolution."""
+
+    picture: Image
+    seen: Image
+    painted: Image
 
 
 class Best(Live):
@@ -49,7 +73,7 @@ class Best(Live):
     ) -> Iterator[Frame]:
         """Yield every frame of `frames` with its stabilized picture; see `runtime.stabilizers`."""
         limit = round(MAX_CHUNK**self.strength)
-        tail: tuple[Image, Image] | None = None
+        tail: Tail | None = None
         started = False
         for chunk in read_chunks(frames, lambda h, w: min(limit, chunk_limit(h, w))):
             if chunk.first:
@@ -57,64 +81,99 @@ class Best(Live):
                 if started and on_cut is not None:
                     on_cut()
             started = True
-            for frame, picture, small in self._chunk(chunk, stylize, tail):
-                tail = (picture, small)
+            if self.strength == 0 or (len(chunk.frames) == 1 and tail is None):
+                for frame in chunk.frames:
+                    yield replace(frame, image=stylize(frame.image))
+                continue
+            shot = _Painted(chunk, stylize, tail)
+            for frame, picture in zip(shot.frames, shot.pictures(), strict=True):
                 yield replace(frame, image=picture)
+            tail = Tail(picture, shot.seen[-1], shrink(picture, shot.small))
 
-    def _chunk(
-        self,
-        chunk: Chunk,
-        stylize: Callable[[Image], Image],
-        tail: tuple[Image, Image] | None,
-    ) -> Iterator[tuple[Frame, Image, Image]]:
-        """Each frame of a chunk, its stabilized picture, and its input at flow resolution."""
-        images = [frame.image for frame in chunk.frames]
-        size = _flow.flow_size(*images[0].shape[:2])
-        smalls = [shrink(image, size) for image in images]
-        styled = [stylize(image) for image in images]
-        if self.strength == 0 or (len(images) == 1 and tail is None):
-            yield chunk.frames[0], styled[0], smalls[0]
-            return
-        tracks = self._track(smalls)
-        propagated = self._carry(smalls, tail) if tail is not None else None
-        canvas = Canvas(styled, tail[0] if tail is not None else None, size)
-        painted = [canvas.draw(track) for track in tracks]
-        if propagated is not None:
-            for t, (track, weight) in enumerate(propagated):
-                painted[t] = canvas.draw_over(painted[t], track, weight)
-        gaps = _smooth([coarse_gap(now, then) for now, then in zip(styled, painted, strict=True)])
-        for frame, picture, gap, small in zip(chunk.frames, painted, gaps, smalls, strict=True):
+
+class _Painted:
+    """A chunk of a shot that was painted, and how its frames are shown.
+
+    Attributes:
+        frames: with no picture (the input at flow resolution in its place).
+        seen: the inputs at flow resolution, `small` (h, w).
+    """
+
+    def __init__(self, chunk: Chunk, stylize: Callable[[Image], Image], tail: Tail | None):
+        size = chunk.frames[0].image.shape[:2]
+        count, self.small = len(chunk.frames), _flow.flow_size(*size)
+        self._ranks, self._tail = middle_first(count), tail
+        pages = count if tail is None else count + 1
+        self._canvas = Canvas(pages, size, self.small)
+        self._seen, self._painted = Book(pages, self.small), Book(pages, self.small)
+        self.seen: list[Image] = []
+        self.frames = chunk.frames
+        for index, rank in enumerate(self._ranks):
+            image = self.frames[index].image
+            small, painted = shrink(image, self.small), stylize(image)
+            self._keep(rank, painted, small, shrink(painted, self.small))
+            self.seen.append(small)
+            self.frames[index] = replace(self.frames[index], image=small)
+        if tail is not None:
+            self._keep(count, tail.picture, tail.seen, tail.painted)
+
+    def _keep(self, rank: int, painted: Image, seen: Image, small: Image) -> None:
+        self._canvas.book.put(painted, rank)
+        self._seen.put(seen, rank)
+        self._painted.put(small, rank)
+
+    def pictures(self) -> Iterator[Image]:
+        """The stabilized picture of every frame."""
+        tracks = self._tracks()
+        points = _flow.grid(*self.small)
+        gaps = []
+        for rank, track in zip(self._ranks, tracks, strict=True):
+            then = self._painted.draw(cv2.add(points, track.shift), track.rank)
+            gaps.append(coarse_gap(self._painted.page(rank), then, self._canvas.size))
+        for track, gap in zip(tracks, _smooth(gaps), strict=True):
+            picture = self._canvas.draw(track)
             offset = cv2.resize(gap, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-            yield frame, cv2.add(picture, offset, dtype=cv2.CV_8U), small
+            yield cv2.add(picture, offset, dtype=cv2.CV_8U)
 
-    def _track(self, smalls: list[Image]) -> list[Track]:
-        ranks, tracker = middle_first(len(smalls)), Tracker(smalls)
-        forward = tracker.chase(ranks, range(len(smalls)))
-        backward = tracker.chase(ranks, range(len(smalls) - 1, -1, -1))[::-1]
-        return [merge(f, b, ranks) for f, b in zip(forward, backward, strict=True)]
+    def _tracks(self) -> list[Track]:
+        """Who paints every pixel of every frame."""
+        ways = self._ways()
+        count = len(self.seen)
+        tracker = Tracker(self.seen, self._ranks, self._seen)
+        back = [way for _, way in ways[:0:-1]]
+        backward = list(tracker.chase(back, range(count - 1, -1, -1)))[::-1]
+        forward = tracker.chase([way for way, _ in ways[1:]], range(count))
+        propagated = self._propagated(tracker)
+        tracks = []
+        for index, (one, other) in enumerate(zip(forward, backward, strict=True)):
+            track = merge(one, other)
+            if propagated is not None:
+                track = propagated.over(track, ways[index][0], index)
+            tracks.append(track)
+        return tracks
 
-    def _carry(
-        self, smalls: list[Image], tail: tuple[Image, Image]
-    ) -> list[tuple[Track, np.ndarray]]:
-        """Pointers into the last picture of the previous chunk, and its weight, while it lasts."""
-        tracker = Tracker([*smalls, tail[1]])
-        last = len(smalls)
-        until = random_tiles(smalls[0].shape[:2], min(HANDOVER, last), last)
-        track, result = tracker.own(last, until), []
-        for t in range(last):
-            track, lost = tracker.follow(track, t)
-            track.key[lost] = -1
-            weight = np.clip((track.tag - t) / HANDOVER, 0, 1)
-            weight[track.key < 0] = 0
-            if not weight.any():
-                break
-            result.append((track, weight))
-        return result
+    def _ways(self) -> list[tuple[Way, Way]]:
+        """From every frame to the one before it, and from that one; the first is the tail's."""
+        steps = Steps(*self.small, SEARCH)
+        before = self.seen[0] if self._tail is None else self._tail.seen
+        grays = [_flow.to_gray(picture) for picture in (before, *self.seen)]
+        return [steps.measure(*pair) for pair in pairwise(grays)]
+
+    def _propagated(self, tracker: Tracker) -> Propagated | None:
+        if self._tail is None:
+            return None
+        count = len(self.seen)
+        # Nothing of it is left in the last frame: paint lives for two chunks at most.
+        first, last = min(HANDOVER, count // 2), count - 1
+        until = first + (last - first) * order(*self.small)
+        return Propagated(tracker, count, until)
 
 
 def chunk_limit(height: int, width: int) -> int:
-    """Frames of this size that are read ahead: inputs and painted pictures within MEMORY_BYTES."""
-    return int(np.clip(MEMORY_BYTES // (9 * height * width), MIN_CHUNK, MAX_CHUNK))
+    """Frames of this size that are read ahead within MEMORY_BYTES."""
+    h, w = _flow.flow_size(height, width)
+    each = FRAME_BYTES * height * width + FLOW_BYTES * h * w
+    return int(np.clip(MEMORY_BYTES // each, MIN_CHUNK, MAX_CHUNK))
 
 
 def _smooth(gaps: list[np.ndarray]) -> list[np.ndarray]:

@@ -1,5 +1,6 @@
 """Whole shots: cuts, chunks, ranks, and the promises of `process`."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,10 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.frame import Frame
-from runtime.stabilizers import best
+from runtime.stabilizers import _flow, best
+from runtime.stabilizers._book import Book
+from runtime.stabilizers._canvas import Canvas
+from runtime.stabilizers._handover import order
+from runtime.stabilizers._refine import RATE, closer
 from runtime.stabilizers._shots import WINDOW, mark_cuts, read_chunks
-from runtime.stabilizers._tracks import Tracker, middle_first
-from runtime.stabilizers.best import Best
+from runtime.stabilizers._steps import Steps, invert
+from runtime.stabilizers._tracks import Track, Tracker, middle_first
+from runtime.stabilizers.best import SEARCH, Best
 
 SIZE = (72, 96)
 TILES = np.random.default_rng(5).integers(-45, 46, (16, 4, 4)).astype(np.int16)
@@ -108,8 +114,13 @@ def test_what_stays_visible_beside_an_object_keeps_its_painter():
         frames.append(back[20:140, 20 + t : 180 + t].copy())
         here = np.roll(disc, 3 * t, 1)
         frames[t][here] = np.roll(front[20:140, 20:180], 3 * t, 1)[here]
-    tracker = Tracker(frames)
-    _, lost = tracker.follow(tracker.own(0), 1)
+    book = Book(2, (120, 160))
+    for page, frame in enumerate(frames):
+        book.put(frame, page)
+    tracker = Tracker(frames, np.arange(2), book)
+    way, _ = Steps(120, 160, SEARCH).measure(*(_flow.to_gray(frame) for frame in frames))
+    _, mask = tracker.follow(tracker.own(0), way, 1)
+    lost = mask > 0
     moved = np.roll(disc, 3, 1)
     hid = ~moved & np.roll(disc, -1, 1)
     near = cv2.dilate(hid.astype(np.uint8), np.ones((11, 11), np.uint8)) > 0
@@ -203,7 +214,107 @@ def test_ranks_are_a_permutation_with_the_middle_first(count):
     assert ranks[count // 2] == 0
 
 
-def test_memory_bounds_the_chunk():
+@pytest.mark.parametrize("size", [(360, 640), (720, 1280), (1080, 1920), (240, 320)])
+def test_memory_bounds_the_chunk(size):
+    h, w = _flow.flow_size(*size)
+    frame = best.FRAME_BYTES * size[0] * size[1] + best.FLOW_BYTES * h * w
+    assert best.chunk_limit(*size) * frame <= best.MEMORY_BYTES
     assert best.chunk_limit(360, 640) == best.MAX_CHUNK
-    assert best.chunk_limit(2160, 3840) == best.MIN_CHUNK
-    assert best.chunk_limit(1080, 1920) * 1080 * 1920 * 9 <= best.MEMORY_BYTES
+    assert best.chunk_limit(2160, 3840) >= best.MIN_CHUNK
+
+
+def test_a_still_shot_is_the_network_s_picture():
+    frame = shot(1)[0]
+    frames = [replace(frame, index=t) for t in range(8)]
+    painted = woven(frame.image)
+    result = [f.image for f in Best().process(frames, woven)]
+    assert all((image == painted).all() for image in result)
+
+
+def test_the_same_bytes_on_any_number_of_threads():
+    frames, results = shot(10, step=3), []
+    before = cv2.getNumThreads()
+    try:
+        for threads in (1, 2, 5):
+            cv2.setNumThreads(threads)
+            results.append([f.image for f in Best().process(frames, woven)])
+    finally:
+        cv2.setNumThreads(before)
+    for other in results[1:]:
+        assert all((a == b).all() for a, b in zip(results[0], other, strict=True))
+
+
+def test_flow_back_of_a_whole_pixel_shift():
+    """All moved by (3, -2): the way back is (-3, 2); what left the picture comes from nowhere."""
+    flow = np.full((40, 60, 2), (3, -2), np.float32)
+    back, covered = invert(flow, None, _flow.grid(40, 60))
+    assert (back == (-3, 2)).all()
+    assert covered[:, :2].all() and covered[-1].all()
+    assert not covered[4:-4, 5:-2].any()
+
+
+def test_flow_back_shows_what_the_front_covers():
+    """A square moves by 4 to the left in front of a still wall (flow leads to where it was)."""
+    front = np.zeros((40, 60), np.uint8)
+    front[10:30, 20:40] = 255
+    flow = np.zeros((40, 60, 2), np.float32)
+    flow[front > 0] = (4, 0)
+    back, covered = invert(flow, front, _flow.grid(40, 60))
+    assert (back[12:28, 26:42] == (-4, 0)).all()  # the square, where it was
+    assert covered[12:28, 21:23].all()  # the wall that it covers now
+    assert (back[:, 46:] == 0).all() and not covered[:, 46:].any()
+
+
+def test_a_step_goes_toward_the_truth():
+    gray = _flow.to_gray(picture(0))
+    shifted = cv2.warpAffine(
+        gray, np.float32([[1, 0, 0.4], [0, 1, 0]]), gray.shape[::-1], flags=cv2.INTER_CUBIC
+    )
+    step = closer(gray, shifted)[20:-20, 20:-20]
+    assert np.median(step[..., 0]) == pytest.approx(0.4 * RATE, rel=0.25)
+    assert abs(np.median(step[..., 1])) < 0.02
+    assert not closer(np.full_like(gray, 90), np.full_like(gray, 95)).any()
+
+
+@given(st.integers(1, 40), st.integers(2, 7))
+def test_a_book_keeps_its_pages(count, side):
+    book, rng = Book(count, (side, side + 1)), np.random.default_rng(count)
+    pages = rng.integers(0, 256, (count, side, side + 1, 3), np.uint8)
+    for page, image in enumerate(pages):
+        book.put(image, page)
+    chosen = rng.integers(0, count, (side, side + 1))
+    drawn = book.draw(_flow.grid(side, side + 1), chosen)
+    y, x = np.indices(chosen.shape)
+    assert (drawn == pages[chosen, y, x]).all()
+    assert all((book.page(k) == pages[k]).all() for k in range(count))
+
+
+def test_large_pages_stand_in_columns(monkeypatch):
+    monkeypatch.setattr("runtime.stabilizers._book.MOST", 100)
+    book = Book(5, (40, 30))
+    for page in range(5):
+        book.put(np.full((40, 30, 3), 50 * page, np.uint8), page)
+    assert len({tuple(place) for place in book.places}) == 5
+    assert all((book.page(k) == 50 * k).all() for k in range(5))
+
+
+@pytest.mark.parametrize("size", [(36, 60), (50, 77)])
+def test_two_painters_are_blended_where_they_meet(size):
+    canvas = Canvas(2, size, (18, 30))
+    for rank in range(2):
+        canvas.book.put(np.full((*size, 3), 200 * rank, np.uint8), rank)
+    rank = np.zeros((18, 30), np.int16)
+    rank[:, 15:] = 1
+    drawn = canvas.draw(Track(np.zeros((18, 30, 2), np.float32), rank))
+    row = drawn[size[0] // 2, :, 0].astype(int)
+    step = size[1] / 30
+    assert (row[: int(13 * step)] == 0).all() and (row[int(17 * step) + 1 :] == 200).all()
+    assert (np.diff(row) >= 0).all() and np.diff(row).max() <= 52  # a quarter
+
+
+def test_order_is_even_and_smooth():
+    field = order(90, 160)
+    assert field.min() == 0 and field.max() == 1
+    assert np.histogram(field, 10, (0, 1))[0].std() < 2
+    assert np.abs(np.diff(field, axis=1)).mean() < 0.05
+    assert order(90, 160) is field and not field.flags.writeable

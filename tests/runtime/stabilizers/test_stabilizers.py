@@ -12,8 +12,9 @@ from runtime import plugins, stabilizers
 from runtime.stabilizers import _flow, _layers
 from runtime.stabilizers._denoise import Denoiser
 from runtime.stabilizers._memory import MAX_ROWS, MEMORY_BYTES, PAD, num_slots
-from runtime.stabilizers._motion import QUICK, THOROUGH, Motion
+from runtime.stabilizers._motion import QUICK, Motion
 from runtime.stabilizers._visibility import smeared
+from runtime.stabilizers.best import SEARCH
 from runtime.stabilizers.live import LIFE, Live
 
 NAMES = plugins.names(stabilizers)
@@ -280,7 +281,7 @@ class TestMotion:
         for seed, size in enumerate([(120, 160), (180, 320), (180, 320)]):
             rng = np.random.default_rng(seed)
             a, b = (np.uint8(rng.normal(90, 3, size)) for _ in range(2))
-            for search in (QUICK, THOROUGH):
+            for search in (QUICK, SEARCH):
                 assert np.abs(Motion(*size, search).estimate(a, b)).max() == 0
 
     def test_gain(self):
