@@ -54,7 +54,7 @@ class Anchor:
 
         Args:
             styled: what the network paints now, (H, W, 3) uint8.
-            carried: what memory draws, (H, W, 3) uint8.
+            propagated: what memory draws, (H, W, 3) uint8.
         """
         self._count += 1
         if self._count % EVERY:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.frame import Frame
@@ -195,6 +195,7 @@ def test_cuts_are_found_and_motion_is_not_one():
     assert starts == [0, 8, 16]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 5))
 def test_chunks_cover_every_frame_once(lengths, limit):
     flat = [
@@ -207,6 +208,7 @@ def test_chunks_cover_every_frame_once(lengths, limit):
     assert all(1 <= len(chunk.frames) <= limit for chunk in chunks)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200))
 def test_ranks_are_a_permutation_with_the_middle_first(count):
     ranks = middle_first(count)
@@ -276,6 +278,7 @@ def test_a_step_goes_toward_the_truth():
     assert not closer(np.full_like(gray, 90), np.full_like(gray, 95)).any()
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(2, 7))
 def test_a_book_keeps_its_pages(count, side):
     book, rng = Book(count, (side, side + 1)), np.random.default_rng(count)
