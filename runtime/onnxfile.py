@@ -7,6 +7,8 @@ carried over as bytes. Field numbers are those of onnx.proto3 (ModelProto, Graph
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from .errors import CardMismatch
 
 # ModelProto
@@ -15,8 +17,20 @@ GRAPH, OPSET = 7, 8
 NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 5, 11, 12, 13
 # NodeProto
 NODE_INPUT, NODE_OUTPUT, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7
+# TensorProto
+DIMS, DATA_TYPE, NAME, RAW = 1, 2, 8, 9
 # TensorProto element types.
 ELEMENT = {"float32": 1, "float16": 10, "float64": 11}
+# Of those whose numbers can be read: numpy's name, and the field that holds them if not raw.
+NUMBERS = {
+    1: ("<f4", 4),
+    2: ("u1", 5),
+    3: ("i1", 5),
+    6: ("<i4", 5),
+    7: ("<i8", 7),
+    10: ("<f2", 5),
+    11: ("<f8", 10),
+}
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
 Field = tuple[int, int, int | bytes]
@@ -48,6 +62,27 @@ class Node:
                     found.append(item)
             return tuple(value - 2**64 if value >= 2**63 else value for value in found)
         return None
+
+    def attribute(self, name: str) -> bytes | None:
+        """A tensor attribute's message, None if it is not set."""
+        for entries in self._attributes(name):
+            return next(iter(_messages(entries, 5)), None)  # t
+        return None
+
+    def number(self, name: str) -> float | None:
+        """A float attribute, None if it is not set."""
+        for entries in self._attributes(name):
+            for entry, _, item in entries:
+                if entry == 2 and isinstance(item, bytes):  # f
+                    return float(np.frombuffer(item, "<f4")[0])
+        return None
+
+    def _attributes(self, name: str) -> Iterator[list[Field]]:
+        for number, _, value in self.rest:
+            if number == ATTRIBUTE and isinstance(value, bytes):
+                entries = list(fields(value))
+                if _text(entries, 1) == name:
+                    yield entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +143,27 @@ class OnnxFile:
                 for number in (_varints(item) if isinstance(item, bytes) else [item])
             )
         return None
+
+    def constant(self, name: str) -> np.ndarray | None:
+        """A stored tensor of numbers (initializer or Constant node), None if there is none of this
+        name, or its numbers lie outside the file."""
+        for value in _messages(self._graph, INITIALIZER):
+            entries = list(fields(value))
+            if _text(entries, NAME) == name:
+                return _tensor(entries)
+        for node in self.nodes:
+            if node.op == "Constant" and name in node.outputs:
+                found = node.attribute("value")
+                return None if found is None else _tensor(list(fields(found)))
+        return None
+
+    def documentation(self, name: str) -> str:
+        """What the file says in words about an input or output ("" if nothing)."""
+        for value in (*_messages(self._graph, INPUT), *_messages(self._graph, OUTPUT)):
+            entries = list(fields(value))
+            if _text(entries, 1) == name:
+                return _text(entries, 3)
+        return ""
 
     def needed(self, outputs: Collection[str]) -> tuple[Node, ...]:
         """The nodes that these values depend on, in order."""
@@ -213,6 +269,31 @@ def _encoded(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _tensor(entries: Sequence[Field]) -> np.ndarray | None:
+    """The numbers of a TensorProto, None where they are of another kind or in another file."""
+    dims: list[int] = []
+    for entry, _, item in entries:
+        if entry == DIMS:
+            dims += _varints(item) if isinstance(item, bytes) else [item]
+    kind, place = NUMBERS.get(_number(entries, DATA_TYPE), ("", 0))
+    if not kind:
+        return None
+    raw = next((item for entry, _, item in entries if entry == RAW), None)
+    if isinstance(raw, bytes):
+        values = np.frombuffer(raw, kind)
+    elif place in (4, 10):
+        stored = b"".join(item for entry, _, item in entries if entry == place)  # type: ignore[misc]
+        values = np.frombuffer(stored, kind)
+    else:
+        whole: list[int] = []
+        for entry, _, item in entries:
+            if entry == place:
+                whole += _varints(item) if isinstance(item, bytes) else [item]
+        signed = np.array(whole, np.uint64).astype(np.int64)
+        values = signed.astype(np.uint16).view("<f2") if kind == "<f2" else signed.astype(kind)
+    return values.reshape(dims) if values.size == int(np.prod(dims)) else None
 
 
 def _messages(entries: Sequence[Field], number: int) -> list[bytes]:
