@@ -20,6 +20,7 @@ from runtime.errors import DONE
 from runtime.model import arrays
 
 from .measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver, listed
+from .report.tables import ABSENT, Document, markdown, metric
 
 Step = Callable[[], object]
 FLOAT = Port("image")
@@ -223,6 +224,18 @@ def run(args: argparse.Namespace) -> int:
     settings = {"rounds": len(rounds.order), "converged": rounds.converged}
     deliver(args, path, results.document("budget", rows, settings, block))
     return DONE
+
+
+def table_of(data: Document) -> str:
+    """Everything but the network: one line per step, one column per size."""
+    sizes = dict.fromkeys(row["labels"]["size"] for row in data["rows"])
+    steps = dict.fromkeys(row["labels"]["step"] for row in data["rows"])
+    cells = {
+        (row["labels"]["step"], row["labels"]["size"]): metric(row, "total_p50_ms")
+        for row in data["rows"]
+    }
+    rows = [[step, *(cells.get((step, size), ABSENT) for size in sizes)] for step in steps]
+    return markdown(["step", *(f"{size} ms" for size in sizes)], rows)
 
 
 main = command_main(build_parser, run)

@@ -26,6 +26,7 @@ from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver
+from .report.tables import Document, figure, label, table
 
 NOISE = 3 / 255  # of a webcam in a room (research/temporal_quality.md, section 5)
 SIZE = 256  # px, side of the photos
@@ -125,28 +126,12 @@ def train(recipe: Any, args: argparse.Namespace) -> Any:
     return (engine.ema or method.networks["generator"]).eval()
 
 
-def as_stylize(generator: Any) -> Stylize:
-    """A torch generator as a function of bytes, sides cut to what it takes."""
-    import torch
-
-    from training.data.images import to_bytes, to_tensor
-
-    def stylize(picture: np.ndarray) -> np.ndarray:
-        height, width = picture.shape[:2]
-        step = generator.multiple_of
-        more = [(0, -height % step), (0, -width % step), (0, 0)]
-        with torch.no_grad():
-            painted = generator(to_tensor(np.pad(picture, more, mode="edge")))
-        return to_bytes(painted)[:height, :width]
-
-    return stylize
-
-
 def run(args: argparse.Namespace) -> int:
     """Train and judge every variant."""
     from training.checkpoint import load_checkpoint
     from training.config import load_recipe
-    from training.data.images import to_bytes
+    from training.data.images import to_bytes, to_tensor
+    from training.painting import paint
 
     from .measuring import results
     from .quality.__main__ import pick_photos, read_problem
@@ -164,7 +149,9 @@ def run(args: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
 
     def add(family: str, variant: str, steps: int, generator: Any) -> None:
-        metrics = judge(as_stylize(generator), problem, photos)
+        metrics = judge(
+            lambda picture: to_bytes(paint(generator, to_tensor(picture))), problem, photos
+        )
         figures = "  ".join(f"{name} {value:.3g}" for name, value in metrics.items())
         say(f"{family}, {variant}: {figures}", quiet=args.quiet)
         labels = {"network": family, "variant": variant, "steps": steps}
@@ -186,6 +173,25 @@ def run(args: argparse.Namespace) -> int:
     }
     deliver(args, path, results.document("crawl", rows, settings))
     return DONE
+
+
+COLUMNS = (
+    label("network"),
+    label("trained with", "variant"),
+    label("steps"),
+    figure("shift error", "shift"),
+    figure("noise gain", "noise"),
+    figure("periodicity", "lock"),
+    figure("per-phase roughness", "grid"),
+    figure("style"),
+    figure("content"),
+    figure("objective", "total"),
+)
+
+
+def table_of(data: Document) -> str:
+    """What each part of the training does to crawling texture, and what it costs."""
+    return table(COLUMNS, data["rows"])
 
 
 main = command_main(build_parser, run)

@@ -24,6 +24,7 @@ from runtime.errors import DONE, StyleError, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver, listed
 from .measuring.environment import HOME
+from .report.tables import Document, figure, label, table
 
 STAGES = ("decode", "style", "stabilize", "encode")
 # What a run writes to, and with which flags: a file as the command makes it, one with the fastest
@@ -258,6 +259,19 @@ def _row(combination: Combination) -> dict[str, Any]:
         "samples": len(runs),
     }
     return results.row(labels, metrics, ("model", "size", "stabilizer", "output", "cores"))
+
+
+COLUMNS = (
+    *(label(name) for name in ("model", "size", "stabilizer", "output", "cores")),
+    *(figure(f"{stage} ms", f"{stage}_p50_ms") for stage in STAGES),
+    figure("fps"),
+    figure("lowest", "fps_low"),
+)
+
+
+def table_of(data: Document) -> str:
+    """Whole clips: stages and frames per second."""
+    return table(COLUMNS, data["rows"])
 
 
 main = command_main(build_parser, run)

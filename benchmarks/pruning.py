@@ -13,6 +13,7 @@ from runtime.cli import command_main, command_parser
 from runtime.errors import DONE, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver
+from .report.tables import Column, Document, figure, interval, label, table
 
 # Of a sweep's report, kept as they are; and of each point, as numbers.
 SETTINGS = ("checkpoint", "size", "rounds", "threads", "clock", "steps", "most_ratio", "verdict")
@@ -73,6 +74,24 @@ def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
         )
         for point in report["points"]
     ]
+
+
+COLUMNS = (
+    label("network", "model"),
+    figure("ms", "total_p50_ms"),
+    figure("x faster", "faster"),
+    interval("95 % interval", "faster"),
+    figure("objective, x the source's", "objective_ratio"),
+    figure("MB", "size_mb"),
+    Column("on the front", lambda row: "yes" if row["metrics"]["on_front"] else "no"),
+    Column("worth it", lambda row: "yes" if row["metrics"]["worth"] else "no"),
+)
+
+
+def table_of(data: Document) -> str:
+    """Every size of a network: time and objective; then where pruning stops paying."""
+    words = str(data["settings"]["verdict"])
+    return f"{table(COLUMNS, data['rows'])}\n\n{words[:1].upper()}{words[1:]}."
 
 
 main = command_main(build_parser, run)

@@ -20,6 +20,7 @@ from runtime.errors import DONE, StyleError, UsageError
 from .end_to_end import cpu_seconds
 from .measuring.command import add_result_flags, check_result_file, deliver, listed
 from .measuring.environment import HOME
+from .report.tables import Column, Document, figure, label, table, text
 
 SECONDS = 600.0
 # What a run notes every ten seconds, and what it is called in a row.
@@ -163,6 +164,32 @@ def drift(notes: list[dict[str, float]]) -> dict[str, float | None]:
     ]
     values = (min(memory), memory[-1], round(slopes[0], 3), round(slopes[1], 3))
     return dict(zip(names, values, strict=True))
+
+
+COLUMNS = (
+    label("model"),
+    label("source"),
+    label("size"),
+    Column(
+        "painted at px",
+        lambda r: text(r, "working") + (", every 2nd" if r["labels"]["every"] > 1 else ""),
+        words=True,
+    ),
+    figure("frames", "frames_out"),
+    figure("dropped"),
+    figure("fps"),
+    figure("wished", "target_fps"),
+    figure("latency p50 ms", "latency_p50_ms"),
+    figure("p95 ms", "latency_p95_ms"),
+    figure("drift ms/min", "latency_drift_ms_per_min"),
+    figure("memory MB", "memory_end_mb"),
+    figure("growth MB/min", "memory_growth_mb_per_min"),
+)
+
+
+def table_of(data: Document) -> str:
+    """Long live runs: rate, latency, and what grew."""
+    return table(COLUMNS, data["rows"])
 
 
 main = command_main(build_parser, run)

@@ -15,6 +15,7 @@ from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver, listed
+from .report.tables import Document, figure, label, table
 
 # The aim for this class of core (AVX-512 VNNI, about 4 GHz): research goal 7.
 AIM_MS = 150.0
@@ -118,6 +119,40 @@ def _ratio(times: list[float], alone: list[float]) -> float:
     from .measuring import statistics
 
     return round(statistics.median([a / b for a, b in zip(times, alone, strict=True)]), 2)
+
+
+COLUMNS = (
+    label("model"),
+    label("size"),
+    figure("python ms", "cold_python_ms"),
+    figure("imports ms", "cold_imports_ms"),
+    figure("open ms", "cold_open_ms"),
+    figure("first frame ms", "cold_frame_ms"),
+    figure("all ms", "cold_start_ms"),
+)
+LIVE_COLUMNS = (
+    figure("x imports alone", "session_x_imports"),
+    figure("live ms", "live_ms"),
+    figure("x imports alone", "live_x_imports"),
+)
+TARGET_COLUMNS = (
+    label("model"),
+    label("size"),
+    figure("first frame ms", "cold_start_ms"),
+    figure("live ms", "live_ms"),
+    figure("target ms", "aim_ms"),
+)
+
+
+def table_of(data: Document) -> str:
+    """From process start to the first styled frame."""
+    live = LIVE_COLUMNS if any("live_ms" in row["metrics"] for row in data["rows"]) else ()
+    return table((*COLUMNS, *live, figure("memory MiB", "peak_memory_mib")), data["rows"])
+
+
+def targets_of(data: Document) -> str:
+    """Start-up times beside what they should be."""
+    return table(TARGET_COLUMNS, data["rows"])
 
 
 main = command_main(build_parser, run)

@@ -8,11 +8,9 @@ Imports the runtime only, as an application would.
 import json
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from runtime.model.session import StyleSession
+from .opening import open_any
 
 
 def main(booted: int) -> None:
@@ -42,39 +40,6 @@ def main(booted: int) -> None:
     times = {"booted": booted, "imported": imported, "opened": opened, "styled": styled}
     memory = {"memory_before_mib": before, "peak_memory_mib": peak_memory_mib()}
     print(json.dumps({**times, **memory}))
-
-
-def open_any(
-    model: str | Path, engine: str, device: str, threads: int | None, values: str
-) -> "StyleSession":
-    """A session of any model.
-
-    Args:
-        model, device, threads: as in `open_session`.
-        engine: likewise, or with a precision hint behind it: "openvino:bf16".
-        values: range ("0..1") of a model without a card, if it is not found out by trying. Speed
-            does not depend on it, pictures do.
-
-    Raises:
-        UsageError: no picture model, or of unknown range and `values` is empty.
-        EngineUnavailable: the engine or the device is absent.
-    """
-    from runtime.errors import UsageError
-    from runtime.model.session import open_session
-
-    name, _, hint = engine.partition(":")
-    chosen = {"engine": name, "device": device, "threads": threads, "precision_hint": hint or None}
-    try:
-        return open_session(model, **chosen)
-    except UsageError as error:
-        if not values or "--range" not in str(error):
-            raise
-    return open_session(model, **chosen, range=values)
-
-
-def engine_label(session: "StyleSession") -> str:
-    """The engine as result rows call it, with its precision hint: "openvino:bf16"."""
-    return session.engine + (f":{session.precision_hint}" if session.precision_hint else "")
 
 
 def peak_memory_mib() -> float | None:

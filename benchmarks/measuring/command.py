@@ -53,7 +53,7 @@ def check_result_file(args: argparse.Namespace) -> Path | None:
 
 def deliver(args: argparse.Namespace, path: Path | None, data: dict[str, Any]) -> None:
     """Write the result file, or print JSON or a table on stdout."""
-    from ..report import __main__ as report
+    from ..report.registry import usual_table
     from . import results
 
     if path is not None:
@@ -62,4 +62,4 @@ def deliver(args: argparse.Namespace, path: Path | None, data: dict[str, Any]) -
     if args.json == "-":
         print_json(data)
     else:
-        print(report.table(data))
+        print(usual_table(data))

@@ -27,8 +27,7 @@ NAME = "impasto.benchmark"
 VERSION = 1
 KINDS = (
     *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
-    *("video_fidelity", "picture_fidelity", "sanity", "soak", "targets", "crawl"),
-    *("students", "pruning"),
+    *("sanity", "soak", "targets", "crawl", "students", "pruning"),
 )
 
 _NUMBER = {"type": ["number", "null"]}

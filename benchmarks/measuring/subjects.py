@@ -18,8 +18,8 @@ from runtime.model.session import StyleSession
 from runtime.sources.synthetic import SyntheticSource
 
 from . import onnx_counts
-from ._first_frame import engine_label, open_any
 from .cuda import DeviceGraph
+from .opening import engine_label, open_any
 from .rounds import Case, Parts
 
 Size = tuple[int, int]  # (width, height)

@@ -110,11 +110,12 @@ def _judge(
     model: str, photos: list[Path], args: argparse.Namespace, settings: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """All rows of one model."""
+    from ..measuring.opening import open_painter
     from . import frontier
     from . import rows as quality_rows
     from .curves import Start, curve
 
-    stylize, recipe = open_styler(model)
+    stylize, recipe = open_painter(model)
     rows = []
     for size in args.sizes:
         problem = read_problem(recipe, args, size)
@@ -191,37 +192,6 @@ def _recolor(recipe: Any) -> tuple[str, int, int] | None:
         return None
     folder = find_data(recipe.data.content, "content")
     return str(folder), recipe.data.short_side, recipe.data.limit
-
-
-def open_styler(model: str) -> tuple[Callable[[Any], Any], dict[str, Any]]:
-    """A function of tensors (1, 3, H, W) in [0, 1], clamped, and the model's recipe."""
-    import torch
-
-    if model.endswith(".safetensors"):
-        from training.checkpoint import load_checkpoint
-
-        checkpoint = load_checkpoint(model)
-        generator = checkpoint.build_generator()
-
-        def paint(photo: Any) -> Any:
-            with torch.no_grad():
-                return generator(photo).clamp(0, 1)
-
-        return paint, checkpoint.recipe
-    from runtime.model.session import open_session
-
-    session = open_session(model)
-    if not session.card.recipe:
-        raise UsageError(
-            f'model "{model}" carries no recipe, so its objective is unknown; '
-            "judge a model that was exported here, or its checkpoint"
-        )
-
-    def stylize(photo: Any) -> Any:
-        picture = session.stylize_float(photo[0].permute(1, 2, 0).numpy())
-        return torch.from_numpy(picture).permute(2, 0, 1)[None].clamp(0, 1).contiguous()
-
-    return stylize, session.card.recipe
 
 
 main = command_main(build_parser, run)

@@ -15,7 +15,6 @@ import argparse
 import re
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,9 @@ from runtime.errors import DONE, GATE_REFUSED, OutputExists, UsageError
 
 from ..measuring import results
 from ..measuring.environment import HOME
-from . import bundled, compare, plots, provenance, tables
+from . import bundled, compare, plots, provenance
+from .machine import machine
+from .registry import BLOCKS, usual_table
 
 RESULTS = HOME / "benchmarks" / "results"
 MODELS = HOME / "models"
@@ -33,35 +34,6 @@ BLOCK = re.compile(
     r"(<!-- benchmarks:(?P=name) end -->)",
     re.DOTALL,
 )
-table = tables.table
-
-# Blocks a document may have: name to (result files, table); the first file must be there.
-BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
-    "machine": (("latency",), tables.machine),
-    "latency": (("latency",), tables.latency),
-    "peers": (("latency", "quality"), tables.peers),
-    "busy": (("latency_busy", "latency"), tables.busy),
-    "scaling": (("scaling",), tables.scaling),
-    "laws": (("scaling",), lambda data: "\n\n".join(tables.laws(data))),
-    "end_to_end": (("end_to_end",), tables.end_to_end),
-    "startup": (("startup",), tables.startup),
-    "startup_targets": (("startup",), tables.startup_targets),
-    "soak": (("soak",), tables.soak),
-    "budget": (("budget",), tables.budget),
-    "quality": (("quality",), tables.quality),
-    "adapt": (("quality_adapt",), tables.adapt),
-    "sizes": (("quality_sizes",), tables.quality),
-    "pareto": (("quality_pareto",), tables.pareto),
-    "temporal": (("temporal_starry",), tables.temporal),
-    "crawl": (("crawl",), tables.crawl),
-    "video_fidelity": (("video_fidelity",), tables.video_fidelity),
-    "folding": (("folding_starry",), tables.folding),
-    "picture_fidelity": (("picture_fidelity",), tables.picture_fidelity),
-    "targets": (("targets_starry",), tables.targets),
-    "students": (("students",), tables.students),
-    "student_targets": (("students",), tables.student_targets),
-    "pruning": (("pruning_starry",), tables.pruning),
-}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -157,9 +129,9 @@ def publish(files: list[Path], folder: Path, overwrite: bool) -> list[Path]:
     for file in files:
         data = results.read(file)
         shutil.copyfile(file, folder / file.name)
-        text += [f"## {file.stem}\n", tables.machine(data) + "\n", f"    {data['command']}\n"]
+        text += [f"## {file.stem}\n", machine(data) + "\n", f"    {data['command']}\n"]
         pictures = write_plots([file], folder, True)
-        text += [table(data) + "\n", *(f"![{path.stem}]({path.name})\n" for path in pictures)]
+        text += [usual_table(data) + "\n", *(f"![{path.stem}]({path.name})\n" for path in pictures)]
         written += [folder / file.name, *pictures]
     page = folder / "README.md"
     page.write_text("\n".join(text), encoding="utf-8")
@@ -185,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         for file in files:
             data = results.read(file)
-            print(f"## {file.stem}\n\n{tables.machine(data)}\n\n{table(data)}\n")
+            print(f"## {file.stem}\n\n{machine(data)}\n\n{usual_table(data)}\n")
         return DONE
     for path in written:
         say(f"wrote {path}", quiet=args.quiet)

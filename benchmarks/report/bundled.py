@@ -41,7 +41,8 @@ def table(folder: Path, speed: Document | None) -> str:
         speed: a result file of `benchmarks.students`, or None.
     """
     times = {row["labels"].get("sha256"): row["metrics"] for row in speed["rows"]} if speed else {}
-    return markdown(HEADER, [_row(path, times) for path in listed(folder)])
+    rows = [_row(path, times) for path in listed(folder)]
+    return markdown(HEADER, rows, [True, True])
 
 
 def _row(path: Path, times: dict[str | None, dict[str, Any]]) -> list[str]:

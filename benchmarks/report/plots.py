@@ -6,7 +6,8 @@ from typing import Any
 from export.charts import COLORS, name_point, new_chart, to_svg
 from export.prune.pareto import draw_points
 
-from .tables import Document, Row, number, objectives, runs_on
+from ..quality.table import objectives
+from .tables import Document, Row, number, runs_on
 
 ROW_INCHES = 0.3  # per bar in the bar charts
 FRAME_INCHES = 1.1  # title and labels around them

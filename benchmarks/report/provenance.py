@@ -14,7 +14,7 @@ Document = dict[str, Any]
 SHORT = 8  # hexadecimal digits of a checksum that are shown; enough to tell ten files apart
 
 # Kinds that measure the runtime itself or networks trained for the occasion: no bundled file.
-NO_BUNDLED_MODEL = ("budget", "video_fidelity", "picture_fidelity", "sanity", "crawl")
+NO_BUNDLED_MODEL = ("budget", "sanity", "crawl")
 
 
 def bundled(folder: Path) -> dict[str, str]:

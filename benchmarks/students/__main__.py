@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from export.verify.photos import load_photos
 
     from ..measuring import results
-    from ..report import tables
+    from ..quality.table import objectives
     from . import rows as student_rows
 
     path = check_result_file(args)
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         with Progress(len(students) * len(photos), "photos", quiet=args.quiet) as progress:
             found = student_rows.judge_all(students, photos, progress.update)
         times, settings, heat = _times(args)
-        rows = student_rows.rows(students, found, times, tables.objectives(quality))
+        rows = student_rows.rows(students, found, times, objectives(quality))
     settings |= {"photos": len(photos), "size": "{}x{}".format(*args.size), "threads": 1}
     settings["quality"] = None if args.quality is None else args.quality.name
     deliver(args, path, results.document("students", rows, settings, heat))

@@ -35,12 +35,10 @@ class HeldStatistics:
         return self._run(picture)
 
     def _run(self, picture: Image) -> np.ndarray:
-        import torch
-
         from training.data.images import to_tensor
+        from training.painting import paint
 
-        with torch.inference_mode():
-            painted = self._generator(to_tensor(picture)).clamp(0, 1)
+        painted = paint(self._generator, to_tensor(picture))
         return painted[0].permute(1, 2, 0).contiguous().numpy()
 
     def _hook(self, module: Any, inputs: tuple[Any, ...], output: Any) -> Any:

@@ -10,13 +10,10 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runtime.errors import DONE, StyleError
 
-if TYPE_CHECKING:
-    from runtime.model.session import StyleSession
+from ..measuring.opening import open_any
 
 # Of the engine: one, so that the formats are compared and not their pools of threads.
 THREADS = 1
@@ -32,7 +29,7 @@ def main(model: str, width: str, height: str) -> int:
     from export.verify.photos import cover, load_photos
 
     try:
-        session = open_artifact(Path(model))
+        session = open_any(model, threads=THREADS)
     except StyleError as error:
         print(json.dumps({"error": str(error)}), file=answers)
         return error.exit_code
@@ -48,22 +45,6 @@ def main(model: str, width: str, height: str) -> int:
             took = {name: (clock() - started[name]) * 1e3 for name, clock in clocks.items()}
             print(json.dumps(took), file=answers)
     return DONE
-
-
-def open_artifact(path: Path) -> "StyleSession":
-    """A session of a model file or folder, or of the first style of a page."""
-    from export.site import page
-
-    listing = path / page.LISTING
-    if not listing.is_file():
-        from runtime.model.session import open_session
-
-        return open_session(path, device="cpu", threads=THREADS)
-    from export.site.node_engine import web_session
-
-    style = json.loads(listing.read_text(encoding="utf-8"))["styles"][0]
-    packed = path / style["file"].partition("?")[0]
-    return web_session(packed, page.read_style(packed), path / "ort")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Codec:
 
 
 # Default qualities: an identity model must give every clip of `shared/data/video` back at 40 dB and
-# more (benchmarks/results/video_fidelity.json); each codec's scale is its own.
+# more (tests/fidelity/video.py); each codec's scale is its own.
 CODECS = {
     "h264": Codec(
         "libx264",

@@ -8,7 +8,7 @@ well; what it cannot see either, nobody can who has nothing but the file (README
 from typing import Any
 
 # Decoders that give out a picture with errors as if it were whole, unless they are told to refuse
-# (measured: benchmarks/video_fidelity.py --damage). A second decoder that is told so tells us.
+# (measured: tests/fidelity/video.py --damage). A second decoder that is told so tells us.
 SILENT = frozenset({"hevc", "mjpeg"})
 # Slices of pictures, by the type of a NAL unit (H.264, table 7-1; H.265, table 7-1).
 SLICES = {"h264": range(1, 6), "hevc": range(0, 32)}

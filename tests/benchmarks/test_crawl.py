@@ -8,7 +8,6 @@ import torch
 
 from benchmarks import crawl
 from benchmarks.measuring import results
-from benchmarks.report import tables
 from training import networks
 from training.checkpoint import Checkpoint, save_checkpoint
 from training.config import load_recipe
@@ -25,13 +24,6 @@ def test_noise_gain_by_hand(factor):
 
     assert crawl.noise_gain(stylize, GRAY, 10 / 255) == pytest.approx(factor, rel=0.01)
     assert crawl.noise_gain(lambda picture: GRAY, GRAY, 10 / 255) == 0
-
-
-def test_odd_sides_are_padded_and_cut():
-    torch.manual_seed(0)
-    generator = networks.build("lean", width=8, blocks=1).eval()
-    picture = np.random.default_rng(0).integers(256, size=(45, 50, 3), dtype=np.uint8)
-    assert crawl.as_stylize(generator)(picture).shape == picture.shape
 
 
 def test_the_command(photo_folder, painting, random_weights, tmp_path, monkeypatch):
@@ -64,7 +56,7 @@ def test_the_command(photo_folder, painting, random_weights, tmp_path, monkeypat
     assert all(np.isfinite(list(row["metrics"].values())).all() for row in data["rows"])
     lean = {row["labels"]["variant"]: row["metrics"] for row in data["rows"][:6]}
     assert lean["motion"] != lean["none of them"] != lean["before"]
-    assert "anti-aliasing and motion" in tables.crawl(data)
+    assert "anti-aliasing and motion" in crawl.table_of(data)
     assert json.loads((tmp_path / "crawl.json").read_text())["settings"]["start"] == start.name
 
 

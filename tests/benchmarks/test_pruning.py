@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks import pruning
 from benchmarks.measuring import results
-from benchmarks.report import plots, tables
+from benchmarks.report import plots
+from benchmarks.report.registry import usual_table
 
 
 def point(label, ms, ratio, faster):
@@ -36,7 +37,7 @@ def test_a_report_becomes_a_result(tmp_path):
     data = results.read(output)
     assert [row["id"] for row in data["rows"]] == ["c48n3", "c32n3", "c40n3"]
     assert [row["metrics"]["worth"] for row in data["rows"]] == [0, 1, 0]
-    text = tables.table(data)
+    text = usual_table(data)
     assert "| c32n3 | 13.2 | 1.62 | 1.61..1.63 | 1.06 | 0.40 | yes | yes |" in text
     assert text.endswith("\n\nPruning pays down to c32n3 after 300 steps of distillation.")
     (name, drawn), *others = plots.draw(data).items()

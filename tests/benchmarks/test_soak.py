@@ -5,7 +5,6 @@ import json
 import pytest
 
 from benchmarks import soak
-from benchmarks.report import tables
 
 
 def note(s, latency, memory):
@@ -35,7 +34,7 @@ def test_a_live_run(tiny_model, capsys):
     assert metrics["frames_out"] == 20 and metrics["latency_p50_ms"] > 0
     assert metrics["style_p50_ms"] > 0 and metrics["target_fps"] == 30
     assert metrics["memory_growth_mb_per_min"] is None  # too short to say
-    assert "tiny | synthetic:64x48 | 64x48" in tables.soak(data)
+    assert "tiny | synthetic:64x48 | 64x48" in soak.table_of(data)
 
 
 def test_length_must_be_something(tiny_model, capsys):

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.folding import rows as folding_rows
 from benchmarks.folding.__main__ import main
 from benchmarks.measuring import results, rounds
-from benchmarks.report import tables
+from benchmarks.report.registry import usual_table
 from benchmarks.temporal import synthetic_clips
 
 SIZE = (96, 128)
@@ -118,7 +118,7 @@ def test_the_command_writes_a_result_file(file, tmp_path, capsys, monkeypatch):
     data = results.read(target)
     assert data["kind"] == "folding" and set(data["settings"]["sha256"]) == {"model", "float"}
     text = capsys.readouterr().out
-    assert "| cut, first frame |" in text and tables.folding(data) in text
+    assert "| cut, first frame |" in text and usual_table(data) in text
     assert main([*given, "--json", str(target)]) == 2
     assert "exists" in capsys.readouterr().err
     first = json.loads(target.read_text())["rows"][0]

@@ -8,9 +8,8 @@ import torch
 
 from benchmarks.measuring import results
 from benchmarks.quality import __main__ as quality
-from benchmarks.quality import curves, frontier
+from benchmarks.quality import curves, frontier, table
 from benchmarks.quality.rows import bootstrap_interval, sentences
-from benchmarks.report import tables
 from training import networks
 from training.checkpoint import Checkpoint, save_checkpoint
 from training.config import load_recipe
@@ -114,7 +113,7 @@ def test_pareto_weighs_style_and_only_style(
     rows = [r for r in results.read(target)["rows"] if r["labels"]["what"] == "frontier"]
     low, high = (row["metrics"] for row in rows)
     assert high["style"] < low["style"] and high["content"] > low["content"]
-    assert "| the model |" in tables.pareto(results.read(target))
+    assert "| the model |" in table.pareto(results.read(target))
     assert "content and style are" in capsys.readouterr().out
     assert quality.main([*words, "--pareto", "0"]) == 2
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import latency_tables
 from benchmarks.measuring import results, scaling
 from benchmarks.quality import rows as quality_rows
+from benchmarks.quality import table as quality_table
 from benchmarks.report import __main__ as report
 from benchmarks.report import compare, plots, tables
+from benchmarks.report.machine import machine
 from runtime.errors import UsageError
 from tests.benchmarks.conftest import latency_row
 
@@ -92,11 +95,13 @@ def test_number(value, text):
 
 
 def test_tables_show_only_numbers_of_the_file(speeds):
-    for make in (tables.latency, tables.peers):
+    for make in (latency_tables.ours, latency_tables.peers):
         text = make(speeds)
         assert shown_numbers(text) and shown_numbers(text) <= numbers_of(speeds)
-    assert "145" in tables.peers(speeds) and "random weights" in tables.peers(speeds)
-    assert "13.3" in tables.latency(speeds) and "johnson" not in tables.latency(speeds)
+    assert "145" in latency_tables.peers(speeds) and "random weights" in latency_tables.peers(
+        speeds
+    )
+    assert "13.3" in latency_tables.ours(speeds) and "johnson" not in latency_tables.ours(speeds)
 
 
 def test_objective_comes_from_the_quality_file(speeds, make_document):
@@ -108,9 +113,11 @@ def test_objective_comes_from_the_quality_file(speeds, make_document):
         for name, mean in (("vgg16", 63.14), ("squeezenet", 41.5))
     ]
     quality = make_document(rows, "quality")
-    line = next(line for line in tables.peers(speeds, quality).splitlines() if "starry" in line)
-    assert line.endswith("| 63.1 | 1.03 |") and "41.5" in tables.quality(quality)
-    assert shown_numbers(tables.quality(quality)) <= numbers_of(quality) | {"16"}
+    line = next(
+        line for line in latency_tables.peers(speeds, quality).splitlines() if "starry" in line
+    )
+    assert line.endswith("| 63.1 | 1.03 |") and "41.5" in quality_table.usual(quality)
+    assert shown_numbers(quality_table.usual(quality)) <= numbers_of(quality) | {"16"}
     assert "pareto" in plots.draw(speeds, quality)
 
 
@@ -164,7 +171,7 @@ def test_write_fills_and_check_notices(tmp_path, speeds, capsys):
     assert report.main(["--write", str(readme), *flags]) == 0
     text = readme.read_text()
     assert text.startswith("# Title\n") and text.endswith("tail\n") and "old" not in text
-    assert tables.peers(speeds) in text
+    assert latency_tables.peers(speeds) in text
     assert report.main(["--check", str(readme), *flags]) == 0
     readme.write_text(text.replace("13.3", "12.3"))
     assert report.main(["--check", str(readme), *flags]) == 4
@@ -192,7 +199,7 @@ def test_publish_makes_one_folder(tmp_path, speeds, capsys):
     listed = {Path(name).name for name in json.loads(capsys.readouterr().out)["files"]}
     assert listed == {path.name for path in bundle.iterdir()}
     assert {"README.md", "latency.json", "latency-stages.svg", "latency-comparison.svg"} <= listed
-    assert tables.machine(speeds) in (bundle / "README.md").read_text()
+    assert machine(speeds) in (bundle / "README.md").read_text()
     assert report.main(command) == 2
     assert "not empty" in capsys.readouterr().err
 
@@ -297,9 +304,9 @@ def test_objectives_are_relative_to_the_best_model_of_the_same_painting():
     rows = [judged("starry", 1.1), judged("starry", 9.0, "b"), judged("starry-quality", 1.0)]
     rows.append(judged("wave-fast", 3.0))
     quality_rows.relate(rows)
-    found = tables.objective_ratios({"rows": rows})
+    found = quality_table.objective_ratios({"rows": rows})
     assert found == {"starry": 1.1, "starry-quality": 1.0, "wave-fast": 1.0}
-    assert tables.objective_ratios(None) == {}
+    assert quality_table.objective_ratios(None) == {}
 
 
 def test_every_committed_result_can_be_drawn():

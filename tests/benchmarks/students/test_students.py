@@ -6,9 +6,9 @@ import torch
 
 from benchmarks.measuring import results
 from benchmarks.metrics.border_artifact import MARGIN, border_artifact
-from benchmarks.report import tables
 from benchmarks.students import __main__ as students
 from benchmarks.students import rows as student_rows
+from benchmarks.students import table
 from benchmarks.students.held_statistics import HeldStatistics
 from benchmarks.students.rows import Student
 from export.verify import evaluator
@@ -125,8 +125,8 @@ def test_the_command(folder, make_document, capsys):
     assert found["float_ratio"] == 1.0 and found["cpu_p50_ms"] > 0 and found["faster"] > 0
     assert fast["metrics"]["objective_ratio"] == pytest.approx(1.0)
     assert fast["metrics"]["float_ratio"] is None and "frame" not in fast["metrics"]
-    text = tables.table(data)
-    assert "| toy-fast | toy | 1.00 (met, aim 1.20) |" in text and "(missed, aim 100)" in text
+    text = table.targets(data)
+    assert "| toy-fast | toy | 1.00 (met, target 1.20) |" in text and "(missed, target 100)" in text
     assert "missed: toy: iterations 15.7, aim 100" in capsys.readouterr().err
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.measuring import results
-from benchmarks.report import tables
+from benchmarks.report.registry import usual_table
 from benchmarks.targets import __main__ as targets
 from benchmarks.targets.process import TargetProcess
 from runtime.errors import StyleError
@@ -44,7 +44,7 @@ def test_all_of_a_folder(tiny_model, tmp_path):
     assert "cpu_p50_ms" not in not_run["metrics"] and not_run["labels"]["note"]
     assert not_run["labels"]["compared_by"] == "its program, computed by PyTorch"
     assert (refused["labels"]["verdict"], skipped["labels"]["verdict"]) == ("refused", "skipped")
-    text = tables.table(data)
+    text = usual_table(data)
     assert "| onnx | fp32 | onnxruntime | " in text and "| 120 | 1.00 | " in text
     assert "- ncnn fp16, refused: 12.5 dB." in text and "litert fp32, skipped" in text
 

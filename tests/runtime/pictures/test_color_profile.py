@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import ImageCms
 
-from benchmarks.odd_pictures import PRIMARIES, convert, icc_profile
 from runtime.pictures import color_profile
+from tests.fidelity.odd_pictures import PRIMARIES, convert, icc_profile
 
 LEVEL = np.linspace(0, 1, 65536)
 

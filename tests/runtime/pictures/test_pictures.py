@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from benchmarks import odd_pictures
 from runtime.errors import SinkError, SourceError, UsageError
 from runtime.pictures import color_profile, reading, writing
 from runtime.pictures.metadata import EXIF_IFD, GPS_IFD, ORIENTATION, Metadata
 from runtime.pictures.reading import Album, Picture, read_rgb
+from tests.fidelity import odd_pictures
 
 
 def photo(height: int = 40, width: int = 56) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""python -m benchmarks.picture_fidelity --json picture_fidelity.json
+"""python -m tests.fidelity.pictures --model starry.onnx
 
 What `python -m runtime.image` loses. Odd pictures (turned, with color profiles, holes, 16 bits,
 CMYK, palettes, moving, one pixel wide) go through a model that changes nothing and must come back
 as they are to be seen; pictures painted in tiles must equal the same painted in one piece; with
---large a picture of that size is painted within --memory. Needs the runtime install and the
-packages `onnx` and `scikit-image`.
+--large a picture of that size is painted within --memory. Prints the tables; ends with 1 if
+something is lost. `test_pictures.py` holds the same on a few pictures and a small network.
 """
 
 import argparse
@@ -19,12 +19,23 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.measuring import results
+from benchmarks.report.tables import (
+    ABSENT,
+    Column,
+    Row,
+    figure,
+    label,
+    metric,
+    table,
+    text,
+    with_precision,
+)
 from runtime import cli
-from runtime.cli import Progress, command_main, command_parser, say
+from runtime.cli import Progress, command_main, command_parser
 from runtime.errors import DONE, FAILED, EngineUnavailable, StyleError
 
-from .measuring import results
-from .video_fidelity import HOME, build_identity
+from .video import HOME, build_identity
 
 TILE = 192
 # The promise of exact tiling, in levels of 255.
@@ -40,7 +51,6 @@ def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
     parser = command_parser(__doc__)
     add = parser.add_argument
-    add("--json", type=Path, required=True, metavar="FILE", help="result file")
     add(
         "--model",
         action="append",
@@ -56,7 +66,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="paint a picture of this size with the first model as well; repeat for several",
     )
     add("--memory", type=float, default=4.0, metavar="GB", help="for --large (default: 4)")
-    add("--overwrite", action="store_true", help="replace the result file")
     add("--quiet", "-q", action="store_true", help="errors only on stderr")
     return parser
 
@@ -67,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         import skimage  # noqa: F401
     except ImportError:
         raise EngineUnavailable(
-            'this benchmark needs scikit-image: pip install "impasto[export]"'
+            "scikit-image is not installed: pip install 'impasto[export]'"
         ) from None
     models = args.model or ["starry.onnx"]
     rows = []
@@ -78,21 +87,56 @@ def run(args: argparse.Namespace) -> int:
             rows += tiling_rows(model)
         for size in args.large:
             rows.append(large_row(models[0], size, args.memory, folder))
-    data = results.document("picture_fidelity", rows, {"tile": TILE})
-    results.write(args.json, data, args.overwrite)
-    for row in rows:
-        say(f"{row['id']}: {row['metrics']}", quiet=args.quiet)
+    print(tables(rows))
     return DONE if all(is_faithful(row["metrics"]) for row in rows) else FAILED
 
 
 def is_faithful(metrics: dict[str, Any]) -> bool:
-    """What the issue asks of each row."""
+    """Whether nothing of a row is lost beyond what is allowed."""
     number = metrics.get
     return (
         number("wrong", 0) == 0
         and (number("worst_level") or 0) <= number("allowed_level", PROMISE)
         and number("peak_mib", 0) <= number("limit_mib", 0)
     )
+
+
+GROUPS = (
+    label("pictures", "kind"),
+    figure("files", "pictures"),
+    figure("wrong"),
+    figure("worst difference, levels", "worst_level"),
+)
+TILING = (
+    Column("model", with_precision, words=True),
+    label("photo"),
+    label("size"),
+    figure("tiles"),
+    figure("worst difference, levels", "worst_level"),
+    figure("mean difference", "mean_level"),
+    figure("worst if each tile were normalized on its own", "alone_level"),
+)
+
+
+def tables(rows: list[Row]) -> str:
+    """Odd pictures by kind, tiling by model and photo; then what is painted in bounded memory."""
+    kinds: dict[str, list[Row]] = {}
+    for row in rows:
+        kinds.setdefault(row["labels"]["what"], []).append(row)
+    tiled = kinds.get("tiling", [])
+    parts = [table(GROUPS, kinds.get("group", [])), table(TILING, tiled)]
+    parts += [
+        f"Refused: {words}."
+        for words in dict.fromkeys(text(r, "words") for r in tiled)
+        if words != ABSENT
+    ]
+    for row in kinds.get("large", []):
+        parts.append(
+            f"{text(row, 'model')} on {text(row, 'size')}: {metric(row, 'peak_mib')} MiB at "
+            f"most, of {metric(row, 'limit_mib')} MiB allowed; {metric(row, 'tiles')} tiles of "
+            f"{metric(row, 'tile_px')} px; {metric(row, 'cpu_seconds')} seconds of one core."
+        )
+    return "\n\n".join(parts)
 
 
 def odd_rows(folder: Path, quiet: bool = False) -> list[dict[str, Any]]:

@@ -1,12 +1,10 @@
-"""The picture benchmark on a few pictures and a small network: a valid file, and what is a loss."""
+"""What is lost of a few pictures with a small network, and what counts as a loss."""
 
 import numpy as np
 import pytest
 
-from benchmarks import odd_pictures, picture_fidelity
-from benchmarks.measuring import results
-from benchmarks.report import tables
 from runtime.card import KEY, ModelCard, Port
+from tests.fidelity import odd_pictures, pictures
 
 onnx = pytest.importorskip("onnx")
 
@@ -40,16 +38,17 @@ def small_net(tmp_path):
     return tmp_path / "small.onnx"
 
 
-def test_a_whole_run(tmp_path, small_net, monkeypatch):
+def test_a_whole_run(tmp_path, small_net, monkeypatch, capsys):
     wanted = {"orientation6.png", "adobe-16.tif", "multiplied-16.tif", "moving.webp"}
     cases = [odd for odd in odd_pictures.all_pictures() if odd.name in wanted]
     monkeypatch.setattr(odd_pictures, "all_pictures", lambda: cases)
-    monkeypatch.setattr(picture_fidelity, "PHOTOS", ("chelsea",))
-    path = tmp_path / "result.json"
-    command = ["--json", str(path), "--model", str(small_net), "--quiet"]
-    assert picture_fidelity.main([*command, "--large", "900x700", "--memory", "0.3"]) == 0
-    data = results.read(path)
-    rows = {row["id"]: row["metrics"] for row in data["rows"]}
+    monkeypatch.setattr(pictures, "PHOTOS", ("chelsea",))
+    found = []
+    tables = pictures.tables
+    monkeypatch.setattr(pictures, "tables", lambda rows: found.extend(rows) or tables(rows))
+    command = ["--model", str(small_net), "--quiet"]
+    assert pictures.main([*command, "--large", "900x700", "--memory", "0.3"]) == 0
+    rows = {row["id"]: row["metrics"] for row in found}
     assert wanted <= set(rows)
     assert rows["moving.webp"]["frames"] == 4
     assert rows["group/color profiles, 16 bits"]["pictures"] == 1
@@ -57,46 +56,45 @@ def test_a_whole_run(tmp_path, small_net, monkeypatch):
     assert tiled["worst_level"] < 0.1 < 2 < tiled["alone_level"]
     large = rows["large/small/900x700"]
     assert 0 < large["peak_mib"] < large["limit_mib"] and large["cpu_seconds"] > 0
-    text = tables.table(data)
+    text = capsys.readouterr().out
     assert "| EXIF orientations 1 to 8 | 1 | 0 | 0.00 |" in text
     assert "900x700" in text and "chelsea" in text
 
 
 def test_what_cannot_be_tiled_is_said(tmp_path, small_net, monkeypatch):
-    monkeypatch.setattr(picture_fidelity, "PHOTOS", ("chelsea",))
+    monkeypatch.setattr(pictures, "PHOTOS", ("chelsea",))
     model = onnx.load(str(small_net))
     peak = onnx.helper.make_node("ReduceMax", ["styled0"], ["peak"], axes=[2, 3], keepdims=1)
     model.graph.node[-1].output[0] = "styled0"
     model.graph.node.append(peak)
     model.graph.node.append(onnx.helper.make_node("Div", ["styled0", "peak"], ["styled"]))
     onnx.save(model, str(small_net))
-    (row,) = picture_fidelity.tiling_rows(str(small_net))
+    (row,) = pictures.tiling_rows(str(small_net))
     assert row["metrics"]["worst_level"] is None
     assert "--tile off" in row["labels"]["words"]
-    document = {"kind": "picture_fidelity", "rows": [row]}
-    assert "Refused: " in tables.table(document)
+    assert "Refused: " in pictures.tables([row])
 
 
 def test_losses_are_failures(tmp_path):
     good = {"worst_level": 0.5, "allowed_level": 1.0, "wrong": 0}
-    assert picture_fidelity.is_faithful(good)
+    assert pictures.is_faithful(good)
     for worse in ({"worst_level": 1.1}, {"wrong": 1}, {"peak_mib": 5000, "limit_mib": 4096}):
-        assert not picture_fidelity.is_faithful({**good, **worse})
-    assert not picture_fidelity.is_faithful({"worst_level": 1.2})
+        assert not pictures.is_faithful({**good, **worse})
+    assert not pictures.is_faithful({"worst_level": 1.2})
     # And a picture that comes back otherwise is noticed.
     odd = next(odd for odd in odd_pictures.sized() if odd.name == "63x47.png")
     from dataclasses import replace
 
-    from benchmarks.video_fidelity import build_identity
+    from tests.fidelity.video import build_identity
 
     model = build_identity(tmp_path / "identity.onnx")
     turned = replace(odd, pixels=np.ascontiguousarray(odd.pixels[::-1]))
-    metrics = picture_fidelity.odd_row(turned, model, tmp_path)["metrics"]
+    metrics = pictures.odd_row(turned, model, tmp_path)["metrics"]
     assert metrics["wrong"] == 0 and metrics["worst_level"] > 5
 
 
 def test_odd_files_are_what_they_say(tmp_path):
-    """The writers of this benchmark against other readers."""
+    """The writers of `odd_pictures` against other readers."""
     import cv2
 
     wide = odd_pictures.deep_photo()

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .measuring import results
+from benchmarks.measuring import results
 
 # Codec, ending, options of FFmpeg's encoder: small pictures at ordinary quality.
 CLIPS: dict[str, tuple[str, str, dict[str, str]]] = {

@@ -1,0 +1,59 @@
+"""Which table belongs to which kind of result file, and which blocks a page may have."""
+
+from collections.abc import Callable
+
+from .. import budget, crawl, end_to_end, latency_tables, pruning, soak, startup
+from ..folding import table as folding
+from ..quality import table as quality
+from ..students import table as students
+from ..targets import table as targets
+from ..temporal import table as temporal
+from .machine import machine
+from .tables import Document, anything
+
+# Kind of result file -> its usual table; kinds without one are shown as they are.
+TABLES: dict[str, Callable[[Document], str]] = {
+    "latency": latency_tables.usual,
+    "end_to_end": end_to_end.table_of,
+    "startup": startup.table_of,
+    "soak": soak.table_of,
+    "crawl": crawl.table_of,
+    "budget": budget.table_of,
+    "quality": quality.usual,
+    "temporal": temporal.usual,
+    "folding": folding.usual,
+    "targets": targets.usual,
+    "students": students.usual,
+    "pruning": pruning.table_of,
+}
+
+# Blocks a page may have: name to (result files, table); the first file must be there.
+BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
+    "machine": (("latency",), machine),
+    "latency": (("latency",), latency_tables.ours),
+    "peers": (("latency", "quality"), latency_tables.peers),
+    "busy": (("latency_busy", "latency"), latency_tables.busy),
+    "scaling": (("scaling",), latency_tables.scaling),
+    "laws": (("scaling",), latency_tables.laws),
+    "end_to_end": (("end_to_end",), end_to_end.table_of),
+    "startup": (("startup",), startup.table_of),
+    "startup_targets": (("startup",), startup.targets_of),
+    "soak": (("soak",), soak.table_of),
+    "budget": (("budget",), budget.table_of),
+    "quality": (("quality",), quality.usual),
+    "adapt": (("quality_adapt",), quality.adapt),
+    "sizes": (("quality_sizes",), quality.usual),
+    "pareto": (("quality_pareto",), quality.pareto),
+    "temporal": (("temporal_starry",), temporal.usual),
+    "crawl": (("crawl",), crawl.table_of),
+    "folding": (("folding_starry",), folding.usual),
+    "targets": (("targets_starry",), targets.usual),
+    "students": (("students",), students.usual),
+    "student_targets": (("students",), students.targets),
+    "pruning": (("pruning_starry",), pruning.table_of),
+}
+
+
+def usual_table(data: Document) -> str:
+    """The usual table of a result file."""
+    return TABLES.get(data["kind"], anything)(data)
