@@ -13,7 +13,6 @@ import functools
 import http.server
 import json
 import signal
-import socket
 import ssl
 import urllib.parse
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 from .cli import new_parser, run_command, say
 from .errors import DONE, UsageError
 from .inputs import inside
-from .live.serve import is_loopback, parse_address
+from .live.server import Handling, Server, is_loopback, parse_address
 
 DEFAULT = "127.0.0.1:8080"
 # Not the system's table: some systems call .mjs or .wasm something that browsers refuse.
@@ -54,10 +53,8 @@ HEADERS = {
 }
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of one folder, nothing else: no listings, no access log."""
-
-    protocol_version = "HTTP/1.1"
+class Handler(Handling, http.server.SimpleHTTPRequestHandler):
+    """Files of one folder, nothing else: no listings, no links out of it, no hidden files."""
 
     def guess_type(self, path: Any) -> str:
         """By our own table."""
@@ -69,26 +66,21 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self.send_header(name, value)
         super().end_headers()
 
+    def send_head(self) -> Any:
+        """The file asked for, if it is one of the folder's own."""
+        if not self.server.answers_to(self.headers.get("Host", "")):
+            self.send_error(403, "wrong host")
+            return None
+        asked, folder = Path(self.translate_path(self.path)), Path(self.directory).resolve()
+        hidden = any(part.startswith(".") for part in asked.relative_to(self.directory).parts)
+        if hidden or not asked.resolve().is_relative_to(folder):
+            self.send_error(404, "there is no such file")
+            return None
+        return super().send_head()
+
     def list_directory(self, path: Any) -> None:
         """A folder without a page is not shown."""
         self.send_error(404, "there is no such file")
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """No access log."""
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Threads that end with the program."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, address: tuple[str, int], handler: Any) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle of a file is no error."""
 
 
 def open_server(folder: Path, address: str, certificate: Path | None = None) -> tuple[Server, str]:
@@ -120,11 +112,8 @@ def open_server(folder: Path, address: str, certificate: Path | None = None) -> 
         server.socket = context.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
-    shown = f"[{host}]" if ":" in host else host
-    if host in ("0.0.0.0", "::"):
-        shown = socket.gethostname()
     scheme = "http" if certificate is None else "https"
-    return server, f"{scheme}://{shown}:{server.server_address[1]}/"
+    return server, f"{scheme}://{server.place}/"
 
 
 def check_site(folder: Path) -> dict[str, Any]:

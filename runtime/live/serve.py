@@ -7,7 +7,6 @@ site a user visits can steer the camera. Pictures are compressed only while some
 
 import hmac
 import http.server
-import ipaddress
 import json
 import queue
 import secrets
@@ -25,14 +24,13 @@ from ..frame import Image
 from ..keys import KEYS, action_named
 from .controls import Settings
 from .overlay import Stats
+from .server import Handling, Server, is_loopback, parse_address
 
 PAGE = Path(__file__).with_name("web") / "live.html"
 # JPEG quality of the stream: 80 costs 1.7 ms and about 100 kB at 1280x720.
 QUALITY = 80
 # How long a watcher's connection waits for a picture before the last one is sent again.
 WAIT_S = 1.0
-# Seconds a watcher may be slow before its connection is given up.
-SOCKET_S = 10.0
 BOUNDARY = "impasto-frame"
 COOKIE = "impasto_token"
 # Commands are a word; more is not read.
@@ -79,13 +77,8 @@ class Preview:
                 f'--serve "{address}": {error.strerror}; give another port, or 0 for any free one'
             ) from None
         self._server.preview = self
-        number = self._server.server_address[1]
-        shown = f"[{host}]" if ":" in host else host
-        if host in ("0.0.0.0", "::"):
-            shown = socket.gethostname()
         query = f"/?token={self.token}" if self.token else "/"
-        self.url = f"http://{shown}:{number}{query}"
-        self._hosts = _names_of(host, number) if self._local else None
+        self.url = f"http://{self._server.place}{query}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="serve", kwargs={"poll_interval": 0.1}
         )
@@ -128,11 +121,6 @@ class Preview:
                 self._jpeg = (number, data.tobytes() if good else b"")
             return self._jpeg
 
-    def allows_host(self, host: str) -> bool:
-        """Whether a request's Host header names us. On this machine only its own names count: a
-        foreign name that resolves to 127.0.0.1 is an attack (DNS rebinding)."""
-        return self._hosts is None or host.lower() in self._hosts
-
     def close(self) -> None:
         """Stop listening, let the watchers go; may be called twice."""
         if self._closed:
@@ -151,23 +139,12 @@ class Preview:
         self.close()
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+class _Server(Server):
     preview: Preview
 
-    def __init__(self, address: tuple[str, int], handler: Any) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, handler)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle of a picture is no error."""
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(Handling, http.server.BaseHTTPRequestHandler):
     server: _Server
-    protocol_version = "HTTP/1.1"
-    timeout = SOCKET_S
 
     def do_GET(self) -> None:
         """The page, the stream, one picture, or the state."""
@@ -217,14 +194,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.preview.actions.put(action)
         self._answer(204, "text/plain", b"")
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """No access log."""
-
     def _allowed(self) -> bool:
         """Check the host and the token; answers by itself when they are wrong."""
         preview = self.server.preview
-        if not preview.allows_host(self.headers.get("Host", "")):
+        if not self.server.answers_to(self.headers.get("Host", "")):
             self._answer(403, "text/plain", b"wrong host\n")
+            return False
+        # A browser says where a request comes from; pictures are for our own page, not for others'.
+        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            self._answer(403, "text/plain", b"only our own page may do that\n")
             return False
         if preview.token and not self._has_token(preview.token):
             self._answer(401, "text/plain", b"the token is missing or wrong\n")
@@ -268,6 +246,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
@@ -280,6 +259,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
         self.send_header("Cache-Control", "no-store")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         self.end_headers()
         # A small send buffer: what the browser has not fetched yet is replaced, not queued.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)
@@ -297,30 +277,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         finally:
             with preview._change:
                 preview.watchers -= 1
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Read "127.0.0.1:8080", "localhost:0", "[::1]:8080" or "8080".
-
-    Raises:
-        UsageError: it is none of these.
-    """
-    host, colon, port = text.rpartition(":")
-    host = host.strip("[]") if colon else "127.0.0.1"
-    host = "127.0.0.1" if host in ("", "localhost") else host
-    if not port.isdigit() or int(port) > 65535:
-        raise UsageError(f'--serve "{text}": write HOST:PORT, for example 127.0.0.1:8080')
-    return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False  # a name: only its owner knows where it leads
-
-
-def _names_of(host: str, port: int) -> set[str]:
-    plain = f"[{host}]" if ":" in host else host
-    return {f"{name}:{port}" for name in (plain, "localhost", "127.0.0.1", "[::1]")}

@@ -89,6 +89,20 @@ def test_nothing_but_the_folder(server, path):
     assert b"secret" not in body and b"b.wasm" not in body
 
 
+def test_links_and_hidden_files_stay_inside(server, folder):
+    (folder / "link.txt").symlink_to(folder.parent / "secret.txt")
+    (folder / ".env").write_text("secret")
+    for path in ("/link.txt", "/.env", "/ort/../.env"):
+        status, _, body = ask(server, path)
+        assert status == 404 and b"secret" not in body
+
+
+def test_a_foreign_name_for_this_machine_is_refused(server):
+    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=20)
+    connection.request("GET", "/", headers={"Host": "evil.example"})
+    assert connection.getresponse().status == 403
+
+
 def test_nobody_can_write(server):
     assert ask(server, "/style.css", "POST")[0] == 501
 

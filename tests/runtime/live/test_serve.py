@@ -3,6 +3,9 @@
 import http.client
 import json
 import queue
+import socket
+import threading
+import time
 import urllib.request
 
 import cv2
@@ -12,9 +15,11 @@ from headless import PATIENCE_S, Browser, chromium, wait_for
 
 from runtime.errors import UsageError
 from runtime.live import serve
+from runtime.live import server as servers
 from runtime.live.controls import Settings, apply
 from runtime.live.overlay import Stats
-from runtime.live.serve import Preview, is_loopback, parse_address
+from runtime.live.serve import Preview
+from runtime.live.server import is_loopback, own_names, parse_address
 
 STATS = Stats(fps=29.0, target_fps=30.0, stages_ms={"style": 20.0}, size=(64, 48), working=(64, 48))
 
@@ -229,3 +234,39 @@ def test_in_a_browser_the_picture_moves_and_buttons_and_keys_work(preview, brows
     until(lambda: settings.mirror and settings.frozen and settings.style == 2)
     assert settings.strength == 0.9
     until(lambda: browser.value("document.getElementById('strength').textContent") == "100 %")
+
+
+def test_half_a_request_holds_a_thread_only_so_long(preview, monkeypatch):
+    """Many who send half a request and wait: turned away beyond a number, closed after a time."""
+    monkeypatch.setattr(servers, "REQUEST_S", 0.3)
+    monkeypatch.setattr(servers, "MOST", 4)
+    address = preview._server.server_address[:2]
+    idle = [socket.create_connection(address) for _ in range(12)]
+    for connection in idle:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+    wait_for(lambda: threading.active_count() < 12)
+    answers = []
+    for connection in idle:
+        connection.settimeout(PATIENCE_S)
+        try:
+            answers.append(connection.recv(64))
+        except ConnectionResetError:  # turned away before it had sent all
+            answers.append(b"")
+        connection.close()
+    assert all(answer == b"" or b" 503 " in answer for answer in answers)
+    started = time.monotonic()
+    wait_for(lambda: ask(preview)[0] == 200)
+    assert time.monotonic() - started < PATIENCE_S
+
+
+def test_other_sites_get_no_pictures(preview):
+    preview.offer(picture(90))
+    for path in ("/", "/frame.jpg", "/stream"):
+        assert ask(preview, path, Sec_Fetch_Site="cross-site")[0] == 403
+    status, headers, _ = ask(preview, "/frame.jpg", Sec_Fetch_Site="same-origin")
+    assert status == 200 and headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+def test_port_80_is_left_out_by_browsers():
+    assert {"localhost", "localhost:80"} <= own_names("127.0.0.1", 80)
+    assert "localhost" not in own_names("127.0.0.1", 8080)
