@@ -21,7 +21,7 @@ from typing import Any
 from .cli import new_parser, run_command, say
 from .errors import DONE, UsageError
 from .inputs import inside
-from .live.server import Handling, Server, is_loopback, parse_address
+from .live.web.server import Handling, Server, is_loopback, parse_address
 
 DEFAULT = "127.0.0.1:8080"
 # Not the system's table: some systems call .mjs or .wasm something that browsers refuse.

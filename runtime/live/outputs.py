@@ -73,7 +73,7 @@ def open_outputs(
         output_thread.wait_open()
     parts.output_threads = output_threads
     if args.serve:
-        from .serve import Preview
+        from .web.preview import Preview
 
         parts.preview = stack.enter_context(Preview(args.serve, show.actions, args.token))
         cli.say(f"open {parts.preview.url} in a browser", quiet=args.quiet)

@@ -14,12 +14,12 @@ import pytest
 from headless import PATIENCE_S, Browser, chromium, wait_for
 
 from runtime.errors import UsageError
-from runtime.live import serve
-from runtime.live import server as servers
 from runtime.live.controls import Settings, apply
 from runtime.live.overlay import Stats
-from runtime.live.serve import Preview
-from runtime.live.server import is_loopback, own_names, parse_address
+from runtime.live.web import preview as serve
+from runtime.live.web import server as servers
+from runtime.live.web.preview import Preview
+from runtime.live.web.server import is_loopback, own_names, parse_address
 
 STATS = Stats(fps=29.0, target_fps=30.0, stages_ms={"style": 20.0}, size=(64, 48), working=(64, 48))
 

@@ -13,7 +13,7 @@ import pytest
 
 from runtime.errors import SourceError
 from runtime.live.capture import Capture
-from runtime.live.serve import Preview
+from runtime.live.web.preview import Preview
 from runtime.meter import Meter
 from runtime.sources import open_source
 from runtime.sources.stream import StreamSource, shown

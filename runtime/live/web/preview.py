@@ -19,14 +19,14 @@ from typing import Any
 
 import cv2
 
-from ..errors import UsageError
-from ..frame import Image
-from ..keys import KEYS, action_named
-from .controls import Settings
-from .overlay import Stats
+from ...errors import UsageError
+from ...frame import Image
+from ...keys import KEYS, action_named
+from ..controls import Settings
+from ..overlay import Stats
 from .server import Handling, Server, is_loopback, parse_address
 
-PAGE = Path(__file__).with_name("web") / "live.html"
+PAGE = Path(__file__).with_name("live.html")
 # JPEG quality of the stream: 80 costs 1.7 ms and about 100 kB at 1280x720.
 QUALITY = 80
 # How long a watcher's connection waits for a picture before the last one is sent again.

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from ..errors import UsageError
+from ...errors import UsageError
 
 # Seconds for a request to arrive, and for a slow reader to take the next piece of an answer.
 REQUEST_S = 10.0
