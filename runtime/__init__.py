@@ -5,6 +5,7 @@
 ...     painted = session.stylize(photo)  # (H, W, 3) uint8 RGB in, the same out
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,19 @@ _HOMES = {
     "StyleSession": "model.session",
     "open_session": "model.session",
 }
+
+
+def _interrupted(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+if sys.argv[:1] == ["-m"]:
+    # Started as `python -m runtime.x`: this package is loaded while Python looks for the command. A
+    # Ctrl-C before the command has begun is no fault to be shown with a traceback.
+    sys.excepthook = _interrupted
 
 
 def __getattr__(name: str) -> Any:

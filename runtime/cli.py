@@ -5,6 +5,7 @@ A command is a module with `build_parser()`, `run(args) -> int` and
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from . import engines, missing, plugins
+from .console import printable
 from .errors import FAILED, INTERRUPTED, UNAVAILABLE, StyleError, UsageError
 from .invocation import VERSION, as_typed, command
 
@@ -24,6 +26,8 @@ BAR_SECONDS = 0.1
 LINE_SECONDS = 5.0
 # Work shorter than this shows no progress at all.
 QUIET_SECONDS = 2.0
+# Set by --debug, and by tests: unexpected errors keep their traceback, in other processes as well.
+DEBUG = "IMPASTO_DEBUG"
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -38,8 +42,22 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, width=max(20, columns - 2))
 
 
+class _Debug(argparse.Action):
+    """A flag that nobody reads: it is for the errors of the whole process."""
+
+    def __init__(self, option_strings: list[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **options)
+
+    def __call__(self, *_: Any) -> None:
+        os.environ[DEBUG] = "1"
+
+
 class Parser(argparse.ArgumentParser):
     """Takes paths before, between and after flags: `photo.jpg --model starry painted.png`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.add_argument("--debug", action=_Debug, help="show the traceback of unexpected errors")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As ever, but positional arguments may stand anywhere."""
@@ -166,40 +184,79 @@ def run_command(main: Callable[[], int]) -> int:
     try:
         return main()
     except StyleError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
         return INTERRUPTED
-    except ImportError as error:
-        advice = missing.advice(error)
-        if advice is None:
-            raise
-        print(f"error: {advice}", file=sys.stderr)
-        return UNAVAILABLE
     except BrokenPipeError:
         # The reader of our stdout went away (`| head`): nothing left to say, and nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return FAILED
     except OSError as error:
         # The last resort: what reads and writes has better words of its own.
         place = f' "{error.filename}"' if error.filename is not None else ""
-        print(f"error: {error.strerror or error}{place}", file=sys.stderr)
+        say(f"error: {error.strerror or error}{place}")
         return FAILED
     except MemoryError:
-        print("error: not enough memory; use --size or --tile auto", file=sys.stderr)
+        say("error: not enough memory; use --size or --tile auto")
         return FAILED
+    except Exception as error:
+        advice = missing.advice(error) if isinstance(error, ImportError) else None
+        if advice is not None:
+            say(f"error: {advice}")
+            return UNAVAILABLE
+        if os.environ.get(DEBUG):
+            raise
+        say(f"error: {type(error).__name__}: {error}; {_reported(error)}")
+        return FAILED
+
+
+def _reported(error: Exception) -> str:
+    """Keep the traceback of a fault of ours, and say where."""
+    import tempfile
+    import traceback
+
+    text = "".join([f"{' '.join(sys.argv)}\n", *traceback.format_exception(error)])
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace",
+            prefix="impasto-error-", suffix=".txt", delete=False,
+        ) as file:  # fmt: skip
+            file.write(text)
+    except OSError:
+        return "that is a fault of ours (--debug shows where)"
+    return f'that is a fault of ours: please report it with "{file.name}" (--debug shows it here)'
+
+
+def _close_stdout() -> None:
+    """Nobody reads it, or it is full: what Python still holds back goes nowhere, silently."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(data: dict[str, Any]) -> None:
-    """One JSON object, on one line of stdout."""
-    print(json.dumps(data), flush=True)
+    """One JSON object, on one line of stdout.
+
+    Raises:
+        StyleError: standard output cannot take it (a full disk).
+    """
+    try:
+        print(json.dumps(data), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _close_stdout()
+        raise StyleError(f"cannot write to standard output: {error.strerror}") from None
 
 
 def say(text: str, *, quiet: bool = False) -> None:
-    """One line of human text on stderr."""
-    if not quiet:
-        print(text, file=sys.stderr, flush=True)
+    """One line of human text on stderr, whatever characters it brings along; silently nothing where
+    stderr is closed or full."""
+    if not quiet and sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(printable(text), file=sys.stderr, flush=True)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -1,10 +1,10 @@
 """Errors meant for a person: one line saying what, the value, what is allowed and what to do.
 
 Every command prints `error: <message>` and exits with the class's `exit_code`; anything that is not
-a `StyleError` is a bug of ours and keeps its traceback.
+a `StyleError` is a bug of ours: one line as well, and its traceback in a file (`cli.run_command`).
 """
 
-# One table of exit codes for all commands (README, "Exit codes").
+# One table of exit codes for all commands (docs/reference/commands.md).
 DONE = 0
 FAILED = 1
 USAGE = 2

@@ -2,12 +2,15 @@
 need a download, and what they check does not depend on what a network learned."""
 
 import importlib
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# Unexpected errors keep their traceback in tests, in processes that tests start as well.
+os.environ["IMPASTO_DEBUG"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,17 @@
 import argparse
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from runtime import cli
 from runtime.errors import EngineUnavailable, OutputExists, StyleError, UsageError
 from runtime.outputs import check_output
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_sizes():
@@ -126,3 +131,77 @@ def test_outputs_are_protected(tmp_path):
     with pytest.raises(UsageError, match="cannot make"):
         check_output(there / "sub" / "a.png", overwrite=False)
     assert check_output(tmp_path / "new" / "a.png", overwrite=False).parent.is_dir()
+
+
+@pytest.fixture
+def no_debug(monkeypatch):
+    """As users run it."""
+    monkeypatch.delenv("IMPASTO_DEBUG")
+
+
+def test_an_unexpected_error_is_one_line_and_a_report(no_debug, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def fail():
+        raise ValueError("x\ny")
+
+    assert cli.run_command(fail) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    (report,) = tmp_path.iterdir()
+    assert (
+        line.startswith("error: ValueError: x\\ny; that is a fault of ours") and report.name in line
+    )
+    assert "def fail" not in line and 'raise ValueError("x\\ny")' in report.read_text()
+
+
+def test_debug_shows_the_traceback(no_debug, monkeypatch):
+    monkeypatch.setenv("IMPASTO_DEBUG", "")  # so that it is put back
+    cli.Parser().parse_args(["--debug"])
+    with pytest.raises(ZeroDivisionError):
+        cli.run_command(lambda: 1 // 0)
+
+
+def test_control_characters_never_reach_the_terminal(capsys):
+    cli.say("a\x1b]0;title\x07b\u202egnp.exe\x9b31m\tä\udc80")
+    shown = capsys.readouterr().err
+    assert shown == "a\\x1b]0;title\\x07b\\u202egnp.exe\\x9b31m\\x09ä\\udc80\n"
+
+
+def test_a_name_cannot_add_a_line(capsys):
+    def fail():
+        raise UsageError('no file "a\nerror: b"')
+
+    assert cli.run_command(fail) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
+def test_a_full_standard_output_is_said():
+    script = (
+        "from runtime import cli; raise SystemExit(cli.run_command(lambda: cli.print_json({})))"
+    )
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert run.returncode == 1
+    assert run.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
+def test_closed_streams_are_no_error():
+    script = (
+        "import sys; sys.stdout = sys.stderr = None\n"
+        "from runtime import cli\n"
+        "def main():\n"
+        "    cli.say('x'); raise BrokenPipeError\n"
+        "raise SystemExit(cli.run_command(main))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 1
+
+
+def test_an_interrupt_before_the_command_has_begun_is_one_word():
+    script = "import runpy, sys\nsys.argv = ['-m']\nimport runtime\nraise KeyboardInterrupt\n"
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    assert run.stderr == "interrupted\n" and run.returncode != 0
