@@ -205,7 +205,7 @@ def _compare(
             tell("judging with the loss network it was trained with")
             try:
                 findings.judged = judge(source, ours, theirs, photos, request.precision)
-            except UsageError as absent:
+            except (UsageError, EngineUnavailable) as absent:
                 # Rounded networks are judged whenever the painting and the weights are here.
                 if request.judge:
                     raise

@@ -12,7 +12,7 @@ from runtime.card import ModelCard, Port
 from runtime.checksum import sha256
 from runtime.errors import UsageError
 from runtime.model.variants import parse_name
-from training.checkpoint import Checkpoint, load_checkpoint
+from training.checkpoint import Checkpoint, checkpoint_of, load_checkpoint
 
 # Largest picture side tried when the smallest one a graph accepts is looked for; reflection padding
 # of 9x9 convolutions needs 12 px, nothing we know more than 32.
@@ -66,7 +66,7 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
     """Read a checkpoint and draft the card of a model called `name`.
 
     Args:
-        path: the checkpoint.
+        path: the checkpoint, or its run folder.
         name: for the card.
         settings: "key=value" changes to the network's configuration that need no other weights,
             such as "margin=32".
@@ -74,6 +74,7 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
     Raises:
         UsageError: unknown setting, or one that the weights do not fit.
     """
+    path = checkpoint_of(path)
     checkpoint = load_checkpoint(path)
     for setting in settings:
         key, separator, value = setting.partition("=")

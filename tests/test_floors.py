@@ -19,6 +19,7 @@ COMMANDS = [
     "runtime.models",
     "runtime.serve_site",
     "training.train",
+    "training.fetch_weights",
     "training.optimize",
     "export",
     "export.prune",

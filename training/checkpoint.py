@@ -21,6 +21,7 @@ from .networks import lean
 from .quantization import RANGES, byte_ends
 
 FORMAT = 1
+NEWEST = "last.safetensors"  # of a run folder
 MODELS = Path(__file__).resolve().parents[1] / "models"  # the bundled ones
 
 
@@ -119,6 +120,11 @@ def _keep(path: Path, name: Path) -> None:
     os.replace(link, name)
 
 
+def checkpoint_of(path: Path) -> Path:
+    """A run folder's newest checkpoint; any other path is given back."""
+    return path / NEWEST if path.is_dir() else path
+
+
 def find_checkpoint(name: str, setting: str) -> Path:
     """A checkpoint to start from: a path, or the name of a file in models/.
 
@@ -129,7 +135,7 @@ def find_checkpoint(name: str, setting: str) -> Path:
     Raises:
         UsageError: neither is there.
     """
-    for path in (Path(name), MODELS / name):
+    for path in (checkpoint_of(Path(name)), MODELS / name):
         if path.is_file():
             return path
     bundled = ", ".join(sorted(path.name for path in MODELS.glob("*.safetensors")))
@@ -139,14 +145,14 @@ def find_checkpoint(name: str, setting: str) -> Path:
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint.
+    """Read a checkpoint, or the newest one of a run folder.
 
     Raises:
         UsageError: missing, not safetensors (a pickle is refused), or not one of ours.
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = checkpoint_of(Path(path))
     if not path.is_file():
         raise UsageError(f'no checkpoint "{path}"')
     try:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import tomllib
 import typing
 from dataclasses import dataclass, field, replace
@@ -195,7 +196,8 @@ def _parse(text: str) -> Any:
 
 
 def with_painting(recipe: Recipe, name: str, path: Path) -> Recipe:
-    """The recipe with another painting than its own: what it says of its own is left out.
+    """The recipe with another painting than its own: what it says of its own is left out, and the
+    title is what the file is called.
 
     Args:
         recipe: as loaded, settings applied.
@@ -209,17 +211,25 @@ def with_painting(recipe: Recipe, name: str, path: Path) -> Recipe:
         key: "" if getattr(recipe.style, key) == getattr(own, key) else getattr(recipe.style, key)
         for key in ("title", "artist", "license", "source")
     }
+    facts["title"] = facts["title"] or re.sub(r"[\s_-]+", " ", path.stem).strip()
     return replace(recipe, style=replace(recipe.style, image=path.name, **facts))
 
 
-def find_data(name: str, kind: str) -> Path:
+def find_data(name: str, kind: str, run: Path | None = None) -> Path:
     """A file or folder by path, else below $IMPASTO_DATA (and its folder `kind`).
+
+    Args:
+        name: as the recipe has it.
+        kind: "content", "style" or "clips".
+        run: a run folder; the painting that was stored in it comes first.
 
     Raises:
         UsageError: not found; says where it was looked for.
     """
     if not name:
         raise UsageError(f"no {kind} given: pass --{kind}")
+    if run is not None and (run / Path(name).name).is_file():
+        return run / Path(name).name
     roots = [Path(".")]
     if os.environ.get(DATA_VARIABLE):
         data = Path(os.environ[DATA_VARIABLE])

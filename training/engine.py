@@ -317,9 +317,11 @@ def contact_sheet(rows: list[list[Tensor]], gap: int = 8) -> np.ndarray:
 
 
 def _comparable(recipe: dict) -> dict:
-    """What must be equal for a resume to make sense: all but how often things are written, and how
-    the work is done."""
+    """What must be equal for a resume to make sense: all but how long it goes on, how often things
+    are written, what the painting is called, and how the work is done."""
     flat = json.loads(json.dumps(recipe))
-    for key in ("sheet_every", "save_every", "compute"):
+    for key in ("steps", "sheet_every", "save_every", "compute"):
         flat.pop(key, None)
+    for key in ("title", "artist", "license", "source"):
+        flat.get("style", {}).pop(key, None)
     return flat

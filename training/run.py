@@ -4,6 +4,7 @@ flags, the budget, TensorBoard, resuming, several processes."""
 import argparse
 import dataclasses
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +17,6 @@ from runtime.inputs import inside
 if TYPE_CHECKING:
     from .config import Recipe
     from .methods import Assets
-
-CHECKPOINT = "last.safetensors"
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,9 @@ class RunOptions:
     @property
     def checkpoint(self) -> Path:
         """Where the newest state is kept."""
-        return self.output / CHECKPOINT
+        from .checkpoint import NEWEST
+
+        return self.output / NEWEST
 
 
 def add_arguments(parser: argparse.ArgumentParser, objective: bool = True) -> None:
@@ -101,9 +102,53 @@ def run_command_line(
         return DONE
     print(checkpoint)
     if not args.quiet:
-        command = f"python -m export --checkpoint {checkpoint} {export_flags}"
-        print(f"next: {command} --output models/{recipe.name}.onnx", file=sys.stderr)
+        command = f"python -m export --checkpoint {output} {export_flags}"
+        print(f"next: {command} --output {_proposed(output)}", file=sys.stderr)
     return DONE
+
+
+def _proposed(output: Path) -> Path:
+    """A name for the model of a run: the folder's, but never that of one in models/."""
+    from .checkpoint import MODELS
+
+    name = output.resolve().name
+    taken = any(MODELS.glob(f"{name}.*"))
+    return Path("build") / f"{'my-' if taken else ''}{name}.onnx"
+
+
+def resumed_recipe(
+    output: Path, named: str | None, style: Path | None, settings: list[str]
+) -> "Recipe":
+    """The recipe of the run in a folder, with changes; those that would make it another run are
+    refused by `Engine.resume`.
+
+    Args:
+        output: the run's folder.
+        named: the recipe that the command line names as well.
+        style: the painting that it names.
+        settings: "key=value" changes.
+
+    Raises:
+        UsageError: there is no run, or it is one of another recipe or painting.
+    """
+    from .checkpoint import load_checkpoint
+    from .config import apply_setting, load_recipe, recipe_from_dict
+
+    table = load_checkpoint(output).recipe
+    if named and load_recipe(named).name != table.get("name"):
+        raise UsageError(
+            f'"{output}" is a run of the recipe "{table.get("name")}", not of "{named}"; '
+            "leave --recipe out, or choose another --output"
+        )
+    painting = Path(table.get("style", {}).get("image", "")).name
+    if style is not None and style.is_file() and painting != style.name:
+        raise UsageError(
+            f'"{output}" is a run with the painting "{painting}", not with "{style.name}"; leave '
+            "--style out, or choose another --output"
+        )
+    for setting in settings:
+        apply_setting(table, setting)
+    return recipe_from_dict(table)
 
 
 def default_folder(recipe: "Recipe") -> Path:
@@ -162,12 +207,21 @@ def _train(
     from runtime.plugins import load
 
     from . import distributed, methods
+    from .backbones import available
     from .engine import Engine
     from .methods import Assets
 
     check_output(options)
-    assets = Assets(options.style, options.content, options.weights, device)
     quiet = options.quiet or not distributed.is_main()
+    painting = options.style or _stored_painting(recipe, options.output)
+    assets = Assets(painting, options.content, options.weights, device)
+    backbone = available(recipe.backbone.name, options.weights)
+    if backbone != recipe.backbone.name:
+        if not quiet:
+            print(f"loss network: {backbone}, which is here", file=sys.stderr)
+        recipe = dataclasses.replace(
+            recipe, backbone=dataclasses.replace(recipe.backbone, name=backbone)
+        )
     if options.budget:
         recipe = _fit(recipe, assets, options)
     method = load(methods, recipe.method)(recipe, assets)
@@ -180,8 +234,15 @@ def _train(
 
         watchers.append(TensorBoard(options.output))
     engine = Engine(method, options.output, quiet, watchers)
+    if engine.main:
+        _store_painting(recipe, painting, options.output)
     if options.resume:
         engine.resume()
+        if engine.done >= recipe.steps and not quiet:
+            print(
+                f"finished after {engine.done} steps; --steps N goes on to a later one",
+                file=sys.stderr,
+            )
     elif options.overwrite and engine.main:
         (options.output / "log.jsonl").unlink(missing_ok=True)
     try:
@@ -191,6 +252,36 @@ def _train(
         if finish is not None and engine.main and engine.checkpoint_path.exists():
             finish(engine.checkpoint_path)
     return engine.checkpoint_path if engine.main else None
+
+
+def _stored_painting(recipe: "Recipe", output: Path) -> Path | None:
+    """The painting as it was stored with this run, or with one that this one starts from."""
+    from .checkpoint import checkpoint_of
+
+    name = Path(recipe.style.image).name
+    starts = [recipe.options.get(key) for key in ("teacher", "start", "base", "original")]
+    folders = [output, *(checkpoint_of(Path(start)).parent for start in starts if start)]
+    found = [folder / name for folder in folders if name and (folder / name).is_file()]
+    return found[0] if found else None
+
+
+def _store_painting(recipe: "Recipe", given: Path | None, output: Path) -> None:
+    """Keep a copy of the painting with the run: a student and the checks of an export need it."""
+    from .config import find_data
+
+    name = Path(recipe.style.image).name
+    if not name or (output / name).exists():
+        return
+    try:
+        source = given or find_data(recipe.style.image, "style")
+    except UsageError:
+        return  # a method that needs none
+    if not source.is_file():
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    copy = output / f".{name}.part"
+    shutil.copyfile(source, copy)
+    copy.replace(output / name)
 
 
 def _fit(recipe: "Recipe", assets: "Assets", options: RunOptions) -> "Recipe":

@@ -5,6 +5,7 @@ the source, an artifact is judged by the loss network it was trained with.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -52,7 +53,7 @@ def judge(
         UsageError: the painting or the weights of the loss network cannot be found, or the recipe
             is of a method without an objective.
     """
-    objective = build_objective(source.card.recipe)
+    objective = build_objective(source.card.recipe, source.path.parent)
     rows = {"source": ours, "artefact": theirs}
     scores = {name: mean_scores(session, photos, objective) for name, session in rows.items()}
     ratio = scores["artefact"]["total"] / max(scores["source"]["total"], 1e-12)
@@ -133,8 +134,12 @@ def _scores(session: StyleSession, photo: Image, objective: Any) -> dict[str, fl
     return {**scores, "shift": shift_error(session, photo)}
 
 
-def build_objective(table: dict[str, Any]) -> Any:
+def build_objective(table: dict[str, Any], run: Path | None = None) -> Any:
     """The objective of a recipe, as cards hold it, without the terms that need motion.
+
+    Args:
+        table: the recipe.
+        run: folder of the run, in which the painting was stored.
 
     Raises:
         UsageError: as `judge`.
@@ -151,7 +156,7 @@ def build_objective(table: dict[str, Any]) -> Any:
             f'--judge: the checkpoint\'s recipe "{recipe.name}" names no painting or no terms of '
             "an objective; leave --judge out"
         )
-    painting = load_image(find_data(recipe.style.image, "style"), recipe.style.size)
+    painting = load_image(find_data(recipe.style.image, "style", run), recipe.style.size)
     layers = dict.fromkeys(recipe.backbone.style_layers, 1.0)
     return Objective(
         open_backbone(recipe.backbone.name),

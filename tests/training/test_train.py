@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from runtime.errors import StyleError, UsageError
 from training import networks
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from training.config import load_recipe, recipe_names, with_painting
+from training.config import find_data, load_recipe, recipe_names, with_painting
 from training.engine import Engine
 from training.methods import Assets
 from training.methods.perceptual import Perceptual, learning_rate, ramp
@@ -45,7 +46,10 @@ def tiny(photo_folder, painting, weights, *settings):
 def test_another_painting_does_not_take_the_name_of_the_recipes_own(tmp_path):
     recipe = load_recipe("starry", ["style.artist='Ada'"])
     mine = with_painting(recipe, "starry", tmp_path / "mine.jpg").style
-    assert (mine.image, mine.title, mine.artist, mine.source) == ("mine.jpg", "", "Ada", "")
+    assert (mine.image, mine.title, mine.artist, mine.source) == ("mine.jpg", "mine", "Ada", "")
+    assert (
+        with_painting(recipe, "starry", tmp_path / "my_own-work.jpg").style.title == "my own work"
+    )
     assert with_painting(recipe, "starry", tmp_path / "starry_night.jpg") is recipe
 
 
@@ -117,6 +121,46 @@ def test_resume_refuses_another_recipe(tmp_path, photo_folder, painting, random_
     assert main([*run, "--set", "steps=1"]) == 0
     assert main([*run, "--set", "steps=1", "--set", "batch=2", "--resume"]) == 2
     assert '"batch" = 1, this run has 2' in capsys.readouterr().err
+
+
+def test_resume_needs_nothing_but_the_folder(
+    tmp_path, photo_folder, painting, random_weights, capsys
+):
+    """Recipe and painting come from the run; a finished run goes on with --steps."""
+    output = tmp_path / "starry"
+    run = arguments(output, photo_folder, painting, random_weights, "--title", "Stripes")
+    assert main([*run, "--set", "steps=1"]) == 0
+    assert (output / painting.name).read_bytes() == painting.read_bytes()
+    files = ["--content", str(photo_folder), "--weights", str(random_weights)]
+    again = ["--output", str(output), "--resume", "--device", "cpu", "--threads", "1", *files]
+    assert main(again) == 0
+    err = capsys.readouterr().err
+    assert "finished after 1 steps; --steps N goes on" in err
+    assert f"--checkpoint {output} --target onnx --output build/my-starry.onnx" in err
+    assert main([*again, "--steps", "3"]) == 0
+    found = load_checkpoint(output)
+    assert found.step == 3 and found.recipe["steps"] == 3
+    assert found.recipe["style"]["title"] == "Stripes"
+    other = tmp_path / "other.png"
+    other.write_bytes(painting.read_bytes())
+    assert main([*again, "--style", str(other)]) == 2
+    assert main([*again, "--recipe", "wheat"]) == 2
+    err = capsys.readouterr().err
+    assert 'with the painting "stripes.png", not with "other.png"' in err
+    assert 'a run of the recipe "starry", not of "wheat"' in err
+    assert main(["--output", str(tmp_path / "none")]) == 2
+    assert "--recipe starry, or the run" in capsys.readouterr().err
+
+
+def test_a_painting_of_the_run_is_found_before_any_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").touch()
+    run = tmp_path / "run"
+    run.mkdir()
+    assert find_data("a.png", "style", run) == Path("a.png")
+    (run / "a.png").touch()
+    assert find_data("a.png", "style", run) == run / "a.png"
+    assert find_data("../a.png", "style", run) == run / "a.png"
 
 
 def test_unreadable_photos_are_skipped_and_counted(tmp_path, photo_folder, painting, capsys):

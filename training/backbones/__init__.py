@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 from runtime.plugins import load
 
+from . import _weights
 from ._chain import Chain
 
 
@@ -33,6 +34,32 @@ class Backbone(nn.Module):
             if layer not in self.layers:
                 allowed = ", ".join(self.layers)
                 raise UsageError(f'backbone has no layer "{layer}"; the layers are {allowed}')
+
+
+# What takes the place of the recipes' usual loss network where its file is not at hand: losses are
+# relative to the painting's own, so that their weights fit both.
+USUAL, STAND_IN = "vgg19_16x", "vgg19"
+
+
+def available(name: str, weights: Path | None) -> str:
+    """A backbone's name, or that of its stand-in if only that one's file is here.
+
+    Args:
+        name: as a recipe has it.
+        weights: file or folder that was given.
+    """
+    from ._torchvision_vgg import file_name
+    from .vgg19_16x import FILE
+
+    if name != USUAL:
+        return name
+    if weights is not None and weights.is_file():
+        return STAND_IN if weights.name == file_name(STAND_IN) else name
+    for folder in [weights] if weights is not None else _weights.folders():
+        for found, file in ((USUAL, FILE.name), (STAND_IN, file_name(STAND_IN))):
+            if (folder / file).is_file():
+                return found
+    return name
 
 
 def open_backbone(name: str, weights: str | Path | None = None, **options: Any) -> Backbone:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from runtime.errors import EngineUnavailable, UsageError
 
-from . import Backbone
+from . import Backbone, _weights
 from ._chain import Chain, vgg_channels, vgg_sequence
 from ._torchvision import import_torchvision
 
@@ -24,8 +24,9 @@ class TorchvisionVgg(Backbone):
     Args:
         name: torchvision's name, "vgg16" or "vgg19".
         blocks: convolutions per block.
-        weights: a state dict file (.pth or .safetensors) with torchvision's keys; torchvision
-            downloads its own ImageNet weights when None.
+        weights: a state dict file (.pth or .safetensors) with torchvision's keys, or a folder that
+            holds it; when None, the file that `training.fetch_weights` wrote, or else torchvision
+            downloads its own ImageNet weights.
     """
 
     def __init__(self, name: str, blocks: Sequence[int], weights: str | Path | None) -> None:
@@ -56,7 +57,17 @@ class TorchvisionVgg(Backbone):
         return self.chain((images - self.mean) / self.std, layers)
 
 
+def file_name(name: str) -> str:
+    """What `training.fetch_weights` calls the weights of "vgg16" or "vgg19"."""
+    return f"{name}_imagenet.safetensors"
+
+
 def _state_dict(name: str, weights: str | Path | None) -> dict[str, Any]:
+    if weights is not None and Path(weights).is_dir():
+        weights = Path(weights) / file_name(name)
+    if weights is None:
+        fetched = [folder / file_name(name) for folder in _weights.folders()]
+        weights = next((path for path in fetched if path.is_file()), None)
     if weights is None:
         models = import_torchvision("torchvision.models")
         try:
@@ -64,7 +75,7 @@ def _state_dict(name: str, weights: str | Path | None) -> dict[str, Any]:
         except OSError as error:  # URLError is one
             raise EngineUnavailable(
                 f"torchvision could not download the weights of {name} ({error}); "
-                "pass --weights FILE, or use the backbone vgg19_16x"
+                "python -m training.fetch_weights says what to do offline"
             ) from None
     path = Path(weights)
     if not path.is_file():

@@ -1,4 +1,5 @@
-"""Where pretrained weights come from: a given file, or the folder named by $IMPASTO_WEIGHTS."""
+"""Where pretrained weights come from: a given file, the folder named by $IMPASTO_WEIGHTS, or the
+one that `training.fetch_weights` fills, `weights/` of the checkout."""
 
 import hashlib
 import os
@@ -10,6 +11,7 @@ from torch import Tensor
 from runtime.errors import EngineUnavailable, UsageError
 
 VARIABLE = "IMPASTO_WEIGHTS"
+FETCHED = Path(__file__).resolve().parents[2] / "weights"
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,12 @@ class WeightFile:
     name: str
     sha256: str
     origin: str
+
+
+def folders() -> list[Path]:
+    """Where weights are looked for if none are given."""
+    named = os.environ.get(VARIABLE)
+    return [*([Path(named)] if named else []), FETCHED]
 
 
 def find(known: WeightFile, given: str | Path | None) -> Path:
@@ -35,13 +43,15 @@ def find(known: WeightFile, given: str | Path | None) -> Path:
         if not path.is_file():
             raise UsageError(f'no weight file "{path}"; expected {known.name}')
         return path
-    folder = os.environ.get(VARIABLE)
-    if folder and (Path(folder) / known.name).is_file():
-        return Path(folder) / known.name
-    looked = f"not in ${VARIABLE} ({folder})" if folder else f"${VARIABLE} is not set"
+    for folder in folders():
+        if (folder / known.name).is_file():
+            return folder / known.name
+    looked = ", ".join(str(folder) for folder in folders())
+    named = "" if os.environ.get(VARIABLE) else f" (${VARIABLE} is not set)"
     raise EngineUnavailable(
-        f"weights {known.name} not found: {looked}. Get it from {known.origin} "
-        f"(sha256 {known.sha256[:16]}...) and set {VARIABLE} to its folder, or pass --weights FILE"
+        f"weights {known.name} not found in {looked}{named}: python -m training.fetch_weights "
+        f"brings VGG-19 in their place. Or get {known.origin} (sha256 {known.sha256[:16]}...) and "
+        f"set {VARIABLE} to its folder, or pass --weights FILE"
     )
 
 

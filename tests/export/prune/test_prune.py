@@ -278,7 +278,7 @@ class Brightness:
 
 
 def test_a_sweep(source, photos_folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(judging, "build_objective", lambda source: Brightness())
+    monkeypatch.setattr(judging, "build_objective", lambda *_: Brightness())
     monkeypatch.setattr(judging, "SIZE", (96, 80))
     output = tmp_path / "sweep"
     words = ["--checkpoint", source, "--output", output, "--photos", photos_folder, "--sweep"]

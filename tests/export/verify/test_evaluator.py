@@ -59,7 +59,7 @@ class Brightness:
 def test_judged_exports_say_so(checkpoint, photos_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(flow, "SIZES", ((64, 48),))
     monkeypatch.setattr(judging, "SIZE", (96, 80))
-    monkeypatch.setattr(judging, "build_objective", lambda source: Brightness())
+    monkeypatch.setattr(judging, "build_objective", lambda *_: Brightness())
     path, picture = tmp_path / "toy.onnx", tmp_path / "sheet.png"
     given = ["--checkpoint", str(checkpoint), "--output", str(path), "--json", "--quiet"]
     given += ["--photos", str(photos_folder), "--judge", "--sheet", str(picture)]
