@@ -8,7 +8,7 @@ have it beside them as `<file>.card.json`.
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from .errors import CardMismatch
 
@@ -21,6 +21,24 @@ Role = Literal["image", "style", "code", "scalar", "state"]
 Layout = Literal["NCHW", "NHWC"]
 Dtype = Literal["float32", "float16", "uint8"]
 Colors = Literal["RGB", "BGR"]
+
+
+class CardFacts(TypedDict, total=False):
+    """Facts that replace those of a model's card, or those that probing found where it has none.
+
+    Keys:
+        layout: order of the axes.
+        range: of the values: "0..1", "-1..1", "0..255".
+        colors: order of the color channels.
+        size: the only (height, width) that the graph accepts.
+        multiple_of: sizes that the graph accepts.
+    """
+
+    layout: Layout
+    range: str
+    colors: Colors
+    size: tuple[int, int]
+    multiple_of: int
 
 
 @dataclass(frozen=True, slots=True)

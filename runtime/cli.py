@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -59,9 +59,11 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **options)
         self.add_argument("--debug", action=_Debug, help="show the traceback of unexpected errors")
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_args(  # pyright: ignore[reportIncompatibleMethodOverride] it has no overloads
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
         """As ever, but positional arguments may stand anywhere."""
-        return self.parse_intermixed_args(args, namespace)
+        return self.parse_intermixed_args(args, namespace or argparse.Namespace())
 
 
 def new_parser(module: str, text: str | None) -> argparse.ArgumentParser:
@@ -236,14 +238,14 @@ def _close_stdout() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def print_json(data: dict[str, Any]) -> None:
-    """One JSON object, on one line of stdout.
+def print_json(data: Mapping[str, object], stream: TextIO | None = None) -> None:
+    """One JSON object, on one line of stdout or of this stream.
 
     Raises:
         StyleError: standard output cannot take it (a full disk).
     """
     try:
-        print(json.dumps(data), flush=True)
+        print(json.dumps(data), file=stream, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -18,7 +18,7 @@ from .pictures.opening import MAX_PIXELS
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    from .model.stylizer import add_stylizer_flags
+    from .model.flags import add_stylizer_flags
 
     parser = cli.new_parser("image", __doc__)
     cli.add_common_flags(parser)
@@ -99,20 +99,23 @@ def _gigabytes(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Paint all inputs; a picture that fails in a batch is reported and the rest goes on."""
-    from .model.stylizer import open_stylizer
+    from .model.flags import stylize_options, tell
+    from .model.options import open_stylizer
     from .stills.batch import plan
 
     cli.take_paths(args)
+    style = stylize_options(args)
     jobs, skipped = plan(
         args.input,
         args.output,
-        "-".join(Path(cli.parse_models(text)[0]).stem for text in args.model),
+        style.name,
         overwrite=args.overwrite,
         skip_existing=args.skip_existing,
     )
     meter, start = Meter(), time.perf_counter()
     totals: dict[str, Any] = {"in": 0, "out": 0, "size": (0, 0), "outputs": [], "failed": 0}
-    with open_stylizer(args) as stylizer:
+    with open_stylizer(style) as stylizer:
+        tell(stylizer, args)
         painter = _painter(args, stylizer)
         with cli.Progress(len(jobs), "pictures", quiet=args.quiet or len(jobs) == 1) as progress:
             for source, target in jobs:

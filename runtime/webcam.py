@@ -12,14 +12,18 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import cli
 from .errors import DONE, INTERRUPTED, EngineUnavailable, UsageError
 from .invocation import command
 from .keys import help_lines, parse_script
 from .outputs import check_output
+
+if TYPE_CHECKING:
+    from .live.options import LiveOptions
 
 # Rates a user may ask for; the upper end is that of the fastest ordinary cameras.
 MIN_FPS, MAX_FPS = 1.0, 240.0
@@ -29,7 +33,7 @@ PREVIEW = "127.0.0.1:0"
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    from .model.stylizer import add_stylizer_flags
+    from .model.flags import add_stylizer_flags
 
     parser = cli.new_parser("webcam", __doc__)
     parser.epilog = "keys:\n  " + "\n  ".join(help_lines()).replace("%", "%%")
@@ -57,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_rate_flags(group: Any) -> None:
+def _add_rate_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--target-fps",
         type=_target,
@@ -72,7 +76,7 @@ def _add_rate_flags(group: Any) -> None:
     group.add_argument("--seconds", type=_seconds, metavar="S", help="stop after S seconds")
 
 
-def _add_output_flags(group: Any) -> None:
+def _add_output_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--headless", action="store_true", help="no window")
     group.add_argument(
         "--record", metavar="FILE", help="video file; the r key stops and starts again"
@@ -105,7 +109,7 @@ def _add_output_flags(group: Any) -> None:
     )
 
 
-def _add_control_flags(group: Any) -> None:
+def _add_control_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--stabilizer",
         choices=("live", "off"),
@@ -134,14 +138,15 @@ def _add_control_flags(group: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show until the source ends or the user stops."""
     began = time.perf_counter()
-    script = _check(args)
+    _check(args)
+    options = live_options(args)
     from .live.report import report, summary
     from .live.setup import open_run
 
     interrupted = False
     # At the end of the block threads have stopped and files are finished.
     with contextlib.ExitStack() as stack, _terminate_as_interrupt():
-        live = open_run(args, script, stack, began)
+        live = open_run(options, stack, began)
         try:
             live.show.run()
         except KeyboardInterrupt:
@@ -153,7 +158,7 @@ def run(args: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else DONE
 
 
-def _check(args: argparse.Namespace) -> list[tuple[int, str]]:
+def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot work together, before anything is opened."""
     if args.json and any(output in ("-", "pipe:", "pipe:1") for output in args.output):
         raise UsageError("--json and --output - both want standard output; use one of them")
@@ -163,7 +168,45 @@ def _check(args: argparse.Namespace) -> list[tuple[int, str]]:
         _show_somewhere(args)
     if args.record:
         check_output(Path(args.record), overwrite=args.overwrite)
-    return parse_script(args.keys) if args.keys else []
+
+
+def live_options(args: argparse.Namespace) -> "LiveOptions":
+    """What the flags of this command say."""
+    from .live.options import LiveOptions
+    from .model.flags import stylize_options
+
+    style = replace(stylize_options(args), threads=args.threads)
+    names = [name for name, _ in style.models]
+    return LiveOptions(
+        style=style,
+        mixed=names != args.model,  # weights were given
+        source=args.source,
+        allow_network=args.allow_network,
+        size=args.size,
+        once=args.once,
+        target_fps=args.target_fps,
+        working_size=args.working_size,
+        frames=args.frames,
+        seconds=args.seconds,
+        window=not args.headless,
+        record=Path(args.record) if args.record else None,
+        virtual_camera=args.virtual_camera,
+        outputs=args.output,
+        pipe_format=args.pipe_format,
+        serve=args.serve,
+        token=args.token,
+        snapshots=Path(args.snapshots),
+        overwrite=args.overwrite,
+        stabilizer=args.stabilizer,
+        stability=args.stability,
+        split=args.split,
+        mirror=args.mirror,
+        frozen=args.freeze,
+        fullscreen=args.fullscreen,
+        stats=not args.no_stats,
+        script=parse_script(args.keys) if args.keys else (),
+        quiet=args.quiet,
+    )
 
 
 def _show_somewhere(args: argparse.Namespace) -> None:

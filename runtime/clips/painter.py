@@ -4,10 +4,10 @@ import hashlib
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from .. import plugins, sinks, sources, stabilizers
 from ..errors import StyleError, UsageError
@@ -17,50 +17,49 @@ from ..media.color import UNSPECIFIED
 from ..meter import Meter
 from ..model import arrays
 from ..model.stylizer import Effects, Stylizer
-from ..sources import SourceInfo
+from ..sinks import SinkOptions
+from ..sources import SourceInfo, SourceOptions
 from ..sources.pipe import is_pipe
 from . import pipeline
 from .batch import Job
+from .options import ClipOptions
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a run does with every clip.
+class ClipFacts(TypedDict):
+    """What `--json` says of a clip; `damage` counts what was concealed, by kind."""
 
-    Attributes:
-        source: options for `open_source` (stream, strict, hdr, raw, rate).
-        sink: options for `open_sink` (codec, quality, preset, encoder, pipe_format).
-        stabilizer: name of a stabilizer, and its `stability` 0..1.
-        box: (width, height) the pictures are scaled into first; None keeps their size.
-        overwrite, resume: as for `open_sink`.
-        fingerprint: what must not change between a run and its continuation.
-    """
-
-    source: dict[str, Any] = field(default_factory=dict)
-    sink: dict[str, Any] = field(default_factory=dict)
-    stabilizer: str = "off"
-    stability: float = 1.0
-    box: tuple[int, int] | None = None
-    overwrite: bool = False
-    resume: bool = False
-    fingerprint: dict[str, Any] = field(default_factory=dict)
+    input: str
+    output: str
+    frames_in: int
+    frames_out: int
+    width: int
+    height: int
+    fps: float
+    seconds: float
+    resumed_frames: int
+    interrupted: bool
+    audio: list[str]
+    damage: dict[str, int]
+    notes: list[str]
+    codec: NotRequired[str]
+    encoder: NotRequired[str]
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one clip; `facts` are for `--json`, `notes` for people."""
 
     job: Job
     interrupted: bool
-    facts: dict[str, Any]
+    facts: ClipFacts
     notes: list[str]
     failed: bool = False
 
 
 def paint_clip(
     job: Job,
-    stylizer: Any,
-    settings: Settings,
+    stylizer: Stylizer,
+    options: ClipOptions,
     meter: Meter,
     *,
     stop: threading.Event | None = None,
@@ -71,7 +70,7 @@ def paint_clip(
     Args:
         job: where from and where to.
         stylizer: the open model with its effects.
-        settings: see `Settings`.
+        options: see `ClipOptions`.
         meter: gets the stage times.
         stop: set it to end early with a playable output.
         begin: called with the number of frames to come (None if unknown); returns what is called
@@ -80,37 +79,36 @@ def paint_clip(
     Raises:
         StyleError: see `open_source`, `open_sink` and `pipeline.run`.
     """
-    if settings.resume and is_pipe(job.input):
+    if options.resume and is_pipe(job.input):
         raise UsageError("a run on standard input cannot be resumed: a pipe is read once")
-    options = dict(settings.source)
+    reading = options.source.copy()
     if is_pipe(job.input) and not is_pipe(job.output):
-        options["spool"] = Path(job.output).absolute().parent
-    source = sources.open_source(job.input, **options)
+        reading["spool"] = Path(job.output).absolute().parent
+    source = sources.open_source(job.input, **reading)
     sink = None
     try:
         if source.info.live:
             raise UsageError(f'"{job.input}" never ends; use {command("webcam")}')
-        info, clip, scale = _scaled(source, settings.box)
-        sink = sinks.open_sink(
-            job.output,
-            info,
-            clip=clip,
-            overwrite=settings.overwrite,
-            resume=settings.resume,
-            settings=settings.fingerprint,
-            **settings.sink,
-        )
+        info, clip, scale = _scaled(source, options.size)
+        writing: SinkOptions = {
+            **options.sink,
+            "clip": clip,
+            "overwrite": options.overwrite,
+            "resume": options.resume,
+            "settings": fingerprint(stylizer, options),
+        }
+        sink = sinks.open_sink(job.output, info, **writing)
         notes = [*getattr(clip, "notes", []), *getattr(sink, "notes", [])]
         first = sink.frames
         if first:
-            source = _continue(source, sink, job, options)
+            source = _continue(source, sink, job, reading)
             notes.append(f"continuing behind frame {first}")
-        session, finish = _around(stylizer, settings)
+        session, finish = _around(stylizer, options)
         total = None if info.num_frames is None else max(0, info.num_frames - first)
         report = pipeline.run(
             source,
             session,
-            open_stabilizer(settings),
+            open_stabilizer(options),
             [sink],
             meter,
             finish=finish,
@@ -169,7 +167,7 @@ def _scaled(
     return info, clip, lambda image: arrays.resize(image, height, width)
 
 
-def _continue(source: Any, sink: Any, job: Job, options: dict[str, Any]) -> Any:
+def _continue(source: Any, sink: Any, job: Job, reading: SourceOptions) -> Any:
     """The source again, from the frame behind which painting must go on."""
     behind = getattr(sink, "repaint_behind", None) or sink.resumed
     if behind is None or behind[0] < 0:
@@ -178,7 +176,8 @@ def _continue(source: Any, sink: Any, job: Job, options: dict[str, Any]) -> Any:
         return _Skipping(source, behind[0])
     source.close()
     seek = not getattr(sink, "damage", None)
-    return sources.open_source(job.input, **options, after=behind, seek=seek)
+    again: SourceOptions = {**reading, "after": behind, "seek": seek}
+    return sources.open_source(job.input, **again)
 
 
 class _Skipping:
@@ -201,14 +200,14 @@ def _forget_spool(source: Any) -> None:
         clip.path.unlink(missing_ok=True)
 
 
-def open_stabilizer(settings: Settings) -> Any:
+def open_stabilizer(options: ClipOptions) -> Any:
     """A fresh stabilizer for one clip, or None for none."""
-    if settings.stabilizer == "off" or settings.stability <= 0:
+    if options.stabilizer == "off" or options.stability <= 0:
         return None
-    return plugins.load(stabilizers, settings.stabilizer)(settings.stability)
+    return plugins.load(stabilizers, options.stabilizer)(options.stability)
 
 
-def _around(stylizer: Stylizer, settings: Settings) -> tuple[Any, pipeline.Paint | None]:
+def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Any, pipeline.Paint | None]:
     """What paints, and what is done after the stabilizer.
 
     Effects come after the stabilizer: it should carry brush strokes along, not the parts of the
@@ -219,7 +218,7 @@ def _around(stylizer: Stylizer, settings: Settings) -> tuple[Any, pipeline.Paint
     parameter = any(
         port.role == "scalar" and port.name == "strength" for port in stylizer.card.inputs
     )
-    if plain or parameter or open_stabilizer(settings) is None:
+    if plain or parameter or open_stabilizer(options) is None:
         return stylizer, None
     bare = Stylizer(stylizer.sessions, Effects(conditions=effects.conditions))
     return bare, lambda image, styled: stylizer.finish(image, styled, effects.strength)
@@ -242,7 +241,7 @@ def _outcome(
         words = ", ".join(f"{number} {kind}" for kind, number in damage.items())
         notes.append(f"the input is damaged: {words}")
     notes += getattr(source, "remarks", [])
-    facts = {
+    facts: ClipFacts = {
         "input": job.input,
         "output": job.output,
         "frames_in": report.frames_in,
@@ -264,7 +263,7 @@ def _outcome(
     return Outcome(job, report.interrupted, facts, notes, failed)
 
 
-def fingerprint(stylizer: Stylizer, settings: Settings) -> dict[str, Any]:
+def fingerprint(stylizer: Stylizer, options: ClipOptions) -> dict[str, Any]:
     """What decides the pixels of the result; a run can only be resumed with the same."""
     effects = stylizer.effects
     return {
@@ -276,10 +275,10 @@ def fingerprint(stylizer: Stylizer, settings: Settings) -> dict[str, Any]:
         "keep_color": effects.keep_color,
         "mask": _digest(effects.mask),
         "conditions": {name: _digest(value) for name, value in sorted(effects.conditions.items())},
-        "stabilizer": settings.stabilizer,
-        "stability": settings.stability,
-        "box": settings.box,
-        "source": {name: str(value) for name, value in settings.source.items() if value},
+        "stabilizer": options.stabilizer,
+        "stability": options.stability,
+        "box": options.size,
+        "source": {name: str(value) for name, value in options.source.items() if value},
     }
 
 

@@ -7,9 +7,9 @@ script, and is applied between two frames.
 import queue
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..buffers import Pool
 from ..cli import say
@@ -23,13 +23,14 @@ from .controls import Settings, apply
 from .cores import num_cores, share_cores
 from .gauges import Gauges
 from .ladder import Choice
-from .output_threads import OutputThread
+from .outputs import Outputs
 from .overlay import Stats, draw_help, draw_marks, draw_messages, draw_stats
 from .pipeline import LiveFrame, LivePipeline
-from .recorder import Recorder
 from .slot import Closed, Empty
-from .snapshots import Snapshots
 from .styles import Key, Styles
+
+if TYPE_CHECKING:
+    from ..sinks.window import WindowSink
 
 # How long the main thread waits for a frame before it looks at keys and messages again.
 POLL_S = 0.02
@@ -45,7 +46,7 @@ EVEN = 0.9
 SETTLED = 30
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What a live run is made of; put together by the command.
 
@@ -53,13 +54,11 @@ class Parts:
         capture, styles, pipeline: running.
         info: of the source.
         gauges: of the run.
+        outputs: where the frames go.
+        actions: what the user asks for, from any thread.
         controller: None when the size is fixed.
         rungs: makes a new ladder for (files worth choosing among, whether frames can be carried).
         later: what can wait until the first frame is on the screen.
-        window: `WindowSink`, or None.
-        output_threads: other outputs.
-        recorder, snapshots: for their keys.
-        preview: the browser page, or None.
         script: (frame, action), sorted.
         frames, seconds: when to stop, None for never.
         target_fps: 0 for none.
@@ -71,15 +70,12 @@ class Parts:
     pipeline: LivePipeline
     info: SourceInfo
     gauges: Gauges
-    recorder: Recorder
-    snapshots: Snapshots
+    outputs: Outputs
+    actions: "queue.SimpleQueue[str]"
     controller: Controller | None = None
     rungs: Callable[[list[int], bool], list[Choice]] | None = None
     later: Callable[[], None] = lambda: None
-    window: Any = None
-    output_threads: Sequence[OutputThread] = ()
-    preview: Any = None
-    script: list[tuple[int, str]] = field(default_factory=list)
+    script: Sequence[tuple[int, str]] = ()
     frames: int | None = None
     seconds: float | None = None
     target_fps: float = 0.0
@@ -98,7 +94,6 @@ class Show:
             size: (width, height) of the shown picture.
         """
         self.parts, self.settings = parts, settings
-        self.actions: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.last: LiveFrame | None = None
         self._composer = Composer(*size)
         self._pool = Pool(limit=3)
@@ -108,7 +103,7 @@ class Show:
         self._script = list(parts.script)
         self._done = False
         self._publish_at = 0.0
-        self._offered: tuple[Any, ...] = ()
+        self._offered: tuple[object, ...] = ()
         self._threads = parts.pipeline.choice.threads
 
     def run(self) -> None:
@@ -128,7 +123,7 @@ class Show:
             else:
                 self._show(frame)
                 self._steer()
-            for output_thread in self.parts.output_threads:
+            for output_thread in self.parts.outputs.threads:
                 output_thread.check()
             self._act()
             seconds = time.perf_counter() - start
@@ -143,13 +138,13 @@ class Show:
         picture = self._composer.compose(frame, self.settings)
         self.last, self._picture = frame, picture
         shown = Frame(picture, frame.time, frame.index)
-        for output_thread in parts.output_threads:
+        for output_thread in parts.outputs.threads:
             output_thread.offer(shown)
-        parts.recorder.offer(shown)
-        if parts.preview is not None:
-            parts.preview.offer(picture)
-        if parts.window is not None:
-            self._draw(picture)
+        parts.outputs.recorder.offer(shown)
+        if parts.outputs.preview is not None:
+            parts.outputs.preview.offer(picture)
+        if parts.outputs.window is not None:
+            self._draw(parts.outputs.window, picture)
         now = time.perf_counter()
         frame.stages_ms["show"] = (now - start) * 1000.0
         frame.work_ms["show"] = (time.thread_time() - work) * 1000.0
@@ -159,11 +154,11 @@ class Show:
         elif parts.gauges.shown == SETTLED:
             parts.styles.survey(self.settings.style)
         parts.gauges.tick(now, parts.pipeline.dropped)
-        if parts.preview is not None and now >= self._publish_at:
+        if parts.outputs.preview is not None and now >= self._publish_at:
             self._publish_at = now + PUBLISH_S
-            parts.preview.publish(self._stats(), self.settings, parts.styles.labels)
+            parts.outputs.preview.publish(self._stats(), self.settings, parts.styles.labels)
         while self._script and self._script[0][0] <= parts.gauges.shown:
-            self.actions.put(self._script.pop(0)[1])
+            self.parts.actions.put(self._script.pop(0)[1])
         if parts.frames is not None and parts.gauges.shown >= parts.frames:
             self._done = True
 
@@ -174,12 +169,11 @@ class Show:
             if 0 < wait < 1 / self.parts.target_fps:
                 time.sleep(wait)
 
-    def _draw(self, picture: Image) -> None:
+    def _draw(self, window: "WindowSink", picture: Image) -> None:
         """Picture, figures and messages into the window; reads its keys."""
-        window = self.parts.window
         messages = self._current_messages()
         settings = self.settings
-        marked = settings.frozen or self.parts.recorder.seconds is not None
+        marked = settings.frozen or self.parts.outputs.recorder.seconds is not None
         if settings.stats or settings.help or messages or marked:
             canvas = self._pool.take(*picture.shape)
             canvas[:] = picture
@@ -192,23 +186,22 @@ class Show:
             draw_messages(canvas, messages)
             picture = canvas
         window.write(Frame(picture, Fraction(0), 0))
-        self._press(window.key)
+        self._press(window, window.key)
 
     def _idle(self) -> None:
         """Nothing new to show: keep the window alive, and say why nothing comes."""
-        window = self.parts.window
+        window = self.parts.outputs.window
         self._notice()
         if window is not None:
             if self._picture is not None and (self._status or self._current_messages()):
-                self._draw(self._picture)
+                self._draw(window, self._picture)
             else:
-                self._press(window.poll())
+                self._press(window, window.poll())
 
-    def _press(self, code: int) -> None:
+    def _press(self, window: "WindowSink", code: int) -> None:
         action = action_of(code)
         if action is not None:
-            self.actions.put(action)
-        window = self.parts.window
+            self.parts.actions.put(action)
         if self._picture is not None and not window.open:
             self._done = True
 
@@ -222,7 +215,7 @@ class Show:
             self._note = note
             if note:
                 self.message(note)
-        for text in self.parts.recorder.news() + self.parts.snapshots.news():
+        for text in self.parts.outputs.recorder.news() + self.parts.outputs.snapshots.news():
             self.message(text)
 
     def message(self, text: str) -> None:
@@ -238,14 +231,14 @@ class Show:
     def _act(self) -> None:
         """Apply what the user asked for."""
         self._notice()
-        while not self.actions.empty():
-            action = self.actions.get()
+        while not self.parts.actions.empty():
+            action = self.parts.actions.get()
             if action == "quit":
                 self._done = True
             elif action == "snapshot" and self._picture is not None:
-                self.parts.snapshots.save(self._picture, self._style_label())
+                self.parts.outputs.snapshots.save(self._picture, self._style_label())
             elif action == "record":
-                self.parts.recorder.toggle()
+                self.parts.outputs.recorder.toggle()
             before = self.settings
             self.settings = apply(before, action, len(self.parts.styles.entries))
             if self.settings is not before:
@@ -260,8 +253,8 @@ class Show:
             choice = replace(choice, variant=styles.first(style, grade))
             styles.survey(style)
             self.message(f"style {style + 1}: {styles.labels[style]}")
-        pipeline.plan = (self.settings, choice)
-        window = self.parts.window
+        pipeline.set_plan(self.settings, choice)
+        window = self.parts.outputs.window
         if window is not None and self.settings.fullscreen != before.fullscreen:
             window.set_fullscreen(self.settings.fullscreen)
 
@@ -305,7 +298,7 @@ class Show:
     def _obey(self, controller: Controller) -> None:
         """Let the pipeline do what the controller chose."""
         choice = controller.choice
-        self.parts.pipeline.plan = (self.settings, choice)
+        self.parts.pipeline.set_plan(self.settings, choice)
         if choice.threads != self._threads:
             self._threads = choice.threads
             share_cores(choice.threads, num_cores())
@@ -340,7 +333,7 @@ class Show:
             dropped=parts.pipeline.dropped,
             arrived=parts.capture.arrived,
             held=parts.controller.held if parts.controller else True,
-            recording=parts.recorder.seconds,
+            recording=parts.outputs.recorder.seconds,
             frozen=self.settings.frozen,
             messages=tuple(self._current_messages()),
         )

@@ -9,10 +9,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from ..errors import SinkError
 from ..frame import Frame
+from ..sinks import Sink
 
 # Frames a recording may be behind: a quarter of a second at 30 per second (an encoder's key frame
 # or a slow disk), 22 MB at 1280x720.
@@ -34,7 +34,7 @@ class OutputThread:
     def __init__(
         self,
         name: str,
-        open_sink: Callable[[], Any],
+        open_sink: Callable[[], Sink],
         *,
         behind: int = 1,
         timer: Callable[[float], None] = lambda _: None,
@@ -48,7 +48,7 @@ class OutputThread:
             timer: gets the milliseconds each write took.
         """
         self.name, self.written, self.dropped = name, 0, 0
-        self.sink: Any = None
+        self.sink: Sink | None = None
         self._open_sink, self._behind, self._timer = open_sink, behind, timer
         self._waiting: deque[Frame] = deque()
         self._change = threading.Condition()

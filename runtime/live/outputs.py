@@ -1,88 +1,118 @@
-"""The outputs of a live run, from the flags of `runtime.webcam`: recording, window, browser page,
-virtual camera, and everything of `--output`."""
+"""The outputs of a live run: recording, window, browser page, virtual camera, files and pipes."""
 
-import argparse
 import contextlib
-from collections.abc import Callable
-from dataclasses import replace
+import queue
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .. import cli
 from ..errors import StyleError
 from ..meter import Meter
-from ..sinks import open_sink
+from ..sinks import Sink, SinkOptions, open_sink
 from ..sources import SourceInfo
-from .loop import Show
+from .options import LiveOptions
 from .output_threads import BEHIND, OutputThread
 from .recorder import Recorder, live_clip
+from .snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from ..sinks.window import WindowSink
+    from .web.preview import Preview
 
 # Written into files when no rate is to be held.
 DEFAULT_FPS = 30.0
 
 
-def open_recorder(
-    args: argparse.Namespace, size: tuple[int, int], info: SourceInfo, target: float, meter: Meter
-) -> Recorder:
-    """What `--record` and the r key use; nothing is written yet."""
-    path = Path(args.record) if args.record else Path("impasto-recording.mp4")
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the shown frames go.
 
-    def timer(milliseconds: float) -> None:
-        meter.add("encode", milliseconds)
+    Attributes:
+        recorder, snapshots: for their keys.
+        threads: files, pipes and virtual cameras.
+        window: None without one.
+        preview: the browser page, None without one.
+    """
 
-    def open_file(path: Path) -> Any:
-        return _open_sink(str(path), args, size, info, target)
-
-    return Recorder(path, open_file, timer)
+    recorder: Recorder
+    snapshots: Snapshots
+    threads: Sequence[OutputThread] = ()
+    window: "WindowSink | None" = None
+    preview: "Preview | None" = None
 
 
 def open_outputs(
-    args: argparse.Namespace, show: Show, size: tuple[int, int], stack: contextlib.ExitStack
-) -> None:
+    options: LiveOptions,
+    size: tuple[int, int],
+    info: SourceInfo,
+    target_fps: float,
+    meter: Meter,
+    actions: "queue.SimpleQueue[str]",
+    stack: contextlib.ExitStack,
+) -> Outputs:
     """Open all outputs that were asked for.
 
     Args:
-        args: the flags.
-        show: gets them.
+        options: what was asked for.
         size: (width, height) of the shown picture.
+        info: of the source.
+        target_fps: 0 for none.
+        meter: gets the times of encoding.
+        actions: where the page's commands go.
         stack: gets what must be closed.
 
     Raises:
         StyleError: one of them cannot be opened.
     """
-    parts = show.parts
-    stack.callback(parts.snapshots.close)
-    _at_the_end(stack, parts.recorder.close)
-    if args.record:
-        parts.recorder.start()
-    specs = list(args.output)
-    if args.virtual_camera is not None:
-        specs.append(f"virtualcam:{args.virtual_camera}" if args.virtual_camera else "virtualcam")
-    output_threads = []
-    for spec in specs:
-        live = spec.startswith(("-", "pipe:", "virtualcam"))
-        output_thread = OutputThread(
-            spec,
-            lambda spec=spec: _open_sink(spec, args, size, parts.info, parts.target_fps),
-            behind=1 if live else BEHIND,
-        )
-        _at_the_end(stack, output_thread.close)
-        output_threads.append(output_thread)
-    for output_thread in output_threads:
-        output_thread.wait_open()
-    parts.output_threads = output_threads
-    if args.serve:
+    rate = Fraction(target_fps or DEFAULT_FPS).limit_denominator(1001)
+    shown = replace(info, width=size[0], height=size[1], rate=rate, num_frames=None, live=True)
+    recorder = Recorder(
+        options.record or Path("impasto-recording.mp4"),
+        lambda path: _open_sink(str(path), options, shown),
+        lambda milliseconds: meter.add("encode", milliseconds),
+    )
+    snapshots = Snapshots(options.snapshots)
+    stack.callback(snapshots.close)
+    _at_the_end(stack, recorder.close)
+    if options.record:
+        recorder.start()
+    threads = _open_threads(options, shown, stack)
+    preview = window = None
+    if options.serve:
         from .web.preview import Preview
 
-        parts.preview = stack.enter_context(Preview(args.serve, show.actions, args.token))
-        cli.say(f"open {parts.preview.url} in a browser", quiet=args.quiet)
-    if not args.headless:
+        preview = stack.enter_context(Preview(options.serve, actions, options.token))
+        cli.say(f"open {preview.url} in a browser", quiet=options.quiet)
+    if options.window:
         from ..sinks.window import WindowSink
 
-        parts.window = stack.enter_context(
-            WindowSink("window:Impasto", parts.info, fullscreen=args.fullscreen)
+        window = stack.enter_context(
+            WindowSink("window:Impasto", info, fullscreen=options.fullscreen)
         )
+    return Outputs(recorder, snapshots, threads, window, preview)
+
+
+def _open_threads(
+    options: LiveOptions, shown: SourceInfo, stack: contextlib.ExitStack
+) -> list[OutputThread]:
+    specs = list(options.outputs)
+    if options.virtual_camera is not None:
+        specs.append(":".join(["virtualcam", options.virtual_camera]).removesuffix(":"))
+    threads = []
+    for spec in specs:
+        thread = OutputThread(
+            spec,
+            lambda spec=spec: _open_sink(spec, options, shown),
+            behind=1 if _is_live(spec) else BEHIND,
+        )
+        _at_the_end(stack, thread.close)
+        threads.append(thread)
+    for thread in threads:
+        thread.wait_open()
+    return threads
 
 
 def _at_the_end(stack: contextlib.ExitStack, close: Callable[[], None]) -> None:
@@ -99,13 +129,14 @@ def _at_the_end(stack: contextlib.ExitStack, close: Callable[[], None]) -> None:
     stack.push(leave)
 
 
-def _open_sink(
-    spec: str, args: argparse.Namespace, size: tuple[int, int], info: SourceInfo, target: float
-) -> Any:
-    rate = Fraction(target or DEFAULT_FPS).limit_denominator(1001)
-    facts = replace(info, width=size[0], height=size[1], rate=rate, num_frames=None, live=True)
-    options: dict[str, Any] = {"overwrite": args.overwrite, "pipe_format": args.pipe_format}
-    if not spec.startswith(("-", "pipe:", "virtualcam")):
+def _open_sink(spec: str, options: LiveOptions, shown: SourceInfo) -> Sink:
+    wishes: SinkOptions = {"overwrite": options.overwrite, "pipe_format": options.pipe_format}
+    if not _is_live(spec):
         # The fastest preset: 4.8 ms per 1280x720 frame on one core where "veryfast" takes 13.3.
-        options |= {"clip": live_clip(), "preset": "ultrafast"}
-    return open_sink(spec, facts, **options)
+        wishes |= {"clip": live_clip(), "preset": "ultrafast"}
+    return open_sink(spec, shown, **wishes)
+
+
+def _is_live(spec: str) -> bool:
+    """Whether who receives the frames wants the newest rather than all."""
+    return spec.startswith(("-", "pipe:", "virtualcam"))

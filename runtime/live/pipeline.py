@@ -71,8 +71,6 @@ class LivePipeline:
     """Paints what `capture` delivers.
 
     Attributes:
-        plan: the controls, and working size, rhythm, variant and threads, for the frames to come.
-            Set as one by the main thread and read once per frame: a variant belongs to a style.
         output: slot from which finished frames are shown.
         carried: frames for which the stabilizer replaced the network.
         held: frames it could not carry (scene cut); the last picture simply stays.
@@ -94,8 +92,8 @@ class LivePipeline:
             first: what the very first frame is painted with, instead of `choice`.
             make_stabilizer: a new one; the argument says whether it is switched on.
         """
-        self.plan = (settings, choice)
-        self.first = first
+        self._plan = (settings, choice)
+        self._first = first
         self.output: Slot[LiveFrame] = Slot()
         self.propagated = self.held = 0
         self._cut = False
@@ -128,15 +126,20 @@ class LivePipeline:
         if not any(thread.is_alive() for thread in self._threads):
             self._styles.close()
 
+    def set_plan(self, settings: Settings, choice: Choice) -> None:
+        """The controls, and working size, rhythm, variant and threads, for the frames to come. They
+        are set as one and read once per frame, because a variant belongs to a style."""
+        self._plan = (settings, choice)
+
     @property
     def settings(self) -> Settings:
         """The controls."""
-        return self.plan[0]
+        return self._plan[0]
 
     @property
     def choice(self) -> Choice:
         """Working size, rhythm, variant and threads."""
-        return self.plan[1]
+        return self._plan[1]
 
     @property
     def dropped(self) -> int:
@@ -227,8 +230,8 @@ class _Painter:
     def prepare(self, captured: Captured) -> LiveFrame:
         """Scale the frame to the working size and gather what it will be painted with."""
         pipeline = self._pipeline
-        settings, choice = pipeline.plan
-        choice, pipeline.first = pipeline.first or choice, None
+        settings, choice = pipeline._plan
+        choice, pipeline._first = pipeline._first or choice, None
         pipeline._styles.select(Key(settings.style, choice.variant, choice.threads))
         active = pipeline._styles.take()
         self._frozen = (self._frozen or captured) if settings.frozen else None

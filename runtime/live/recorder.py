@@ -8,11 +8,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import StyleError
 from ..frame import Frame
+from ..sinks import Sink
 from .output_threads import BEHIND, OutputThread
+
+if TYPE_CHECKING:
+    from ..media.container import ClipInfo
 
 # The clock of recordings, in seconds: MPEG's 90 kHz, fine enough for the true times of any camera.
 TICK = Fraction(1, 90_000)
@@ -30,7 +34,7 @@ class Recorder:
     def __init__(
         self,
         path: Path,
-        open_file: Callable[[Path], Any],
+        open_file: Callable[[Path], Sink],
         timer: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._path, self._open_file, self._timer = path, open_file, timer
@@ -123,7 +127,7 @@ class Recorder:
         self._news.append(f"recorded {path} ({output_thread.written} frames)")
 
 
-def live_clip() -> Any:
+def live_clip() -> "ClipInfo":
     """A description of frames that come from no file, for the video sink: the recorder's clock."""
     from dataclasses import replace as changed
 

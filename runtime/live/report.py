@@ -41,20 +41,20 @@ def report(live: LiveRun) -> dict[str, Any]:
         result["working_size"] = [last.choice.width, last.choice.height]
         result["every"] = last.choice.every
         result.update(_stylizer(live))
-    if parts.recorder.files:
-        result["recorded"] = parts.recorder.files
-        result["recorded_frames"] = parts.recorder.written
-        result["record_dropped"] = parts.recorder.dropped
-    if parts.snapshots.files:
-        result["snapshots"] = parts.snapshots.files
-    if parts.output_threads:
+    if parts.outputs.recorder.files:
+        result["recorded"] = parts.outputs.recorder.files
+        result["recorded_frames"] = parts.outputs.recorder.written
+        result["record_dropped"] = parts.outputs.recorder.dropped
+    if parts.outputs.snapshots.files:
+        result["snapshots"] = parts.outputs.snapshots.files
+    if parts.outputs.threads:
         result["outputs"] = [
             {
                 "output": output_thread.name,
                 "written": output_thread.written,
                 "dropped": output_thread.dropped,
             }
-            for output_thread in parts.output_threads
+            for output_thread in parts.outputs.threads
         ]
     return result
 

@@ -1,30 +1,31 @@
-"""Puts a live run together from the flags of `runtime.webcam`: source, styles, rate; the outputs
-are `live_outputs`.
+"""Puts a live run together from its options: source, styles, rate; the outputs are in `outputs`.
 
 The order is that of a hurried start: the source opens in its own thread while this one loads the
 model, and as soon as both are there the network begins to paint. What the first frame does not need
 is imported and opened meanwhile.
 """
 
-import argparse
 import contextlib
+import queue
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import cli
 from ..meter import Meter
 from ..model import variants, zoo
-from ..model.stylizer import Stylizer, open_stylizer
+from ..model.options import open_stylizer
+from ..model.stylizer import Stylizer
 from ..plugins import load
-from ..sources import Source, SourceInfo, open_source
+from ..sources import Source, SourceInfo, SourceOptions, open_source
+from ..stabilizers import Stabilizer
 from .capture import Capture
 from .controls import Settings
 from .cores import num_cores, share_cores
 from .ladder import Choice, ladder, within
+from .options import LiveOptions
 from .pipeline import LivePipeline
 from .styles import Entry, Key, Styles
 
@@ -56,17 +57,11 @@ class LiveRun(NamedTuple):
     size: tuple[int, int]
 
 
-def open_run(
-    args: argparse.Namespace,
-    script: list[tuple[int, str]],
-    stack: contextlib.ExitStack,
-    began: float,
-) -> LiveRun:
+def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) -> LiveRun:
     """Open everything a live run needs.
 
     Args:
-        args: the flags of `runtime.webcam`.
-        script: (frame, action) from `--keys`.
+        options: what was asked for.
         stack: gets what must be closed; closing it stops the threads first, then finishes files.
         began: `time.perf_counter` seconds at which the command started.
 
@@ -77,108 +72,110 @@ def open_run(
     stack.callback(sys.setswitchinterval, sys.getswitchinterval())
     sys.setswitchinterval(TURN_S)
     meter = Meter()
-    capture = Capture(_opener(args), meter)
+    capture = Capture(_opener(options), meter)
     stack.callback(capture.close)
     capture.start()
     cores = num_cores()
-    threads = args.threads or max(1, cores - 1)
+    threads = options.style.threads or max(1, cores - 1)
     share_cores(threads, cores, stack)
-    styles, stylizer = _open_styles(args, threads)
+    styles, stylizer = _open_styles(options, threads)
     stack.callback(styles.close)
     for line in [
         *stylizer.notes,
-        f"{stylizer.label}: {stylizer.engine} on {stylizer.device}{_why(args, stylizer)}",
+        f"{stylizer.label}: {stylizer.engine} on {stylizer.device}{_why(options, stylizer)}",
     ]:
-        cli.say(line, quiet=args.quiet)
+        cli.say(line, quiet=options.quiet)
     info = capture.wait_info()
-    size = _fitted(info, args.size)
+    size = _fitted(info, options.size)
     settings = Settings(
-        strength=args.strength,
-        stabilizer=args.stabilizer != "off",
-        split=args.split,
-        frozen=args.freeze,
-        mirror=args.mirror,
-        fullscreen=args.fullscreen,
-        stats=not args.no_stats,
+        strength=options.style.strength,
+        stabilizer=options.stabilizer != "off",
+        split=options.split,
+        frozen=options.frozen,
+        mirror=options.mirror,
+        fullscreen=options.fullscreen,
+        stats=options.stats,
     )
-    plan = _plan(args, info, size, stylizer.card.multiple_of, styles, threads)
-    make_stabilizer = _stabilizer_maker(args)
-    first = _first_choice(args, plan, stylizer.card.multiple_of)
+    plan = _plan(options, info, size, stylizer.card.multiple_of, styles, threads)
+    make_stabilizer = _stabilizer_maker(options)
+    first = _first_choice(options, plan, stylizer.card.multiple_of)
     pipeline = LivePipeline(capture, styles, make_stabilizer, plan.choice, settings, meter, first)
     stack.callback(pipeline.close)
     pipeline.start()
     # From here on the network is painting the first frame.
     from .gauges import Gauges
     from .loop import Parts, Show
-    from .outputs import open_outputs, open_recorder
-    from .snapshots import Snapshots
+    from .outputs import open_outputs
 
+    actions: queue.SimpleQueue[str] = queue.SimpleQueue()
+    outputs = open_outputs(options, size, info, plan.target_fps, meter, actions, stack)
+    stack.callback(pipeline.close)  # again: threads stop before the files are finished
     parts = Parts(
         capture,
         styles,
         pipeline,
         info,
         Gauges(meter, began),
-        open_recorder(args, size, info, plan.target_fps, meter),
-        Snapshots(Path(args.snapshots)),
-        _controller(args, plan, styles.order(0), settings, stylizer),
+        outputs,
+        actions,
+        _controller(options, plan, styles.order(0), settings, stylizer),
         plan.rungs,
-        later=lambda: styles.add(_neighbors(args, styles)),
-        script=script,
-        frames=args.frames,
-        seconds=args.seconds,
+        later=lambda: styles.add(_neighbors(options, styles)),
+        script=options.script,
+        frames=options.frames,
+        seconds=options.seconds,
         target_fps=plan.target_fps,
-        quiet=args.quiet,
+        quiet=options.quiet,
     )
     show = Show(parts, settings, size)
-    open_outputs(args, show, size, stack)
-    stack.callback(pipeline.close)  # again: threads stop before the files are finished
     return LiveRun(show, meter, stylizer, size)
 
 
-def _opener(args: argparse.Namespace) -> Callable[[], Source]:
+def _opener(options: LiveOptions) -> Callable[[], Source]:
     """What opens the source: cameras as they are, clips played by the clock and looped."""
-    target = args.target_fps or None
-    wishes: dict[str, Any] = {
-        "size": args.size,
+    target = options.target_fps or None
+    wishes: SourceOptions = {
+        "size": options.size,
         "live": True,
-        "allow_network": args.allow_network,
+        "allow_network": options.allow_network,
     }
-    if args.source.partition(":")[0] in ("camera", "synthetic"):
+    if options.source.partition(":")[0] in ("camera", "synthetic"):
         wishes["rate"] = Fraction(target).limit_denominator(1001) if target else None
 
-    def open_it() -> Any:
-        source = open_source(args.source, **wishes)
+    def open_it() -> Source:
+        source = open_source(options.source, **wishes)
         if source.info.live:
             return source
         from .pacing import Paced
 
-        first: list[Any] = [source]
+        first = [source]
 
-        def again() -> Any:
-            return first.pop() if first else open_source(args.source, **wishes)
+        def again() -> Source:
+            return first.pop() if first else open_source(options.source, **wishes)
 
-        return Paced(again, loop=not args.once)
+        return Paced(again, loop=not options.once)
 
     return open_it
 
 
-def _open_styles(args: argparse.Namespace, threads: int) -> tuple[Styles, Stylizer]:
+def _open_styles(options: LiveOptions, threads: int) -> tuple[Styles, Stylizer]:
     """The styles that were asked for, and the first of them, open.
 
     Where a GPU might be used, a file that suits it is tried first; if it then runs on the CPU after
     all, the one that suits the CPU takes its place.
     """
-    given = [cli.parse_models(text) for text in args.model]
-    if any(text != name for text, (name, _) in zip(args.model, given, strict=True)):
-        label = " + ".join(args.model)  # weights: one mixed style
+    models = options.style.models
+    if options.mixed:
+        label = " + ".join(name if weight == 1 else f"{name}:{weight:g}" for name, weight in models)
         styles = Styles(
-            [Entry(label, lambda _, threads: open_stylizer(_quiet(args), threads, live=True))]
+            [Entry(label, lambda _, threads: open_stylizer(options.style_of(models, threads)))]
         )
         return styles, styles.open_first(Key(0, 0, threads))
-    hope = _hopes_for_gpu(args)
+    hope = _hopes_for_gpu(options)
     for order in (variants.ON_GPU, variants.ON_CPU) if hope else (variants.ON_CPU,):
-        styles = Styles([_entry(args, *_files(name, args.engine), order) for name, _ in given])
+        styles = Styles(
+            [_entry(options, *_files(name, options.style.engine), order) for name, _ in models]
+        )
         stylizer = styles.open_first(Key(0, styles.first(0), threads))
         chosen = styles.entries[0].variants
         if stylizer.device != "cpu" or order is variants.ON_CPU or len(chosen) < 2:
@@ -199,25 +196,21 @@ def _files(name: str, engine: str) -> tuple[str, list[variants.Variant]]:
 
 
 def _entry(
-    args: argparse.Namespace,
+    options: LiveOptions,
     label: str,
     files: list[variants.Variant],
     preferred: tuple[str, ...],
 ) -> Entry:
     def open_file(variant: int, threads: int) -> Stylizer:
-        return open_stylizer(_quiet(args, [str(files[variant].path)]), threads, live=True)
+        return open_stylizer(options.style_of([(str(files[variant].path), 1.0)], threads))
 
     return Entry(label, open_file, files, preferred)
 
 
-def _quiet(args: argparse.Namespace, models: list[str] | None = None) -> argparse.Namespace:
-    return argparse.Namespace(**{**vars(args), "model": models or args.model, "quiet": True})
-
-
-def _neighbors(args: argparse.Namespace, styles: Styles) -> list[Entry]:
+def _neighbors(options: LiveOptions, styles: Styles) -> list[Entry]:
     """After a single model: the other styles in its folder."""
     mine = styles.entries[0].variants
-    if len(args.model) > 1 or args.style or not mine:
+    if len(options.style.models) > 1 or options.style.styles or not mine:
         return []
     from ..model import formats
 
@@ -226,16 +219,16 @@ def _neighbors(args: argparse.Namespace, styles: Styles) -> list[Entry]:
     entries = []
     for name, files in others.items():
         if name != mine[0].style and path not in [one.path for one in files]:
-            entries.append(_entry(args, name, files, tuple(styles.entries[0].preferred)))
+            entries.append(_entry(options, name, files, tuple(styles.entries[0].preferred)))
     return entries
 
 
-def _hopes_for_gpu(args: argparse.Namespace) -> bool:
+def _hopes_for_gpu(options: LiveOptions) -> bool:
     """Whether the engine may come to run on a GPU."""
-    if args.device == "cpu":
+    if options.style.device == "cpu":
         return False
-    if args.device != "auto" or args.engine not in ("auto", "onnxruntime"):
-        return args.device != "auto"
+    if options.style.device != "auto" or options.style.engine not in ("auto", "onnxruntime"):
+        return options.style.device != "auto"
     from ..engines.onnxruntime import lists_gpu
 
     return lists_gpu()
@@ -249,10 +242,10 @@ def _fitted(info: SourceInfo, box: tuple[int, int] | None) -> tuple[int, int]:
     return max(1, round(info.width * scale)), max(1, round(info.height * scale))
 
 
-def _why(args: argparse.Namespace, stylizer: Stylizer) -> str:
+def _why(options: LiveOptions, stylizer: Stylizer) -> str:
     """Why `--device auto` took the CPU, where the engine itself has not said so."""
     if (
-        args.device != "auto"
+        options.style.device != "auto"
         or stylizer.device != "cpu"
         or any("GPU" in note for note in stylizer.notes)
     ):
@@ -275,7 +268,7 @@ class Plan(NamedTuple):
 
 
 def _plan(
-    args: argparse.Namespace,
+    options: LiveOptions,
     info: SourceInfo,
     size: tuple[int, int],
     multiple_of: int,
@@ -284,7 +277,7 @@ def _plan(
 ) -> Plan:
     """Target rate, ladder and the first choice."""
     order, first = styles.order(0), styles.first(0)
-    fixed = _fitted(info, args.working_size) if args.working_size else None
+    fixed = _fitted(info, options.working_size) if options.working_size else None
     # A picture shown larger than it was taken is not painted larger: there is nothing to gain.
     largest = fixed or min(size, (info.width, info.height))
 
@@ -293,28 +286,28 @@ def _plan(
             *largest,
             variants=order,
             multiple_of=multiple_of,
-            every_second=propagated and args.stability > 0 and not fixed,
+            every_second=propagated and options.stability > 0 and not fixed,
             fixed=fixed is not None,
         )
 
-    if args.target_fps == 0.0 or (fixed and len(order) == 1):
+    if options.target_fps == 0.0 or (fixed and len(order) == 1):
         # Nothing to steer: the best picture there is.
         return Plan(0.0, rungs, Choice(*(fixed or size), 1, order[0], threads))
-    target = args.target_fps or float(info.rate or DEFAULT_FPS)
+    target = options.target_fps or float(info.rate or DEFAULT_FPS)
     return Plan(target, rungs, Choice(*largest, 1, first, threads))
 
 
-def _first_choice(args: argparse.Namespace, plan: Plan, multiple_of: int) -> Choice | None:
+def _first_choice(options: LiveOptions, plan: Plan, multiple_of: int) -> Choice | None:
     """A smaller size for the very first frame, so that something is there at once; None where the
     size is fixed, or where frames are kept."""
-    if not plan.target_fps or args.working_size or args.record or args.output:
+    if not plan.target_fps or options.working_size or options.record or options.outputs:
         return None
     width, height = within(plan.choice.width, plan.choice.height, FIRST_PIXELS, multiple_of)
     return replace(plan.choice, width=width, height=height)
 
 
 def _controller(
-    args: argparse.Namespace, plan: Plan, order: list[int], settings: Settings, stylizer: Stylizer
+    options: LiveOptions, plan: Plan, order: list[int], settings: Settings, stylizer: Stylizer
 ) -> "Controller | None":
     """What holds the rate of the plan; None if there is none to hold."""
     if not plan.target_fps:
@@ -324,21 +317,21 @@ def _controller(
 
     cores, threads = num_cores(), plan.choice.threads
     # A GPU does not care, and a number the user gave stays.
-    free = stylizer.device == "cpu" and not args.threads
+    free = stylizer.device == "cpu" and not options.style.threads
     split = Split(candidates(cores) if free else [threads], threads, cores)
     steps = plan.rungs(order, settings.stabilizer)
     return Controller(plan.target_fps, steps, start=plan.choice, split=split, cores=cores)
 
 
-def _stabilizer_maker(args: argparse.Namespace) -> Callable[[bool], Any]:
+def _stabilizer_maker(options: LiveOptions) -> Callable[[bool], Stabilizer]:
     """Makes stabilizers, switched on or off; their code is loaded when the first one is made."""
     from .. import stabilizers
 
-    name = args.stabilizer if args.stabilizer != "off" else "live"
+    name = options.stabilizer if options.stabilizer != "off" else "live"
 
-    def make(wanted: bool) -> Any:
+    def make(wanted: bool) -> Stabilizer:
         if not wanted:
             return load(stabilizers, "off")()
-        return load(stabilizers, name)(args.stability)
+        return load(stabilizers, name)(options.stability)
 
     return make

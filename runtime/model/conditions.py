@@ -1,16 +1,23 @@
 """Everything a graph eats besides the picture: styles, codes, knobs, and its own memory."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..card import ModelCard, Port
+from ..engines import Engine
 from ..errors import CardMismatch, UsageError
 from ..inputs import inside
 from ..plugins import suggest
 from . import arrays
+
+# A picture (H, W, 3) uint8 RGB, its path, or the name of a style that the model knows.
+Style = np.ndarray | str | Path
+# What a model may take besides its picture: a number for a scalar, a style or several with weights,
+# or a style vector; None is not given.
+Condition = float | Style | Sequence[tuple[Style, float]] | Sequence[float] | None
 
 # A free axis of a state port: "H", or a part of it such as "H/4".
 AXIS = re.compile(r"([NHW])(?:/(\d+))?")
@@ -37,16 +44,23 @@ class Conditions:
         self._memory: dict[str, np.ndarray] = {}
         self._size: tuple[int, int] = (0, 0)
         # The style itself is kept beside its key, so that no other array can get its identity.
-        self._style_key: Any = None
-        self._style_kept: Any = None
+        self._style_key: object = None
+        self._style_kept: Condition = None
         self._style_feeds: dict[str, np.ndarray] = {}
-        self._companions: dict[str, Any] = {}
+        self._companions: dict[str, tuple[Engine, ModelCard]] = {}
 
     def has_scalar(self, name: str) -> bool:
         """Whether the model has a knob of this name."""
         return name in self._scalars
 
-    def feeds(self, given: dict[str, Any], height: int, width: int) -> dict[str, np.ndarray]:
+    @property
+    def has_states(self) -> bool:
+        """Whether the model is recurrent."""
+        return bool(self._states)
+
+    def feeds(
+        self, given: Mapping[str, Condition], height: int, width: int
+    ) -> dict[str, np.ndarray]:
         """All tensors besides the picture, for a picture of this (padded) size."""
         self._check(given)
         feeds = {
@@ -80,7 +94,7 @@ class Conditions:
             engine.close()
         self._companions.clear()
 
-    def _check(self, given: dict[str, Any]) -> None:
+    def _check(self, given: Mapping[str, Condition]) -> None:
         known = [*self._scalars]
         if self._codes or self._styles:
             known += ["style", "code"]
@@ -90,10 +104,9 @@ class Conditions:
                     f'model "{self._card.name}" takes no "{name}".{suggest(name, known)}'
                 )
 
-    def _style(self, given: dict[str, Any]) -> dict[str, np.ndarray]:
+    def _style(self, given: Mapping[str, Condition]) -> dict[str, np.ndarray]:
         """Tensors of the code and style ports; the companion runs once per style, not per frame."""
         style, code = given.get("style"), given.get("code")
-        code = np.asarray(code) if isinstance(code, list) else code
         key = _key(style if style is not None else code)
         if key != self._style_key or not self._style_feeds:
             self._style_feeds = {
@@ -103,11 +116,15 @@ class Conditions:
             self._style_key, self._style_kept = key, style if style is not None else code
         return self._style_feeds
 
-    def _code(self, port: Port, style: Any, code: Any) -> np.ndarray:
+    def _code(self, port: Port, style: Condition, code: Condition) -> np.ndarray:
         if style is not None and port.companion:
-            mixed = [(self._encode(port, picture), weight) for picture, weight in _pairs(style)]
-            total = sum(weight for _, weight in mixed)
-            return sum(vector * np.asarray(w / total, vector.dtype) for vector, w in mixed)  # type: ignore[return-value]
+            pairs = _pairs(style)
+            total = sum(weight for _, weight in pairs)
+            parts = [
+                vector * np.asarray(weight / total, vector.dtype)
+                for vector, weight in ((self._encode(port, part), weight) for part, weight in pairs)
+            ]
+            return np.sum(parts, axis=0, dtype=parts[0].dtype)
         if style is not None and port.names:
             return _mixture(port, _pairs(style))
         if code is not None:
@@ -117,7 +134,7 @@ class Conditions:
             return _filled(port, port.default)
         raise UsageError(self._missing())
 
-    def _encode(self, port: Port, style: Any) -> np.ndarray:
+    def _encode(self, port: Port, style: Style) -> np.ndarray:
         """Run the companion graph on a style picture."""
         name = port.companion or ""
         if name not in self._companions:
@@ -141,7 +158,7 @@ class Conditions:
             return results[port.name]
         return results[card.outputs[self._codes.index(port)].name]
 
-    def _one(self, style: Any) -> np.ndarray:
+    def _one(self, style: Condition) -> np.ndarray:
         if style is None:
             raise UsageError(self._missing())
         pairs = _pairs(style)
@@ -153,7 +170,7 @@ class Conditions:
         return f'model "{self._card.name}" paints in the style you give it: add --style FILE'
 
 
-def _mixture(port: Port, pairs: list[tuple[Any, float]]) -> np.ndarray:
+def _mixture(port: Port, pairs: Sequence[tuple[Style, float]]) -> np.ndarray:
     """The code (1, number of names) in which each named style has its share.
 
     Raises:
@@ -171,7 +188,7 @@ def _mixture(port: Port, pairs: list[tuple[Any, float]]) -> np.ndarray:
     return vector / vector.sum()
 
 
-def load_style(style: Any) -> np.ndarray:
+def load_style(style: Style) -> np.ndarray:
     """(H, W, 3) uint8 RGB from a picture or the path of one."""
     if isinstance(style, np.ndarray):
         return style
@@ -180,20 +197,34 @@ def load_style(style: Any) -> np.ndarray:
     return read_rgb(Path(style))
 
 
-def _pairs(style: Any) -> list[tuple[Any, float]]:
-    return style if isinstance(style, list) else [(style, 1.0)]
+def _pairs(style: Condition) -> list[tuple[Style, float]]:
+    """Styles with their weights.
+
+    Raises:
+        UsageError: it is neither a style nor a list of such pairs.
+    """
+    if isinstance(style, np.ndarray | str | Path):
+        return [(style, 1.0)]
+    pairs: list[tuple[Style, float]] = []
+    for entry in style if isinstance(style, Sequence) else [style]:
+        if not isinstance(entry, tuple):
+            raise UsageError(f'style "{entry}" is no picture, path, or (picture, weight) pair')
+        pairs.append(entry)
+    return pairs
 
 
-def _key(style: Any) -> Any:
+def _key(style: Condition) -> object:
     """Something that changes when the style does; another array object counts as another style."""
     if isinstance(style, np.ndarray):
         return ("array", id(style), style.shape)
-    if isinstance(style, list):
-        return tuple((_key(picture), weight) for picture, weight in style)
+    if isinstance(style, Sequence) and not isinstance(style, str):
+        return tuple(
+            (_key(entry[0]), entry[1]) if isinstance(entry, tuple) else entry for entry in style
+        )
     return str(style)
 
 
-def _open_companion(path: Path, engine_name: str, device: str) -> tuple[Any, ModelCard]:
+def _open_companion(path: Path, engine_name: str, device: str) -> tuple[Engine, ModelCard]:
     from ..card import KEY
     from .formats import open_model
 
@@ -211,7 +242,7 @@ def _picture(port: Port, image: np.ndarray) -> np.ndarray:
     return arrays.to_tensor(arrays.resize(image, *fixed) if fixed else image, port)
 
 
-def _filled(port: Port, value: Any) -> np.ndarray:
+def _filled(port: Port, value: Condition) -> np.ndarray:
     if value is None:
         raise UsageError(f'the model needs a value for "{port.name}": --set {port.name}=NUMBER')
     if not isinstance(value, (int, float)):

@@ -16,11 +16,12 @@ measures mean and variance of every layer on a picture. Nothing here knows any m
 import base64
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from ..card import FOLDING_KEY
+from ..engines import Engine
 from ..errors import CardMismatch
 
 # Metadata keys: the layers' figures (JSON), and the measuring graph (base64 of an ONNX file).
@@ -137,6 +138,29 @@ class Folding:
             found |= layer.fold(*statistics[:, start:stop])
             start = stop
         return found
+
+
+@runtime_checkable
+class SceneEngine(Engine, Protocol):
+    """An engine whose answer also depends on the pictures before (`folding_engine`).
+
+    Attributes:
+        folding: the model's figures.
+    """
+
+    folding: Folding
+
+    def reset(self) -> None:
+        """The next picture begins a new scene."""
+        ...
+
+    def hurry(self) -> None:
+        """From now on, scenes begin quickly rather than exactly."""
+        ...
+
+    def folded(self, found: dict[str, np.ndarray]) -> Engine:
+        """The model folded for what its measuring graph answered elsewhere."""
+        ...
 
 
 VECTORS = ("weight_scale", "gamma", "beta")

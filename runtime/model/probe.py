@@ -8,11 +8,11 @@ finding can be replaced by a flag.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
-from ..card import Layout, ModelCard, Port, Role
+from ..card import CardFacts, Layout, ModelCard, Port, Role
 from ..engines import Engine, TensorInfo
 from ..errors import CardMismatch, UsageError
 from ..plugins import suggest
@@ -22,7 +22,7 @@ from .probe_trial import DTYPES, Trial, range_words, sized, value_range
 OVERRIDES = ("layout", "range", "colors", "size", "multiple_of")
 
 
-def override(card: ModelCard, **overrides: Any) -> ModelCard:
+def override(card: ModelCard, **overrides: Unpack[CardFacts]) -> ModelCard:
     """The card with facts replaced by what the user says; see `session.open_session`."""
     for name in overrides:
         if name not in OVERRIDES:
@@ -33,14 +33,14 @@ def override(card: ModelCard, **overrides: Any) -> ModelCard:
     def changed(port: Port) -> Port:
         if port.role not in ("image", "style"):
             return port
-        facts: dict[str, Any] = {}
-        if "layout" in overrides and overrides["layout"] != port.layout:
-            facts["layout"] = overrides["layout"]
-        if "colors" in overrides:
-            facts["colors"] = overrides["colors"]
+        port = replace(
+            port,
+            layout=overrides.get("layout", port.layout),
+            colors=overrides.get("colors", port.colors),
+        )
         if "range" in overrides:
-            facts["low"], facts["high"] = value_range(overrides["range"])
-        port = replace(port, **facts)
+            low, high = value_range(overrides["range"])
+            port = replace(port, low=low, high=high)
         if "size" in overrides and port.role == "image":
             port = replace(port, shape=sized(port, *overrides["size"]))
         return port
@@ -53,7 +53,9 @@ def override(card: ModelCard, **overrides: Any) -> ModelCard:
     )
 
 
-def foreign_card(engine: Engine, path: Path, **overrides: Any) -> tuple[ModelCard, list[str]]:
+def foreign_card(
+    engine: Engine, path: Path, **overrides: Unpack[CardFacts]
+) -> tuple[ModelCard, list[str]]:
     """Work out a card for a model that has none.
 
     Args:
@@ -108,7 +110,7 @@ def _is_picture(info: TensorInfo) -> bool:
     return 3 in (first, last) or isinstance(first, str) or isinstance(last, str)
 
 
-def _roles(engine: Engine, path: Path, overrides: dict[str, Any]) -> tuple[Port, tuple[Port, ...]]:
+def _roles(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Port, tuple[Port, ...]]:
     """The picture input as a port (layout still open), and the other inputs."""
     pictures = [info for info in engine.inputs if _is_picture(info)]
     if not pictures or not any(len(info.shape) == 4 for info in engine.outputs):

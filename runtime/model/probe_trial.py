@@ -3,11 +3,10 @@
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..card import Colors, Layout, Port
+from ..card import CardFacts, Colors, Layout, Port
 from ..engines import Engine
 from ..errors import CardMismatch, StyleError, UsageError
 from . import arrays
@@ -116,7 +115,7 @@ class Trial:
         return shape is not None and (shape[row], shape[column]) == (side, side)
 
     def settle_range(
-        self, overrides: dict[str, Any]
+        self, overrides: CardFacts
     ) -> tuple[tuple[float, float], tuple[float, float], str]:
         """Value ranges in and out, and how they are known: "given", "stated" or "probed"."""
         byte = RANGES["0..255"]
@@ -166,7 +165,7 @@ class Trial:
 
     def settle_colors(
         self,
-        overrides: dict[str, Any],
+        overrides: CardFacts,
         low_high: tuple[float, float],
         output_range: tuple[float, float],
     ) -> tuple[Colors, Colors, str]:

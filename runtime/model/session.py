@@ -5,27 +5,33 @@ accepts, convert to its layout and value range, feed its knobs and its memory, c
 All of that is read from the model's card; no fact about any model is written here.
 """
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Unpack
 
 import cv2
 import numpy as np
 
-from ..card import FOLDING_KEY, KEY, ModelCard, Port, beside
+from ..card import FOLDING_KEY, KEY, CardFacts, ModelCard, Port, beside
 from ..checksum import sha256
 from ..engines import Engine
-from ..errors import CardMismatch, StyleError
+from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
 from . import arrays, formats, store, zoo
-from .conditions import Conditions
-from .folding import Folding
+from .conditions import Condition, Conditions
+from .folding import Folding, SceneEngine
 from .formats import open_model
 
 
 class StyleSession:
-    """One open model. Not thread-safe: one picture at a time.
+    """One open model.
+
+    A model without memory may be shared by several threads: one picture at a time goes through it.
+    A session that remembers a scene (see `remembers`) refuses two pictures at once, because each
+    thread's scene would be painted with what the other's left: open a session for each.
 
     Attributes:
         card: what the model eats and gives.
@@ -54,6 +60,8 @@ class StyleSession:
         self._sha256 = sha256
         self.notes: list[str] = []
         self._engine = engine
+        self._scene = engine if isinstance(engine, SceneEngine) else None
+        self._painting = threading.Lock()
         self._threads = threads
         self.precision_hint = hint
         self._image = card.port("image")
@@ -74,7 +82,7 @@ class StyleSession:
         *,
         strength: float = 1.0,
         offset: np.ndarray | None = None,
-        **conditions: Any,
+        **conditions: Condition,
     ) -> Image:
         """Paint one picture.
 
@@ -89,6 +97,10 @@ class StyleSession:
 
         Returns:
             (H, W, 3) uint8 RGB of the same size.
+
+        Raises:
+            UsageError: a condition the model does not take, or another thread's picture is being
+                painted and the session remembers a scene.
         """
         check_image(image)
         parameter = self._conditions.has_scalar("strength")
@@ -96,11 +108,12 @@ class StyleSession:
             return image.copy()
         if parameter:
             conditions["strength"] = strength
-        if offset is not None:
-            view = arrays.image_to_float(image) + _three_channels(offset)
-            styled = arrays.float_to_image(self._run_float(view, conditions))
-        else:
-            styled = self._run_bytes(image, conditions)
+        with self._alone():
+            if offset is not None:
+                view = arrays.image_to_float(image) + _three_channels(offset)
+                styled = arrays.float_to_image(self._run_float(view, conditions))
+            else:
+                styled = self._run_bytes(image, conditions)
         if parameter or strength >= 1.0:
             return styled
         return cv2.addWeighted(styled, strength, image, 1.0 - strength, 0.0)
@@ -111,7 +124,7 @@ class StyleSession:
         *,
         strength: float = 1.0,
         offset: np.ndarray | None = None,
-        **conditions: Any,
+        **conditions: Condition,
     ) -> np.ndarray:
         """As `stylize`, for (H, W, 3) float32 RGB in 0..1: nothing is rounded to bytes on the way
         (unless the graph itself works on bytes)."""
@@ -121,7 +134,8 @@ class StyleSession:
         if parameter:
             conditions["strength"] = strength
         view = image if offset is None else image + _three_channels(offset)
-        styled = self._run_float(view, conditions)
+        with self._alone():
+            styled = self._run_float(view, conditions)
         if parameter or strength >= 1.0:
             return styled
         return image + np.float32(strength) * (styled - image)
@@ -129,17 +143,22 @@ class StyleSession:
     def reset(self) -> None:
         """Forget what earlier pictures left in the model: the memory of recurrent ones, the fold
         of those that are folded for each scene (after a cut or a seek)."""
-        self._conditions.reset()
-        forget = getattr(self._engine, "reset", None)
-        if forget is not None:
-            forget()
+        with self._alone():
+            self._conditions.reset()
+            if self._scene is not None:
+                self._scene.reset()
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a picture depends on those before it: recurrent models, and those that are folded
+        for each scene. `reset` begins anew."""
+        return self._scene is not None or self._conditions.has_states
 
     def hurry(self) -> None:
         """Prefer frames in time to the last bit of exactness where a scene begins: models that are
         folded for each scene measure a smaller copy of its first frame, and correct it later."""
-        hurry = getattr(self._engine, "hurry", None)
-        if hurry is not None:
-            hurry()
+        if self._scene is not None:
+            self._scene.hurry()
 
     def close(self) -> None:
         """Free the model; may be called twice."""
@@ -158,7 +177,7 @@ class StyleSession:
     ) -> None:
         self.close()
 
-    def feeds(self, view: np.ndarray, conditions: dict[str, Any]) -> dict[str, np.ndarray]:
+    def feeds(self, view: np.ndarray, conditions: Mapping[str, Condition]) -> dict[str, np.ndarray]:
         """All tensors for a picture that already has a size the graph accepts.
 
         Args:
@@ -190,11 +209,13 @@ class StyleSession:
     @property
     def folding(self) -> Folding | None:
         """The figures of a model that is folded for each scene, None of another."""
-        return getattr(self._engine, "folding", None)
+        return None if self._scene is None else self._scene.folding
 
     def open_folded(self, found: dict[str, np.ndarray]) -> Engine:
         """Such a model, folded for what its measuring graph answered elsewhere."""
-        return self._engine.folded(found)  # type: ignore[attr-defined]
+        if self._scene is None:
+            raise ValueError("this model is not folded for each scene")
+        return self._scene.folded(found)
 
     def graphs(self) -> list[bytes]:
         """The ONNX graphs that a picture goes through: the file itself, if it is one, and what
@@ -211,7 +232,20 @@ class StyleSession:
             return fixed
         return arrays.padded_size(height, width, self.card.multiple_of, self.card.minimum)
 
-    def _run_bytes(self, image: Image, conditions: dict[str, Any]) -> Image:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While a picture is painted, no other thread's is: see the class."""
+        if not self._painting.acquire(blocking=not self.remembers):
+            raise UsageError(
+                f'"{self.model_path.name}" is painting in another thread, and remembers the scene '
+                "it paints; open a session for each thread (or for each clip)"
+            )
+        try:
+            yield
+        finally:
+            self._painting.release()
+
+    def _run_bytes(self, image: Image, conditions: Mapping[str, Condition]) -> Image:
         padded, inner = self._place(image)
         tensor = arrays.to_tensor(padded, self._image, self._buffer)
         if tensor.dtype == np.float32:
@@ -219,7 +253,7 @@ class StyleSession:
         styled = arrays.to_image(self._run(tensor, padded.shape[:2], conditions), self._output)
         return _cut(styled, padded.shape[:2], inner, image.shape[:2])
 
-    def _run_float(self, image: np.ndarray, conditions: dict[str, Any]) -> np.ndarray:
+    def _run_float(self, image: np.ndarray, conditions: Mapping[str, Condition]) -> np.ndarray:
         padded, inner = self._place(image)
         tensor = arrays.float_to_tensor(padded, self._image)
         result = self._run(tensor, padded.shape[:2], conditions)
@@ -235,10 +269,10 @@ class StyleSession:
         return arrays.pad_to(image, *self.padded_size(height, width)), (height, width)
 
     def _run(
-        self, tensor: np.ndarray, size: tuple[int, ...], conditions: dict[str, Any]
+        self, tensor: np.ndarray, size: tuple[int, ...], conditions: Mapping[str, Condition]
     ) -> np.ndarray:
-        feeds = {self._image.name: tensor, **self._conditions.feeds(conditions, size[0], size[1])}
-        results = self._engine.run(feeds)
+        others = self._conditions.feeds(conditions, size[0], size[1])
+        results = self._engine.run({self._image.name: tensor, **others})
         self._conditions.remember(results)
         result = results[self._output.name]
         if not self._checked:
@@ -254,7 +288,7 @@ def open_session(
     device: str = "auto",
     threads: int | None = None,
     precision_hint: str | None = None,
-    **overrides: Any,
+    **overrides: Unpack[CardFacts],
 ) -> StyleSession:
     """Open a model file.
 
@@ -323,7 +357,7 @@ def _metadata(path: Path) -> dict[str, str]:
         return {}
 
 
-def _card(engine: Engine, path: Path, overrides: dict[str, Any]) -> tuple[ModelCard, list[str]]:
+def _card(engine: Engine, path: Path, overrides: CardFacts) -> tuple[ModelCard, list[str]]:
     """The model's own card, or one worked out by probing; and what to tell the user."""
     text = engine.metadata.get(KEY)
     if text is None and beside(path).is_file():

@@ -1,22 +1,20 @@
 """A stylizer: one model, or several mixed by weight, with the effects around them.
 
 `Stylizer` has the face of a `StyleSession` (`stylize`, `reset`, `close`, `card`, `device`, ...), so
-clips and cameras use it as one; `open_stylizer(args)` makes it from the flags of a command.
+clips and cameras use it as one; `runtime.model.options.open_stylizer` opens it.
 """
 
-import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from ..cli import parse_fraction, parse_models, say
-from ..errors import UsageError
 from ..frame import Image
-from . import effects, variants
-from .session import StyleSession, open_session
+from . import effects
+from .conditions import Condition
+from .session import StyleSession
 
 COLOR_MODES = ("luminance", "histogram")
 
@@ -36,7 +34,7 @@ class Effects:
     strength: float = 1.0
     keep_color: str = ""
     mask: Image | None = None
-    conditions: dict[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
 
 
 class Stylizer:
@@ -71,11 +69,11 @@ class Stylizer:
         *,
         strength: float | None = None,
         offset: np.ndarray | None = None,
-        **conditions: Any,
+        **conditions: Condition,
     ) -> Image:
         """Paint one picture; see `StyleSession.stylize`. `strength` replaces the stylizer's own."""
         strength = self.effects.strength if strength is None else strength
-        given = {**self.effects.conditions, **conditions}
+        given: dict[str, Any] = {**self.effects.conditions, **conditions}
         if len(self.sessions) == 1 and not self.effects.keep_color and self.effects.mask is None:
             return self.sessions[0][0].stylize(image, strength=strength, offset=offset, **given)
         if strength <= 0.0:
@@ -96,11 +94,11 @@ class Stylizer:
         *,
         strength: float | None = None,
         offset: np.ndarray | None = None,
-        **conditions: Any,
+        **conditions: Condition,
     ) -> np.ndarray:
         """As `stylize`, for (H, W, 3) float32 in 0..1 without rounding to bytes."""
         strength = self.effects.strength if strength is None else strength
-        given = {**self.effects.conditions, **conditions}
+        given: dict[str, Any] = {**self.effects.conditions, **conditions}
         if strength <= 0.0:
             return image.copy()
         mixed = np.zeros(image.shape, np.float32)
@@ -170,143 +168,3 @@ class Stylizer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
-    """The effects' flags, and those that describe a model without a card."""
-    group = parser.add_argument_group("style")
-    group.add_argument(
-        "--strength",
-        type=parse_fraction,
-        default=1.0,
-        metavar="0..1",
-        help="0 leaves the picture alone, 1 is the full style (default: 1)",
-    )
-    group.add_argument(
-        "--keep-color",
-        nargs="?",
-        const="luminance",
-        default="",
-        choices=COLOR_MODES,
-        help="keep the picture's own colors: luminance (the default) takes light and dark from "
-        "the style, histogram moves the style's colors to the picture's",
-    )
-    group.add_argument("--mask", metavar="FILE", help="picture: style only where it is white")
-    group.add_argument(
-        "--style",
-        action="append",
-        metavar="FILE[:WEIGHT]",
-        help="style picture, for models that take one, or the name of a style, for models that "
-        "know several; repeat to mix",
-    )
-    group.add_argument(
-        "--knob",
-        action="append",
-        default=[],
-        metavar="NAME=NUMBER",
-        help="a model's own scalar input",
-    )
-    facts = parser.add_argument_group("models without an Impasto card (replaces what was probed)")
-    facts.add_argument("--layout", choices=("NCHW", "NHWC"), help="order of axes")
-    facts.add_argument("--range", choices=("0..1", "-1..1", "0..255"), help="range of values")
-    facts.add_argument("--colors", choices=("RGB", "BGR"), help="order of channels")
-    facts.add_argument(
-        "--fixed-size", metavar="WxH", type=_size, help="the only size the graph accepts"
-    )
-    facts.add_argument("--multiple-of", type=int, metavar="N", help="sizes the graph accepts")
-
-
-def open_stylizer(
-    args: argparse.Namespace, threads: int | None = None, *, live: bool = False
-) -> Stylizer:
-    """The stylizer a command's flags describe; what was found out goes to stderr.
-
-    A bare style name ("starry") means its best picture; whoever wants another file names it.
-
-    Args:
-        args: parsed by `add_common_flags` and, if the command has them, `add_stylizer_flags`.
-        threads: of the engine, None for all cores.
-        live: frames must not wait: see `StyleSession.hurry`.
-    """
-    facts = {
-        name: getattr(args, flag, None)
-        for name, flag in (
-            ("layout", "layout"),
-            ("range", "range"),
-            ("colors", "colors"),
-            ("size", "fixed_size"),
-            ("multiple_of", "multiple_of"),
-        )
-    }
-    overrides = {name: value for name, value in facts.items() if value is not None}
-    named = [parse_models(text) for text in _as_list(args.model)]
-    around = _effects(args)
-    sessions: list[tuple[StyleSession, float]] = []
-    try:
-        for name, weight in named:
-            files = variants.find(name, args.engine)
-            session = open_session(
-                variants.best(files).path if files else name,
-                engine=args.engine,
-                device=args.device,
-                threads=threads,
-                precision_hint=getattr(args, "precision_hint", None),
-                **overrides,
-            )
-            if live:
-                session.hurry()
-            elif len(files) > 1:
-                say(f"{name}: {session.model_path.name}", quiet=args.quiet)
-            sessions.append((session, weight))
-    except BaseException:
-        for session, _ in sessions:
-            session.close()
-        raise
-    stylizer = Stylizer(sessions, around)
-    for note in stylizer.notes:
-        say(note, quiet=args.quiet)
-    if args.verbose:
-        say(f"{stylizer.label}: {stylizer.engine} on {stylizer.device}")
-    return stylizer
-
-
-def _effects(args: argparse.Namespace) -> Effects:
-    conditions: dict[str, Any] = {}
-    styles = [parse_models(text) for text in _as_list(getattr(args, "style", None))]
-    if styles:
-        from .conditions import load_style
-
-        # A word without a suffix is no file: models of many styles know theirs by name.
-        conditions["style"] = [
-            (load_style(name) if Path(name).suffix else name, weight) for name, weight in styles
-        ]
-    for text in getattr(args, "knob", []):
-        name, _, value = text.partition("=")
-        try:
-            conditions[name] = float(value)
-        except ValueError:
-            raise UsageError(f'--knob "{text}" is not NAME=NUMBER') from None
-    mask = getattr(args, "mask", None)
-    if mask:
-        from ..pictures.reading import read_rgb
-
-        mask = read_rgb(Path(mask))
-    return Effects(
-        strength=getattr(args, "strength", 1.0),
-        keep_color=getattr(args, "keep_color", "") or "",
-        mask=mask if mask is not None and len(mask) else None,
-        conditions=conditions,
-    )
-
-
-def _as_list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def _size(text: str) -> tuple[int, int]:
-    from ..cli import parse_size
-
-    width, height = parse_size(text)
-    return height, width

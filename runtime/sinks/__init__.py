@@ -13,12 +13,38 @@ the kind of output allows it. A spec may be forced to one kind by its name: `ima
 import inspect
 import sys
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 
 from ..errors import UsageError
 from ..frame import Frame
 from ..plugins import load, names
 from ..sources import SourceInfo
+
+if TYPE_CHECKING:
+    from ..media.container import ClipInfo
+
+
+class SinkOptions(TypedDict, total=False):
+    """Wishes for an output; each kind of sink takes those that its constructor names.
+
+    Keys:
+        clip: the input, whose colors, times and other streams the output takes over.
+        codec, quality, preset, encoder: of video files, see `runtime.media.encoders`.
+        pipe_format: of frames on standard output: "rgb24", "bgr24", "yuv420p", "y4m".
+        overwrite: replace an existing output, and an unfinished one.
+        resume: continue an unfinished output.
+        settings: what else decides the result, compared when a run is resumed.
+    """
+
+    clip: "ClipInfo | None"
+    codec: str | None
+    quality: int | None
+    preset: str
+    encoder: str
+    pipe_format: str
+    overwrite: bool
+    resume: bool
+    settings: dict[str, Any]
 
 
 class Sink(Protocol):
@@ -53,14 +79,13 @@ class Sink(Protocol):
         ...
 
 
-def open_sink(spec: str | Path, info: SourceInfo, **options: Any) -> Sink:
+def open_sink(spec: str | Path, info: SourceInfo, **options: Unpack[SinkOptions]) -> Sink:
     """Open the sink that `spec` names.
 
     Args:
         spec: a path, `-`, `null`, or any of these after `<kind>:`.
         info: size and rate of the frames to come.
-        options: wishes such as `codec`, `quality`, `overwrite`; a sink takes the ones its
-            constructor names and leaves the rest.
+        options: see `SinkOptions`.
 
     Raises:
         UsageError: nothing here writes `spec`.
@@ -83,6 +108,6 @@ def open_sink(spec: str | Path, info: SourceInfo, **options: Any) -> Sink:
     )
 
 
-def _build(plugin: Any, spec: str, info: SourceInfo, options: dict[str, Any]) -> Sink:
+def _build(plugin: Any, spec: str, info: SourceInfo, options: SinkOptions) -> Sink:
     known = inspect.signature(plugin.__init__).parameters
     return plugin(spec, info, **{name: value for name, value in options.items() if name in known})

@@ -16,12 +16,41 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypedDict, Unpack
 
 from ..errors import SourceError
 from ..frame import Frame
 from ..plugins import load, names, suggest
+
+
+class SourceOptions(TypedDict, total=False):
+    """Wishes for an input; each kind of source takes those that its constructor names.
+
+    Keys:
+        stream: index of the video stream in its container.
+        strict: refuse damaged input instead of concealing it.
+        hdr: "tonemap" or "refuse".
+        raw: what bare frames on standard input look like, "WxH@FPS:FORMAT".
+        rate: frames per second, of cameras and of pictures without times.
+        size: (width, height) asked of cameras and synthetic sources.
+        live: play by the clock.
+        spool: folder for a copy of standard input, from which other streams are taken over.
+        after: index and time of the frame behind which to begin.
+        allow_network: whether the input may be an address.
+        seek: whether `after` may be sought, instead of decoding all that is before it.
+    """
+
+    stream: int | None
+    strict: bool
+    hdr: str
+    raw: str | None
+    rate: Fraction | None
+    size: tuple[int, int] | None
+    live: bool
+    spool: Path
+    after: tuple[int, Fraction] | None
+    seek: bool
+    allow_network: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +74,9 @@ class SourceInfo:
 
 
 class Source(Protocol):
-    """What every plugin in this folder offers."""
+    """Frames, one after the other; a context that closes itself."""
 
     info: SourceInfo
-
-    @staticmethod
-    def accepts(spec: str) -> bool:
-        """True if `spec` names a source of this kind; opens nothing."""
-        ...
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames in presentation order, each image freshly allocated. One pass per source."""
@@ -64,21 +88,28 @@ class Source(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
-def open_source(spec: str | Path, **options: Any) -> Source:
+class SourcePlugin(Protocol):
+    """What `PLUGIN`, a class of a module of this folder, offers."""
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        """True if `spec` names a source of this kind; opens nothing."""
+        ...
+
+    def __call__(self, spec: str, **options: Any) -> Source:
+        """Open it; which options it takes is seen from its signature."""
+        ...
+
+
+def open_source(spec: str | Path, **options: Unpack[SourceOptions]) -> Source:
     """Open the source that `spec` names.
 
     Args:
         spec: a path, `camera:0`, `synthetic`, `-`, or any of these after `<kind>:`.
-        options: wishes such as `rate`, `size`, `live`, `stream`; a source takes the ones its
-            constructor names and leaves the rest.
+        options: see `SourceOptions`.
 
     Raises:
         SourceError: nothing here reads `spec`, or the source cannot be opened.
@@ -89,7 +120,7 @@ def open_source(spec: str | Path, **options: Any) -> Source:
     prefix, colon, rest = text.partition(":")
     # A file called "camera:0.mp4" is that file.
     if prefix in known and not (colon and os.path.lexists(text)):
-        plugin = load(folder, prefix)
+        plugin: SourcePlugin = load(folder, prefix)
         if plugin.accepts(text):
             return _build(plugin, text, options)
         if colon:
@@ -101,8 +132,8 @@ def open_source(spec: str | Path, **options: Any) -> Source:
     raise SourceError(_not_found(text, known))
 
 
-def _build(plugin: Any, spec: str, options: dict[str, Any]) -> Source:
-    known = inspect.signature(plugin.__init__).parameters
+def _build(plugin: SourcePlugin, spec: str, options: SourceOptions) -> Source:
+    known = inspect.signature(plugin).parameters
     return plugin(spec, **{name: value for name, value in options.items() if name in known})
 
 

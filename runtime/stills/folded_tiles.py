@@ -7,7 +7,7 @@ fed the rows that were gathered before; the graph's own rest makes the statistic
 then painted by the model with these statistics folded in.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -41,7 +41,7 @@ class FoldedTiler:
     layers: tuple[str, ...]
     grid: int
     halo: int
-    conditions: dict[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
     _scale: Fraction = Fraction(1)
     _surplus: Fraction = Fraction(0)
     _fed: dict[str, np.ndarray] = field(default_factory=dict)

@@ -10,7 +10,7 @@ Models that are folded for each scene are `folded_tiles`' task.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
@@ -45,7 +45,7 @@ class AnyTiler(Protocol):
     """A session prepared for tiling: what `Tiler` and `folded_tiles.FoldedTiler` have in common."""
 
     session: StyleSession
-    conditions: dict[str, Any]
+    conditions: Mapping[str, Any]
     grid: int
     halo: int
 
@@ -83,7 +83,7 @@ class Tiler:
     """
 
     session: StyleSession
-    conditions: dict[str, Any]
+    conditions: Mapping[str, Any]
     model: OnnxFile
     points: list[Point]
     grid: int
@@ -219,7 +219,7 @@ def count_windows(height: int, width: int, tile: int) -> int:
     return -(-height // tile) * -(-width // tile)
 
 
-def prepare(session: StyleSession, conditions: dict[str, Any] | None = None) -> Tiler:
+def prepare(session: StyleSession, conditions: Mapping[str, Any] | None = None) -> Tiler:
     """Find out how a session can be tiled: its places of statistics, and how far it sees.
 
     Raises:

@@ -14,6 +14,7 @@ import pytest
 
 from runtime import video
 from runtime.clips import batch, painter
+from runtime.clips.options import ClipOptions
 from runtime.errors import FAILED, INTERRUPTED, USAGE, UsageError
 from runtime.media.journal import Journal
 from runtime.sources import open_source
@@ -326,7 +327,7 @@ def test_live_sources_are_sent_elsewhere():
         painter.paint_clip(
             batch.Job("synthetic", "null"),
             None,
-            painter.Settings(source={"live": True}),
+            ClipOptions(source={"live": True}),
             None,  # type: ignore[arg-type]
         )
 

@@ -219,13 +219,13 @@ def test_working_size_and_settings_change_between_two_frames():
     pipeline = build(Numbers(4, ticks), stylizer)
     ticks.release()
     assert pipeline.output.get(PATIENCE_S).painted.shape == (HEIGHT, WIDTH, 3)
-    pipeline.plan = (pipeline.settings, Choice(16, 12))
+    pipeline.set_plan(pipeline.settings, Choice(16, 12))
     ticks.release()
     frame = pipeline.output.get(PATIENCE_S)
     assert frame.painted.shape == (12, 16, 3)
     assert frame.image.shape == (HEIGHT, WIDTH, 3)
     assert stylizer.sizes == [(32, 24), (16, 12)]
-    pipeline.plan = (replace(pipeline.settings, frozen=True), pipeline.choice)
+    pipeline.set_plan(replace(pipeline.settings, frozen=True), pipeline.choice)
     ticks.release(2)
     held = pipeline.output.get(PATIENCE_S)
     again = pipeline.output.get(PATIENCE_S) if held.index == 2 else held

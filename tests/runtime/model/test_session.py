@@ -1,5 +1,8 @@
 """The session: any size in and out, conditions, states, overrides, errors in one line."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -330,3 +333,62 @@ def test_a_silent_fallback_is_no_success(identity_model, monkeypatch, capfd):
     with open_session(identity_model, device="auto") as session:
         assert session.device == "cpu" and "running on the CPU" in session.notes[0]
     assert capfd.readouterr().out == ""
+
+
+class Slow:
+    """An engine around another one that takes its time, so that threads meet in it."""
+
+    def __init__(self, engine):
+        self._engine = engine
+        self.inputs, self.outputs, self.metadata = engine.inputs, engine.outputs, engine.metadata
+        self.device, self.note = engine.device, engine.note
+
+    def run(self, feeds, outputs=None):
+        time.sleep(0.05)
+        return self._engine.run(feeds, outputs)
+
+    def close(self):
+        self._engine.close()
+
+
+def painted_in_threads(session, levels):
+    """What each of several threads got for its own gray picture: a level, or an error."""
+    session._engine = Slow(session._engine)
+    with ThreadPoolExecutor(len(levels)) as pool:
+        jobs = [
+            pool.submit(session.stylize, np.full((8, 8, 3), level, np.uint8)) for level in levels
+        ]
+    return [job.exception() or int(job.result()[0, 0, 0]) for job in jobs]
+
+
+def test_threads_may_share_a_session_without_memory(invert_model):
+    with open_session(invert_model) as session:
+        assert not session.remembers
+        assert painted_in_threads(session, [0, 50, 100, 255]) == [255, 205, 155, 0]
+
+
+def test_threads_that_share_a_scene_are_told_so(tmp_path, build_model):
+    state = ("N", 3, "H", "W")
+    path = build_model(
+        tmp_path / "echo.onnx",
+        [
+            helper.make_node("Identity", ["image"], ["memory_out"]),
+            helper.make_node("Add", ["image", "memory"], ["styled"]),
+        ],
+        [value("image"), value("memory")],
+        [value("styled"), value("memory_out")],
+        card=card(
+            "echo",
+            [Port("image"), Port("memory", "state", state)],
+            [Port("styled"), Port("memory_out", "state", state)],
+        ),
+    )
+    with open_session(path) as session:
+        assert session.remembers
+        found = painted_in_threads(session, [10, 20, 30])
+        errors = [one for one in found if isinstance(one, Exception)]
+        assert len(errors) == 2
+        assert all(isinstance(error, UsageError) for error in errors)
+        assert "open a session for each thread" in str(errors[0])
+        session.reset()
+        assert (session.stylize(np.full((8, 8, 3), 40, np.uint8)) == 40).all()

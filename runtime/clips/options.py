@@ -1,0 +1,37 @@
+"""What is done with every clip, as plain values; the flags of `runtime.video` fill them, or you."""
+
+from dataclasses import dataclass, field
+
+from ..errors import UsageError
+from ..sinks import SinkOptions
+from ..sources import SourceOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """What a run does with every clip.
+
+    Attributes:
+        source: wishes for `open_source` (stream, strict, hdr, raw, rate).
+        sink: wishes for `open_sink` (codec, quality, preset, encoder, pipe_format).
+        stabilizer: a module of `runtime.stabilizers`.
+        stability: of the stabilizer: 0 shows the network's frames as they are, 1 is calmest.
+        size: (width, height) that the pictures are fitted into first; None keeps their size.
+        overwrite: replace existing outputs, and unfinished ones.
+        resume: continue unfinished outputs.
+
+    Raises:
+        UsageError: a value outside what is allowed.
+    """
+
+    source: SourceOptions = field(default_factory=SourceOptions)
+    sink: SinkOptions = field(default_factory=SinkOptions)
+    stabilizer: str = "off"
+    stability: float = 1.0
+    size: tuple[int, int] | None = None
+    overwrite: bool = False
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.stability <= 1.0:
+            raise UsageError(f"stability is {self.stability}, allowed is 0..1")

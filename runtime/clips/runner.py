@@ -1,0 +1,201 @@
+"""Clips painted one after the other, or several at once, each with a stylizer of its own."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from ..cli import Progress, say
+from ..errors import DONE, FAILED, INTERRUPTED, StyleError
+from ..meter import Meter
+from ..model.stylizer import Stylizer
+from .batch import Job
+from .options import ClipOptions
+from .painter import Outcome, paint_clip
+
+STAGES = ("decode", "style", "stabilize", "encode")
+
+
+# What became of a job: None for one that the end of the run came before.
+Ending = Outcome | StyleError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of all clips.
+
+    Attributes:
+        endings: what became of each job, in their order.
+        seconds: wall time.
+        meter: the stage times of all clips.
+    """
+
+    endings: list[Ending]
+    seconds: float
+    meter: Meter
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """Of the clips that were painted, wholly or in part."""
+        return [ending for ending in self.endings if isinstance(ending, Outcome)]
+
+    @property
+    def failures(self) -> int:
+        """Clips that could not be painted, and those that lack a stream they should have."""
+        failed = sum(isinstance(ending, StyleError) for ending in self.endings)
+        return failed + sum(outcome.failed for outcome in self.outcomes)
+
+    @property
+    def exit_code(self) -> int:
+        """Of a command that did this."""
+        stopped = any(outcome.interrupted for outcome in self.outcomes)
+        if stopped or None in self.endings:
+            return INTERRUPTED
+        return FAILED if self.failures else DONE
+
+    def summary(self, stylizer: Stylizer, skipped: int) -> dict[str, object]:
+        """The object of `--json`: one clip's facts, or totals with a list of clips.
+
+        Args:
+            stylizer: what the clips were painted with.
+            skipped: jobs that were left out.
+        """
+        facts = [outcome.facts for outcome in self.outcomes]
+        common: dict[str, object] = {
+            "stages_ms": self._stages(),
+            "engine": stylizer.engine,
+            "device": stylizer.device,
+            "model": stylizer.label,
+            "model_sha256": stylizer.digest,
+        }
+        if len(self.endings) == 1 and facts:
+            return {**facts[0], **common}
+        frames = sum(clip["frames_out"] - clip["resumed_frames"] for clip in facts)
+        return {
+            "frames_in": sum(clip["frames_in"] for clip in facts),
+            "frames_out": sum(clip["frames_out"] for clip in facts),
+            "width": facts[0]["width"] if facts else 0,
+            "height": facts[0]["height"] if facts else 0,
+            "fps": round(frames / self.seconds, 3) if self.seconds else 0.0,
+            **common,
+            "failed": self.failures,
+            "skipped": skipped,
+            "clips": facts,
+        }
+
+    def _stages(self) -> dict[str, object]:
+        """Stage times with all four stages present, as the contract of `--json` says."""
+        stages = self.meter.summary()["stages_ms"]
+        empty = {"p50": 0.0, "p95": 0.0, "p99": 0.0, "count": 0}
+        return {name: stages.get(name, empty) for name in STAGES}
+
+
+def paint_clips(
+    jobs: Sequence[Job],
+    stylizers: Sequence[Stylizer],
+    options: ClipOptions,
+    *,
+    stop: threading.Event | None = None,
+    quiet: bool = True,
+) -> Result:
+    """Paint all clips, as many at once as there are stylizers.
+
+    A clip has its stylizer for itself from its first frame to its last, because models remember the
+    scene they paint: so the results are the same however many there are.
+
+    Args:
+        jobs: from where to where.
+        stylizers: at least one, all alike (`open_stylizer` of the same options).
+        options: what to do with every clip.
+        stop: set it to end early with playable outputs.
+        quiet: errors only on stderr.
+
+    Raises:
+        StyleError: the only clip failed. One of several is reported, and the others go on.
+    """
+    run = _Run(stylizers, options, stop or threading.Event(), len(jobs) > 1, quiet)
+    start = time.perf_counter()
+    if len(stylizers) == 1:
+        endings = [run.paint(job) for job in jobs]
+    else:
+        endings = []
+        with (
+            Progress(len(jobs), "clips", quiet=quiet) as progress,
+            ThreadPoolExecutor(len(stylizers), "clip") as pool,
+        ):
+            for ending in pool.map(run.paint, jobs):
+                endings.append(ending)
+                progress.update()
+    return Result(endings, time.perf_counter() - start, run.meter)
+
+
+class _Run:
+    """What the clips of one run have in common."""
+
+    def __init__(
+        self,
+        stylizers: Sequence[Stylizer],
+        options: ClipOptions,
+        stop: threading.Event,
+        several: bool,
+        quiet: bool,
+    ) -> None:
+        self.meter = Meter()
+        self._options, self._stop, self._several, self._quiet = options, stop, several, quiet
+        self._bars = not quiet and len(stylizers) == 1
+        self._free: SimpleQueue[Stylizer] = SimpleQueue()
+        for stylizer in stylizers:
+            self._free.put(stylizer)
+
+    def paint(self, job: Job) -> Ending:
+        """Paint one clip; report what went wrong if it is one of several."""
+        if self._stop.is_set():
+            return None
+        stylizer = self._free.get()
+        try:
+            outcome = self._paint(job, stylizer)
+        except StyleError as error:
+            if not self._several:
+                raise
+            say(f"error: {job.input}: {error}")
+            return error
+        except BaseException:
+            self._stop.set()  # clips beside this one end playable, then it is raised
+            raise
+        finally:
+            self._free.put(stylizer)
+        self._tell(outcome)
+        return outcome
+
+    def _paint(self, job: Job, stylizer: Stylizer) -> Outcome:
+        with contextlib.ExitStack() as stack:
+
+            def begin(total: int | None) -> Callable[[], None]:
+                return stack.enter_context(Progress(total, quiet=not self._bars)).update
+
+            return paint_clip(
+                job, stylizer, self._options, self.meter, stop=self._stop, begin=begin
+            )
+
+    def _tell(self, outcome: Outcome) -> None:
+        facts = outcome.facts
+        prefix = f"{Path(outcome.job.input).name}: " if self._several else ""
+        for note in outcome.notes:
+            say(f"{prefix}{note}", quiet=self._quiet)
+        if outcome.interrupted:
+            say(
+                f'{prefix}stopped after {facts["frames_out"]} frames; "{outcome.job.output}" plays '
+                "up to there; the same command with --resume goes on"
+                if facts["frames_out"]
+                else f"{prefix}stopped before the first frame"
+            )
+            return
+        say(
+            f"{outcome.job.output}  {facts['frames_out']} frames  "
+            f"{facts['width']}x{facts['height']}  {facts['fps']:.1f} frames/s",
+            quiet=self._quiet,
+        )

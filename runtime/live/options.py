@@ -1,0 +1,73 @@
+"""What a live run is asked to do, as plain values; the flags of `runtime.webcam` fill them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..model.options import StylizeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """Source, styles, rate, outputs, and the controls at the start.
+
+    Attributes:
+        style: models and effects; each model is a style to switch to, see `mixed`.
+        mixed: the models are painted together, by their weights, as one style.
+        source: as `open_source` takes it: "camera:0", a clip, a folder of pictures, "synthetic",
+            "rtsp://...".
+        allow_network: the source may be an address.
+        size: (width, height) asked of the camera, and the box the picture is shown in.
+        once: stop at the end of a clip instead of beginning again.
+        target_fps: frames per second to hold by choosing the working size; None takes the source's
+            rate, 0 holds none and keeps the source's size.
+        working_size: (width, height) box that fixes the network's size instead.
+        frames, seconds: stop after so many shown frames, or so long; None for never.
+        window: show a window.
+        record: file that recording begins with at once; None waits for the key.
+        virtual_camera: device of a virtual camera, "" for the first one; None for none.
+        outputs: further outputs, as `open_sink` takes them.
+        pipe_format: of frames on standard output.
+        serve: "HOST:PORT" of a page with picture and controls; None for none.
+        token: password of that page; None makes one up where one is needed.
+        snapshots: folder for single pictures.
+        overwrite: replace existing outputs.
+        stabilizer: a module of `runtime.stabilizers` that works frame by frame, or "off".
+        stability: of the stabilizer, 0..1.
+        split, mirror, frozen, fullscreen, stats: see `runtime.live.controls.Settings`.
+        script: (number of shown frames, action) pairs, sorted: keys pressed by themselves.
+        quiet: no human text on stderr.
+    """
+
+    style: StylizeOptions
+    mixed: bool = False
+    source: str = "camera:0"
+    allow_network: bool = False
+    size: tuple[int, int] | None = None
+    once: bool = False
+    target_fps: float | None = None
+    working_size: tuple[int, int] | None = None
+    frames: int | None = None
+    seconds: float | None = None
+    window: bool = True
+    record: Path | None = None
+    virtual_camera: str | None = None
+    outputs: Sequence[str] = ()
+    pipe_format: str = "rgb24"
+    serve: str | None = None
+    token: str | None = None
+    snapshots: Path = Path()
+    overwrite: bool = False
+    stabilizer: str = "live"
+    stability: float = 1.0
+    split: bool = False
+    mirror: bool = False
+    frozen: bool = False
+    fullscreen: bool = False
+    stats: bool = True
+    script: Sequence[tuple[int, str]] = ()
+    quiet: bool = False
+
+    def style_of(self, models: Sequence[tuple[str, float]], threads: int) -> StylizeOptions:
+        """How to open these models for a live picture, on so many threads."""
+        return replace(self.style, models=models, threads=threads, live=True)

@@ -1,0 +1,106 @@
+"""The flags of a stylizer, which image, video and webcam share, and the options they mean."""
+
+import argparse
+from pathlib import Path
+
+from ..card import CardFacts
+from ..cli import parse_fraction, parse_models, parse_size, say
+from ..errors import UsageError
+from .options import StylizeOptions
+from .stylizer import COLOR_MODES, Stylizer
+
+
+def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
+    """The effects' flags, and those that describe a model without a card."""
+    group = parser.add_argument_group("style")
+    group.add_argument(
+        "--strength",
+        type=parse_fraction,
+        default=1.0,
+        metavar="0..1",
+        help="0 leaves the picture alone, 1 is the full style (default: 1)",
+    )
+    group.add_argument(
+        "--keep-color",
+        nargs="?",
+        const="luminance",
+        default="",
+        choices=COLOR_MODES,
+        help="keep the picture's own colors: luminance (the default) takes light and dark from "
+        "the style, histogram moves the style's colors to the picture's",
+    )
+    group.add_argument("--mask", metavar="FILE", help="picture: style only where it is white")
+    group.add_argument(
+        "--style",
+        action="append",
+        metavar="FILE[:WEIGHT]",
+        help="style picture, for models that take one, or the name of a style, for models that "
+        "know several; repeat to mix",
+    )
+    group.add_argument(
+        "--knob",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="a model's own scalar input",
+    )
+    facts = parser.add_argument_group("models without an Impasto card (replaces what was probed)")
+    facts.add_argument("--layout", choices=("NCHW", "NHWC"), help="order of axes")
+    facts.add_argument("--range", choices=("0..1", "-1..1", "0..255"), help="range of values")
+    facts.add_argument("--colors", choices=("RGB", "BGR"), help="order of channels")
+    facts.add_argument(
+        "--fixed-size", metavar="WxH", type=parse_size, help="the only size the graph accepts"
+    )
+    facts.add_argument("--multiple-of", type=int, metavar="N", help="sizes the graph accepts")
+
+
+def stylize_options(args: argparse.Namespace) -> StylizeOptions:
+    """What the flags of `cli.add_common_flags` and `add_stylizer_flags` say.
+
+    Raises:
+        UsageError: a weight or a scalar is no number.
+    """
+    return StylizeOptions(
+        models=[parse_models(text) for text in args.model],
+        engine=args.engine,
+        device=args.device,
+        precision_hint=args.precision_hint,
+        strength=args.strength,
+        keep_color=args.keep_color,
+        mask=Path(args.mask) if args.mask else None,
+        styles=[parse_models(text) for text in args.style or ()],
+        scalars=dict(_scalar(text) for text in args.knob),
+        facts=_facts(args),
+    )
+
+
+def tell(stylizer: Stylizer, args: argparse.Namespace) -> None:
+    """What was found out when the stylizer was opened, on stderr."""
+    for note in stylizer.notes:
+        say(note, quiet=args.quiet)
+    if args.verbose:
+        say(f"{stylizer.label}: {stylizer.engine} on {stylizer.device}")
+
+
+def _scalar(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise UsageError(f'--knob "{text}" is not NAME=NUMBER') from None
+
+
+def _facts(args: argparse.Namespace) -> CardFacts:
+    facts = CardFacts()
+    if args.layout is not None:
+        facts["layout"] = args.layout
+    if args.range is not None:
+        facts["range"] = args.range
+    if args.colors is not None:
+        facts["colors"] = args.colors
+    if args.fixed_size is not None:
+        width, height = args.fixed_size
+        facts["size"] = (height, width)
+    if args.multiple_of is not None:
+        facts["multiple_of"] = args.multiple_of
+    return facts
