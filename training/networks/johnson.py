@@ -32,6 +32,7 @@ class Config:
     normalization: str = "instance"  # "instance" or "none"
     padding: str = "reflect"  # of every convolution
     antialias: bool = False  # low-pass filters where the picture is sampled down or up
+    squash: bool = True  # the scaled tanh at the end; without it pictures are cut off at 0 and 1
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.blocks < 0:
@@ -71,6 +72,7 @@ class Generator(nn.Module):
         super().__init__()
         self.multiple_of = 4
         self.normalization = config.normalization
+        self.squash = config.squash
         # 4 + 1 + 2 px to reach 1/4 resolution, 8 px per block, 4 + 2 + 4 px back up.
         # With blurs 1 + 2 more down, and 2 + 1 up.
         self.overlap = 7 + 8 * config.blocks + 10 + (6 if config.antialias else 0)
@@ -92,6 +94,8 @@ class Generator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Style a batch; height and width must be multiples of 4 and at least 12."""
         y = self.head(self.up(self.trunk(self.down(images - 0.5))))
+        if not self.squash:
+            return y.float()
         # The paper scales tanh to [0, 255]; the extra 5 % keeps black and white reachable.
         return 0.5 + 0.525 * torch.tanh(y.float())
 

@@ -1,0 +1,242 @@
+"""Random networks of other people's architectures, written here from their published description:
+what the imported checkpoint paints is what they paint."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from export.import_weights import main, read_state
+from runtime.errors import UsageError
+from training.checkpoint import load_checkpoint
+
+
+def conv(i, o, k, stride=1):
+    return nn.ModuleDict({"conv2d": nn.Conv2d(i, o, k, stride)})
+
+
+def padded(layer, x, kernel):
+    return layer["conv2d"](F.pad(x, [kernel // 2] * 4, mode="reflect"))
+
+
+class TransformerNet(nn.Module):
+    """pytorch/examples: pictures 0..255 in and out."""
+
+    def __init__(self, w=8, blocks=5):
+        super().__init__()
+        self.blocks = blocks
+        self.conv1, self.conv2, self.conv3 = (
+            conv(3, w, 9),
+            conv(w, 2 * w, 3, 2),
+            conv(2 * w, 4 * w, 3, 2),
+        )
+        self.deconv1, self.deconv2, self.deconv3 = (
+            conv(4 * w, 2 * w, 3),
+            conv(2 * w, w, 3),
+            conv(w, 3, 9),
+        )
+        for index, channels in enumerate((w, 2 * w, 4 * w, 2 * w, w), start=1):
+            self.add_module(f"in{index}", nn.InstanceNorm2d(channels, affine=True))
+        for index in range(1, blocks + 1):
+            block = {"conv1": conv(4 * w, 4 * w, 3), "conv2": conv(4 * w, 4 * w, 3)}
+            block |= {f"in{k}": nn.InstanceNorm2d(4 * w, affine=True) for k in (1, 2)}
+            self.add_module(f"res{index}", nn.ModuleDict(block))
+
+    def forward(self, x):
+        y = F.relu(self.in1(padded(self.conv1, x, 9)))
+        y = F.relu(self.in2(padded(self.conv2, y, 3)))
+        y = F.relu(self.in3(padded(self.conv3, y, 3)))
+        for index in range(1, self.blocks + 1):
+            block = getattr(self, f"res{index}")
+            z = F.relu(block["in1"](padded(block["conv1"], y, 3)))
+            y = y + block["in2"](padded(block["conv2"], z, 3))
+        y = F.relu(self.in4(padded(self.deconv1, F.interpolate(y, scale_factor=2), 3)))
+        y = F.relu(self.in5(padded(self.deconv2, F.interpolate(y, scale_factor=2), 3)))
+        return padded(self.deconv3, y, 9)
+
+
+class ResnetBlock(nn.Module):
+    def __init__(self, channels, norm, bias, dropout):
+        super().__init__()
+        layers = [
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            norm(channels),
+        ]
+        layers += [nn.ReLU(True), *([nn.Dropout(0.5)] if dropout else [])]
+        layers += [
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            norm(channels),
+        ]
+        self.conv_block = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return x + self.conv_block(x)
+
+
+def resnet(w=8, blocks=6, batch=False, dropout=False):
+    """CycleGAN's netG: pictures -1..1 in and out."""
+    norm = nn.BatchNorm2d if batch else nn.InstanceNorm2d
+    bias = not batch
+    layers = [nn.ReflectionPad2d(3), nn.Conv2d(3, w, 7, bias=bias), norm(w), nn.ReLU(True)]
+    for c in (w, 2 * w):
+        layers += [nn.Conv2d(c, 2 * c, 3, 2, 1, bias=bias), norm(2 * c), nn.ReLU(True)]
+    layers += [ResnetBlock(4 * w, norm, bias, dropout) for _ in range(blocks)]
+    for c in (4 * w, 2 * w):
+        layers += [
+            nn.ConvTranspose2d(c, c // 2, 3, 2, 1, output_padding=1, bias=bias),
+            norm(c // 2),
+            nn.ReLU(True),
+        ]
+    layers += [nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh()]
+    return nn.Sequential(*layers), "model."
+
+
+class Level(nn.Module):
+    """One level of pix2pix's U-Net; the outermost has no skip around it."""
+
+    def __init__(self, outer, inner, sub=None, outermost=False):
+        super().__init__()
+        self.outermost = outermost
+        down = nn.Conv2d(3 if outermost else outer, inner, 4, 2, 1, bias=False)
+        if outermost:
+            up = [nn.ReLU(True), nn.ConvTranspose2d(2 * inner, 3, 4, 2, 1), nn.Tanh()]
+            layers = [down, sub, *up]
+        elif sub is None:
+            up = nn.ConvTranspose2d(inner, outer, 4, 2, 1, bias=False)
+            layers = [nn.LeakyReLU(0.2, True), down, nn.ReLU(True), up, nn.BatchNorm2d(outer)]
+        else:
+            up = nn.ConvTranspose2d(2 * inner, outer, 4, 2, 1, bias=False)
+            layers = [nn.LeakyReLU(0.2, True), down, nn.BatchNorm2d(inner), sub]
+            layers += [nn.ReLU(True), up, nn.BatchNorm2d(outer)]
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
+
+
+def unet(w=4, depth=5):
+    widths = [w * min(2**level, 8) for level in range(depth)]
+    level = None
+    for outer, inner in reversed(list(pairwise(widths))):
+        level = Level(outer, inner, level)
+    return Level(3, w, level, outermost=True), "model."
+
+
+def randomized(network):
+    torch.manual_seed(1)
+    for name, weight in network.named_parameters():
+        if weight.dim() == 1 and "weight" in name:
+            nn.init.uniform_(weight, 0.5, 1.5)
+        elif weight.dim() == 1:
+            nn.init.normal_(weight, 0, 0.2)
+    return network.train()  # batch normalization by the picture's own statistics
+
+
+def imported(tmp_path, state, *flags):
+    torch.save(state, tmp_path / "net.pth")
+    assert (
+        main([str(tmp_path / "net.pth"), "--output", str(tmp_path / "run"), "--quiet", *flags]) == 0
+    )
+    return load_checkpoint(tmp_path / "run" / "last.safetensors").build_generator()
+
+
+@pytest.fixture
+def picture():
+    return torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("width", "blocks"), [(8, 5), (4, 2)])
+@pytest.mark.parametrize("statistics", [False, True])
+def test_pytorch_examples(tmp_path, picture, width, blocks, statistics):
+    network = randomized(TransformerNet(width, blocks))
+    state = network.state_dict()
+    if statistics:  # as releases before 1.0 stored them
+        state |= {f"in{k}.running_mean": torch.ones(8) for k in range(1, 6)}
+    with torch.no_grad():
+        expected = network(picture * 255) / 255
+        found = imported(tmp_path, state)(picture)
+    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+@pytest.mark.parametrize("options", [{}, {"blocks": 9}, {"batch": True}])
+def test_cyclegan(tmp_path, picture, options):
+    network, prefix = resnet(**options)
+    state = {prefix + name: tensor for name, tensor in randomized(network).state_dict().items()}
+    with torch.no_grad():
+        expected = 0.5 + 0.5 * network(2 * picture - 1)
+        found = imported(tmp_path, state)(picture)
+    assert (found - expected).abs().max() < 1e-4
+
+
+def test_dropout_moves_the_second_convolution(tmp_path, picture):
+    network, prefix = resnet(dropout=True)
+    state = {prefix + name: tensor for name, tensor in randomized(network).state_dict().items()}
+    for layer in network.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    with torch.no_grad():
+        expected = 0.5 + 0.5 * network(2 * picture - 1)
+        found = imported(tmp_path, state)(picture)
+    assert (found - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("depth", [3, 5])
+def test_pix2pix(tmp_path, picture, depth):
+    network, prefix = unet(depth=depth)
+    state = {prefix + name: tensor for name, tensor in randomized(network).state_dict().items()}
+    with torch.no_grad():
+        expected = 0.5 + 0.5 * network(2 * picture - 1)
+        found = imported(tmp_path, state)(picture)
+    assert (found - expected).abs().max() < 1e-4
+
+
+def test_wrapped_and_parallel_weights_are_found(tmp_path):
+    state = {f"module.{n}": t for n, t in TransformerNet(4, 1).state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "whole.pth")
+    assert "conv1.conv2d.weight" in read_state(tmp_path / "whole.pth")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"a": torch.ones(1)}, "of no family we know"),
+        ([1, 2], "not weights by name"),
+        ({"a": 1}, "holds no tensors"),
+        (nn.Linear(1, 1), "save model.state_dict"),
+    ],
+)
+def test_what_is_none_is_said_in_one_line(tmp_path, capsys, data, message):
+    torch.save(data, tmp_path / "x.pth")
+    assert main([str(tmp_path / "x.pth"), "--output", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+
+
+def test_a_family_that_does_not_quite_fit(tmp_path):
+    state = TransformerNet(4, 1).state_dict()
+    del state["in3.weight"]
+    torch.save(state, tmp_path / "x.pth")
+    assert main([str(tmp_path / "x.pth"), "--output", str(tmp_path / "run"), "--quiet"]) == 2
+    with pytest.raises(UsageError, match="of Torch7"):
+        (tmp_path / "x.t7").write_bytes(b"")
+        read_state(tmp_path / "x.t7")
+
+
+def test_an_imported_run_is_exported_like_any_other(tmp_path, photos_folder, monkeypatch):
+    import export.artifact as flow
+    from export.__main__ import main as export_main
+    from runtime import open_session
+
+    monkeypatch.setattr(flow, "SIZES", ((96, 64),))
+    torch.save(randomized(TransformerNet(4, 1)).state_dict(), tmp_path / "net.pth")
+    run, model = tmp_path / "run", tmp_path / "net.onnx"
+    assert main([str(tmp_path / "net.pth"), "--output", str(run), "--quiet"]) == 0
+    words = ["--checkpoint", str(run), "--output", str(model), "--photos", str(photos_folder)]
+    assert export_main([*words, "--quiet"]) == 0
+    with open_session(model) as session:
+        assert session.card.style["title"] == "net"
