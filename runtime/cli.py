@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from . import engines, missing, plugins
 from .console import printable
@@ -52,12 +52,16 @@ class _Debug(argparse.Action):
         os.environ[DEBUG] = "1"
 
 
+def _add_debug(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--debug", action=_Debug, help="show the traceback of unexpected errors")
+
+
 class Parser(argparse.ArgumentParser):
     """Takes paths before, between and after flags: `photo.jpg --model starry painted.png`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.add_argument("--debug", action=_Debug, help="show the traceback of unexpected errors")
+        _add_debug(self)
 
     def parse_args(  # pyright: ignore[reportIncompatibleMethodOverride] it has no overloads
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -162,15 +166,25 @@ def command_parser(text: str | None) -> argparse.ArgumentParser:
     """A parser of a command that its module's docstring describes; the docstring's first line
     begins with the command: "python -m benchmarks.latency --models ..."."""
     words = (text or "").split()
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=" ".join(words[:3]), description=text, formatter_class=HelpFormatter
     )
+    _add_debug(parser)
+    return parser
+
+
+class Main(Protocol):
+    """The entry point of a command."""
+
+    def __call__(self, argv: list[str] | None = None) -> int:
+        """Run it with these words, or with those of the command line; the exit code."""
+        ...
 
 
 def command_main(
     build_parser: Callable[[], argparse.ArgumentParser],
     run: Callable[[argparse.Namespace], int],
-) -> Callable[[list[str] | None], int]:
+) -> Main:
     """A command's `main`: takes the words after the command (None: those of the command line),
     returns the exit code."""
 
