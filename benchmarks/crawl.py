@@ -88,7 +88,7 @@ def noise_gain(stylize: Stylize, picture: np.ndarray, deviation: float, seed: in
     return float(np.sqrt(made / given))
 
 
-def judge(stylize: Stylize, problem: Any, photos: list[np.ndarray]) -> dict[str, float]:
+def evaluate(stylize: Stylize, problem: Any, photos: list[np.ndarray]) -> dict[str, float]:
     """The metrics of one network, means over the photos."""
     from training.data.images import to_tensor
 
@@ -127,7 +127,7 @@ def train(recipe: Any, args: argparse.Namespace) -> Any:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and judge every variant."""
+    """Train and evaluate every variant."""
     from training.checkpoint import load_checkpoint
     from training.config import load_recipe
     from training.data.images import to_bytes, to_tensor
@@ -149,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
 
     def add(family: str, variant: str, steps: int, generator: Any) -> None:
-        metrics = judge(
+        metrics = evaluate(
             lambda picture: to_bytes(paint(generator, to_tensor(picture))), problem, photos
         )
         figures = "  ".join(f"{name} {value:.3g}" for name, value in metrics.items())

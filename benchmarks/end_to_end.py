@@ -51,7 +51,7 @@ class Combination:
     runs: list[dict[str, Any]] = field(default_factory=list)
 
 
-def parse_aim(text: str) -> tuple[str, str, int, float]:
+def parse_target(text: str) -> tuple[str, str, int, float]:
     """Read "starry@1280x720/2=45" as (model, size, cores, frames per second)."""
     try:
         rest, rate = text.rsplit("=", 1)
@@ -60,7 +60,7 @@ def parse_aim(text: str) -> tuple[str, str, int, float]:
         width, height = parse_size(size)
         return model, f"{width}x{height}", int(cores), float(rate)
     except (ValueError, argparse.ArgumentTypeError):
-        raise ValueError(f'aim "{text}" is not MODEL@WIDTHxHEIGHT/CORES=FPS') from None
+        raise ValueError(f'target "{text}" is not MODEL@WIDTHxHEIGHT/CORES=FPS') from None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -77,7 +77,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--engine", default="auto", metavar="NAME")
     add("--device", default="auto", metavar="NAME")
     add("--rounds", type=int, default=3, metavar="N", help="runs per combination")
-    add("--aims", type=listed(parse_aim), default=[], metavar="MODEL@WxH/CORES=FPS,...")
+    add(
+        "--targets",
+        "--aims",
+        type=listed(parse_target),
+        default=[],
+        metavar="MODEL@WxH/CORES=FPS,...",
+    )
     add_result_flags(parser)
     return parser
 
@@ -154,15 +160,15 @@ def _combinations(args: argparse.Namespace, folder: Path) -> list[Combination]:
         clips = {size: Path(args.input)}
     else:
         clips = {f"{w}x{h}": make_clip((w, h), args.frames, folder) for w, h in args.sizes}
-    aims = {(model, size, cores): rate for model, size, cores, rate in args.aims}
+    targets = {(model, size, cores): rate for model, size, cores, rate in args.targets}
     found = []
     for name, size in product(args.models, clips):
         path = store.resolve(name)
         for stabilizer, output, cores in product(args.stabilizers, args.outputs, args.cores):
-            # An aim is for the complete path: stabilized and encoded.
+            # A target is for the complete path: stabilized and encoded.
             complete = output != "none" and stabilizer != "off"
-            aim = aims.get((path.stem, size, cores)) if complete else None
-            found.append(Combination(path, size, clips[size], stabilizer, output, cores, aim))
+            target = targets.get((path.stem, size, cores)) if complete else None
+            found.append(Combination(path, size, clips[size], stabilizer, output, cores, target))
     return found
 
 

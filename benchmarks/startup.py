@@ -17,7 +17,7 @@ from runtime.errors import DONE, UsageError
 from .measuring.command import add_result_flags, check_result_file, deliver, listed
 from .report.tables import Document, figure, label, table
 
-# The aim for this class of core (AVX-512 VNNI, about 4 GHz): research goal 7.
+# The target for this class of core (AVX-512 VNNI, about 4 GHz): research goal 7.
 AIM_MS = 150.0
 
 

@@ -111,7 +111,7 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
 
     def verify(path: Path) -> None:
         session = (
-            open_session(path, engine=target.engine) if target.engine else target.stand_in(path)
+            open_session(path, engine=target.engine) if target.engine else target.emulate(path)
         )
         if session is not None:
             _compare(request, source, session, size, photos, findings, tell)

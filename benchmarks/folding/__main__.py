@@ -15,7 +15,8 @@ from runtime.errors import DONE, GATE_REFUSED, UsageError
 
 from ..measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver, listed
 
-# What a folded scene is held to (the project's aim): least PSNR, largest style relative to floats.
+# What a folded scene is held to (the project's target): least PSNR, largest style relative to
+# floats.
 LEAST_PSNR, LARGEST_STYLE = 32.0, 1.05
 
 
@@ -32,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     sizes = listed(parse_size)
     add("--cost-sizes", type=sizes, default=[(640, 480), (1280, 720)], metavar="WxH,WxH")
     add("--threads", type=int, default=1, metavar="N", help="of the engine (default: 1)")
-    add("--check", action="store_true", help="exit 4 if a folded still misses its aims")
+    add("--check", action="store_true", help="exit 4 if a folded still misses its targets")
     add_plan_flags(parser)
     add_result_flags(parser)
     return parser
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _good(means: list[dict[str, Any]]) -> bool:
-    """Whether stills meet their aims; a style that was not measured cannot fail."""
+    """Whether stills meet their targets; a style that was not measured cannot fail."""
     still = next(row["metrics"] for row in means if row["labels"]["what"] == "still")
     style = still["style_ratio"]
     return still["worst_psnr_db"] >= LEAST_PSNR and (style is None or style <= LARGEST_STYLE)

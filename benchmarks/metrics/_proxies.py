@@ -31,7 +31,7 @@ def _folder(weights: str | Path | None) -> Path:
 
 
 def open_squeezenet(weights: str | Path | None) -> Any:
-    """The backbone of all stand-ins."""
+    """The backbone of all proxy metrics."""
     from training.backbones import open_backbone
 
     return open_backbone("squeezenet", _folder(weights))
@@ -134,6 +134,7 @@ def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
 def art_fid(lpips_mean: float, fid: float) -> float:
     """(1 + LPIPS) (1 + FID); Wright and Ommer, GCPR 2022 (arXiv:2207.12280), eq. 1.
 
-    It ranks an untouched photo best when the style set is small: read it beside the nulls.
+    It ranks an untouched photo best when the style set is small: read it beside the degenerate
+    baselines.
     """
     return (1 + lpips_mean) * (1 + fid)

@@ -2,10 +2,11 @@
 
 How good is a style model? Its objective is set against L-BFGS on the same photo: after how many
 iterations does Gatys' optimization reach the model's value (Johnson et al. 2016, Fig. 5)? Scored by
-the loss network of the training and by others it never saw. Two nulls, the untouched photo and the
-painting itself, must lose. Curves are kept in --cache: a second model costs seconds. Models are
-ONNX files of ours or training checkpoints (.safetensors). --pareto 0.25,1,4 also optimizes with
-these multiples of the style weight and says how far the model is from the line they draw.
+the loss network of the training and by others it never saw. Two degenerate baselines, the untouched
+photo and the painting itself, must lose. Curves are kept in --cache: a second model costs seconds.
+Models are ONNX files of ours or training checkpoints (.safetensors). --pareto 0.25,1,4 also
+optimizes with these multiples of the style weight and says how far the model is from the line they
+draw.
 """
 
 import argparse
@@ -40,7 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="A,B",
         help="factors of the style weight",
     )
-    add("--stand-ins", action="store_true", help="LPIPS, FID, KID, ArtFID with SqueezeNet")
+    add(
+        "--proxy-metrics",
+        "--stand-ins",
+        action="store_true",
+        help="LPIPS, FID, KID, ArtFID with SqueezeNet",
+    )
     add("--weights", type=Path, help="folder of the loss networks' weights")
     add("--cache", type=Path, default=Path("build/curves"), help="kept curves (build/curves)")
     add("--jobs", type=int, default=1, metavar="N", help="processes that compute curves")
@@ -138,7 +144,7 @@ def _judge(
         if args.pareto:
             factors = (args.pareto, args.evaluations, args.cache)
             rows += frontier.rows(name, stylize, problem, photos, *factors)
-        if args.stand_ins:
+        if args.proxy_metrics:
             weights = problem.weights_path
             rows.append(quality_rows.proxies(name, stylize, problem, photos, weights, args.seed))
     return rows

@@ -130,19 +130,20 @@ def _equivalents(
 def _degenerate(
     labels: dict[str, Any], scored: list[dict[str, dict[str, float]]], seed: int
 ) -> dict[str, Any]:
-    """Terms on average, and by how much the nulls lose (an interval above 0 is a pass)."""
+    """Terms on average, and by how much the degenerate baselines lose (an interval above 0 is a
+    pass)."""
     metrics: dict[str, float] = {}
     for name in ("model", "photo", "painting"):
         for term in scored[0][name]:
             metrics[f"{name}_{term}"] = float(np.mean([s[name][term] for s in scored]))
-    for null, term in (
+    for baseline, term in (
         ("photo", "style"),
         ("painting", "content"),
         ("photo", "total"),
         ("painting", "total"),
     ):
-        margins = [s[null][term] - s["model"][term] for s in scored]
-        metrics[f"margin_low_{null}_{term}"] = bootstrap_interval(margins, seed)[0]
+        margins = [s[baseline][term] - s["model"][term] for s in scored]
+        metrics[f"margin_low_{baseline}_{term}"] = bootstrap_interval(margins, seed)[0]
     return row({"what": "scores", **labels, "photo": None}, metrics)
 
 
@@ -156,8 +157,8 @@ def proxies(
 ) -> dict[str, Any]:
     """LPIPS to the photo, FID and KID to square cuts of the painting, with SqueezeNet.
 
-    For the model and for both nulls: an untouched photo has LPIPS 0 and is far from the painting,
-    the painting itself is the opposite; a picture that is both is in between.
+    For the model and for both degenerate baselines: an untouched photo has LPIPS 0 and is far from
+    the painting, the painting itself is the opposite; a picture that is both is in between.
     """
     from ..metrics import _proxies
 
@@ -224,7 +225,9 @@ def sentences(found: list[dict[str, Any]]) -> list[str]:
                 f"{m['model_total']:.3f}, SSIM {m['model_ssim']:.3f}"
             )
             lost = m["margin_low_photo_style"] > 0 and m["margin_low_painting_content"] > 0
-            lines.append(f"{head}: nulls {'lose, as they must' if lost else 'DO NOT LOSE'}")
+            lines.append(
+                f"{head}: degenerate baselines {'lose, as they must' if lost else 'DO NOT LOSE'}"
+            )
         elif labels["what"] == "pareto":
             k = m["excess"]
             apart = f"{k:.2f} times" if k else "not comparable with"

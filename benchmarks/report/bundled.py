@@ -28,8 +28,8 @@ HEADER = [
 def listed(folder: Path) -> list[Path]:
     """The int8 files of the styles of one painting or one painter: those with a float counterpart
     beside them."""
-    twins = folder.glob("*-fp32.onnx")
-    files = [path.with_name(f"{path.stem.removesuffix('-fp32')}.onnx") for path in twins]
+    counterparts = folder.glob("*-fp32.onnx")
+    files = [path.with_name(f"{path.stem.removesuffix('-fp32')}.onnx") for path in counterparts]
     return sorted((path for path in files if path.is_file()), key=_grade)
 
 

@@ -42,8 +42,8 @@ MATCHED = [
 PAIR = ["optimizer.lr=3e-3", "options.gan_weight=0.2", "options.judge={width=8, layers=1}"]
 PICTURES = 60  # per domain, and as many that training never saw
 END = 0.25  # share of the run, its last, over which figures are averaged
-# The aims of the project's plan, by metric.
-AIMS = {
+# The targets of the project's plan, by metric.
+TARGETS = {
     "l1": lambda v: v < 0.02,
     "cycle": lambda v: v < 0.05,
     "kid_left": lambda v: v <= 0.1,
@@ -148,12 +148,12 @@ def repeat(folder: Path, steps: int) -> dict[str, float]:
 
 
 def missed(metrics: dict[str, float]) -> list[str]:
-    """The aims that these figures miss."""
-    return [name for name, holds in AIMS.items() if name in metrics and not holds(metrics[name])]
+    """The targets that these figures miss."""
+    return [name for name, holds in TARGETS.items() if name in metrics and not holds(metrics[name])]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Solve every problem; figures that miss their aim are named and kept."""
+    """Solve every problem; figures that miss their target are named and kept."""
     from runtime.errors import UsageError
 
     from ..measuring import results

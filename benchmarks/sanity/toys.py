@@ -73,7 +73,7 @@ def write_domain(folder: Path, count: int, change: Change, seed: int) -> Path:
 def describe(images: np.ndarray) -> np.ndarray:
     """(n, H, W, 3) in [0, 1] -> (n, 54): colors of 4x4 thumbnails, and fine detail each way.
 
-    A stand-in for Inception's features, which say nothing about pictures this small.
+    A proxy of Inception's features, which say nothing about pictures this small.
     """
     n, height, width, _ = images.shape
     cells = images.reshape(n, 4, height // 4, 4, width // 4, 3).mean((2, 4)).reshape(n, -1)

@@ -1,8 +1,8 @@
 """python -m benchmarks.students --photos photos/ --quality benchmarks/results/quality.json
 
-Every student beside its teacher and its aims: the training objective of the int8 file and of its
-fp32 twin, L-BFGS equivalents (from the file given, nothing is computed again), texture glued to the
-network's grid (EQ, flat lock), a frame along the border, how near int8 is to fp32, and the
+Every student beside its teacher and its targets: the training objective of the int8 file and of its
+fp32 counterpart, L-BFGS equivalents (from the file given, nothing is computed again), texture glued
+to the network's grid (EQ, flat lock), a frame along the border, how near int8 is to fp32, and the
 processor's milliseconds, all models in turns. The teacher of a style is the best grade among the
 models given. With --peers johnson.onnx, speed is a ratio, too, which survives a busy machine.
 """
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--quality", type=Path, metavar="JSON", help="from benchmarks.quality, for the equivalents")
     add("--size", type=parse_size, default=(1280, 720), metavar="WxH", help="of the pictures timed")
     add("--peers", type=listed(str), default=[], metavar="FILE", help="johnson.onnx: the baseline")
-    add("--check", action="store_true", help="exit 4 if an aim is missed")
+    add("--check", action="store_true", help="exit 4 if a target is missed")
     add_plan_flags(parser)
     add_result_flags(parser)
     return parser
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         students = [stack.enter_context(student_rows.open_student(file)) for file in files]
         with Progress(len(students) * len(photos), "photos", quiet=args.quiet) as progress:
-            found = student_rows.judge_all(students, photos, progress.update)
+            found = student_rows.evaluate_all(students, photos, progress.update)
         times, settings, heat = _times(args)
         rows = student_rows.rows(students, found, times, objectives(quality))
     settings |= {"photos": len(photos), "size": "{}x{}".format(*args.size), "threads": 1}

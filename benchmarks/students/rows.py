@@ -1,4 +1,4 @@
-"""Rows of `benchmarks.students`: what each student reaches, its aims, and met or missed."""
+"""Rows of `benchmarks.students`: what each student reaches, its targets, and met or missed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,7 +28,7 @@ from ..metrics.shift_equivariance import shift_equivariance
 from .held_statistics import HeldStatistics
 
 ROW_ID = ("model",)
-# Aims of the project. Objective: times the teacher's, by grade; times faster than the network of
+# Targets of the project. Objective: times the teacher's, by grade; times faster than the network of
 # Johnson et al. in fp32, by grade.
 OBJECTIVE = {"quality": 1.05, "default": 1.10, "fast": 1.20}
 FASTER = {"default": 75.0, "fast": 140.0}
@@ -36,11 +36,11 @@ FASTER = {"default": 75.0, "fast": 140.0}
 GRID = 0.05
 # (width, height) of a large frame: small photos are smooth on it, as a camera's full frame is.
 LARGE = (1920, 1080)
-# Everybody's: objective of int8, times that of its fp32 twin, and dB of the worst photo; L-BFGS
-# iterations whose picture is as good; a tenth of the EQ of an ordinary style network, .24
+# Everybody's: objective of int8, times that of its fp32 counterpart, and dB of the worst photo;
+# L-BFGS iterations whose picture is as good; a tenth of the EQ of an ordinary style network, .24
 # (students.md, section 8); locked share of the texture in flat windows, and mean difference along
 # the border (section 6).
-AIMS = {
+TARGETS = {
     "int8_objective": 1.01,
     "int8_psnr_db": 40.0,
     "iterations": 100.0,
@@ -62,7 +62,7 @@ class Student:
         name: of the file.
         style, grade: what it paints, and how well it is meant to.
         session: the file.
-        exact: the fp32 twin, `<name>-fp32.onnx` beside it; None if there is none.
+        exact: the fp32 counterpart, `<name>-fp32.onnx` beside it; None if there is none.
         network: the checkpoint, `<name>.safetensors` beside it, likewise.
     """
 
@@ -106,15 +106,15 @@ def teachers(students: Sequence[Student]) -> dict[str, str]:
     return {style: student.name for style, student in found.items()}
 
 
-def judge_all(
+def evaluate_all(
     students: Sequence[Student], photos: Sequence[Image], step: Callable[[], object]
 ) -> dict[str, dict[str, float | None]]:
     """Name -> figures over the photos at `judge.SIZE`: means, of dB the worst; "grid_large" at
     `LARGE`.
 
     Everybody of a style is judged by its teacher's objective: "objective" of the file,
-    "objective_float" of its twin. "eq", "lock_flat" and "grid" are the file's, "frame" is the float
-    network's, whose statistics can be held; what is not there to be measured is None.
+    "objective_float" of its counterpart. "eq", "lock_flat" and "grid" are the file's, "frame" is
+    the float network's, whose statistics can be held; what is not there to be measured is None.
     """
     by_name = {student.name: student for student in students}
     objectives = {
@@ -194,12 +194,12 @@ def rows(
             **times.get(student.session.sha256, {}),
         }
         metrics: dict[str, Any] = {}
-        aims = aims_of(student, teacher)
+        targets = targets_of(student, teacher)
         for key, value in figures.items():
             metrics[key] = value
-            if key in aims:
-                met = None if value is None else int(meets(key, value, aims[key]))
-                metrics |= {f"{key}_aim": aims[key], f"{key}_met": met}
+            if key in targets:
+                met = None if value is None else int(meets(key, value, targets[key]))
+                metrics |= {f"{key}_aim": targets[key], f"{key}_met": met}
         labels = {
             "model": student.name,
             "grade": student.grade,
@@ -211,28 +211,28 @@ def rows(
     return made
 
 
-def aims_of(student: Student, teacher: str) -> dict[str, float]:
-    """Figure -> aim. A teacher is not compared with itself."""
-    aims = dict(AIMS)
+def targets_of(student: Student, teacher: str) -> dict[str, float]:
+    """Figure -> target. A teacher is not compared with itself."""
+    targets = dict(TARGETS)
     if student.name != teacher:
-        aims |= dict.fromkeys(("objective_ratio", "float_ratio"), OBJECTIVE[student.grade])
+        targets |= dict.fromkeys(("objective_ratio", "float_ratio"), OBJECTIVE[student.grade])
     if student.grade in FASTER:
-        aims["faster"] = FASTER[student.grade]
-    return aims
+        targets["faster"] = FASTER[student.grade]
+    return targets
 
 
-def meets(key: str, value: float, aim: float) -> bool:
-    """Whether a figure is as good as its aim."""
-    return value >= aim if key in LARGER_IS_BETTER else value <= aim
+def meets(key: str, value: float, target: float) -> bool:
+    """Whether a figure is as good as its target."""
+    return value >= target if key in LARGER_IS_BETTER else value <= target
 
 
 def missed(made: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A few words for each aim that was not met."""
+    """A few words for each target that was not met."""
     found = []
     for row in made:
         metrics = row["metrics"]
         for key in (k.removesuffix("_met") for k, met in metrics.items() if _is_miss(k, met)):
-            words = f"{key.replace('_', ' ')} {metrics[key]:.3g}, aim {metrics[key + '_aim']:g}"
+            words = f"{key.replace('_', ' ')} {metrics[key]:.3g}, target {metrics[key + '_aim']:g}"
             found.append(f"{row['labels']['model']}: {words}")
     return found
 

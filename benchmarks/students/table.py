@@ -42,8 +42,8 @@ def _table(data: Document, show: Callable[[Row, str], str]) -> str:
 def _beside_target(row: Row, key: str) -> str:
     """As "1.12 (missed, target 1.10)"; the bare figure where no target is set."""
     metrics = row["metrics"]
-    aim, met = metrics.get(f"{key}_aim"), metrics.get(f"{key}_met")
+    target, met = metrics.get(f"{key}_aim"), metrics.get(f"{key}_met")
     text = metric(row, key)
-    if aim is None or met is None:
+    if target is None or met is None:
         return text
-    return f"{text} ({'met' if met else 'missed'}, target {number(aim)})"
+    return f"{text} ({'met' if met else 'missed'}, target {number(target)})"

@@ -3,8 +3,8 @@
 Measure how steady painted video is, on clips whose motion is known exactly, and refuse numbers that
 were bought with blur, lag or a lost style. Add real pairs with --flow FOLDER (.flo, .npz), real
 clips with --video FILE, the style gate with --style PICTURE --weights FOLDER, the stylizers that
-must fail with --nulls, ten minutes without a pause with --drift 10, pictures to look at with
---strips FOLDER. Any ONNX file is a model. Needs scikit-image for its photographs, or --photos.
+must fail with --degenerate, ten minutes without a pause with --drift 10, pictures to look at with
+--slices FOLDER. Any ONNX file is a model. Needs scikit-image for its photographs, or --photos.
 """
 
 import argparse
@@ -42,9 +42,22 @@ def build_parser() -> argparse.ArgumentParser:
     add("--noise", type=float, default=3.0, metavar="SIGMA", help="sensor noise, 1/255 (3)")
     add("--flow", type=Path, action="append", default=[], metavar="FOLDER", help="ground truth")
     add("--video", action="append", default=[], metavar="FILE", help="real clip, flow estimated")
-    add("--nulls", action="store_true", help="also judge the stylizers that must be refused")
+    add(
+        "--degenerate",
+        "--nulls",
+        dest="nulls",  # as result files call it
+        action="store_true",
+        help="also judge the stylizers that must be refused",
+    )
     add("--drift", type=float, default=0.0, metavar="MINUTES", help="length of the drift test")
-    add("--strips", type=Path, metavar="FOLDER", help="write strips and x-t slices as PNG")
+    add(
+        "--slices",
+        "--strips",
+        dest="strips",
+        type=Path,
+        metavar="FOLDER",
+        help="write rows of frames and x-t slices as PNG",
+    )
     add("--json", nargs="?", const="-", metavar="FILE", help="result file; - or nothing: stdout")
     add("--check", action="store_true", help="exit 4 when a stabilizer fails a gate")
     add("--overwrite", action="store_true", help="replace existing files")

@@ -16,11 +16,11 @@ GAP = 4
 
 def side_by_side(columns: Mapping[str, Sequence[Image]], times: Sequence[int]) -> Image:
     """One column per name, one row per time."""
-    strips = []
+    columns = []
     for name, frames in columns.items():
         cells = [frames[t] for t in times]
-        strips.append(np.vstack([_caption(name, cells[0].shape[1]), *_spaced(cells)]))
-    return np.hstack(_spaced(strips, axis=1))
+        columns.append(np.vstack([_caption(name, cells[0].shape[1]), *_spaced(cells)]))
+    return np.hstack(_spaced(columns, axis=1))
 
 
 def time_slices(
@@ -31,7 +31,7 @@ def time_slices(
     Texture that stays with the scene draws straight or slanted threads; texture that flickers draws
     dots. The middle `crop` pixels are shown, each frame LINE pixels high, everything doubled.
     """
-    strips = []
+    columns = []
     for name, frames in columns.items():
         height, width = frames[0].shape[:2]
         y = height // 2 if row is None else row
@@ -40,8 +40,8 @@ def time_slices(
         image = cv2.resize(
             lines, (lines.shape[1] * 2, len(lines) * LINE), interpolation=cv2.INTER_NEAREST
         )
-        strips.append(np.vstack([_caption(name, image.shape[1]), image]))
-    return np.hstack(_spaced(strips, axis=1))
+        columns.append(np.vstack([_caption(name, image.shape[1]), image]))
+    return np.hstack(_spaced(columns, axis=1))
 
 
 def write_png(path: Path, picture: Image, overwrite: bool = False) -> Path:
@@ -52,7 +52,7 @@ def write_png(path: Path, picture: Image, overwrite: bool = False) -> Path:
         SinkError: it cannot be written.
     """
     if path.exists() and not overwrite:
-        raise OutputExists(f"{path} exists; give another --strips, or --overwrite")
+        raise OutputExists(f"{path} exists; give another --slices, or --overwrite")
     done, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,7 @@ class Target(ABC):
         folder: whether the artifact is a folder.
         precisions: what `--precision` may be, the default first.
         engine: name of the runtime engine that runs the result here and proves it, or None.
-        examined_by: of targets without an engine: what its `check` or stand-in is, for people.
+        examined_by: of targets without an engine: what its `check` or emulation is, for people.
         modules: libraries that `write` imports.
         extra: the pip extra that brings them.
         environment: name of the virtual environment they are kept in, for converters that cannot
@@ -133,7 +133,7 @@ class Target(ABC):
         """
 
     @staticmethod
-    def stand_in(path: Path) -> StyleSession | None:
+    def emulate(path: Path) -> StyleSession | None:
         """For targets without an engine: a session that computes the artifact by other means, so
         that it can be compared with its source here; None if there are no such means."""
         return None

@@ -101,7 +101,7 @@ class CoreMlTarget(Target):
         return Written(card, steps, facts)
 
     @staticmethod
-    def stand_in(path: Path) -> StyleSession:
+    def emulate(path: Path) -> StyleSession:
         """A session that computes the package in PyTorch (`coreml_program`)."""
         return _session(path)
 

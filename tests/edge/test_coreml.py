@@ -36,7 +36,7 @@ def test_the_card_is_inside_and_beside(package):
     path, _ = package
     spec = load_spec(str(path))
     inside = ModelCard.from_json(spec.description.metadata.userDefined[KEY])
-    assert inside == coreml.PLUGIN.stand_in(path).card
+    assert inside == coreml.PLUGIN.emulate(path).card
     assert inside.target == "coreml" and inside.inputs[0].dtype == "uint8"
 
 
