@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +26,15 @@ from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver
+from .measuring.results import Row
 from .report.tables import Document, figure, label, table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from training.config import Recipe
+
+    from .quality.curves import Problem
 
 NOISE = 3 / 255  # of a webcam in a room (research/temporal_quality.md, section 5)
 SIZE = 256  # px, side of the photos
@@ -88,7 +96,7 @@ def noise_gain(stylize: Stylize, picture: np.ndarray, deviation: float, seed: in
     return float(np.sqrt(made / given))
 
 
-def evaluate(stylize: Stylize, problem: Any, photos: list[np.ndarray]) -> dict[str, float]:
+def evaluate(stylize: Stylize, problem: "Problem", photos: list[np.ndarray]) -> dict[str, float]:
     """The metrics of one network, means over the photos."""
     from training.data.images import to_tensor
 
@@ -113,7 +121,7 @@ def evaluate(stylize: Stylize, problem: Any, photos: list[np.ndarray]) -> dict[s
     return {key: float(np.mean([row[key] for row in found])) for key in found[0]}
 
 
-def train(recipe: Any, args: argparse.Namespace) -> Any:
+def train(recipe: "Recipe", args: argparse.Namespace) -> "nn.Module":
     """The averaged generator of a short run."""
     from training.engine import Engine
     from training.methods import Assets
@@ -146,9 +154,9 @@ def run(args: argparse.Namespace) -> int:
     small = [*JOHNSON, f"network.width={args.width}", f"steps={args.small_steps}"]
     args.backbone = None  # of `read_problem`: the recipe's own
     problem = read_problem(load_recipe(args.recipe, args.set).to_dict(), args, SIZE)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
 
-    def add(family: str, variant: str, steps: int, generator: Any) -> None:
+    def add(family: str, variant: str, steps: int, generator: "nn.Module") -> None:
         metrics = evaluate(
             lambda picture: to_bytes(paint(generator, to_tensor(picture))), problem, photos
         )

@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE, StyleError, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver, listed
 from .measuring.environment import HOME
+from .measuring.results import Facts, Metrics, Row
 from .report.tables import Document, figure, label, table
 
 STAGES = ("decode", "style", "stabilize", "encode")
@@ -48,7 +48,7 @@ class Combination:
     output: str
     cores: int
     aim_fps: float | None
-    runs: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[Facts] = field(default_factory=list)
 
 
 def parse_target(text: str) -> tuple[str, str, int, float]:
@@ -186,7 +186,7 @@ def make_clip(size: tuple[int, int], num_frames: int, folder: Path) -> Path:
     return path
 
 
-def _once(combination: Combination, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def _once(combination: Combination, args: argparse.Namespace, folder: Path) -> Facts:
     """One run of `runtime.video` in a process of its own, pinned; what its --json says."""
     output, flags = OUTPUTS[combination.output]
     target = output if output == "null" else str(folder / output)
@@ -234,7 +234,7 @@ def cpu_seconds() -> float | None:
     return used.ru_utime + used.ru_stime
 
 
-def _row(combination: Combination) -> dict[str, Any]:
+def _row(combination: Combination) -> Row:
     from .measuring import results
     from .measuring.statistics import median
 
@@ -249,7 +249,7 @@ def _row(combination: Combination) -> dict[str, Any]:
         "device": runs[0]["device"],
     }
     rates = [run["fps"] for run in runs]
-    metrics: dict[str, Any] = {"fps": round(median(rates), 2), "fps_low": round(min(rates), 2)}
+    metrics: Metrics = {"fps": round(median(rates), 2), "fps_low": round(min(rates), 2)}
     metrics["aim_fps"] = combination.aim_fps
     for stage, key in product(STAGES, ("p50", "p95")):
         values = [run["stages_ms"].get(stage, {}).get(key) for run in runs]

@@ -10,7 +10,7 @@ pip install 'impasto[benchmarks]'.
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from runtime import engines, plugins
 from runtime.cli import Progress, command_main, command_parser, parse_size, say
@@ -23,7 +23,16 @@ from .measuring.command import (
     deliver,
     listed,
 )
+from .measuring.results import Facts, Metrics, Row
 
+if TYPE_CHECKING:
+    from .measuring.calibration import Calibration
+    from .measuring.rounds import Rounds
+    from .measuring.subjects import Subject
+
+# Load to its rate; part of a start to its milliseconds.
+Reading = dict[str, float]
+ColdStart = dict[str, float | None]
 ROW_ID = ("model", "size", "engine", "device", "threads")
 
 
@@ -114,7 +123,7 @@ def _check(args: argparse.Namespace) -> None:
         subjects.check_engine(engine)
 
 
-def _cold_starts(chosen: list[Any], count: int, values: str) -> dict[str, dict[str, float | None]]:
+def _cold_starts(chosen: "list[Subject]", count: int, values: str) -> dict[str, ColdStart]:
     """Fresh processes per subject, by its name."""
     from .measuring import cold
 
@@ -139,7 +148,9 @@ def _cold_starts(chosen: list[Any], count: int, values: str) -> dict[str, dict[s
     return found
 
 
-def _heat(rounds: Any, wide: dict[int, Any], before: dict[int, Any]) -> dict[str, Any]:
+def _heat(
+    rounds: "Rounds", wide: "dict[int, Calibration]", before: dict[int, dict[str, float]]
+) -> Facts:
     """The result's thermometer block; peaks by thread count, because two cores have twice one's."""
     from .measuring.calibration import peaks
 
@@ -155,14 +166,17 @@ def _heat(rounds: Any, wide: dict[int, Any], before: dict[int, Any]) -> dict[str
 
 
 def _row(
-    subject: Any, rounds: Any, peaks: dict[str, dict[str, float]], cold: dict[str, float | None]
-) -> dict[str, Any]:
+    subject: "Subject",
+    rounds: "Rounds",
+    peaks: dict[str, dict[str, float]],
+    cold: dict[str, float | None],
+) -> Row:
     """Times, rates and sizes of one subject."""
     from .measuring import onnx_counts, results, statistics, subjects
 
     name, card = subject.case.name, subject.session.card
     times = {part: rounds.times(name, part) for part in rounds.parts(name)}
-    metrics: dict[str, Any] = {}
+    metrics: Metrics = {}
     for part, values in times.items():
         metrics |= statistics.summary(values, part)
     height, width = subject.session.padded_size(subject.size[1], subject.size[0])
@@ -190,7 +204,7 @@ def _row(
 
 
 def _speedups(
-    chosen: list[Any], rows: list[dict[str, Any]], rounds: Any, baseline: str | None
+    chosen: "list[Subject]", rows: list[Row], rounds: "Rounds", baseline: str | None
 ) -> None:
     """Add `speedup`, with its interval, against the baseline at the same size, device and threads.
 
@@ -200,7 +214,7 @@ def _speedups(
     """
     from .measuring.statistics import paired_ratio
 
-    def place(subject: Any) -> tuple[Any, ...]:
+    def place(subject: "Subject") -> tuple[object, ...]:
         return subject.size, subject.session.device, subject.threads
 
     theirs = {place(s): s.case.name for s in chosen if s.model == baseline}

@@ -8,7 +8,7 @@ and labeled so, because they paint nothing. Needs PyTorch and the exporter.
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from runtime.card import ModelCard, Port
 from runtime.cli import command_main, command_parser, print_json, say
@@ -16,8 +16,11 @@ from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 from runtime.plugins import suggest
 
+if TYPE_CHECKING:
+    from torch import nn
+
 # Published shapes: (title, network, settings).
-PEERS: dict[str, tuple[str, dict[str, Any]]] = {
+PEERS: dict[str, tuple[str, dict[str, int]]] = {
     "johnson": ("Johnson et al. 2016", {"width": 32, "blocks": 5}),
     "reconet": ("ReCoNet, Gao et al. 2018", {"width": 48, "blocks": 4}),
     "magenta": ("Magenta's separable transformer, 2018", {"width": 32, "blocks": 5}),
@@ -26,7 +29,7 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
 OPSET = 18  # the exporter's oldest
 
 
-def card(name: str, title: str, network: Any) -> ModelCard:
+def card(name: str, title: str, network: "nn.Module") -> ModelCard:
     """The card of a peer: float pictures in 0..1, any size, weights marked as random."""
     return ModelCard(
         name=name,

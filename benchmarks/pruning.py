@@ -7,12 +7,12 @@ for the tables and plots of benchmarks.report. Measures nothing.
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from runtime.cli import command_main, command_parser
 from runtime.errors import DONE, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver
+from .measuring.results import Facts, Row
 from .report.tables import Column, Document, figure, interval, label, table
 
 # Of a sweep's report, kept as they are; and of each point, as numbers.
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def read_report(path: Path) -> dict[str, Any]:
+def read_report(path: Path) -> Facts:
     """A sweep's report.
 
     Raises:
@@ -54,7 +54,7 @@ def read_report(path: Path) -> dict[str, Any]:
     return data
 
 
-def rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+def rows(report: Facts) -> list[Row]:
     """One row per size of the network; `on_front` and `worth` are 1 or 0."""
     from .measuring import results
 

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from runtime.cli import Progress, command_main, command_parser
 from runtime.errors import DONE, StyleError, UsageError
@@ -20,6 +19,7 @@ from runtime.errors import DONE, StyleError, UsageError
 from .end_to_end import cpu_seconds
 from .measuring.command import add_result_flags, check_result_file, deliver, listed
 from .measuring.environment import HOME
+from .measuring.results import Facts, Metrics, Row
 from .report.tables import Column, Document, figure, label, table, text
 
 SECONDS = 600.0
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _once(model: str, source: str, args: argparse.Namespace) -> tuple[dict[str, Any], float | None]:
+def _once(model: str, source: str, args: argparse.Namespace) -> tuple[Facts, float | None]:
     """What `--json` of one run says, and the processor seconds it took (None where unknown)."""
     command = [sys.executable, "-m", "runtime.webcam", "--headless", "--json", "--quiet"]
     command += ["--model", _absolute(model), "--source", _absolute(source)]
@@ -104,7 +104,7 @@ def _absolute(text: str) -> str:
     return str(Path(text).resolve()) if Path(text).is_file() else text
 
 
-def _row(model: str, source: str, said: dict[str, Any], cpu_s: float | None) -> dict[str, Any]:
+def _row(model: str, source: str, said: Facts, cpu_s: float | None) -> Row:
     from .measuring import results
 
     width, height = said["working_size"]
@@ -122,7 +122,7 @@ def _row(model: str, source: str, said: dict[str, Any], cpu_s: float | None) -> 
         "held": said["held"],
     }
     notes = said.get("timeline", [])
-    metrics: dict[str, Any] = {
+    metrics: Metrics = {
         "frames_in": said["frames_in"],
         "frames_out": said["frames_out"],
         "dropped": said["dropped"],

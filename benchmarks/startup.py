@@ -9,16 +9,24 @@ sizes take turns. Needs no PyTorch.
 import argparse
 import sys
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING
 
 from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver, listed
+from .measuring.results import Row
 from .report.tables import Document, figure, label, table
+
+if TYPE_CHECKING:
+    from .measuring import cold
 
 # The target for this class of core (AVX-512 VNNI, about 4 GHz): research goal 7.
 AIM_MS = 150.0
+
+
+# Model, (width, height), engine.
+Place = tuple[str, tuple[int, int], str]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--starts must be at least 1 and --threads at least 0")
     paths = {name: store.resolve(name) for name in args.models}
     places = list(product(paths, args.sizes, args.engines))
-    starts: dict[tuple[Any, ...], list[cold.Start]] = {place: [] for place in places}
-    lives: dict[tuple[Any, ...], list[float]] = {place: [] for place in places}
+    starts: dict[Place, list[cold.Start]] = {place: [] for place in places}
+    lives: dict[Place, list[float]] = {place: [] for place in places}
     alone: list[float] = []
     heat = Calibration()
     readings = [heat()]
@@ -88,17 +96,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _row(
     model: str,
-    place: tuple[Any, ...],
-    starts: list[Any],
+    place: Place,
+    starts: "list[cold.Start]",
     lives: list[float],
     alone: list[float],
     threads: int,
-) -> dict[str, Any]:
+) -> Row:
     from .measuring import cold, results, statistics
 
     _, (width, height), engine = place
-    labels = {"model": model, "size": f"{width}x{height}", "engine": engine, "device": "cpu"}
-    labels["threads"] = threads or None
+    labels = {
+        **{"model": model, "size": f"{width}x{height}", "engine": engine, "device": "cpu"},
+        "threads": threads or None,
+    }
     totals = [start.total_ms for start in starts]
     metrics = {
         **cold.metrics(starts),

@@ -8,12 +8,12 @@ The style ratio needs --style, torch and the loss network.
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 
 from ..measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver, listed
+from ..measuring.results import Row
 
 # What a folded scene is held to (the project's target): least PSNR, largest style relative to
 # floats.
@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
     note = "measured" if subject.style_loss else f"not measured: {subject.style_note}"
     say(f"{subject.name}: style {note}", quiet=args.quiet)
     plan = rounds.Plan(args.warm_up, args.iterations, args.duration)
-    rows: list[dict[str, Any]] = []
-    flickers: list[dict[str, Any]] = []
-    costs: list[dict[str, Any]] = []
+    rows: list[Row] = []
+    flickers: list[Row] = []
+    costs: list[Row] = []
     try:
         with Progress(2 * len(photos) + len(args.cost_sizes), "runs", quiet=args.quiet) as progress:
             for number, photo in enumerate(photos):
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     return GATE_REFUSED if args.check and not _good(means) else DONE
 
 
-def _good(means: list[dict[str, Any]]) -> bool:
+def _good(means: list[Row]) -> bool:
     """Whether stills meet their targets; a style that was not measured cannot fail."""
     still = next(row["metrics"] for row in means if row["labels"]["what"] == "still")
     style = still["style_ratio"]

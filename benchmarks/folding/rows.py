@@ -19,6 +19,7 @@ from runtime.model.session import StyleSession, open_session
 
 from ..measuring import results, statistics
 from ..measuring import rounds as measure
+from ..measuring.results import Metrics, Row
 from ..metrics.ssim import ssim
 from ..metrics.static_flicker import static_flicker
 from ..temporal import synthetic_clips
@@ -127,9 +128,7 @@ def psnr(a: Image, b: Image) -> float:
     return min(MOST_PSNR, 10 * float(np.log10(255**2 / max(error, 1e-12))))
 
 
-def measure_photo(
-    subject: Subject, name: str, other: str, size: tuple[int, int]
-) -> list[dict[str, Any]]:
+def measure_photo(subject: Subject, name: str, other: str, size: tuple[int, int]) -> list[Row]:
     """All quality rows of one photograph.
 
     Args:
@@ -145,7 +144,7 @@ def measure_photo(
     second = _middle(synthetic_clips.load_photo(other, size), height, width)
     labels = {"model": subject.name, "photo": Path(name).stem, "size": f"{width}x{height}"}
 
-    def row(what: str, metrics: dict[str, Any]) -> dict[str, Any]:
+    def row(what: str, metrics: Metrics) -> Row:
         return results.row({**labels, "what": what}, metrics, ("model", "what", "photo"))
 
     first, last = _view(photo, 0, width), _view(photo, shift, width)
@@ -193,7 +192,7 @@ def _cut(
     return at_once, subject.compare(second, painted)
 
 
-def measure_flicker(subject: Subject, name: str, size: tuple[int, int]) -> dict[str, Any]:
+def measure_flicker(subject: Subject, name: str, size: tuple[int, int]) -> Row:
     """One row: how much a still scene with sensor noise boils, folded once, followed, in floats."""
     clip = synthetic_clips.build("still", name, size=size, num_frames=STILL_FRAMES)
     frames = clip.frames
@@ -218,9 +217,7 @@ def measure_flicker(subject: Subject, name: str, size: tuple[int, int]) -> dict[
     return results.row(labels, metrics, ("model", "what", "photo"))
 
 
-def measure_costs(
-    subject: Subject, name: str, size: tuple[int, int], plan: measure.Plan
-) -> dict[str, Any]:
+def measure_costs(subject: Subject, name: str, size: tuple[int, int], plan: measure.Plan) -> Row:
     """One row: milliseconds of a fold, of a measurement, and of a frame, interleaved."""
     height, width = size
     photo = _middle(synthetic_clips.load_photo(name, size), height, width)
@@ -248,7 +245,7 @@ def measure_costs(
     )
     frozen.close()
     measuring.close()
-    metrics: dict[str, Any] = {}
+    metrics: Metrics = {}
     for case in cases:
         times = rounds.times(case)
         metrics[f"{case}_p50_ms"] = statistics.median(times)
@@ -264,7 +261,7 @@ def measure_costs(
     return results.row(labels, metrics, ("model", "what", "size"))
 
 
-def mean_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def mean_rows(rows: Sequence[Row]) -> list[Row]:
     """One row per kind of measurement: means over the photographs, and the worst PSNR of them."""
     found = []
     for what in dict.fromkeys(row["labels"]["what"] for row in rows):
@@ -278,7 +275,7 @@ def mean_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _mean(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+def _mean(rows: Sequence[Metrics]) -> dict[str, float | None]:
     """Means of each metric over the rows that have it."""
     means: dict[str, float | None] = {}
     for key in dict.fromkeys(key for row in rows for key in row):

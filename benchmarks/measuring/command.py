@@ -3,10 +3,12 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from runtime.cli import print_json, say
 from runtime.outputs import check_output
+
+from .results import Document
 
 Item = TypeVar("Item")
 
@@ -51,7 +53,7 @@ def check_result_file(args: argparse.Namespace) -> Path | None:
     return check_output(Path(args.json), overwrite=args.overwrite)
 
 
-def deliver(args: argparse.Namespace, path: Path | None, data: dict[str, Any]) -> None:
+def deliver(args: argparse.Namespace, path: Path | None, data: Document) -> None:
     """Write the result file, or print JSON or a table on stdout."""
     from ..report.registry import usual_table
     from . import results

@@ -24,8 +24,11 @@ PACKAGES = (
 )
 HOME = Path(__file__).resolve().parents[2]
 
+# Whatever JSON holds, by name.
+Facts = dict[str, Any]
 
-def describe() -> dict[str, Any]:
+
+def describe() -> Facts:
     """The machine and its software, ready for JSON.
 
     Returns:
@@ -67,7 +70,7 @@ def _read(path: str) -> str | None:
         return None
 
 
-def parse_cpuinfo(text: str) -> dict[str, Any]:
+def parse_cpuinfo(text: str) -> Facts:
     """Facts of the first core in the text of /proc/cpuinfo (x86 and ARM spell them differently)."""
     facts: dict[str, str] = {}
     for line in text.splitlines():
@@ -87,7 +90,7 @@ def parse_cpuinfo(text: str) -> dict[str, Any]:
     }
 
 
-def cpu() -> dict[str, Any]:
+def cpu() -> Facts:
     """Model, instruction sets, cores, caches, governor and the cores this process may use."""
     facts = parse_cpuinfo(_read("/proc/cpuinfo") or "")
     if platform.system() == "Darwin":
@@ -155,7 +158,7 @@ def providers() -> list[str]:
     return list(onnxruntime.get_available_providers())
 
 
-def git() -> dict[str, Any]:
+def git() -> Facts:
     """Commit of the code and whether tracked files were changed; None outside a checkout."""
     commit = _ask("git", "-C", str(HOME), "rev-parse", "HEAD")
     if commit is None:

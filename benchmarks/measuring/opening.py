@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from runtime.model.session import StyleSession
 
+# A model as a function on tensors (1, 3, H, W) in [0, 1].
+Painter: TypeAlias = "Callable[[Tensor], Tensor]"
 # What `python -m export --target web` calls the list of its styles (`export.site.page.LISTING`).
 PAGE_LISTING = "site.json"
 
@@ -57,7 +59,7 @@ def _open_page(folder: Path) -> "StyleSession":
     return web_session(packed, page.read_style(packed), folder / "ort")
 
 
-def open_painter(model: str) -> "tuple[Callable[[Tensor], Tensor], dict[str, Any]]":
+def open_painter(model: str) -> tuple[Painter, dict[str, Any]]:
     """A model file or a checkpoint as a function on tensors (1, 3, H, W) in [0, 1], and its recipe.
 
     Raises:

@@ -17,11 +17,12 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from runtime.errors import OutputExists, UsageError
 
 from . import environment as machine
+from .environment import Facts
 
 NAME = "impasto.benchmark"
 VERSION = 1
@@ -30,9 +31,37 @@ KINDS = (
     *("sanity", "soak", "targets", "crawl", "students", "pruning"),
 )
 
+# Words, numbers, flags or None, by name.
+Labels = dict[str, Any]
+# Numbers, None, or lists of numbers, by name.
+Metrics = dict[str, Any]
+
+
+class Row(TypedDict):
+    """One line of a result; see `row`."""
+
+    id: str
+    labels: Labels
+    metrics: Metrics
+
+
+class Document(TypedDict):
+    """A whole result file; see the module's docstring."""
+
+    schema: str
+    version: int
+    kind: str
+    created: str
+    command: str
+    environment: Facts
+    settings: Facts
+    thermometer: Facts | None
+    rows: list[Row]
+
+
 _NUMBER = {"type": ["number", "null"]}
 _STATE = {"type": "object", "additionalProperties": _NUMBER}
-SCHEMA: dict[str, Any] = {
+SCHEMA: Facts = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": NAME,
     "type": "object",
@@ -118,11 +147,11 @@ def violations(data: object) -> list[str]:
 
 def document(
     kind: str,
-    rows: list[dict[str, Any]],
-    settings: dict[str, Any] | None = None,
-    calibration: dict[str, Any] | None = None,
-    environment: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+    rows: list[Row],
+    settings: Facts | None = None,
+    calibration: Facts | None = None,
+    environment: Facts | None = None,
+) -> Document:
     """Wrap rows (see `row`) with the environment, the time and the command line that made them."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
     name = f"python -m {module.name}" if module else "python"
@@ -139,9 +168,7 @@ def document(
     }
 
 
-def row(
-    labels: dict[str, Any], metrics: dict[str, Any], name_by: Iterable[str] | None = None
-) -> dict[str, Any]:
+def row(labels: Labels, metrics: Metrics, name_by: Iterable[str] | None = None) -> Row:
     """One line of a result; its id is its label values joined by "/" (None is left out).
 
     Args:
@@ -157,7 +184,7 @@ def row(
     }
 
 
-def write(path: Path, data: dict[str, Any], overwrite: bool = False) -> Path:
+def write(path: Path, data: Document, overwrite: bool = False) -> Path:
     """Validate and write a result file in one step: a reader never sees half of it.
 
     Raises:
@@ -176,17 +203,16 @@ def write(path: Path, data: dict[str, Any], overwrite: bool = False) -> Path:
     return path
 
 
-def dumps(data: dict[str, Any]) -> str:
+def dumps(data: Document) -> str:
     """JSON with one line per row and per reading, so that a diff shows which numbers changed."""
     lines: list[str] = []
 
-    def line(value: Any) -> str:
+    def line(value: object) -> str:
         lines.append(json.dumps(value, ensure_ascii=False, allow_nan=False))
         return f"\0{len(lines) - 1}\0"
 
-    shown = {**data, "rows": [line(item) for item in data["rows"]]}
-    if data.get("thermometer"):
-        heat = data["thermometer"]
+    shown: dict[str, object] = {**data, "rows": [line(item) for item in data["rows"]]}
+    if heat := data.get("thermometer"):
         shown["thermometer"] = {**heat, "readings": [line(item) for item in heat["readings"]]}
     text = json.dumps(shown, indent=1, ensure_ascii=False, allow_nan=False)
     # Two passes, because indented and compact parts cannot be mixed in one call of `json.dumps`.
@@ -201,7 +227,7 @@ def _repeated(data: object) -> list[str]:
     ]
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> Document:
     """A validated result file. Raises UsageError naming the first thing that is wrong with it."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .results import Row
+
 MEGA = 1e6
 
 
@@ -63,7 +65,7 @@ def fit_threads(threads: Sequence[int], values: Sequence[float]) -> dict[str, fl
     return {"serial_percent": 100 * share, "speedup": times[1] / times[max(many)]}
 
 
-def fit_rows(rows: list[dict]) -> list[dict]:
+def fit_rows(rows: list[Row]) -> list[Row]:
     """Result rows of the laws that these latency rows allow; empty where there are too few sizes.
 
     One per model, engine, device and threads for pixels ("fit" is "pixels"), one per model, engine,
@@ -82,14 +84,14 @@ def fit_rows(rows: list[dict]) -> list[dict]:
     return found
 
 
-def _groups(rows: list[dict], keys: tuple[str, ...]) -> dict[tuple, list[dict]]:
-    groups: dict[tuple, list[dict]] = {}
+def _groups(rows: list[Row], keys: tuple[str, ...]) -> dict[tuple, list[Row]]:
+    groups: dict[tuple, list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple((key, row["labels"][key]) for key in keys), []).append(row)
     return groups
 
 
-def _pixel_metrics(group: list[dict]) -> dict[str, float]:
+def _pixel_metrics(group: list[Row]) -> dict[str, float]:
     pixels = [row["metrics"]["pixels"] for row in group]
     time = fit_line(pixels, [row["metrics"]["total_p50_ms"] for row in group])
     metrics = {
@@ -98,8 +100,9 @@ def _pixel_metrics(group: list[dict]) -> dict[str, float]:
         "exponent": time["exponent"],
         "worst_percent": time["worst_percent"],
     }
-    memory = [row["metrics"].get("model_memory_mib") for row in group]
-    if all(memory):
+    found = [row["metrics"].get("model_memory_mib") for row in group]
+    memory = [value for value in found if value]
+    if len(memory) == len(found):
         law = fit_line(pixels, memory)
         metrics |= {
             "fixed_mib": law["fixed"],
@@ -109,7 +112,7 @@ def _pixel_metrics(group: list[dict]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in metrics.items()}
 
 
-def _row(key: tuple, fit: str, metrics: dict[str, float]) -> dict:
+def _row(key: tuple, fit: str, metrics: dict[str, float]) -> Row:
     labels = {"fit": fit, **dict(key)}
     return {
         "id": "/".join(["fit", fit, *(str(value) for _, value in key if value is not None)]),

@@ -20,6 +20,7 @@ from runtime.sources.synthetic import SyntheticSource
 from . import onnx_counts
 from .cuda import DeviceGraph
 from .opening import engine_label, open_any
+from .results import Labels
 from .rounds import Case, Parts
 
 Size = tuple[int, int]  # (width, height)
@@ -83,7 +84,7 @@ class Subject:
     calls: int = 0
 
     @property
-    def labels(self) -> dict[str, Any]:
+    def labels(self) -> Labels:
         """Labels of its result row."""
         card = self.session.card
         return {

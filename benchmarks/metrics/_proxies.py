@@ -6,11 +6,16 @@ backbone the formula is the same and the number is another: "LPIPS-squeezenet" a
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runtime.errors import EngineUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from training.backbones import Backbone
 
 # LPIPS' own scaling of [-1, 1] is ImageNet's mean and deviation of [0, 1], which our backbone
 # applies itself: pictures go in as they are.
@@ -30,14 +35,14 @@ def _folder(weights: str | Path | None) -> Path:
     return Path(root)
 
 
-def open_squeezenet(weights: str | Path | None) -> Any:
+def open_squeezenet(weights: str | Path | None) -> "Backbone":
     """The backbone of all proxy metrics."""
     from training.backbones import open_backbone
 
     return open_backbone("squeezenet", _folder(weights))
 
 
-def load_lpips_heads(weights: str | Path | None) -> list[Any]:
+def load_lpips_heads(weights: str | Path | None) -> "list[Tensor]":
     """The seven linear heads, (1, C, 1, 1) each, not negative.
 
     Raises:
@@ -60,7 +65,7 @@ def load_lpips_heads(weights: str | Path | None) -> list[Any]:
     return [tensors[key].float() for key in keys]
 
 
-def lpips(backbone: Any, heads: list[Any], a: Any, b: Any) -> float:
+def lpips(backbone: "Backbone", heads: "list[Tensor]", a: "Tensor", b: "Tensor") -> float:
     """Learned perceptual distance of two pictures (1, 3, H, W) in [0, 1].
 
         d = sum over layers, mean over positions of w . (unit(Fa) - unit(Fb))^2
@@ -82,7 +87,7 @@ def lpips(backbone: Any, heads: list[Any], a: Any, b: Any) -> float:
     return float(total)
 
 
-def pooled_features(backbone: Any, images: list[Any]) -> np.ndarray:
+def pooled_features(backbone: "Backbone", images: "list[Tensor]") -> np.ndarray:
     """One vector per picture: (n, 512) float64."""
     import torch
 

@@ -13,12 +13,18 @@ import argparse
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.cli import Progress, command_main, command_parser, print_json, say
 from runtime.errors import DONE, UsageError
 
 from ..measuring.command import add_result_flags, check_result_file, listed
+from ..measuring.results import Facts, Row
+
+if TYPE_CHECKING:
+    from training.config import Recipe
+
+    from .curves import Problem
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
     path = check_result_file(args)
     photos = _photos(args)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     settings = {
         "photos": [photo.name for photo in photos],
         "evaluations": args.evaluations,
@@ -112,9 +118,7 @@ def pick_photos(folder: Path, count: int) -> list[Path]:
     return [found[i * len(found) // count] for i in range(count)]
 
 
-def _judge(
-    model: str, photos: list[Path], args: argparse.Namespace, settings: dict[str, Any]
-) -> list[dict[str, Any]]:
+def _judge(model: str, photos: list[Path], args: argparse.Namespace, settings: Facts) -> list[Row]:
     """All rows of one model."""
     from ..measuring.opening import open_painter
     from . import frontier
@@ -165,7 +169,7 @@ def _all(function: Callable, tasks: list[tuple], jobs: int, progress: Progress) 
     return found
 
 
-def read_problem(recipe: dict[str, Any], args: argparse.Namespace, size: int) -> Any:
+def read_problem(recipe: Facts, args: argparse.Namespace, size: int) -> "Problem":
     """The objective the model was trained on, as far as it judges pictures."""
     from training.config import find_data, recipe_from_dict
 
@@ -189,7 +193,7 @@ def read_problem(recipe: dict[str, Any], args: argparse.Namespace, size: int) ->
     return problem.judged_by(args.backbone) if args.backbone else problem
 
 
-def _recolor(recipe: Any) -> tuple[str, int, int] | None:
+def _recolor(recipe: "Recipe") -> tuple[str, int, int] | None:
     """The photos whose colors the painting took in training, if it did (a few more than the
     trainer looked at, which keeps three for its sheet: no difference in a mean over hundreds)."""
     from training.config import find_data

@@ -13,7 +13,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ..measuring.results import Facts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from training.objective import Objective
 
 # Part of every key: raise it when the meaning of a curve changes.
 VERSION = 2  # 2: with the terms of the last picture
@@ -56,7 +63,7 @@ class Problem:
     weights_path: str | None = None
     recolor: tuple[str, int, int] | None = None
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Facts:
         """For the record: plain JSON, without folders."""
         facts = json.loads(json.dumps(asdict(self)))
         del facts["weights_path"], facts["recolor"]
@@ -134,7 +141,7 @@ def mean_points(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int
     return [(i, sum(table[i] for table in tables) / len(tables)) for i in sorted(shared)]
 
 
-def load_square(path: str | Path, size: int) -> Any:
+def load_square(path: str | Path, size: int) -> "Tensor":
     """A photo as (1, 3, size, size): short side resized, center cut."""
     from training.data.images import load_image
 
@@ -144,7 +151,7 @@ def load_square(path: str | Path, size: int) -> Any:
 
 
 @lru_cache(maxsize=8)
-def open_objective(problem: Problem) -> Any:
+def open_objective(problem: Problem) -> "Objective":
     """The problem's `training.objective.Objective`; the few last ones are kept."""
     from training.backbones import open_backbone
     from training.data.images import Photos, load_image, recolored
@@ -163,7 +170,7 @@ def open_objective(problem: Problem) -> Any:
     )
 
 
-def compute_terms(problem: Problem, image: Any, photo: Any) -> dict[str, float]:
+def compute_terms(problem: Problem, image: "Tensor", photo: "Tensor") -> dict[str, float]:
     """Every term, unweighted, and the total of a picture (1, 3, H, W)."""
     import torch
 
@@ -176,7 +183,7 @@ def compute_terms(problem: Problem, image: Any, photo: Any) -> dict[str, float]:
 class _Watched:
     """An objective that lets others score the picture at chosen iterations."""
 
-    def __init__(self, problem: Problem, judges: Sequence[str], photo: Any) -> None:
+    def __init__(self, problem: Problem, judges: Sequence[str], photo: "Tensor") -> None:
         self.objective = open_objective(problem)
         self.content_features = self.objective.content_features
         self.judges = {judge: open_objective(problem.judged_by(judge)) for judge in judges}
@@ -184,13 +191,13 @@ class _Watched:
         self.looks: dict[str, dict[int, float]] = {judge: {} for judge in judges}
         self.iteration = 0
 
-    def __call__(self, pixels: Any, content: Any) -> dict[str, Any]:
+    def __call__(self, pixels: "Tensor", content: "dict[str, Tensor]") -> "dict[str, Tensor]":
         if self.iteration in LOOKS:
             self._look(pixels.detach().clamp(0, 1))
         self.iteration += 1
         return self.objective(pixels, content)
 
-    def _look(self, seen: Any) -> None:
+    def _look(self, seen: "Tensor") -> None:
         import torch
 
         with torch.no_grad():

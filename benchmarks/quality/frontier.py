@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..measuring.results import row
+from ..measuring.opening import Painter
+from ..measuring.results import Metrics, Row, row
 from .curves import Problem, Start, compute_terms, curve, load_square
 
 Point = tuple[float, float]  # (content, style), unweighted terms
@@ -50,13 +50,13 @@ def excess(points: Sequence[Point], point: Point) -> float | None:
 
 def rows(
     model: str,
-    stylize: Any,
+    stylize: Painter,
     problem: Problem,
     photos: Sequence[Path],
     factors: Sequence[float],
     evaluations: int,
     folder: Path,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """One row per weight, and one that sets the model against the line; means over the photos.
 
     Args:
@@ -67,13 +67,13 @@ def rows(
     """
     labels = {"model": model, "size": problem.size, "backbone": problem.backbone, "init": None}
     start = Start("content", evaluations)
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     points: list[Point] = []
     for factor in sorted(factors):
         ends = [curve(weighted(problem, factor), start, photo, [], folder).end for photo in photos]
         content, style = (float(np.mean([e[term] for e in ends])) for term in ("content", "style"))
         points.append((content, style))
-        metrics: dict[str, Any] = {"content": content, "style": style, "photos": len(photos)}
+        metrics: Metrics = {"content": content, "style": style, "photos": len(photos)}
         what = {"what": "frontier", **labels, "photo": None, "style_weight": f"x {factor:g}"}
         found.append(row(what, metrics))
     pictures = [load_square(path, problem.size) for path in photos]

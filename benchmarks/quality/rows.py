@@ -1,12 +1,13 @@
 """From curves and pictures to the rows of a quality result."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..measuring.results import row
+from ..measuring.opening import Painter
+from ..measuring.results import Labels, Row, row
 from .curves import (
     Curve,
     Problem,
@@ -15,6 +16,9 @@ from .curves import (
     load_square,
     mean_points,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RESAMPLES = 2000  # of the bootstrap; the interval's ends then move by about 1 % of its width
 CONFIDENCE = 0.95
@@ -31,13 +35,13 @@ def bootstrap_interval(values: Sequence[float], seed: int) -> tuple[float, float
 
 def rows(
     model: str,
-    stylize: Callable[[Any], Any],
+    stylize: Painter,
     problem: Problem,
     judges: list[str],
     photos: list[Path],
     curves: dict[str, list[Curve]],
     seed: int,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Summaries first, then one row per photo.
 
     Args:
@@ -67,10 +71,10 @@ def rows(
     return summary + detail
 
 
-def relate(found: list[dict[str, Any]]) -> None:
+def relate(found: list[Row]) -> None:
     """Add "objective_ratio" to the summaries: mean objective over the least among the models of the
     same painting (those whose names begin alike: starry, starry-fast), size and loss network."""
-    groups: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, int, str], list[Row]] = {}
     for item in found:
         labels = item["labels"]
         if labels["what"] == "equivalents":
@@ -83,7 +87,7 @@ def relate(found: list[dict[str, Any]]) -> None:
 
 
 def _score(
-    stylize: Callable[[Any], Any], problem: Problem, photos: list[Path]
+    stylize: Painter, problem: Problem, photos: list[Path]
 ) -> list[dict[str, dict[str, float]]]:
     """Terms of the model's picture, the untouched photo and the painting, for each photo."""
     from ..metrics.ssim import ssim
@@ -102,12 +106,12 @@ def _score(
 
 
 def _equivalents(
-    labels: dict[str, Any],
+    labels: Labels,
     points: list[list[tuple[int, float]]],
     reached: list[tuple[float, bool]],
     totals: list[float],
     seed: int,
-) -> dict[str, Any]:
+) -> Row:
     iterations = [i for i, _ in reached]
     low, high = bootstrap_interval(iterations, seed)
     at_mean, mean_reached = iterations_to_reach(mean_points(points), float(np.mean(totals)))
@@ -127,9 +131,7 @@ def _equivalents(
     return row({"what": "equivalents", **labels, "photo": None}, metrics)
 
 
-def _degenerate(
-    labels: dict[str, Any], scored: list[dict[str, dict[str, float]]], seed: int
-) -> dict[str, Any]:
+def _degenerate(labels: Labels, scored: list[dict[str, dict[str, float]]], seed: int) -> Row:
     """Terms on average, and by how much the degenerate baselines lose (an interval above 0 is a
     pass)."""
     metrics: dict[str, float] = {}
@@ -149,12 +151,12 @@ def _degenerate(
 
 def proxies(
     model: str,
-    stylize: Callable[[Any], Any],
+    stylize: Painter,
     problem: Problem,
     photos: list[Path],
     weights: str | None,
     seed: int,
-) -> dict[str, Any]:
+) -> Row:
     """LPIPS to the photo, FID and KID to square cuts of the painting, with SqueezeNet.
 
     For the model and for both degenerate baselines: an untouched photo has LPIPS 0 and is far from
@@ -188,7 +190,7 @@ def proxies(
     return row({"what": "stand-ins", **labels, "init": None, "photo": None}, metrics)
 
 
-def _cuts(problem: Problem, count: int, seed: int) -> list[Any]:
+def _cuts(problem: Problem, count: int, seed: int) -> "list[Tensor]":
     """Random squares of the painting, at the scale its strokes were trained at."""
     from training.data.images import load_image
 
@@ -203,7 +205,7 @@ def _cuts(problem: Problem, count: int, seed: int) -> list[Any]:
     return found
 
 
-def sentences(found: list[dict[str, Any]]) -> list[str]:
+def sentences(found: list[Row]) -> list[str]:
     """The summary rows for people."""
     lines = []
     for item in found:

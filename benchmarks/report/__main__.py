@@ -16,13 +16,13 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from runtime.cli import command_main, command_parser, print_json, say
 from runtime.errors import DONE, GATE_REFUSED, OutputExists, UsageError
 
 from ..measuring import results
 from ..measuring.environment import HOME
+from ..measuring.results import Document
 from . import bundled, compare, plots, provenance
 from .machine import machine
 from .registry import BLOCKS, usual_table
@@ -88,12 +88,12 @@ def render(text: str, folder: Path, models: Path = MODELS) -> str:
     return BLOCK.sub(fill, text)
 
 
-def _optional(path: Path) -> dict[str, Any] | None:
+def _optional(path: Path) -> Document | None:
     return results.read(path) if path.is_file() else None
 
 
 def write_plots(
-    files: list[Path], folder: Path, overwrite: bool, quality: dict[str, Any] | None = None
+    files: list[Path], folder: Path, overwrite: bool, quality: Document | None = None
 ) -> list[Path]:
     """Write every plot of every file as `<file>-<plot>.svg`; the paths written.
 

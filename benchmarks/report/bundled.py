@@ -6,15 +6,14 @@ carry the checksum of the file they speak of; a figure of any other file is not 
 
 import json
 from pathlib import Path
-from typing import Any
 
 from runtime.card import ModelCard
 from runtime.checksum import sha256
 from runtime.model import zoo
 
+from ..measuring.results import Document, Facts, Metrics
 from .tables import ABSENT, markdown, number
 
-Document = dict[str, Any]
 HEADER = [
     *("model", "painting", "MB", "int8 against fp32, dB", "objective, x fp32"),
     *(
@@ -45,7 +44,7 @@ def table(folder: Path, speed: Document | None) -> str:
     return markdown(HEADER, rows, [True, True])
 
 
-def _row(path: Path, times: dict[str | None, dict[str, Any]]) -> list[str]:
+def _row(path: Path, times: dict[str | None, Metrics]) -> list[str]:
     digest = sha256(path)
     report = _report(path, digest)
     sizes = report.get("parity", {}).get("sizes", [])
@@ -62,7 +61,7 @@ def _row(path: Path, times: dict[str | None, dict[str, Any]]) -> list[str]:
     ]
 
 
-def _report(path: Path, digest: str) -> dict[str, Any]:
+def _report(path: Path, digest: str) -> Facts:
     """The validation report beside a model, if it is of this very file."""
     beside = path.with_suffix(".json")
     report = json.loads(beside.read_text("utf-8")) if beside.is_file() else {}

@@ -1,10 +1,10 @@
 """Two result files of the same kind: what became slower, beyond what the noise can explain."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from runtime.errors import UsageError
 
+from ..measuring.results import Facts
 from ..measuring.statistics import median, median_interval
 from .tables import Document, Row, markdown, number
 
@@ -34,7 +34,7 @@ class Change:
     high: float | None
     verdict: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Facts:
         """As a dict."""
         return asdict(self)
 
@@ -102,7 +102,7 @@ def _centers(data: Document, relative_to: str | None) -> dict[str, tuple[float, 
     if relative_to is None:
         return {row["id"]: (center.middle, center) for row, center in rows}
 
-    def place(row: Row) -> tuple[Any, ...]:
+    def place(row: Row) -> tuple[object, ...]:
         return tuple(row["labels"].get(key) for key in ("size", "device", "threads"))
 
     base = {place(row): center for row, center in rows if row["labels"]["model"] == relative_to}

@@ -1,11 +1,11 @@
 """Result files as charts (SVG). Each function gives None when the file holds too little for it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from export.charts import COLORS, name_point, new_chart, to_svg
 from export.prune.pareto import draw_points
 
+from ..measuring.results import Labels
 from ..quality.table import objectives
 from .tables import Document, Row, number, runs_on
 
@@ -84,7 +84,7 @@ def stages(data: Document) -> str | None:
     return bars(title, "ms (medians)", names, parts, dict(zip(keys, COLORS, strict=False)))
 
 
-def _path_name(labels: dict[str, Any]) -> str:
+def _path_name(labels: Labels) -> str:
     """A row of end_to_end in a few words."""
     plural = "" if labels["cores"] == 1 else "s"
     words = (labels["model"], labels["size"], labels["stabilizer"], labels["output"])

@@ -5,12 +5,12 @@ sentence, made here from the checksums in the result file and those of `models/`
 """
 
 from pathlib import Path
-from typing import Any
 
 from runtime.checksum import sha256
 from runtime.model import formats
 
-Document = dict[str, Any]
+from ..measuring.results import Document
+
 SHORT = 8  # hexadecimal digits of a checksum that are shown; enough to tell ten files apart
 
 # Kinds that measure the runtime itself or networks trained for the occasion: no bundled file.

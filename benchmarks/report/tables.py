@@ -7,10 +7,9 @@ folder or file.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Document = dict[str, Any]
-Row = dict[str, Any]
+from ..measuring.results import Document, Row
+
 ABSENT = "–"
 
 

@@ -10,7 +10,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from runtime.errors import DONE
 
 from ..measuring.command import add_result_flags, check_result_file, deliver, listed
 from . import toys
+
+if TYPE_CHECKING:
+    from training.methods import Method
 
 SMALL = [
     "network={name='lean', width=16, blocks=1}",
@@ -65,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def pix2pix(folder: Path, steps: int) -> Any:
+def pix2pix(folder: Path, steps: int) -> "Method":
     """The method on one pair of toy pictures, a negative."""
     from training.config import load_recipe
     from training.methods import Assets
@@ -77,7 +80,7 @@ def pix2pix(folder: Path, steps: int) -> Any:
     return Pix2Pix(recipe, Assets(None, folder))
 
 
-def cyclegan(folder: Path, change: toys.Change, steps: int) -> Any:
+def cyclegan(folder: Path, change: toys.Change, steps: int) -> "Method":
     """The method on two domains that differ by `change`; no picture is in both."""
     from training.config import load_recipe
     from training.methods import Assets

@@ -10,13 +10,13 @@ models given. With --peers johnson.onnx, speed is a ratio, too, which survives a
 import argparse
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 from runtime.model import store
 
 from ..measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver, listed
+from ..measuring.results import Facts, Metrics
 
 MODELS = "starry-quality,starry,starry-fast,scream,scream-fast,composition,wheat"
 
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     return GATE_REFUSED if args.check and missed else DONE
 
 
-def _times(args: argparse.Namespace) -> tuple[dict[str, dict[str, Any]], Any, Any]:
+def _times(args: argparse.Namespace) -> tuple[dict[str, Metrics], Facts, Facts]:
     """Times of the int8 files by their sha256, settings, and the thermometer's block."""
     from ..measuring import rounds as measure
     from ..measuring import subjects

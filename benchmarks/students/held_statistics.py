@@ -1,10 +1,15 @@
 """A torch network that paints one picture with the statistics of another."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runtime.frame import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from training.networks.layers import InstanceNorm
 
 
 class HeldStatistics:
@@ -14,11 +19,11 @@ class HeldStatistics:
         generator: of `training.networks`, in evaluation mode, float32.
     """
 
-    def __init__(self, generator: Any) -> None:
+    def __init__(self, generator: "nn.Module") -> None:
         from training.networks.layers import InstanceNorm
 
         self._generator, self._held = generator, False
-        self._kept: dict[Any, tuple[Any, Any]] = {}
+        self._kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
         for module in generator.modules():
             if isinstance(module, InstanceNorm):
                 module.register_forward_hook(self._hook)
@@ -41,7 +46,9 @@ class HeldStatistics:
         painted = paint(self._generator, to_tensor(picture))
         return painted[0].permute(1, 2, 0).contiguous().numpy()
 
-    def _hook(self, module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+    def _hook(
+        self, module: "InstanceNorm", inputs: "tuple[Tensor, ...]", output: "Tensor"
+    ) -> "Tensor":
         from export.int8.lean_layers import EPSILON
 
         (x,) = inputs

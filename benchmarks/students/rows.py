@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from runtime.model.session import StyleSession, open_session
 from runtime.model.variants import GRADES, variant_of
 
 from ..measuring import results
+from ..measuring.results import Metrics, Row
 from ..measuring.rounds import Rounds
 from ..measuring.statistics import paired_ratio, summary
 from ..measuring.subjects import Subject
@@ -26,6 +27,9 @@ from ..metrics.grid import grid
 from ..metrics.lock import flat_lock
 from ..metrics.shift_equivariance import shift_equivariance
 from .held_statistics import HeldStatistics
+
+if TYPE_CHECKING:
+    from training.objective import Objective
 
 ROW_ID = ("model",)
 # Targets of the project. Objective: times the teacher's, by grade; times faster than the network of
@@ -134,7 +138,7 @@ def evaluate_all(
     return found
 
 
-def _figures(student: Student, whole: Image, objective: Any) -> dict[str, float]:
+def _figures(student: Student, whole: Image, objective: "Objective") -> dict[str, float]:
     photo = cover(whole, *evaluator.SIZE)
 
     def paint(picture: Image) -> Image:
@@ -159,13 +163,13 @@ def _figures(student: Student, whole: Image, objective: Any) -> dict[str, float]
     return found
 
 
-def times_of(chosen: Sequence[Subject], rounds: Rounds) -> dict[str, dict[str, Any]]:
+def times_of(chosen: Sequence[Subject], rounds: Rounds) -> dict[str, Metrics]:
     """sha256 -> processor time of a whole picture, and times faster than the first peer."""
     peer = next((subject.case.name for subject in chosen if subject.role == "peer"), None)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Metrics] = {}
     for subject in chosen:
         name = subject.case.name
-        metrics: dict[str, Any] = summary(rounds.times(name, "cpu"), "cpu")
+        metrics: Metrics = summary(rounds.times(name, "cpu"), "cpu")
         if peer is not None:
             pair = paired_ratio(*(rounds.by_round(n, "cpu") for n in (name, peer)))
             metrics |= dict(zip(("faster", "faster_low", "faster_high"), pair, strict=True))
@@ -176,16 +180,16 @@ def times_of(chosen: Sequence[Subject], rounds: Rounds) -> dict[str, dict[str, A
 def rows(
     students: Sequence[Student],
     found: Mapping[str, Mapping[str, float | None]],
-    times: Mapping[str, Mapping[str, Any]],
+    times: Mapping[str, Metrics],
     iterations: Mapping[str, float],
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """One row per student: figures, `<figure>_aim` and `<figure>_met` (1 or 0) where one is set."""
     taught_by = teachers(students)
     made = []
     for student in students:
         teacher = taught_by[student.style]
         own, best = found[student.name].get, found[teacher].get
-        figures: dict[str, Any] = {
+        figures: Metrics = {
             **found[student.name],
             "objective_ratio": _ratio(own("objective"), best("objective")),
             "float_ratio": _ratio(own("objective_float"), best("objective_float")),
@@ -193,7 +197,7 @@ def rows(
             "iterations": iterations.get(student.name),
             **times.get(student.session.sha256, {}),
         }
-        metrics: dict[str, Any] = {}
+        metrics: Metrics = {}
         targets = targets_of(student, teacher)
         for key, value in figures.items():
             metrics[key] = value
@@ -226,7 +230,7 @@ def meets(key: str, value: float, target: float) -> bool:
     return value >= target if key in LARGER_IS_BETTER else value <= target
 
 
-def missed(made: Sequence[Mapping[str, Any]]) -> list[str]:
+def missed(made: Sequence[Row]) -> list[str]:
     """A few words for each target that was not met."""
     found = []
     for row in made:
@@ -237,7 +241,7 @@ def missed(made: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def _is_miss(key: str, met: Any) -> bool:
+def _is_miss(key: str, met: object) -> bool:
     return key.endswith("_met") and met == 0
 
 

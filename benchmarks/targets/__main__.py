@@ -11,12 +11,12 @@ import argparse
 import contextlib
 import json
 from pathlib import Path
-from typing import Any
 
 from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, UsageError
 
 from ..measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver
+from ..measuring.results import Facts
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def read_summary(path: Path) -> dict[str, Any]:
+def read_summary(path: Path) -> Facts:
     """{"made": reports, "skipped", "failed"}, as `--target all --json` prints it.
 
     Raises:

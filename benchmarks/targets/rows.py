@@ -1,11 +1,11 @@
 """Rows of `benchmarks.targets`: reports and times as one result file."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from export.listing import load_all
 
 from ..measuring import results, statistics
+from ..measuring.results import Facts, Metrics, Row
 from ..measuring.rounds import Rounds
 
 ROW_ID = ("target", "precision")
@@ -14,12 +14,12 @@ REFUSED, SKIPPED = "refused", "skipped"
 
 
 def made(
-    reports: Sequence[dict[str, Any]],
+    reports: Sequence[Facts],
     size: str,
     rounds: Rounds,
     engines: Mapping[str, str],
     stopped: Mapping[str, str],
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """One row per artifact.
 
     Args:
@@ -47,7 +47,7 @@ def made(
     return rows
 
 
-def refused(summary: Mapping[str, Sequence[dict[str, str]]]) -> list[dict[str, Any]]:
+def refused(summary: Mapping[str, Sequence[dict[str, str]]]) -> list[Row]:
     """One row per artifact that a gate refused, or that this machine cannot make."""
     return [
         results.row(
@@ -65,7 +65,7 @@ def refused(summary: Mapping[str, Sequence[dict[str, str]]]) -> list[dict[str, A
     ]
 
 
-def _metrics(report: dict[str, Any], name: str, rounds: Rounds) -> dict[str, Any]:
+def _metrics(report: Facts, name: str, rounds: Rounds) -> Metrics:
     sizes = report.get("parity", {}).get("sizes", ())
     found = {
         "size_mb": round(report["bytes"] / 1e6, 3),

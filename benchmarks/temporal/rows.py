@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from runtime.frame import Image
+from runtime.model.session import StyleSession
 
 from ..measuring import results
+from ..measuring.results import Labels, Metrics, Row
 from ..metrics.border_difference import border_difference
 from ..metrics.lock import flat_lock, lock
 from ..metrics.shift_equivariance import shift_errors
@@ -51,7 +52,7 @@ class Subject:
         warped_lpips: see `benchmarks.temporal.warped_lpips`; None where its weights are absent.
     """
 
-    def __init__(self, session: Any, model: str, style: str | None, weights: Path | None):
+    def __init__(self, session: StyleSession, model: str, style: str | None, weights: Path | None):
         self.name = Path(model).stem
         self.sha256 = session.sha256
         self.stylize: Callable[[Image], Image] = session.stylize
@@ -100,13 +101,13 @@ class Report:
         shown: outputs kept for pictures, by model, scene and stabilizer.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     lines: list[list[str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     shown: dict[tuple[str, str, str], dict[str, list[Image]]] = field(default_factory=dict)
 
-    def add(self, labels: dict[str, Any], metrics: dict[str, Any]) -> None:
+    def add(self, labels: Labels, metrics: Metrics) -> None:
         """One row; not-a-number becomes null."""
         clean = {
             key: None if isinstance(value, float) and not np.isfinite(value) else value
@@ -163,8 +164,8 @@ def _figures(
     base: stability.Baseline,
     outputs: list[Image],
     costs: list[float] | None,
-) -> dict[str, Any]:
-    figures: dict[str, Any] = stability.measure(scene, outputs, base, costs)
+) -> Metrics:
+    figures: Metrics = stability.measure(scene, outputs, base, costs)
     figures["warped_lpips"] = None
     if subject.warped_lpips is not None:
         figures["warped_lpips"] = subject.warped_lpips(outputs, scene.motion)
@@ -192,12 +193,12 @@ def _summaries(
     report: Report,
     subject: Subject,
     name: str,
-    measured: list[tuple[Scene, dict[str, Any]]],
+    measured: list[tuple[Scene, Metrics]],
     null: bool,
 ) -> None:
     for truth in dict.fromkeys(scene.truth for scene, _ in measured):
         chosen = [(scene, figures) for scene, figures in measured if scene.truth == truth]
-        summary: dict[str, Any] = stability.summarize(chosen)
+        summary: Metrics = stability.summarize(chosen)
         verdicts = gates.judge(summary, name)
         failed = gates.refused(verdicts)
         for gate, verdict in verdicts.items():

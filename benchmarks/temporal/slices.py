@@ -16,11 +16,11 @@ GAP = 4
 
 def side_by_side(columns: Mapping[str, Sequence[Image]], times: Sequence[int]) -> Image:
     """One column per name, one row per time."""
-    columns = []
+    stacks = []
     for name, frames in columns.items():
         cells = [frames[t] for t in times]
-        columns.append(np.vstack([_caption(name, cells[0].shape[1]), *_spaced(cells)]))
-    return np.hstack(_spaced(columns, axis=1))
+        stacks.append(np.vstack([_caption(name, cells[0].shape[1]), *_spaced(cells)]))
+    return np.hstack(_spaced(stacks, axis=1))
 
 
 def time_slices(
@@ -31,7 +31,7 @@ def time_slices(
     Texture that stays with the scene draws straight or slanted threads; texture that flickers draws
     dots. The middle `crop` pixels are shown, each frame LINE pixels high, everything doubled.
     """
-    columns = []
+    stacks = []
     for name, frames in columns.items():
         height, width = frames[0].shape[:2]
         y = height // 2 if row is None else row
@@ -40,8 +40,8 @@ def time_slices(
         image = cv2.resize(
             lines, (lines.shape[1] * 2, len(lines) * LINE), interpolation=cv2.INTER_NEAREST
         )
-        columns.append(np.vstack([_caption(name, image.shape[1]), image]))
-    return np.hstack(_spaced(columns, axis=1))
+        stacks.append(np.vstack([_caption(name, image.shape[1]), image]))
+    return np.hstack(_spaced(stacks, axis=1))
 
 
 def write_png(path: Path, picture: Image, overwrite: bool = False) -> Path:

@@ -187,11 +187,11 @@ def test_a_process_that_fails_is_reported(tmp_path):
         cold.start(tmp_path / "broken.onnx", 32, 32)
 
 
-def test_aims():
-    assert end_to_end.parse_aim("starry@1280x720/2=45") == ("starry", "1280x720", 2, 45.0)
+def test_targets():
+    assert end_to_end.parse_target("starry@1280x720/2=45") == ("starry", "1280x720", 2, 45.0)
     for wrong in ("starry=45", "starry@big/2=45", "starry@1280x720/two=45"):
         with pytest.raises(ValueError, match="CORES=FPS"):
-            end_to_end.parse_aim(wrong)
+            end_to_end.parse_target(wrong)
 
 
 def test_too_many_cores_are_refused(tiny_model, capsys):
@@ -251,7 +251,7 @@ def test_a_whole_clip(tiny_model, capsys):
     for row in rows:
         assert row["metrics"]["frames"] == 10 and row["metrics"]["fps"] > 0
         assert row["metrics"]["style_p50_ms"] > 0 and row["metrics"]["stabilize_p50_ms"] == 0
-    # An aim is for stabilized and encoded video only.
+    # A target is for stabilized and encoded video only.
     assert [row["metrics"]["aim_fps"] for row in rows] == [None, None]
 
 

@@ -1,4 +1,4 @@
-"""Students beside their teachers and aims: by hand, and the command on tiny models."""
+"""Students beside their teachers and targets: by hand, and the command on tiny models."""
 
 import numpy as np
 import pytest
@@ -53,9 +53,9 @@ def test_rows_by_hand():
     assert found["int8_objective"] == pytest.approx(0.92) and found["int8_objective_met"] == 1
     assert found["iterations_met"] == 1 and teacher["metrics"]["iterations_met"] is None
     assert student_rows.missed([teacher, fast]) == [
-        "toy: eq 0.2, aim 0.024",
-        "toy: faster 60, aim 75",
-        "toy-fast: float ratio 1.25, aim 1.2",
+        "toy: eq 0.2, target 0.024",
+        "toy: faster 60, target 75",
+        "toy-fast: float ratio 1.25, target 1.2",
     ]
 
 
@@ -127,7 +127,7 @@ def test_the_command(folder, make_document, capsys):
     assert fast["metrics"]["float_ratio"] is None and "frame" not in fast["metrics"]
     text = table.targets(data)
     assert "| toy-fast | toy | 1.00 (met, target 1.20) |" in text and "(missed, target 100)" in text
-    assert "missed: toy: iterations 15.7, aim 100" in capsys.readouterr().err
+    assert "missed: toy: iterations 15.7, target 100" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
