@@ -95,6 +95,7 @@ def paint_clip(
             "clip": clip,
             "overwrite": options.overwrite,
             "resume": options.resume,
+            "strict": options.source.get("strict", False),
             "settings": fingerprint(stylizer, options),
         }
         sink = sinks.open_sink(job.output, info, **writing)

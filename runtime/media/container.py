@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import SourceError
 from ..inputs import check_file, file_address
 from .color import Colors, colors_of
+from .timeline import Timeline
 
 # One part of 16.16 fixed point: display matrices hold multiples of it.
 UNIT = 65536
@@ -36,7 +37,8 @@ class ClipInfo:
         orientation: quarter turns and flips applied to the pictures, as `read_orientation` gives.
         bits: of one component (8, 10, 12).
         interlaced: True if the first frame says so.
-        end: when the clip ends by its container, in seconds; None if unknown.
+        end: when the clip ends by its container, in seconds from its start; None if unknown.
+        timeline: what brings the timestamps of all its streams to times from 0.
         notes: what a user should know, one line each.
     """
 
@@ -51,6 +53,7 @@ class ClipInfo:
     bits: int = 8
     interlaced: bool = False
     end: Fraction | None = None
+    timeline: Timeline = field(default_factory=Timeline)
     notes: list[str] = field(default_factory=list)
 
 
@@ -172,7 +175,9 @@ def turn(image: np.ndarray, orientation: tuple[bool, bool, bool]) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def describe(container: Any, stream: Any, frame: Any, path: Path | None) -> ClipInfo:
+def describe(
+    container: Any, stream: Any, frame: Any, path: Path | None, timeline: Timeline
+) -> ClipInfo:
     """Everything `ClipInfo` holds, from an open container and its first decoded frame."""
     notes = []
     orientation, remark = read_orientation(frame)
@@ -190,7 +195,7 @@ def describe(container: Any, stream: Any, frame: Any, path: Path | None) -> Clip
         notes.append("interlaced: both fields are painted as one picture")
     end = None
     if container.duration:
-        end = Fraction(container.duration + (container.start_time or 0), 1_000_000)
+        end = Fraction(container.duration, 1_000_000)
     base = stream.time_base
     return ClipInfo(
         path=path,
@@ -204,6 +209,7 @@ def describe(container: Any, stream: Any, frame: Any, path: Path | None) -> Clip
         bits=bits,
         interlaced=bool(frame.interlaced_frame),
         end=end,
+        timeline=timeline,
         notes=notes,
     )
 

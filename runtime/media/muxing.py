@@ -19,6 +19,7 @@ from . import encoders, matroska, streams
 from .container import open_container
 from .encoders import Encoding
 from .journal import Journal
+from .timeline import Timeline
 
 MUXERS = {
     ".mp4": "mp4",
@@ -28,7 +29,6 @@ MUXERS = {
     ".webm": "webm",
     ".gif": "gif",
 }
-MP4 = ("mp4", "mov", "ipod")
 MATROSKA = ("matroska", "webm")
 # Matroska counts milliseconds.
 MATROSKA_TICK = Fraction(1, 1000)
@@ -92,6 +92,7 @@ def join(
     output: Path,
     source: Path | None,
     mappings: list[streams.StreamMapping],
+    timeline: Timeline | None = None,
     whole: bool = True,
     overwrite: bool = False,
 ) -> Joined:
@@ -103,6 +104,7 @@ def join(
         output: where the finished file goes.
         source: file that holds the other streams, None if there are none.
         mappings: what becomes of them.
+        timeline: of the source.
         whole: False for an interrupted clip: what lies behind its last picture is left out.
         overwrite: replace what is there even if it is not of this run.
 
@@ -113,17 +115,40 @@ def join(
     muxer = MUXERS[output.suffix.lower()]
     until = None if whole else journal.segments[-1].end * encoding.time_base
     with writing(journal, output, overwrite) as temporary:
-        try:
-            result = _write(journal, encoding, temporary, muxer, source, mappings, until)
-        except streams.CarryError as error:
-            # Sound that cannot be written must not cost the pictures.
-            kept = [mapping for mapping in mappings if mapping.index != error.index]
-            result = _write(journal, encoding, temporary, muxer, source, kept, until)
-            result.notes.append(f"stream {error.index} is left out: {error}")
-            result.failed = True
+        result = _write_what_goes(
+            journal, encoding, temporary, muxer, source, mappings, timeline or Timeline(), until
+        )
         result.frames = count_pictures(temporary)
         check_count(journal, result, temporary)
     return result
+
+
+def _write_what_goes(
+    journal: Journal,
+    encoding: Encoding,
+    path: Path,
+    muxer: str,
+    source: Path | None,
+    mappings: list[streams.StreamMapping],
+    timeline: Timeline,
+    until: Fraction | None,
+) -> Joined:
+    """As `_write`; a stream that cannot be carried after all never costs the pictures."""
+    fallen: list[streams.StreamMapping] = []
+    while True:
+        try:
+            result = _write(journal, encoding, path, muxer, source, mappings, timeline, until)
+        except streams.CarryError as error:
+            at = [mapping.index for mapping in mappings].index(error.index)
+            assert source is not None  # its stream failed
+            with open_container(source, str(source)) as container:
+                changed = streams.fall_back(container, mappings[at], muxer, str(error))
+            mappings = [*mappings[:at], changed, *mappings[at + 1 :]]
+            fallen = [*(entry for entry in fallen if entry.index != error.index), changed]
+            continue
+        result.notes += [mapping.note for mapping in fallen]
+        result.failed = any(mapping.lost for mapping in fallen)
+        return result
 
 
 @contextmanager
@@ -180,6 +205,7 @@ def _write(
     muxer: str,
     source: Path | None,
     mappings: list[streams.StreamMapping],
+    timeline: Timeline,
     until: Fraction | None,
 ) -> Joined:
     import av
@@ -196,12 +222,12 @@ def _write(
         encoders.configure(video.codec_context, encoding, muxer)
         video.time_base = encoding.time_base
         if original is not None:
-            carrier = streams.Carrier(original, output, mappings, until)
-            _carry_metadata(original, output, video, mappings, until)
+            carrier = streams.Carrier(original, output, mappings, timeline, until)
+            _carry_metadata(original, output, video, mappings, timeline.start, until)
         shaped = muxer in MATROSKA and encoding.sample_aspect_ratio != 1
         if shaped:
             video.metadata["title"] = matroska.reserve(video.metadata.get("title", ""))
-        output.start_encoding()
+        _start(output, carrier, mappings)
         _mux(output, video, journal, encoding, carrier)
         output.close()
         if shaped:
@@ -217,8 +243,28 @@ def _write(
     return result
 
 
+# What is given up first if a header is refused and nothing says why.
+LEAST_FIRST = ("data", "attachment", "picture", "subtitle", "audio")
+
+
+def _start(
+    output: Any, carrier: streams.Carrier | None, mappings: list[streams.StreamMapping]
+) -> None:
+    import av
+
+    try:
+        output.start_encoding()
+    except (av.FFmpegError, ValueError) as error:
+        carried = [mapping for mapping in mappings if mapping.action != "drop"]
+        if carrier is None or not carried or getattr(error, "errno", None) == errno.ENOSPC:
+            raise
+        first = min(carried, key=lambda mapping: LEAST_FIRST.index(mapping.kind))
+        reason = getattr(error, "strerror", None) or error
+        raise streams.CarryError(first.index, f"the header is refused: {reason}") from None
+
+
 def _muxer_options(muxer: str, encoding: Encoding, original: Any) -> dict[str, str]:
-    if muxer not in MP4:
+    if muxer not in streams.MP4:
         return {}
     scale = str(encoding.time_base.denominator)
     flags = "+faststart"  # the index before the pictures, so that browsers can start at once
@@ -234,6 +280,7 @@ def _carry_metadata(
     output: Any,
     video: Any,
     mappings: list[streams.StreamMapping],
+    start: Fraction,
     until: Fraction | None,
 ) -> None:
     output.metadata.update(streams.clean(original.metadata))
@@ -243,12 +290,24 @@ def _carry_metadata(
     for stream in original.streams.video:
         if stream.index in painted:
             video.metadata.update(streams.clean(stream.metadata))
-            video.disposition = stream.disposition
-    chapters = original.chapters()
+            # A cover that is painted itself is the video now.
+            video.disposition = int(stream.disposition) & ~streams.ATTACHED_PIC
+    chapters = [_earlier(chapter, start) for chapter in original.chapters()]
     if until is not None:
         chapters = [c for c in chapters if c["start"] * c["time_base"] < until]
     if chapters:
         output.set_chapters(chapters)
+
+
+def _earlier(chapter: dict[str, Any], start: Fraction) -> dict[str, Any]:
+    """A chapter of a file that begins at `start`, counted from 0."""
+    base = chapter["time_base"]
+    ticks = round(start * Fraction(base.denominator, base.numerator))
+    return {
+        **chapter,
+        "start": max(0, chapter["start"] - ticks),
+        "end": max(0, chapter["end"] - ticks),
+    }
 
 
 def _mux(

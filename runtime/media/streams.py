@@ -1,8 +1,9 @@
 """Sound, subtitles, data, cover pictures: everything in a clip that is not the painted video.
 
-`plan` decides before the work starts what becomes of each stream (copied bit for bit where the
-output container can hold it, sound transcoded where it cannot, else left out) and says so.
-`Carrier` then brings the packets over.
+`plan` decides before the work starts what becomes of each stream and says so: copied bit for bit
+where the output container can hold it and common players play it, else sound and text are
+rewritten, else the stream is left out. `try_out` then writes the first packets of each to a file in
+memory, and what fails there gets the next of these. `Carrier` brings the packets over at the end.
 """
 
 import io
@@ -10,8 +11,41 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+from .container import open_container
+from .timeline import Adjuster, Timeline
+
+# Sound that common players (browsers, QuickTime, VLC, televisions) play from each container; the
+# rest is transcoded although the container could hold it.
+MP4_SOUND = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
+PLAYED = {
+    "mp4": MP4_SOUND,
+    "ipod": MP4_SOUND,
+    "mov": frozenset({"aac", "ac3", "alac", "eac3", "mp3"})
+    | {f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le")},
+    "webm": frozenset({"opus", "vorbis"}),
+    "matroska": MP4_SOUND
+    | {"dts", "mlp", "mp1", "mp2", "truehd", "vorbis", "wavpack"}
+    | {f"pcm_{kind}" for kind in ("u8", "s16le", "s16be", "s24le", "s24be", "s32le", "f32le")},
+}
+# Channel layouts that Opus and AAC encode, by the number of channels, for sound that does not say
+# or says something else (5.1 with side loudspeakers).
+LAYOUTS = {
+    1: "mono",
+    2: "stereo",
+    3: "3.0",
+    4: "quad",
+    5: "5.0",
+    6: "5.1",
+    7: "6.1",
+    8: "7.1",
+}
+# Muxers with edit lists.
+MP4 = ("mp4", "mov", "ipod")
+# Packets of each stream that are tried before the work.
+TRIED_PACKETS = 8
 # Sound for containers that cannot hold the original: what plays everywhere in each.
 AUDIO = {"mp4": "aac", "mov": "aac", "ipod": "aac", "webm": "libopus", "matroska": "flac"}
 AUDIO_RATE = 192_000  # bits per second for two channels: transparent for AAC and Opus
@@ -39,6 +73,8 @@ STALE = frozenset(
         "vendor_id",
     }
 )
+# Ending and type of cover pictures in Matroska, by codec.
+COVER_KINDS = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
 ATTACHED_PIC = 1 << 10  # AV_DISPOSITION_ATTACHED_PIC
 
 
@@ -60,6 +96,7 @@ class StreamMapping:
         action: "copy", "transcode", "drop".
         codec: what it is in the output.
         note: one line for the user; "" when the stream is simply copied.
+        lost: the stream was meant to be carried and cannot be.
     """
 
     index: int
@@ -67,6 +104,7 @@ class StreamMapping:
     action: str
     codec: str
     note: str = ""
+    lost: bool = False
 
 
 def plan(container: Any, video_index: int, muxer: str) -> list[StreamMapping]:
@@ -88,6 +126,11 @@ def plan(container: Any, video_index: int, muxer: str) -> list[StreamMapping]:
                 mappings.append(StreamMapping(stream.index, "video", "drop", "", note))
                 continue
             kind = "picture"
+        if kind == "data" and "timecode" in stream.metadata:
+            # The muxers of mp4 and mov make a new track of it from the tag "timecode", which comes
+            # with the video's metadata; Matroska keeps the tag.
+            mappings.append(StreamMapping(stream.index, "timecode", "drop", "tmcd"))
+            continue
         if kind == "data" and stream.name == "bin_data" and container.chapters():
             # The track in which mp4 files keep the names of chapters; FFmpeg has read it, and the
             # muxer makes a new one.
@@ -104,8 +147,6 @@ def left_behind(clip: Any, *, shape: bool = False) -> list[str]:
         clip: the input's `ClipInfo`, or None.
         shape: the output keeps the shape of pixels.
     """
-    from .container import open_container
-
     if clip is None:
         return []
     notes = []
@@ -130,38 +171,110 @@ def left_behind(clip: Any, *, shape: bool = False) -> list[str]:
 
 
 def _mapping(stream: Any, kind: str, muxer: str) -> StreamMapping:
-    context = stream.codec_context
-    codec = context.name if context is not None else (stream.name or "unknown")
-    codec = {"mp3float": "mp3"}.get(codec, codec)
-    if kind == "attachment":
+    codec = _codec_name(stream)
+    if kind == "attachment" or (kind == "picture" and muxer == "matroska"):
         if muxer == "matroska":
-            return StreamMapping(stream.index, kind, "copy", codec)
-        return StreamMapping(
-            stream.index, kind, "drop", "", f"attachment {stream.index} is left out"
-        )
-    if can_carry(stream, muxer):
+            return StreamMapping(stream.index, "attachment", "copy", codec)
+        return _left_out(stream, kind, f"a {muxer} file holds no attachments")
+    if kind == "picture" and muxer == "mov":
+        return _left_out(stream, kind, "a mov file has no place for covers")
+    held = can_carry(stream, muxer)
+    if held and (kind != "audio" or codec in PLAYED.get(muxer, {codec})):
         return StreamMapping(stream.index, kind, "copy", codec)
-    where = f"a {muxer} file cannot hold"
-    if kind == "audio" and context is not None and muxer in AUDIO:
+    where = f"common players play no {codec} from" if held else f"{codec} does not fit into"
+    return instead(stream, kind, muxer, f"{where} a {muxer} file")
+
+
+def instead(stream: Any, kind: str, muxer: str, reason: str) -> StreamMapping:
+    """What becomes of a stream that cannot be copied: written in another codec, or left out."""
+    codec = _codec_name(stream)
+    if kind == "audio" and stream.codec_context is not None and muxer in AUDIO:
         new = AUDIO[muxer]
-        note = f"sound stream {stream.index} is transcoded to {new} ({where} {codec})"
+        note = f"sound stream {stream.index} is transcoded to {new} ({reason})"
         return StreamMapping(stream.index, kind, "transcode", new, note)
     if kind == "subtitle" and codec in TEXT_SOURCES and muxer in TEXT:
-        note = f"subtitle stream {stream.index} is rewritten as {TEXT[muxer]} ({where} {codec})"
+        note = f"subtitle stream {stream.index} is rewritten as {TEXT[muxer]} ({reason})"
         return StreamMapping(stream.index, kind, "transcode", TEXT[muxer], note)
-    note = f"{kind} stream {stream.index} is left out ({where} {codec})"
-    return StreamMapping(stream.index, kind, "drop", "", note)
+    return _left_out(stream, kind, reason)
 
 
-def can_carry(stream: Any, muxer: str) -> bool:
-    """Whether a container of this format takes the stream as it is: tried, not looked up."""
+def _left_out(stream: Any, kind: str, reason: str) -> StreamMapping:
+    word = {"audio": "sound", "picture": "cover picture"}.get(kind, kind)
+    note = f"{word} stream {stream.index} is left out ({reason})"
+    return StreamMapping(stream.index, kind, "drop", "", note, lost=True)
+
+
+def _codec_name(stream: Any) -> str:
+    context = stream.codec_context
+    codec = context.name if context is not None else (stream.name or "unknown")
+    # Names of decoders -> names of codecs.
+    return {"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}.get(codec, codec)
+
+
+def fall_back(container: Any, mapping: StreamMapping, muxer: str, reason: str) -> StreamMapping:
+    """The next best for a stream that could not be carried as planned."""
+    stream = container.streams[mapping.index]
+    if mapping.action == "copy":
+        return instead(stream, mapping.kind, muxer, reason)
+    return _left_out(stream, mapping.kind, reason)
+
+
+def try_out(source: Path, mappings: list[StreamMapping], muxer: str) -> list[StreamMapping]:
+    """Write the first packets of each stream to a file in memory; what fails falls back.
+
+    Args:
+        source: the input.
+        mappings: from `plan`.
+        muxer: FFmpeg's name of the output format.
+    """
+    return [_tried(source, mapping, muxer) for mapping in mappings]
+
+
+def _tried(source: Path, mapping: StreamMapping, muxer: str) -> StreamMapping:
+    while mapping.action != "drop":
+        with open_container(source, str(source)) as container:
+            reason = _failure(container, mapping, muxer)
+            if reason is None:
+                return mapping
+            mapping = fall_back(container, mapping, muxer, reason)
+    return mapping
+
+
+def _failure(container: Any, mapping: StreamMapping, muxer: str) -> str | None:
+    """Why a stream cannot be carried so; None if its first packets could be written."""
     import av
 
     try:
         with av.open(io.BytesIO(), "w", format=muxer) as trial:
-            # Some muxers refuse files without a picture, or with a cover picture only.
-            video: Any = trial.add_stream("libvpx-vp9" if muxer == "webm" else "libx264", rate=25)
-            video.width = video.height = 64
+            _add_picture_track(trial, muxer)
+            carrier = Carrier(container, trial, [mapping])
+            trial.start_encoding()
+            for number, (_, packet, _) in enumerate(carrier.packets()):
+                trial.mux_one(packet)
+                if number >= TRIED_PACKETS:
+                    break
+    except CarryError as error:
+        return str(error)
+    except (av.FFmpegError, ValueError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return f"{mapping.codec} cannot be written into a {muxer} file: {reason}"
+    return None
+
+
+def _add_picture_track(trial: Any, muxer: str) -> None:
+    """Some muxers refuse files without a picture, or with a cover picture only."""
+    video = trial.add_stream("libvpx-vp9" if muxer == "webm" else "libx264", rate=25)
+    video.width = video.height = 64
+
+
+def can_carry(stream: Any, muxer: str) -> bool:
+    """Whether a container of this format takes the stream's header as it is: tried, not looked
+    up."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(), "w", format=muxer) as trial:
+            _add_picture_track(trial, muxer)
             add_copy(trial, stream)
             trial.start_encoding()
     except (av.FFmpegError, ValueError):
@@ -175,11 +288,26 @@ def add_copy(output: Any, stream: Any) -> Any:
         name = stream.metadata.get("filename", stream.name or f"attachment_{stream.index}")
         mime = stream.mimetype or "application/octet-stream"
         return output.add_attachment(name, mime, bytes(stream.data))
+    if stream.type == "video" and output.format.name == "matroska":
+        # A cover picture is an attachment there (RFC 9559, section 21.1 names them so).
+        codec = _codec_name(stream)
+        ending, mime = COVER_KINDS.get(codec, (codec, f"image/{codec}"))
+        name = stream.metadata.get("filename", f"cover.{ending}")
+        return output.add_attachment(name, mime, cover_of(stream))
     copy = output.add_stream_from_template(stream, opaque=True)
     copy.time_base = stream.time_base
     copy.disposition = stream.disposition
     copy.metadata.update(clean(stream.metadata))
     return copy
+
+
+def cover_of(stream: Any) -> bytes:
+    """The file of an attached picture."""
+    container = stream.container
+    for packet in container.demux(stream):
+        if packet.size:
+            return bytes(packet)
+    return b""
 
 
 def clean(metadata: dict[str, str]) -> dict[str, str]:
@@ -197,7 +325,8 @@ class Carrier:
     Args:
         source: the input container, freshly opened: its packets are read from here.
         output: the output container; streams are added to it, nothing is written yet.
-        fates: from `plan`.
+        mappings: from `plan`.
+        timeline: of the input.
         until: leave out what begins at or after this time (seconds), for unfinished clips.
 
     Attributes:
@@ -205,30 +334,43 @@ class Carrier:
     """
 
     def __init__(
-        self, source: Any, output: Any, mappings: list[StreamMapping], until: Fraction | None = None
+        self,
+        source: Any,
+        output: Any,
+        mappings: list[StreamMapping],
+        timeline: Timeline | None = None,
+        until: Fraction | None = None,
     ) -> None:
         self.copied: Counter[int] = Counter()
         self.lost: Counter[int] = Counter()
         self._source, self._output, self._until = source, output, until
-        self._output_threads: dict[int, Any] = {}
+        self._adjust = Adjuster(timeline or Timeline())
+        self._outputs: dict[int, Any] = {}
         for mapping in mappings:
             if mapping.action == "drop":
                 continue
-            stream = source.streams[mapping.index]
+            self._add(source.streams[mapping.index], output, mapping)
+
+    def _add(self, stream: Any, output: Any, mapping: StreamMapping) -> None:
+        import av
+
+        try:
             if mapping.action == "transcode":
                 kind = _Rewriter if mapping.kind == "subtitle" else _Transcoder
-                self._output_threads[mapping.index] = kind(stream, output, mapping.codec)
+                self._outputs[mapping.index] = kind(stream, output, mapping.codec)
             elif mapping.kind == "attachment":
                 add_copy(output, stream)
                 self.copied[mapping.index] += 1
             else:
-                self._output_threads[mapping.index] = add_copy(output, stream)
+                self._outputs[mapping.index] = add_copy(output, stream)
+        except (av.FFmpegError, ValueError) as error:
+            raise CarryError(mapping.index, f"it is refused: {error}") from None
 
     def packets(self) -> Iterator[tuple[Fraction, Any, int]]:
         """(time in seconds, packet ready for muxing, input stream), about in order of time."""
         import av
 
-        wanted = [self._source.streams[index] for index in self._output_threads]
+        wanted = [self._source.streams[index] for index in self._outputs]
         if not wanted:
             return
         demuxed = self._source.demux(*wanted)
@@ -244,34 +386,47 @@ class Carrier:
             if packet.dts is None and packet.size == 0:
                 continue
             index = packet.stream.index
-            output_thread = self._output_threads[index]
-            if isinstance(output_thread, (_Transcoder, _Rewriter)):
-                for time, made in self._transcode(output_thread, index, packet):
+            output_stream = self._outputs[index]
+            self._adjust(packet)
+            if packet.is_discard and self._is_cut_away(packet, output_stream):
+                continue
+            if isinstance(output_stream, (_Transcoder, _Rewriter)):
+                for time, made in self._transcode(output_stream, index, packet):
                     yield time, made, index
                 continue
-            time = self._adopt(packet, output_thread, last)
+            time = self._adopt(packet, output_stream, last)
             if time is not None:
                 yield time, packet, index
-        for index, output_thread in self._output_threads.items():
-            if isinstance(output_thread, (_Transcoder, _Rewriter)):
-                for time, made in self._transcode(output_thread, index, None):
+        for index, output_stream in self._outputs.items():
+            if isinstance(output_stream, (_Transcoder, _Rewriter)):
+                for time, made in self._transcode(output_stream, index, None):
                     yield time, made, index
 
+    def _is_cut_away(self, packet: Any, output_stream: Any) -> bool:
+        """Whether a packet that an edit list hides is to be left out. Decoders drop its sound
+        themselves; and mp4 files say that the one right before the start only fills the decoder."""
+        if isinstance(output_stream, _Transcoder) or packet.dts is None:
+            return False
+        fills = packet.dts + (packet.duration or 0) >= 0
+        return not (fills and self._output.format.name in MP4)
+
     def _transcode(
-        self, output_thread: "_Transcoder | _Rewriter", index: int, packet: Any
+        self, output_stream: "_Transcoder | _Rewriter", index: int, packet: Any
     ) -> Iterator[tuple[Fraction, Any]]:
         import av
 
         try:
-            yield from output_thread.feed(packet, self._until)
+            yield from output_stream.feed(packet, self._until)
         except av.FFmpegError as error:
             raise CarryError(index, f"its encoder failed: {error.strerror}") from None
-        self.lost[index] = output_thread.lost
+        self.lost[index] = output_stream.lost
 
-    def _adopt(self, packet: Any, output_thread: Any, last: dict[int, int]) -> Fraction | None:
+    def _adopt(self, packet: Any, output_stream: Any, last: dict[int, int]) -> Fraction | None:
         """Hand the packet to its output stream; its time, or None if it is to be left out."""
         index = packet.stream.index
         moment = packet.dts if packet.dts is not None else packet.pts
+        if moment is None and int(packet.stream.disposition) & ATTACHED_PIC:
+            packet.pts = packet.dts = moment = 0
         if moment is None:
             self.lost[index] += 1
             return None
@@ -282,7 +437,7 @@ class Carrier:
             self.lost[index] += 1  # muxers refuse decoding times that run backwards
             return None
         last[index] = moment
-        packet.stream = output_thread
+        packet.stream = output_stream
         self.copied[index] += 1
         return time
 
@@ -292,13 +447,16 @@ class _Transcoder:
 
     def __init__(self, stream: Any, output: Any, codec: str) -> None:
         context = stream.codec_context
+        self._decoder = context
+        self._next = 0  # where the next frame begins, in samples, if it does not say so
         # Opus knows 48 kHz and its fractions only.
         rate = 48_000 if codec == "libopus" else context.sample_rate
+        channels = max(1, context.layout.nb_channels)
+        self._layout = LAYOUTS.get(channels, "stereo")
         self._out = output.add_stream(codec, rate=rate)
-        self._out.codec_context.layout = context.layout
+        self._out.codec_context.layout = self._layout
         if codec != "flac":
-            channels = max(1, len(context.layout.channels))
-            self._out.codec_context.bit_rate = AUDIO_RATE * channels // 2
+            self._out.codec_context.bit_rate = AUDIO_RATE * max(1, channels) // 2
         self._out.metadata.update(clean(stream.metadata))
         self._out.disposition = stream.disposition
         self.lost = 0
@@ -307,18 +465,33 @@ class _Transcoder:
         """Packets made of one packet; None ends the stream."""
         import av
 
-        if packet is None:
-            yield from self._timed(self._out.encode(None))
-            return
         try:
-            frames = packet.decode()
+            # The end of the stream, too: some decoders hold the last of it back.
+            frames = self._decoder.decode(packet)
         except av.FFmpegError:
-            self.lost += 1
-            return
+            self.lost += packet is not None
+            frames = []
         for frame in frames:
+            if frame.pts is None or packet is None:  # without a packet, in no certain unit
+                frame.pts, frame.time_base = self._next, Fraction(1, frame.sample_rate)
+            self._next = round(frame.pts * frame.time_base * frame.sample_rate) + frame.samples
             start = frame.pts * Fraction(frame.time_base.numerator, frame.time_base.denominator)
             if until is None or start < until:
-                yield from self._timed(self._out.encode(frame))
+                yield from self._timed(self._out.encode(self._laid_out(frame)))
+        if packet is None:
+            yield from self._timed(self._out.encode(None))
+
+    def _laid_out(self, frame: Any) -> Any:
+        """The frame with the loudspeakers named as the encoder's: FFmpeg's resampler does not guess
+        where those of an unnamed layout stand. Their order is the same for each of LAYOUTS."""
+        import av
+
+        if frame.layout.name == self._layout:
+            return frame
+        made = av.AudioFrame.from_ndarray(frame.to_ndarray(), frame.format.name, self._layout)
+        made.pts, made.time_base = frame.pts, frame.time_base
+        made.sample_rate = frame.sample_rate
+        return made
 
     def _timed(self, packets: list[Any]) -> Iterator[tuple[Fraction, Any]]:
         for packet in packets:

@@ -33,6 +33,7 @@ class SinkOptions(TypedDict, total=False):
         pipe_format: of frames on standard output: "rgb24", "bgr24", "yuv420p", "y4m".
         overwrite: replace an existing output, and an unfinished one.
         resume: continue an unfinished output.
+        strict: refuse to leave a stream out that does not fit.
         settings: what else decides the result, compared when a run is resumed.
     """
 
@@ -44,6 +45,7 @@ class SinkOptions(TypedDict, total=False):
     pipe_format: str
     overwrite: bool
     resume: bool
+    strict: bool
     settings: dict[str, Any]
 
 

@@ -48,6 +48,7 @@ class FileSink:
         settings: what else decides the result (model, strength, ...): JSON values, compared when
             a run is resumed.
         segment: frames per segment.
+        strict: refuse to leave a stream out that does not fit.
 
     Attributes:
         frames: written so far, those of an earlier run included.
@@ -69,12 +70,13 @@ class FileSink:
         resume: bool = False,
         settings: dict[str, Any] | None = None,
         segment: int = SEGMENT_FRAMES,
+        strict: bool = False,
     ) -> None:
         self.path = Path(spec)
         self.info, self.clip = info, clip
         self.notes: list[str] = []
         self.result: muxing.Joined | None = None
-        self._segment, self._overwrite = segment, overwrite
+        self._segment, self._overwrite, self._strict = segment, overwrite, strict
         chosen = encoders.check_codec(codec, self.path.suffix.lower())
         quality = encoders.check_quality(chosen, quality)
         name, remarks = encoders.choose_encoder(chosen, encoder)
@@ -212,6 +214,10 @@ class FileSink:
         muxer = muxing.MUXERS[self.path.suffix.lower()]
         with open_container(source, str(source)) as container:
             mappings = streams.plan(container, self.clip.stream_index, muxer)
+        mappings = streams.try_out(source, mappings, muxer)
+        lost = [mapping.note for mapping in mappings if mapping.lost]
+        if lost and self._strict:
+            raise UsageError(f"{'; '.join(lost)}; --strict leaves nothing out")
         self.notes += [mapping.note for mapping in mappings if mapping.note]
         return mappings
 
@@ -346,6 +352,7 @@ class FileSink:
             self.path,
             self._source_path(),
             self.mappings,
+            self.clip.timeline if self.clip is not None else None,
             whole,
             self._overwrite,
         )

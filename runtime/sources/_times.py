@@ -8,7 +8,7 @@ from typing import Any
 
 # Containers that store decoding times only: with B-frames, their presentation times come out
 # of order (AVI with MPEG-4). The set of times is right, so it is handed out sorted.
-UNORDERED = frozenset({"avi"})
+UNORDERED = frozenset({"asf", "avi"})
 # A clip is called one of constant rate if this share of its steps is the same to a tick; below,
 # longer steps are how it was recorded.
 CONSTANT = 0.95

@@ -19,6 +19,7 @@ from ..errors import SourceError, UsageError
 from ..frame import Frame, Image
 from ..media import container as containers
 from ..media.color import SDR, Colors, Converter, colors_of
+from ..media.timeline import Adjuster, Timeline, read_timeline
 from . import SourceInfo
 from ._clusters import Clusters
 from ._damage import Inspector
@@ -27,6 +28,13 @@ from ._times import UNORDERED, Clock
 PICTURES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".exr"}
 )
+# Packets before a first key frame that are worth waiting for it: ten seconds at 50 per second.
+MOST_SKIPPED = 500
+# Containers in which a place can be found by its time and decoding begins at a key frame.
+SEEKABLE = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+# Seconds before the wanted place that decoding begins at the latest: a key frame further than the
+# next one, so that pictures that lean on the group before are right.
+SEEK_MARGIN = 2
 # A clip whose last frame ends this much before its container says is called cut short; shorter gaps
 # are normal, because the container's duration is that of its longest stream.
 EARLY = Fraction(1)
@@ -76,7 +84,9 @@ class FileSource:
         # Times of packets in which damage was found, until their frames come.
         self._suspects: Counter[int | None] = Counter()
         self._clusters: Clusters | None = None
+        self._discarded = 0
         self._container = self._open()
+        self._timeline = self._read_timeline()
         try:
             self._begin()
         except BaseException:
@@ -95,6 +105,9 @@ class FileSource:
     def _path(self) -> Path | None:
         return Path(self._spec)
 
+    def _read_timeline(self) -> Timeline:
+        return read_timeline(self._container, self._open)
+
     def _begin(self) -> None:
         """Choose the stream, decode its first frame, describe the clip."""
         video = self._prepare()
@@ -106,7 +119,7 @@ class FileSource:
         if self._first is None:
             raise SourceError(f'"{self._spec}" has no frame that can be decoded')
         frame = self._first[0]
-        self.clip = containers.describe(self._container, video, frame, self._path())
+        self.clip = containers.describe(self._container, video, frame, self._path(), self._timeline)
         if self.clip.colors.hdr:
             self._plan_hdr()
         height, width = frame.height, frame.width
@@ -120,6 +133,7 @@ class FileSource:
     def _prepare(self) -> Any:
         """The stream of the open container, ready to decode and to be inspected."""
         video = containers.choose_stream(self._container, self._wanted, self._spec)
+        self._is_cover = bool(int(video.disposition) & containers.ATTACHED_PIC)
         video.thread_type = "AUTO"
         video.codec_context.flags |= OUTPUT_CORRUPT
         if self._strict:
@@ -131,6 +145,7 @@ class FileSource:
     def _watch(self) -> None:
         """Begin to look for damage, at the packet that comes next."""
         self._suspects.clear()
+        self._discarded = 0
         self._inspector = Inspector(self._stream)
         if self._clusters is not None:
             self._clusters.close()
@@ -154,15 +169,9 @@ class FileSource:
         """Decoded frames in presentation order; damage is counted, or raised when strict."""
         import av
 
-        packets = self._container.demux(self._stream)
+        packets = self._from_key_frame(self._packets())
         while not self._closed:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError as error:
-                self._hurt("skipped", f"reading failed: {error.strerror}")
-                packet = None
-            if packet is not None:
-                self._inspect(packet)
+            packet = next(packets, None)
             try:
                 frames = self._stream.decode(packet)
             except av.error.EOFError:
@@ -175,11 +184,56 @@ class FileSource:
                     f'the decoder of "{self._spec}" failed: {error.strerror}'
                 ) from None
             for frame in frames:
+                if self._undecodable is not None and (frame.pts or 0) < self._undecodable:
+                    # Shown before the first key frame, and made from pictures before it.
+                    self._left_out += 1
+                    continue
                 if self._suspected(frame) or frame.is_corrupt:
                     self._hurt("concealed", "a damaged frame")
                 yield frame
             if packet is None or (packet.size == 0 and packet.dts is None):
                 return
+
+    def _packets(self) -> Iterator[Any]:
+        """The packets of the stream, looked at, with times from 0."""
+        import av
+
+        packets = self._container.demux(self._stream)
+        adjust = Adjuster(self._timeline)
+        while not self._closed:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError as error:
+                self._hurt("skipped", f"reading failed: {error.strerror}")
+                return
+            if packet is None:
+                return
+            self._discarded += packet.is_discard
+            adjust(packet)
+            if self._is_cover:
+                packet.pts = packet.dts = 0
+            self._inspect(packet)
+            yield packet
+
+    def _from_key_frame(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """The packets from the first one on that can be decoded by itself; all of them if there is
+        none (some encoders refresh pictures bit by bit)."""
+        skipped: list[Any] = []
+        self._undecodable: int | None = None
+        self._left_out = 0
+        for packet in packets:
+            if packet.is_keyframe or len(skipped) >= MOST_SKIPPED or not packet.size:
+                if packet.is_keyframe and skipped:
+                    self._undecodable = packet.pts
+                    self._left_out = sum(map(_has_size, skipped))
+                    skipped.clear()
+                yield from skipped
+                yield packet
+                break
+            skipped.append(packet)
+        else:
+            yield from skipped
+        yield from packets
 
     def _inspect(self, packet: Any) -> None:
         """Look for damage that the decoder will not mention."""
@@ -235,8 +289,11 @@ class FileSource:
         """
         own = int(frame.duration or 0)
         stream = self._stream
+        if self._is_cover and self.clip.end:
+            return round(self.clip.end / self._clock.time_base)  # as long as the music plays
         if stream.duration and stream.start_time is not None:
-            left = stream.start_time + stream.duration - ticks
+            shift = round(self._timeline.seconds(stream.index) / _fraction(stream.time_base))
+            left = stream.start_time + shift + stream.duration - ticks
             if 0 < left <= 2 * max(own, self._clock.step):
                 return left
         return own
@@ -252,7 +309,7 @@ class FileSource:
         """Frames behind `after`: by seeking, and if that does not find the place, by counting."""
         assert self._after is not None
         index, time = self._after
-        if self._seek and self._container.format.name not in UNORDERED:
+        if self._seek and self._container.format.name in SEEKABLE:
             ticks = round(time / self.clip.time_base)
             self._restart(ticks)
             for _, found in self._frames:
@@ -277,7 +334,9 @@ class FileSource:
             self._sought = False
             self._prepare()
         else:
-            self._container.seek(ticks, stream=self._stream)
+            base = self.clip.time_base
+            raw = ticks - round((self._timeline.seconds(self._stream.index) + SEEK_MARGIN) / base)
+            self._container.seek(raw, stream=self._stream)
             self._sought = True
             self._watch()
         self._clock = Clock(self._clock.time_base, self.info.rate, self._lookahead())
@@ -312,9 +371,19 @@ class FileSource:
         if self._suspects.total() > self.damage["skipped"]:
             self.damage["skipped"] = self._suspects.total()
         self.remarks += self._clock.gaps()
+        if self._left_out:
+            self.remarks.append(
+                f"the clip begins between key frames: {self._left_out} pictures before the first "
+                "one cannot be decoded and are left out"
+            )
+        if self._timeline.jumps:
+            self.remarks.append(
+                f"its clock jumps {self._timeline.jumps} times: the pieces follow each other"
+            )
         if self._clock.repaired:
             self.damage["repaired times"] = self._clock.repaired
-        promised = self._promised
+        # Pictures that the file hides (edit lists) and those before the first key frame.
+        promised = max(0, self._promised - self._discarded - self._left_out)
         if promised and count < promised - self.damage["skipped"]:
             self.damage["missing"] = promised - self.damage["skipped"] - count
         if self.damage["missing"] and self._strict:
@@ -349,6 +418,10 @@ def _with_next(items: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
         after = next(items, None)
         yield before, after
         before = after
+
+
+def _has_size(packet: Any) -> bool:
+    return bool(packet.size)
 
 
 def _fraction(value: Any) -> Fraction:

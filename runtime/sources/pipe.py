@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from ..errors import SourceError, UsageError
 from ..media import container as containers
+from ..media.timeline import Timeline, read_timeline
 from .file import FileSource
 
 _RAW = re.compile(r"(?P<size>\d+x\d+)(@(?P<rate>\d+(/\d+|\.\d+)?))?(:(?P<format>\w+))?$")
@@ -78,6 +79,10 @@ class PipeSource(FileSource):
 
     def _path(self) -> Path | None:
         return self._tee.path
+
+    def _read_timeline(self) -> Timeline:
+        # Read once: jumps, if any, stay.
+        return read_timeline(self._container)
 
     def _lookahead(self) -> int:
         return 0
