@@ -448,7 +448,7 @@ class _Transcoder:
     def __init__(self, stream: Any, output: Any, codec: str) -> None:
         context = stream.codec_context
         self._decoder = context
-        self._next = 0  # where the next frame begins, in samples, if it does not say so
+        self._next = Fraction(0)  # seconds at which the next frame begins if it does not say so
         # Opus knows 48 kHz and its fractions only.
         rate = 48_000 if codec == "libopus" else context.sample_rate
         channels = max(1, context.layout.nb_channels)
@@ -472,11 +472,11 @@ class _Transcoder:
             self.lost += packet is not None
             frames = []
         for frame in frames:
-            if frame.pts is None or packet is None:  # without a packet, in no certain unit
-                frame.pts, frame.time_base = self._next, Fraction(1, frame.sample_rate)
-            self._next = round(frame.pts * frame.time_base * frame.sample_rate) + frame.samples
-            start = frame.pts * Fraction(frame.time_base.numerator, frame.time_base.denominator)
-            if until is None or start < until:
+            base = Fraction(frame.time_base.numerator, frame.time_base.denominator)
+            if frame.pts is None:  # the last ones of some decoders
+                frame.pts = round(self._next / base)
+            self._next = frame.pts * base + Fraction(frame.samples, frame.sample_rate)
+            if until is None or frame.pts * base < until:
                 yield from self._timed(self._out.encode(self._laid_out(frame)))
         if packet is None:
             yield from self._timed(self._out.encode(None))
