@@ -448,6 +448,7 @@ class _Transcoder:
     def __init__(self, stream: Any, output: Any, codec: str) -> None:
         context = stream.codec_context
         self._decoder = context
+        self._base = _fraction(stream.time_base)
         self._next = Fraction(0)  # seconds at which the next frame begins if it does not say so
         # Opus knows 48 kHz and its fractions only.
         rate = 48_000 if codec == "libopus" else context.sample_rate
@@ -472,9 +473,10 @@ class _Transcoder:
             self.lost += packet is not None
             frames = []
         for frame in frames:
-            base = Fraction(frame.time_base.numerator, frame.time_base.denominator)
-            if frame.pts is None:  # the last ones of some decoders
-                frame.pts = round(self._next / base)
+            if frame.time_base is None or frame.pts is None:  # the last ones of some decoders
+                frame.time_base = self._base
+                frame.pts = round(self._next / self._base)
+            base = self._base = _fraction(frame.time_base)
             self._next = frame.pts * base + Fraction(frame.samples, frame.sample_rate)
             if until is None or frame.pts * base < until:
                 yield from self._timed(self._out.encode(self._laid_out(frame)))
@@ -497,6 +499,10 @@ class _Transcoder:
         for packet in packets:
             base = packet.time_base
             yield (packet.dts or 0) * Fraction(base.numerator, base.denominator), packet
+
+
+def _fraction(value: Any) -> Fraction:
+    return Fraction(value.numerator, value.denominator)
 
 
 class _Rewriter:

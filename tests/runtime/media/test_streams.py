@@ -98,8 +98,8 @@ def test_sound_that_does_not_fit_is_transcoded_in_one_line(ffmpeg, tmp_path, nam
     assert np.abs(frames[len(frames) // 2].to_ndarray().astype(float)).max() > 0.05
     start, end = span(path, "audio")
     found = span(tmp_path / f"out{suffix}", "audio")
-    # Opus begins with 6.5 ms that fill its decoder, as when ffmpeg writes it.
-    assert abs((found[1] - found[0]) - (end - start)) < 0.05
+    # A frame of AAC and one of WMA, whose last frame has no time and is not counted before.
+    assert abs((found[1] - found[0]) - (end - start)) < 0.08
 
 
 @pytest.mark.parametrize("code", ["01:02:03:04", "01:02:03;04"])
