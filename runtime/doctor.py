@@ -1,39 +1,96 @@
 """python -m runtime.doctor
 
-Say what works on this machine and how to mend what does not: packages, wheels that overwrite each
-other, execution providers (each runs a test model), encoders (each encodes frames), windows,
-virtual camera, cameras with their modes, models.
+Say what works on this machine and how to mend what does not: first what you can do with Impasto
+here, then what was tried: packages, wheels that overwrite each other, execution providers (each
+runs a test model), encoders (each encodes frames), windows, virtual camera, cameras with their
+modes, models. With --licenses: what is installed and under which terms.
 """
 
 import argparse
+import json
+from collections.abc import Iterable
 from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import cli
 from .errors import DONE, UNAVAILABLE
+from .outputs import check_output, replacing
+
+if TYPE_CHECKING:
+    from .checks.machine import Check
+    from .checks.summary import Ability
+
+# What is printed for the states of a check: an option that is not there is no fault.
+SHOWN = {"ok": "ok", "missing": "option", "broken": "broken"}
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     parser = cli.new_parser("doctor", __doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.add_argument(
+        "--licenses", action="store_true", help="list what is installed and its licenses"
+    )
+    parser.add_argument(
+        "--sbom", type=Path, metavar="FILE", help="write that list as CycloneDX 1.6 (JSON)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; exit 3 if something that every run needs is broken."""
-    from . import doctor_checks
+    if args.licenses or args.sbom:
+        return _licenses(args)
+    from .checks import machine
+    from .checks.summary import abilities
 
-    found = doctor_checks.run_checks()
+    found = machine.run_checks()
+    able = abilities(found)
     if args.json:
-        cli.print_json(doctor_checks.as_json(found))
+        summary = {ability.name: ability.works for ability in able}
+        cli.print_json({**machine.as_json(found), "summary": summary})
     else:
-        for group, members in groupby(found, key=lambda check: check.group):
-            print(group)
-            for check in members:
-                print(f"  {check.status:<8}{check.name}: {check.detail}")
-                if check.mend:
-                    print(f"          -> {check.mend}")
+        print("\n".join([*summary_lines(able), "", *detail_lines(found)]))
     return UNAVAILABLE if any(check.status == "broken" for check in found) else DONE
+
+
+def summary_lines(able: "Iterable[Ability]") -> list[str]:
+    """What can be done here, with what to do about the rest."""
+    lines = []
+    for ability in able:
+        answer = "ok" if ability.works else "no"
+        lines.append(f"{ability.name:<9} {answer}" + (f": {ability.detail}" * bool(ability.detail)))
+        if not ability.works and ability.mend:
+            lines.append(f"          -> {ability.mend}")
+    return lines
+
+
+def detail_lines(found: "Iterable[Check]") -> list[str]:
+    """Everything that was tried, by group."""
+    lines = []
+    for group, members in groupby(found, key=lambda check: check.group):
+        lines.append(group)
+        for check in members:
+            lines.append(f"  {SHOWN[check.status]:<8}{check.name}: {check.detail}")
+            if check.mend:
+                lines.append(f"          -> {check.mend}")
+    return lines
+
+
+def _licenses(args: argparse.Namespace) -> int:
+    from .checks import licenses
+
+    parts = licenses.components()
+    if args.licenses:
+        print(licenses.text(parts))
+    if args.sbom:
+        path = check_output(args.sbom, overwrite=args.overwrite)
+        with replacing(path, overwrite=args.overwrite) as made:
+            made.write_text(json.dumps(licenses.sbom(parts), indent=2) + "\n", encoding="utf-8")
+        cli.say(str(path))
+    return DONE
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -113,7 +113,7 @@ ROOMS = [
     {"sinks", "stills"},
     {"clips"},
     {"live"},
-    {"image", "video", "webcam", "models", "doctor_checks", "serve_site"},
+    {"image", "video", "webcam", "models", "checks", "serve_site"},
     {"demo", "doctor"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

@@ -208,7 +208,7 @@ def test_no_photos_and_no_picture(tmp_path, photo_folder, painting, random_weigh
     assert "no readable photo" in capsys.readouterr().err
     run = arguments(tmp_path / "run", photo_folder, tmp_path / "notes.txt", random_weights)
     assert main(run) == 2
-    assert "cannot be read as a picture" in capsys.readouterr().err
+    assert "is not a picture" in capsys.readouterr().err
 
 
 def test_cuda_that_is_not_there_exits_3(tmp_path, photo_folder, painting, random_weights):

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
-from runtime import doctor, doctor_checks, engines, plugins
+from runtime import doctor, engines, plugins
+from runtime.checks import machine
 from runtime.engines import _cuda, _starts
 from runtime.errors import DONE, UNAVAILABLE, EngineUnavailable
 from runtime.sources._v4l2 import Camera, Mode
@@ -52,7 +53,7 @@ def test_json_is_one_object(capfd):
     ],
 )
 def test_wheels_that_overwrite_each_other(installed, broken):
-    found = list(doctor_checks.check_rivals(lambda: installed))
+    found = list(machine.check_rivals(lambda: installed))
     assert names(found, "broken") == broken
     for check in found:
         if check.status == "broken":
@@ -70,7 +71,7 @@ def test_a_missing_library_is_broken_with_its_pip_line(monkeypatch):
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setattr(builtins, "__import__", refuse)
-    found = {check.name: check for check in doctor_checks.check_packages()}
+    found = {check.name: check for check in machine.check_packages()}
     assert found["ONNX Runtime"].status == "broken"
     assert "pip install onnxruntime" in found["ONNX Runtime"].mend
     assert found["numpy"].status == "ok"
@@ -81,17 +82,17 @@ def test_what_breaks_while_it_is_asked_is_a_finding(monkeypatch):
         raise RuntimeError("libcuda is cursed")
         yield
 
-    monkeypatch.setattr(doctor_checks, "check_engine", check_engine)
-    monkeypatch.setattr(doctor_checks, "check_encoders", lambda: iter(()))
-    found = [check for check in doctor_checks.run_checks() if check.group == "engine"]
+    monkeypatch.setattr(machine, "check_engine", check_engine)
+    monkeypatch.setattr(machine, "check_encoders", lambda: iter(()))
+    found = [check for check in machine.run_checks() if check.group == "engine"]
     assert "libcuda is cursed" in found[0].detail
-    monkeypatch.setattr(doctor_checks, "run_checks", lambda: found)
+    monkeypatch.setattr(machine, "run_checks", lambda: found)
     assert doctor.main([]) == UNAVAILABLE
 
 
 def test_damaged_onnxruntime_is_told_from_a_missing_one(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", types.ModuleType("onnxruntime"))
-    (found,) = doctor_checks.check_engine()
+    (found,) = machine.check_engine()
     assert found.status == "broken"
     assert "overwrote" in found.detail
 
@@ -149,7 +150,7 @@ def test_an_engine_for_gpus_only_is_missing_without_one(monkeypatch, reason):
     monkeypatch.setattr(plugins, "names", lambda _: ["tensorrt"])
     monkeypatch.setattr(engines, "why_not", lambda _: "")
     monkeypatch.setattr(engines, "library_of", lambda _: "numpy")
-    (found,) = doctor_checks.check_engines()
+    (found,) = machine.check_engines()
     assert found.status == ("missing" if reason else "ok")
     assert reason in found.detail
 
@@ -170,7 +171,7 @@ def test_cameras_with_their_modes(monkeypatch):
     ]
     monkeypatch.setattr("runtime.sources._v4l2.list_cameras", lambda: cameras)
     monkeypatch.setattr(sys, "platform", "linux")
-    good, bad = doctor_checks.check_cameras()
+    good, bad = machine.check_cameras()
     assert good.detail == "HD Cam: MJPG 1280x720@30, YUYV 640x480@30"
     assert bad.status == "broken"
     assert "usermod" in bad.mend

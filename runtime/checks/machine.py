@@ -1,7 +1,7 @@
 """What a machine has for Impasto, found out by trying: packages, providers, encoders, cameras.
 
-Each check gives lines that say ok, missing (an option you may not need) or broken (mend this), and
-in the last two cases what to type.
+Each check gives lines that say ok, missing (an option that you may not need) or broken (mend this),
+and in the last two cases what to type.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .console import silent
+from ..console import silent
 
 Status = Literal["ok", "missing", "broken"]
 # Wheels that install the same module and overwrite each other without a word.
@@ -141,7 +141,7 @@ def check_engine() -> Iterator[Check]:
             "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install one of them",
         )
         return
-    from .engines._starts import why_not
+    from ..engines._starts import why_not
 
     if hasattr(ort, "preload_dlls"):
         with silent():
@@ -166,8 +166,8 @@ def check_engine() -> Iterator[Check]:
 
 def check_engines() -> Iterator[Check]:
     """The engines besides ONNX Runtime: options, so their absence is no fault."""
-    from . import engines, plugins
-    from .model import formats
+    from .. import engines, plugins
+    from ..model import formats
 
     for name in plugins.names(engines):
         if name == formats.DEFAULT:
@@ -195,8 +195,8 @@ def check_engines() -> Iterator[Check]:
 
 def _why_no_gpu() -> str:
     """Why CUDA's driver gives no GPU, "" if it does."""
-    from .engines._cuda import Cuda
-    from .errors import StyleError
+    from ..engines._cuda import Cuda
+    from ..errors import StyleError
 
     try:
         Cuda().close()
@@ -206,16 +206,16 @@ def _why_no_gpu() -> str:
 
 
 GPU_MEND = {
-    "CUDA": "for an NVIDIA GPU: pip uninstall -y onnxruntime, then pip install "
-    '"impasto[gpu]" (its CUDA 13 and cuDNN 9 wheels come with torch, or from NVIDIA)',
-    "TensorRT in ONNX Runtime": 'for an NVIDIA GPU, besides CUDA: pip install "impasto[tensorrt]"',
+    "CUDA": "for an NVIDIA GPU: pip uninstall -y onnxruntime && pip install onnxruntime-gpu "
+    "(CUDA 13 and cuDNN 9 come with torch, or from NVIDIA)",
+    "TensorRT in ONNX Runtime": "for an NVIDIA GPU, besides CUDA: pip install tensorrt",
 }
 
 
 def check_encoders() -> Iterator[Check]:
     """Each video encoder, by encoding a few frames with it."""
     try:
-        from .media import encoders
+        from ..media import encoders
 
         codecs = encoders.CODECS
         with silent():
@@ -252,10 +252,10 @@ def check_encoders() -> Iterator[Check]:
 
 def check_screen() -> Iterator[Check]:
     """Windows, and the virtual camera."""
-    from .errors import EngineUnavailable
+    from ..errors import EngineUnavailable
 
     try:
-        from .sinks import window
+        from ..sinks import window
     except ImportError:
         return
     try:
@@ -265,7 +265,7 @@ def check_screen() -> Iterator[Check]:
         toolkit = window.window_toolkit()
         mend = window.INSTALL if toolkit == "NONE" else "start it in a desktop session"
         yield Check("screen", "window", "missing", str(error).partition(";")[0], mend)
-    from .sinks import virtualcam
+    from ..sinks import virtualcam
 
     platform = "linux" if sys.platform.startswith("linux") else sys.platform
     try:
@@ -284,7 +284,7 @@ def check_screen() -> Iterator[Check]:
 
 def check_cameras() -> Iterator[Check]:
     """Cameras with the modes they offer; those of other systems than Linux are opened and asked."""
-    from .sources._v4l2 import list_cameras
+    from ..sources._v4l2 import list_cameras
 
     cameras = list_cameras()
     for camera in cameras:
@@ -311,7 +311,7 @@ def check_cameras() -> Iterator[Check]:
 
 def check_models() -> Iterator[Check]:
     """Models that a bare name finds, and what their cards say."""
-    from .model import store, zoo
+    from ..model import store, zoo
 
     for name in store.available():
         card = zoo.read_card(store.resolve(name))
@@ -321,8 +321,8 @@ def check_models() -> Iterator[Check]:
             style = card.style.get("title", card.name)
             yield Check("models", name, "ok", f"{style}, {card.method}, {card.precision}")
     if not store.available():
-        where = "models/, the working directory, $IMPASTO_MODELS"
-        mend = "python -m training.train --recipe starry, then python -m export"
+        where = ", ".join(str(folder) for folder in store.folders())
+        mend = f"let ${store.VARIABLE} name their folder"
         yield Check("models", "models", "missing", f"none in {where}", mend)
 
 
@@ -334,7 +334,7 @@ def as_json(checks: list[Check]) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
-        "folder": str(Path(__file__).resolve().parent.parent),
+        "folder": str(Path(__file__).resolve().parents[2]),
         "checks": [asdict(check) for check in checks],
     }
 
