@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from .quality.curves import Problem
 
-NOISE = 3 / 255  # of a webcam in a room (research/temporal_quality.md, section 5)
+NOISE = 3 / 255  # of a webcam in a room, as measured indoors
 SIZE = 256  # px, side of the photos
 # "motion" is lazy and ramped in long runs; here it is at work from the first tenth on.
 COMMON = ["options.ramp_start=0.0", "options.ramp_end=0.1", "sheet_every=1000000"]

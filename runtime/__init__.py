@@ -31,8 +31,8 @@ def _interrupted(kind: type[BaseException], error: BaseException, trace: Any) ->
 
 
 if sys.argv[:1] == ["-m"]:
-    # Started as `python -m runtime.x`: this package is loaded while Python looks for the command. A
-    # Ctrl-C before the command has begun is no fault to be shown with a traceback.
+    # Started as `python -m runtime.image`: this package is loaded while Python looks for the
+    # command. A Ctrl-C before it has begun is no fault to be shown with a traceback.
     sys.excepthook = _interrupted
 
 

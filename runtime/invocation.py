@@ -42,5 +42,5 @@ def shell_command(module: str) -> str:
 
 
 def as_typed(text: str) -> str:
-    """A text written for a checkout, with its `python -m runtime.x` as they are typed here."""
+    """A text written for a checkout, with its `python -m runtime.NAME` as they are typed here."""
     return _WRITTEN.sub(lambda found: command(found[1]), text)

@@ -19,7 +19,7 @@ from runtime.model.formats import open_model
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-GEMM = 768  # research/performance: big enough for full speed, 4 ms on a fast core
+GEMM = 768  # measured: big enough for full speed, 4 ms on a fast core
 CHANNELS, SIDE, LAYERS = 128, 64, 4  # 4.8 G operations: 5 ms on a core with VNNI
 COPY_MIB = 64  # twice the largest last-level cache we have met
 # Best of this many per reading: a single one may hit an interrupt.

@@ -13,7 +13,7 @@ def excess_warping_error(
 ) -> float:
     """max(0, E_warp(outputs) - E_warp(source)): what the stylizer adds to noise and resampling.
 
-    Ours (research/temporal_quality.md, section 2.2); colors in 0..1, squared.
+    Our own measure; colors in 0..1, squared.
     """
     floor = warping_error(source, motion, step)
     return float(np.maximum(0.0, warping_error(outputs, motion, step) - floor))

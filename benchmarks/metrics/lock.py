@@ -7,7 +7,7 @@ from . import Metric
 from ._pictures import luminance
 
 # 8x8 cells see patterns of 2, 4 and 8 pixels; 64-pixel windows keep real texture from averaging
-# in; 17 pixels is the box whose mean counts as "not texture" (research/students.md, section 2).
+# in; 17 pixels is the box whose mean counts as "not texture".
 CELL, WINDOW, BOX = 8, 64, 17
 # A flat window has no real texture: the quarter of the windows with the least in the input.
 FLAT_SHARE = 0.25

@@ -43,7 +43,7 @@ def shift_equivariance(
     """Mean of `shift_errors` over the variance of G(x): 0 for a perfectly equivariant stylizer, 2
     for texture that has nothing to do with itself one pixel further. Needs no flow and no clip.
 
-    Ours (research/temporal_quality.md, section 2.2).
+    Our own measure.
     """
     variance = float(to_float(stylize(picture)).reshape(-1, 3).var(axis=0).mean())
     mean = float(np.mean(list(shift_errors(stylize, picture, border).values())))

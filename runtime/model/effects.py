@@ -10,8 +10,8 @@ from ..frame import Image
 
 # Rec. 601 luma, the weights JPEG and cv2.COLOR_RGB2YCrCb use.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# Side of one cell of the seed noise; it sets the size of the strokes (research: 8-px cells give
-# small strokes, white noise does little, 16 px give long strokes and stars).
+# Side of one block of the input noise; it sets the size of the strokes. Tried: blocks of 8 px give
+# small strokes, white noise does little, 16 px give long strokes and stars.
 SEED_CELL_PX = 16
 # Deviation of the noise at `--seeds 1`, the most the networks are trained with; `--seeds 0.5`
 # is the .10 that measured best (style -5 %, content +5 %).

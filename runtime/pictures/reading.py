@@ -65,8 +65,8 @@ class Album:
         notes: what a user should know (pages left out), one line each.
     """
 
-    def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, max_pixels: int = MAX_PIXELS) -> None:
+        self.path = path = Path(path)
         self.notes: list[str] = []
         self._max_pixels = max_pixels
         self._image = open_picture(path, max_pixels)
@@ -149,7 +149,7 @@ def _times_shown(image: Any) -> int:
     return int(loop or 0)
 
 
-def read_rgb(path: Path) -> Image:
+def read_rgb(path: str | Path) -> Image:
     """The (first) picture of a file as (H, W, 3) uint8 RGB; transparency is shown over white."""
     with Album(path) as album:
         picture = next(iter(album))

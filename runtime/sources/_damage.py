@@ -2,7 +2,8 @@
 
 Entropy-coded pictures carry no checksum, so a decoder notices damage only where the code words stop
 making sense, and some decoders keep even that to themselves. `Inspector` looks at each packet as
-well; what it cannot see either, nobody can who has nothing but the file (README, "Video files").
+well; what it cannot see either, nobody can who has nothing but the file
+(docs/benchmarks/fidelity.md has the figures).
 """
 
 from typing import Any

@@ -25,7 +25,7 @@ WORTH_SAYING = memory_need.GIGABYTE
 # Python, OpenCV and the engine themselves.
 PROCESS_BYTES = 200 * 2**20
 # Engines hold more than the tensors that are alive: copies in their own layouts, and what the
-# arena keeps. Measured 1.2 to 1.7 on ONNX Runtime's CPU engine (README, "Large pictures").
+# arena keeps. Measured 1.2 to 1.7 on ONNX Runtime's CPU engine.
 OVERHEAD = 1.8
 # Larger tiles gain nothing: at 2048 px a 64-px halo costs 13 %.
 LARGEST_TILE = 2048

@@ -125,7 +125,7 @@ def test_objective_comes_from_the_quality_file(speeds, make_document):
 def test_numbers_of_a_page_are_those_of_the_committed_files(page):
     """Every number in a generated block is a number of the JSON it was made from."""
     for name, body in BLOCK.findall(page.read_text(encoding="utf-8")):
-        if name in ("machine", "models"):  # no figures; tests/benchmarks/report/test_bundled.py
+        if name in ("machine", "models"):  # no figures; tests/benchmarks/report/test_provenance.py
             continue
         files = [report.RESULTS / f"{file}.json" for file in report.BLOCKS[name][0]]
         table, _, provenance = body.rstrip().rpartition("\n\n")

@@ -1,5 +1,5 @@
 """Engine files: loading, mismatch, rebuilding and running, on a GPU that exists in memory only.
-The real builder is tested in tests/export/test_tensorrt.py."""
+The real builder is tested in tests/export/targets/test_tensorrt.py."""
 
 import importlib.util
 import threading
