@@ -7,8 +7,8 @@ with and without anti-aliased sampling and "motion". Judged on photos that no tr
 
     shift      EQ: how much of the picture changes if the photo is moved by pixels of the grid
     noise      noise gain: RMS of what sensor noise changes in the picture / RMS of the noise
-    lock       share of fine texture that repeats with the network's own grid
-    grid       how much of the roughness depends on the place in a cell of 4 px
+    lock       periodicity: share of fine texture that repeats with the network's stride
+    grid       per-phase roughness: how much of it depends on the place in a block of 4 px
     style, content   terms of the objective, unweighted
 """
 

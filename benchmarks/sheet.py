@@ -1,7 +1,7 @@
 """python -m benchmarks.sheet --model starry.onnx --style painting.jpg --output models/styles.jpg
 
 A contact sheet for people: photographs, and for every --model its painting and what it makes of
-them, without and with stroke seeds. Without --photos it takes photographs that scikit-image
+them, without and with input noise. Without --photos it takes photographs that scikit-image
 bundles. --model and --style may be given several times, in the same order.
 """
 
@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--photos", type=Path, nargs="+", help="default: bundled photographs")
     parser.add_argument("--output", type=Path, required=True, help="picture to write")
     parser.add_argument(
-        "--seeds", type=parse_fraction, default=0.5, help="0: no seeds; default 0.5"
+        "--seeds", "--noise", type=parse_fraction, default=0.5, help="input noise; default 0.5"
     )
     parser.add_argument("--overwrite", action="store_true")
     return parser

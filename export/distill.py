@@ -1,8 +1,8 @@
 """python -m export.distill --teacher runs/starry --student lean-c48n3r4
 
 Trains a smaller network on a finished one: the teacher's pictures, the painting's style, the motion
-and lock losses together (training/methods/distill.py). The teacher's recipe is taken over; change
-it with --set. The student is a run folder like any other: resume it, export it.
+and grid-artifact losses together (training/methods/distill.py). The teacher's recipe is taken over;
+change it with --set. The student is a run folder like any other: resume it, export it.
 """
 
 import argparse

@@ -1,13 +1,13 @@
 """python -m export.finetune --checkpoint runs/starry/last.safetensors --output runs/starry-int8
 
-Teaches a trained lean network to live with bytes, before it is exported with --precision int8: a
-short run on photos in which weights and activations are rounded as in the int8 graph and the
-pictures are held to those it painted before (training/methods/quantized.py). No painting and no
-loss network are needed. The result is a checkpoint like any other; the ends its activations learned
-are part of the network from then on, in float as in bytes.
+Quantization-aware training of a lean network, before it is exported with --precision int8: a short
+run on photos in which weights and activations are rounded as in the int8 graph and the pictures are
+held to those that the network painted before (training/methods/quantized.py). It needs no painting
+and no loss network. The result is a checkpoint like any other; the clipping ranges that it learned
+are part of the network from then on, in float as in int8.
 
-A second run on the result is worth its minutes: it is held to the network with its ends, so that
-nothing but rounding is left to learn.
+A second run on the result is worth its minutes: it starts with these clipping ranges, so that only
+rounding is left to learn.
 
   python -m export.finetune --checkpoint runs/starry-int8 --output runs/starry-int8b --set lr=5e-4
 """
@@ -52,7 +52,7 @@ def finetuning_recipe(
     ranges: dict[str, list[float]],
     settings: list[str],
 ) -> "Recipe":
-    """The recipe of a trained network, turned into its fine-tuning's.
+    """The recipe of a trained network, turned into that of its quantization-aware training.
 
     Args:
         table: the recipe it was trained by.
@@ -107,7 +107,7 @@ def first_ranges(checkpoint: "Checkpoint", content: Path) -> dict[str, list[floa
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fine-tune; prints the run's checkpoint and the command that exports it."""
+    """Train; prints the run's checkpoint and the command that exports it."""
     from training.checkpoint import load_checkpoint
     from training.config import find_data, recipe_from_dict
 

@@ -65,10 +65,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seeds",
+        "--noise",
         type=cli.parse_fraction,
         default=0.0,
         metavar="0..1",
-        help="soft noise from which strokes grow in empty skies; 0.5 is good (default: 0)",
+        help="soft input noise from which strokes grow in empty skies; 0.5 is good (default: 0)",
     )
     parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
     add_stylizer_flags(parser)

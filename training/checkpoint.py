@@ -52,7 +52,7 @@ class Checkpoint:
         """The trained generator in evaluation mode: averaged weights where there are any.
 
         Args:
-            ends: with those of its bytes, if it was fine-tuned for them.
+            ends: with the clipping ranges of its quantization-aware training, if it had one.
         """
         settings = dict(self.network)
         generator = networks.build(settings.pop("name"), **settings)

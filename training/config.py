@@ -38,7 +38,7 @@ class DataConfig:
     crop: int = 192  # px; side of the training square
     zoom: float = 1.6  # crops are cut from squares up to this much larger
     enlarge: float = 1.0  # half of them from squares up to this much smaller: full-size frames
-    seeds: float = 0.2  # largest deviation of the stroke seeds (half of the steps have none)
+    seeds: float = 0.2  # largest deviation of the input noise (half of the steps have none)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
     activations  q(x) = s * (clamp(round(x / s) + z, 0, 255) - z),  s = (high - low) / 255
     weights      q(w) = s_c * round(w / s_c),  s_c = max |w| of the output channel / levels
 
-The exporter takes its scales from the same functions, so that a network fine-tuned here and its
+The exporter takes its scales from the same functions, so that a network trained here and its
 file agree. Gradients pass rounding as if it were not there (straight-through, Bengio, Leonard,
 Courville 2013, arXiv:1308.3432); those of the bounds are LSQ+'s (Bhalgat et al. 2020,
 arXiv:2004.09576).
@@ -29,7 +29,7 @@ STEPS = 255
 MIDDLE = 128
 HALF_LEVEL = MIDDLE / 255 - 0.5
 # Group of a checkpoint's extra tensors that holds ranges: name -> (2,) lowest and highest value.
-# They belong to the network: its float form ends where its bytes do (`networks.lean`).
+# They belong to the network: its float form is clipped where its bytes are (`networks.lean`).
 RANGES = "range"
 
 

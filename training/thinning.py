@@ -1,6 +1,6 @@
-"""Thinning: a lean network's weights as the start of a narrower or shallower one.
+"""Structured pruning: a lean network's weights as the start of a narrower or shallower one.
 
-A student that begins as the thinned copy of its teacher is where a random one arrives after
+A student that begins as the pruned copy of its teacher is where a random one arrives after
 thousands of steps. Blocks are kept evenly spaced, first and last included; channels are kept by the
 energy they pass on,
 

@@ -1,9 +1,9 @@
 """python -m benchmarks.folding --model starry-int8 --float starry --style painting.jpg
 
-What scene folding costs and keeps: an int8 file against the float network with live instance
-normalization, on the scene it was folded for, while the camera pans by a quarter of the width,
-across a cut, and on a still scene with sensor noise; milliseconds per fold and per measurement.
-The style ratio needs --style, torch and the loss network.
+What per-scene normalization folding costs and keeps: an int8 file against the float network with
+live instance normalization, on the scene it was folded for, while the camera pans by a quarter of
+the width, across a cut, and on a still scene with sensor noise; milliseconds per fold and per
+measurement. The style ratio needs --style, torch and the loss network.
 """
 
 import argparse

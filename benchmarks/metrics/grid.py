@@ -1,4 +1,4 @@
-"""Grid: how much of a picture's roughness depends on the place in a network's cells."""
+"""Per-phase roughness: how much of it depends on the place in a network's stride-4 blocks."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def grid(picture: np.ndarray) -> float:
     """`training.losses.grid.grid_energy` of the luminance.
 
     0 where texture does not know the grid. Stairs and dots raise it, and so does a pattern that is
-    the same in every cell. A painting has .02; so have photos, but for the blocks that compression
+    the same in every block. A painting has .02; so have photos, but for the blocks that compression
     leaves (.02 to .2).
     """
     import torch

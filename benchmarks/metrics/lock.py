@@ -1,4 +1,4 @@
-"""Lock: the share of fine texture that repeats in every cell of a grid (weave, dots)."""
+"""Periodicity: the share of fine texture that repeats in every block of a grid (weave, dots)."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from . import Metric
 from ._pictures import luminance
 
-# 8x8 cells see patterns of 2, 4 and 8 pixels; 64-pixel windows keep real texture from averaging
+# 8x8 blocks see patterns of 2, 4 and 8 pixels; 64-pixel windows keep real texture from averaging
 # in; 17 pixels is the box whose mean counts as "not texture".
 CELL, WINDOW, BOX = 8, 64, 17
 # A flat window has no real texture: the quarter of the windows with the least in the input.
@@ -14,7 +14,7 @@ FLAT_SHARE = 0.25
 
 
 def window_locks(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Per 64-pixel window: energy of the mean 8x8 cell, and energy of all fine texture."""
+    """Per 64-pixel window: energy of the mean 8x8 block, and energy of all fine texture."""
     gray = luminance(picture)
     fine = gray - cv2.blur(gray, (BOX, BOX), borderType=cv2.BORDER_REFLECT101)
     rows, columns = (side // WINDOW for side in gray.shape)
@@ -31,8 +31,8 @@ def window_locks(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def lock(picture: np.ndarray) -> float:
     """Repeated energy / fine energy, over all windows: 0 no grid, 1 nothing but grid.
 
-    Independent noise has 1/64 (an average of 64 cells). A stable picture can be bought with a fixed
-    pattern, and a pattern lowers a Gram loss: read no style loss without this number.
+    Independent noise has 1/64 (an average of 64 blocks). A stable picture can be bought with a
+    fixed pattern, and a pattern lowers a Gram loss: read no style loss without this number.
     """
     repeated, energy = window_locks(picture)
     total = energy.sum()

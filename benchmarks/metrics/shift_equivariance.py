@@ -1,4 +1,4 @@
-"""EQ: does the texture move with the picture, or is it glued to the network's own grid?"""
+"""EQ: does the texture move with the picture, or is it fixed to the network's own grid?"""
 
 from collections.abc import Callable
 

@@ -3,10 +3,10 @@ normalization in float between them, by each picture's own statistics.
 
     bytes -> margin -> space-to-depth -> [int8 convolution -> normalization -> bytes] ... -> bytes
 
-No scene folding, no state: a still and a frame of a clip are painted alike. For starry at 640x480
-on one thread that takes 4 times as long as the folded graph in ONNX Runtime (every convolution
-leaves and enters the integers), but 1.15 times in OpenVINO; and OpenVINO needs 120 to 300 ms to
-compile a graph with other constants, where ONNX Runtime needs 7 to 10.
+No per-scene folding, no state: a still and a frame of a clip are painted alike. For starry at
+640x480 on one thread that takes 4 times as long as the folded graph in ONNX Runtime (every
+convolution leaves and enters the integers), but 1.15 times in OpenVINO; and OpenVINO needs 120 to
+300 ms to compile a graph with other constants, where ONNX Runtime needs 7 to 10.
 
 What the layers are and how they are rounded is `integer_graph`'s.
 """

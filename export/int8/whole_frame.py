@@ -55,8 +55,8 @@ def rounding_step(calibration: Calibration) -> str:
 
 
 def calibrated(source: ExportSource, photos: Sequence[Image]) -> tuple[LeanLayers, Calibration]:
-    """The layers with their ranges: the ends of a network that was fine-tuned for bytes, of another
-    one what these photos reach, channels balanced."""
+    """The layers with their ranges: those that quantization-aware training has learned, else what
+    these photos reach, channels balanced."""
     parts = take_apart(source.generator)
     calibration = calibrate(parts, photos)
     if ends := parts.ends():

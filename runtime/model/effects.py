@@ -1,4 +1,4 @@
-"""What happens around the network: strength, the photo's own colors, masks, stroke seeds.
+"""What happens around the network: strength, the photo's own colors, masks, input noise.
 
 Pure functions, numpy in and numpy out; bytes and floats alike unless said otherwise.
 """
@@ -124,17 +124,17 @@ def apply_mask(image: np.ndarray, styled: np.ndarray, mask: np.ndarray) -> np.nd
 
 
 class StrokeSeeds:
-    """Soft noise for the network's input, from which strokes grow in skies and walls.
+    """Input noise, soft, from which strokes grow in skies and walls.
 
     A network cannot break the symmetry of an empty area: it repeats its own grid there. Noise of
-    16-px cells, upsampled bicubically, is the cure (Ulyanov et al. 2016 train with noise inputs;
+    16-px blocks, upsampled bicubically, is the cure (Ulyanov et al. 2016 train with noise inputs;
     seeding the photo at inference is our variation). For stills: on a clip it would hang before
     the scene like dirt on a window.
 
     Args:
         height: of the picture, in pixels.
         width: of the picture, in pixels.
-        amount: 0..1, times 0.2 = deviation of the Gaussian cells; 0.5 is a good value.
+        amount: 0..1, times 0.2 = deviation of the Gaussian noise; 0.5 is a good value.
         seed: same seed, same strokes.
     """
 

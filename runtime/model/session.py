@@ -91,7 +91,7 @@ class StyleSession:
             strength: 0 gives the picture back, 1 the full style; between them a blend, unless the
                 model has a knob of that name.
             offset: (H, W) or (H, W, 3) float32 added to the network's view of the picture, in
-                units of the full range (stroke seeds, `runtime.model.effects.StrokeSeeds`).
+                units of the full range (input noise, `runtime.model.effects.StrokeSeeds`).
             conditions: what else the model takes: `style=` (a picture, its path, or a list of
                 (picture, weight) pairs), `code=` (a style vector), scalars by their port's name.
 

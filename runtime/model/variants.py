@@ -2,7 +2,7 @@
 
 A style may come as several networks (grades), each in several precisions, told apart by name:
 
-    starry.onnx   starry-fast.onnx   starry-quality.onnx   and twins such as starry-fast-fp32.onnx
+    starry.onnx   starry-fast.onnx   starry-quality.onnx   and in float starry-fast-fp32.onnx ...
 
 The cards have the last word on grade and precision, and on whether two files paint one style. A
 bare name ("starry") means the style and leaves the choice to whoever asks: a live run measures, a

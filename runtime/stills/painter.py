@@ -1,4 +1,4 @@
-"""Painting stills: 8 or 16 bits, with alpha, at once or in tiles, with stroke seeds."""
+"""Painting stills: 8 or 16 bits, with alpha, at once or in tiles, with input noise."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -42,8 +42,8 @@ class Options:
         tile: "auto" (only when memory demands it), "off", or a tile's side in pixels.
         memory_bytes: what one run may take; None takes 60 % of what is free.
         size: (width, height) the picture is fitted into first, keeping its aspect ratio.
-        seeds: amount of stroke seeds, 0..1.
-        seed: which seeds.
+        seeds: amount of input noise, 0..1.
+        seed: of that noise.
         quiet: no lines and no progress on stderr.
     """
 

@@ -28,6 +28,7 @@ SECTION = re.compile(r"README,? (?:section )?\"([^\"]+)\"")
 RESEARCH = re.compile(r"\bresearch(?:[/:]|\.md)|shared/(?!data)", re.IGNORECASE)
 # Written by people or commands when they work, and places of plugins that are still to be written.
 MADE_LATER = re.compile(r"NAME|\bmine\b|brightness")
+ELSEWHERE = ("models/networks.py",)  # in junyanz/pytorch-CycleGAN-and-pix2pix
 KEYS = ("impasto.card", "impasto.benchmark")  # in model files and results, not modules
 
 
@@ -87,7 +88,7 @@ def is_name(text: str) -> bool:
 
 def broken(text: str, folder: Path = ROOT) -> list[str]:
     """What a text points at that is not there; links of a page begin at its folder."""
-    paths = set(PATH.findall(text))
+    paths = set(PATH.findall(text)) - set(ELSEWHERE)
     lost = [
         p
         for p in sorted(paths)

@@ -1,12 +1,12 @@
-"""Grid loss: texture is as strong at every place of the network's own cells.
+"""Per-phase roughness, a grid-artifact loss: texture is as strong at every place of a block.
 
-A network that works at 1/4 resolution paints each 4x4 cell at once, and what it paints need not fit
-the cell beside it: strokes break into stairs, and the edges of the cells show as a fine weave or as
-dots. The lock loss (`losses.lock`) does not see this, because no pattern is common to the cells;
-what they share is where they are rough. In a painting the differences of neighboring pixels have
-the same energy at every place modulo 4 (to 1 %); in networks trained without this term they have
-three to five times more between cells than inside. In the terms of signals: the picture shall be
-stationary, not cyclostationary with the grid's period. Ours, 2026.
+A network that works at 1/4 resolution paints each 4x4 block at once, and what it paints need not
+fit the block beside it: strokes break into stairs, and the edges of blocks show as a fine weave or
+as dots. The periodicity loss (`losses.lock`) does not see this, because no pattern is common to the
+blocks; what they share is where they are rough. In a painting the differences of neighboring pixels
+have the same energy at every place modulo 4 (to 1 %); in networks trained without this term they
+have three to five times more between blocks than inside. In the terms of signals: the picture shall
+be stationary, not cyclostationary with the grid's period. Ours, 2026.
 """
 
 import torch
@@ -15,17 +15,17 @@ from torch import Tensor
 from . import LossInputs, Target
 
 CELL = 4  # px; catches periods 2 and 4
-WINDOW = 64  # px, about: small enough for a sky beside trees, 256 cells to average over
+WINDOW = 64  # px, about: small enough for a sky beside trees, 256 blocks to average over
 # Energy below which differences do not count: those of half a level of a byte.
 FLOOR = (0.5 / 255) ** 2
 
 
 def by_places(values: Tensor, cell: int = CELL, window: int = WINDOW) -> Tensor:
-    """Mean of each place in a cell, over the cells of a window.
+    """Mean of each place in a block, over the blocks of a window.
 
     Args:
         values: (N, C, H, W); what does not fill a window at the right and bottom is left out.
-        cell: side of a cell in px.
+        cell: side of a block in px.
         window: side of a window in px, about: as many as fit are made equal.
 
     Returns:

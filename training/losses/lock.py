@@ -1,8 +1,9 @@
-"""Lock loss: punishes texture that repeats with the network's own grid.
+"""Periodicity, a grid-artifact loss: punishes texture that repeats with the network's stride.
 
 A network that works at 1/4 resolution can satisfy a Gram loss most cheaply with a pattern that is
-the same in every 4x4 cell: the woven lattice of undertrained style networks. Such a pattern also
-sticks to the screen when the camera moves. Strokes of any other period pass untouched. Ours, 2026.
+the same in every stride-4 block: the woven lattice of undertrained style networks. Such a pattern
+also sticks to the screen when the camera moves. Strokes of any other period pass untouched. Ours,
+2026.
 """
 
 import torch
@@ -25,11 +26,11 @@ def high_pass(images: Tensor, cell: int = CELL) -> Tensor:
 
 
 def mean_cells(detail: Tensor, cell: int, window: int) -> Tensor:
-    """Average all cells of each window of a high-passed picture.
+    """Average all blocks of each window of a high-passed picture.
 
     Args:
         detail: (N, C, H, W); what does not fill a window at the right and bottom is left out.
-        cell: side of a cell in px.
+        cell: side of a block in px.
         window: side of a window in px, a multiple of `cell`.
 
     Returns:
@@ -43,7 +44,7 @@ def mean_cells(detail: Tensor, cell: int, window: int) -> Tensor:
 
 
 def lock_energy(images: Tensor, cell: int = CELL, windows: tuple[int, ...] = WINDOWS) -> Tensor:
-    """Energy of what every cell of a window has in common, summed over window sizes.
+    """Energy of what all blocks of a window have in common, summed over window sizes.
 
         L = sum over sizes, mean over windows of (mean over cells of highpass(y))^2
 

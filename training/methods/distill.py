@@ -10,7 +10,7 @@ The objective (style, content, lock, motion) is the perceptual method's (Johnson
 2016). The teacher's weight falls
 to `output_end` of itself in the course of the run: the mean of all pictures an absolute difference
 allows is a blurred one, so the end belongs to the painting. Crops are cut at random offsets, so a
-pattern glued to the teacher's grid cannot be learned. After Hinton, Vinyals, Dean 2015
+pattern fixed to the teacher's grid cannot be learned. After Hinton, Vinyals, Dean 2015
 (arXiv:1503.02531), on pictures instead of class scores.
 """
 

@@ -1,15 +1,15 @@
-"""Quantization-aware fine-tuning: a trained lean network learns to live with bytes.
+"""Quantization-aware training: a trained lean network is trained on while its values are rounded.
 
     loss = mean (q(G)(x) - G0(x))^2        both clamped to [0, 1], as they are shown
 
 q(G) rounds weights and activations as the int8 graph does (`training.quantization`), G0 is the
 network as it was. The ranges of the activations learn, too, and belong to the network from then on:
-its float form ends where its bytes do. After Jacob et al. 2018 (arXiv:1712.05877) and Esser et al.
-2020 (arXiv:1902.08153).
+its float form is clipped where its bytes are. After Jacob et al. 2018 (arXiv:1712.05877) and Esser
+et al. 2020 (arXiv:1902.08153).
 
-Why the float form ends, too: without, what tells the two apart on many photos is the few values
-that bytes cut, not rounding. `starry` on ten photos: 29.5 to 40.5 dB without, 40.1 to 40.7 with;
-and the objective is no worse (0.95 to 1.00 of that without).
+Why the float form is clipped as well: without that, what tells the two apart on many photos is the
+few values that bytes cut, not rounding. `starry` on ten photos: 29.5 to 40.5 dB without, 40.1 to
+40.7 with; and the objective is no worse (0.95 to 1.00 of that without).
 
 The objective of the painting is left out: it needs the painting and the loss network, and is not
 needed, because what equals G0 has its objective (0.96 to 1.00 of it on five networks). One run of
@@ -158,7 +158,7 @@ class Quantized:
         return generator.to(self.device, memory_format=torch.channels_last)
 
     def _batch(self) -> Tensor:
-        """Photos, some dark; half of the batches with stroke seeds, as in training."""
+        """Photos, some dark; half of the batches with input noise, as in training."""
         data = self.recipe.data
         images = self.photos.batch(self.recipe.batch, data.crop, data.zoom, self.rng)
         if data.seeds and self.rng.random() < 0.5:

@@ -9,9 +9,9 @@ path; a replicated `margin` around the picture, cropped at the end, keeps its fr
 Make it as wide as `reach`: with less, training finds out that a frame of strong dots pays, because
 it costs little content and adds to the style.
 
-A network that was fine-tuned for bytes has ends: no activation goes beyond what its byte holds, in
-float as in int8 (as ReLU6 does for all layers alike; Sandler et al. 2018, arXiv:1801.04381). The
-two then differ by rounding only.
+A network after quantization-aware training has clipping ranges ("ends" in the code): no activation
+goes beyond what its byte holds, in float as in int8 (as ReLU6 does for all layers alike; Sandler et
+al. 2018, arXiv:1801.04381). The two then differ by rounding only.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,13 @@ from torch.nn import functional as F
 
 from .layers import Residual, icnr_, norm
 
-# Least distance of two ends: a tensor that is zero on all photos still needs a scale.
+# Least width of a clipping range: a tensor that is zero on all photos still needs a scale.
 LEAST_RANGE = 1e-4
 
 
 def reach(blocks: int, scale: int = 4) -> int:
-    """How far the zeros around the picture are seen, in px: a cell for each 3x3 convolution."""
+    """How far the zeros around the picture are seen, in px: one position of the features
+    for each 3x3 convolution."""
     return scale * (2 * blocks + 2)
 
 
@@ -104,7 +105,7 @@ class Generator(nn.Module):
         return y[:, :, m:-m, m:-m] if m else y
 
     def bound(self, ends: Mapping[str, tuple[float, float]]) -> None:
-        """Give every activation its ends.
+        """Give every activation its clipping range.
 
         Args:
             ends: "stem", "block0.conv1", "block0.conv2", "block0.conv2.sum", ... to the lowest and
