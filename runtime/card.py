@@ -176,6 +176,15 @@ class ModelCard:
         roles = ", ".join(p.role for p in self.inputs)
         raise CardMismatch(f'model "{self.name}" has no "{role}" input (it has: {roles})')
 
+    def has_scalar(self, name: str) -> bool:
+        """Whether the model has a parameter of this name, such as "strength"."""
+        return any(port.role == "scalar" and port.name == name for port in self.inputs)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the model remembers the pictures before."""
+        return any(port.role == "state" for port in self.inputs)
+
     def with_parity(self, **figures: float) -> "ModelCard":
         """The same card with measured figures added."""
         return replace(self, parity={**self.parity, **figures})

@@ -1,25 +1,28 @@
 """One clip from file to file: source, stabilizer, sink, resume."""
 
 import hashlib
-import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
+
+import numpy as np
 
 from .. import plugins, sinks, sources, stabilizers
 from ..errors import StyleError, UsageError
 from ..frame import Frame, Image
 from ..invocation import command
 from ..media.color import UNSPECIFIED
+from ..media.container import ClipInfo
 from ..meter import Meter
 from ..model import arrays
+from ..model.conditions import Condition, Style
 from ..model.stylizer import Effects, Stylizer
-from ..sinks import SinkOptions
-from ..sources import SourceInfo, SourceOptions
+from ..sinks import Sink, SinkOptions
+from ..sources import Source, SourceInfo, SourceOptions
 from ..sources.pipe import is_pipe
+from ..stabilizers import ShotStabilizer, Stabilizer
 from . import pipeline
 from .batch import Job
 from .options import ClipOptions
@@ -85,7 +88,7 @@ def paint_clip(
     if is_pipe(job.input) and not is_pipe(job.output):
         reading["spool"] = Path(job.output).absolute().parent
     source = sources.open_source(job.input, **reading)
-    sink = None
+    sink: Sink | None = None
     try:
         if source.info.live:
             raise UsageError(f'"{job.input}" never ends; use {command("webcam")}')
@@ -99,7 +102,7 @@ def paint_clip(
             "settings": fingerprint(stylizer, options),
         }
         sink = sinks.open_sink(job.output, info, **writing)
-        notes = [*getattr(clip, "notes", []), *getattr(sink, "notes", [])]
+        notes = [*(clip.notes if clip is not None else []), *sink.notes]
         first = sink.frames
         if first:
             source = _continue(source, sink, job, reading)
@@ -123,10 +126,10 @@ def paint_clip(
     finally:
         source.close()
         _forget_spool(source)
-    return _outcome(job, stylizer, source, sink, info, report, first, notes)
+    return _outcome(job, source, sink, info, report, first, notes)
 
 
-def _with_remains(error: StyleError, sink: Any, job: Job) -> StyleError:
+def _with_remains(error: StyleError, sink: Sink | None, job: Job) -> StyleError:
     """The error, with a word about what was saved if there is something."""
     if sink is None:
         return error
@@ -136,27 +139,22 @@ def _with_remains(error: StyleError, sink: Any, job: Job) -> StyleError:
         return type(error)(
             f"{error}; besides, {second}" if str(second) != str(error) else f"{error}"
         )
-    journal = getattr(sink, "journal", None)
-    if journal is None or not journal.frames or "--resume" in str(error):
+    if not sink.saved or "--resume" in str(error):
         return error
-    plays = journal.wrote(Path(job.output))
-    where = f'in "{job.output}", which plays' if plays else "safe"
+    where = f'in "{job.output}", which plays' if sink.plays else "safe"
     return type(error)(
-        f"{error}; the {journal.frames} frames before it are {where}, and --resume goes on behind "
-        "them"
+        f"{error}; the {sink.saved} frames before it are {where}, and --resume goes on behind them"
     )
 
 
 def _scaled(
-    source: Any, box: tuple[int, int] | None
-) -> tuple[SourceInfo, Any, Callable[[Image], Image] | None]:
+    source: Source, box: tuple[int, int] | None
+) -> tuple[SourceInfo, ClipInfo | None, Callable[[Image], Image] | None]:
     """Size of the output, the clip's description at that size, and what brings frames to it."""
-    info, clip = source.info, getattr(source, "clip", None)
+    info, clip = source.info, source.clip
     if box is None:
         return info, clip, None
-    from ..stills.painter import fitted_size
-
-    width, height = fitted_size(info.width, info.height, box)
+    width, height = arrays.fitted_size(info.width, info.height, box)
     # Even, as most encoders need: a pixel less here is better than a repeated one there.
     width, height = max(1, width - width % 2), max(1, height - height % 2)
     if (width, height) == (info.width, info.height):
@@ -168,24 +166,25 @@ def _scaled(
     return info, clip, lambda image: arrays.resize(image, height, width)
 
 
-def _continue(source: Any, sink: Any, job: Job, reading: SourceOptions) -> Any:
+def _continue(source: Source, sink: Sink, job: Job, reading: SourceOptions) -> Source:
     """The source again, from the frame behind which painting must go on."""
-    behind = getattr(sink, "repaint_behind", None) or sink.resumed
+    behind = sink.repaint_behind or sink.resumed
     if behind is None or behind[0] < 0:
         return source
-    if "after" not in inspect.signature(type(source).__init__).parameters:
+    if not source.seekable:
         return _Skipping(source, behind[0])
     source.close()
-    seek = not getattr(sink, "damage", None)
-    again: SourceOptions = {**reading, "after": behind, "seek": seek}
+    again: SourceOptions = {**reading, "after": behind, "seek": not sink.damage}
     return sources.open_source(job.input, **again)
 
 
-class _Skipping:
+class _Skipping(Source):
     """A source without its first frames, for sources that cannot seek."""
 
-    def __init__(self, source: Any, behind: int) -> None:
-        self.info, self._source, self._behind = source.info, source, behind
+    def __init__(self, source: Source, behind: int) -> None:
+        self.info, self.clip = source.info, source.clip
+        self.damage, self.remarks = source.damage, source.remarks
+        self._source, self._behind = source, behind
 
     def __iter__(self) -> Iterator[Frame]:
         return (frame for frame in self._source if frame.index > self._behind)
@@ -194,21 +193,21 @@ class _Skipping:
         self._source.close()
 
 
-def _forget_spool(source: Any) -> None:
+def _forget_spool(source: Source) -> None:
     """Remove the copy of standard input once its sound has been taken over."""
-    clip = getattr(source, "clip", None)
+    clip = source.clip
     if clip is not None and clip.path is not None and clip.path.suffix == ".copy":
         clip.path.unlink(missing_ok=True)
 
 
-def open_stabilizer(options: ClipOptions) -> Any:
+def open_stabilizer(options: ClipOptions) -> Stabilizer | ShotStabilizer | None:
     """A fresh stabilizer for one clip, or None for none."""
     if options.stabilizer == "off" or options.stability <= 0:
         return None
     return plugins.load(stabilizers, options.stabilizer)(options.stability)
 
 
-def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Any, pipeline.Paint | None]:
+def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Stylizer, pipeline.Finish | None]:
     """What paints, and what is done after the stabilizer.
 
     Effects come after the stabilizer: it should carry brush strokes along, not the parts of the
@@ -216,10 +215,7 @@ def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Any, pipeline.Pai
     """
     effects = stylizer.effects
     plain = effects.strength >= 1 and not effects.keep_color and effects.mask is None
-    parameter = any(
-        port.role == "scalar" and port.name == "strength" for port in stylizer.card.inputs
-    )
-    if plain or parameter or open_stabilizer(options) is None:
+    if plain or stylizer.card.has_scalar("strength") or open_stabilizer(options) is None:
         return stylizer, None
     bare = Stylizer(stylizer.sessions, Effects(conditions=effects.conditions))
     return bare, lambda image, styled: stylizer.finish(image, styled, effects.strength)
@@ -227,21 +223,20 @@ def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Any, pipeline.Pai
 
 def _outcome(
     job: Job,
-    stylizer: Stylizer,
-    source: Any,
-    sink: Any,
+    source: Source,
+    sink: Sink,
     info: SourceInfo,
     report: pipeline.Report,
     first: int,
     notes: list[str],
 ) -> Outcome:
-    result = getattr(sink, "result", None)
+    result = sink.result
     notes = [*notes, *(result.notes if result else [])]
-    damage = {kind: number for kind, number in getattr(source, "damage", {}).items() if number}
+    damage = {kind: number for kind, number in source.damage.items() if number}
     if damage:
         words = ", ".join(f"{number} {kind}" for kind, number in damage.items())
         notes.append(f"the input is damaged: {words}")
-    notes += getattr(source, "remarks", [])
+    notes += source.remarks
     facts: ClipFacts = {
         "input": job.input,
         "output": job.output,
@@ -257,14 +252,13 @@ def _outcome(
         "damage": damage,
         "notes": notes,
     }
-    encoding = getattr(sink, "encoding", None)
-    if encoding is not None:
-        facts["codec"], facts["encoder"] = encoding.codec, encoding.encoder
+    if sink.encoding is not None:
+        facts["codec"], facts["encoder"] = sink.encoding.codec, sink.encoding.encoder
     failed = bool(result and result.failed)
     return Outcome(job, report.interrupted, facts, notes, failed)
 
 
-def fingerprint(stylizer: Stylizer, options: ClipOptions) -> dict[str, Any]:
+def fingerprint(stylizer: Stylizer, options: ClipOptions) -> dict[str, object]:
     """What decides the pixels of the result; a run can only be resumed with the same."""
     effects = stylizer.effects
     return {
@@ -283,10 +277,10 @@ def fingerprint(stylizer: Stylizer, options: ClipOptions) -> dict[str, Any]:
     }
 
 
-def _digest(value: Any) -> Any:
+def _digest(value: Condition | tuple[Style, float]) -> object:
     """Something small and comparable for numbers, pictures and lists of them."""
-    if value is None or isinstance(value, (bool, int, float, str, Fraction)):
-        return str(value)
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(value.tobytes()).hexdigest()[:16]
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [_digest(part) for part in value]
-    return hashlib.sha256(memoryview(value).tobytes()).hexdigest()[:16]
+    return str(value)

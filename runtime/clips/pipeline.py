@@ -11,14 +11,35 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Protocol
 
+from ..card import ModelCard
 from ..errors import SinkError, StyleError
 from ..frame import Frame, Image
 from ..meter import Meter
+from ..sinks import Sink
+from ..sources import Source
+from ..stabilizers import ShotStabilizer, Stabilizer
 from .stages import Reader, Shots, Writer
 
-Paint = Callable[[Image, Image], Image]
+Finish = Callable[[Image, Image], Image]
+
+
+class Painter(Protocol):
+    """What paints frames: a `StyleSession` or a `Stylizer`."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Of the (first) model."""
+        ...
+
+    def stylize(self, image: Image) -> Image:
+        """Paint one picture."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the pictures before."""
+        ...
 
 
 @dataclass
@@ -46,13 +67,13 @@ class Report:
 
 
 def run(
-    source: Any,
-    session: Any,
-    stabilizer: Any,
-    sinks: Sequence[Any],
+    source: Source,
+    session: Painter,
+    stabilizer: Stabilizer | ShotStabilizer | None,
+    sinks: Sequence[Sink],
     meter: Meter,
     *,
-    finish: Paint | None = None,
+    finish: Finish | None = None,
     stop: threading.Event | None = None,
     progress: Callable[[], None] | None = None,
     first: int = 0,
@@ -61,10 +82,9 @@ def run(
     """Paint all frames of a source into all sinks, in order.
 
     Args:
-        source: iterable of `Frame` (`runtime.sources.Source`).
-        session: has `stylize(image) -> image` and `reset()`.
-        stabilizer: `runtime.stabilizers.Stabilizer`, or None for none; one that has `process` is
-            given whole shots.
+        source: where the frames come from.
+        session: what paints them.
+        stabilizer: None for none.
         sinks: each gets every frame. They are closed here: `close` when all went well, `abort`
             when the run was stopped or failed.
         meter: gets the stages decode, style, stabilize, encode.
@@ -93,7 +113,7 @@ def run(
         painted = _paint_all(decoded, session, stabilizer, meter, shots, finish, stop)
         for frame in painted:
             if frame.index >= first:
-                writer.put(frame, shots.restart_for(frame.index), dict(_damage(source)))
+                writer.put(frame, shots.restart_for(frame.index), dict(source.damage))
                 if progress is not None:
                     progress()
             report.painted += 1
@@ -121,7 +141,7 @@ def run(
     return report
 
 
-def _end(sinks: Sequence[Any], report: Report) -> None:
+def _end(sinks: Sequence[Sink], report: Report) -> None:
     """Close the sinks and check that every frame arrived."""
     if report.interrupted:
         _abort(sinks)
@@ -137,7 +157,7 @@ def _end(sinks: Sequence[Any], report: Report) -> None:
     report.frames_out = report.frames_in
 
 
-def _abort(sinks: Sequence[Any]) -> None:
+def _abort(sinks: Sequence[Sink]) -> None:
     """Abort all sinks; the first error is raised when all have been asked."""
     errors = []
     for sink in sinks:
@@ -149,27 +169,23 @@ def _abort(sinks: Sequence[Any]) -> None:
         raise errors[0]
 
 
-def _damage(source: Any) -> dict[str, int]:
-    return getattr(source, "damage", {})
-
-
 def _paint_all(
     frames: Iterable[Frame],
-    session: Any,
-    stabilizer: Any,
+    session: Painter,
+    stabilizer: Stabilizer | ShotStabilizer | None,
     meter: Meter,
     shots: Shots,
-    finish: Paint | None,
+    finish: Finish | None,
     stop: threading.Event,
 ) -> Iterator[Frame]:
     """Painted frames, in order, each with the time and index of its input."""
     session.reset()
-    if stabilizer is not None and hasattr(stabilizer, "process"):
+    if isinstance(stabilizer, ShotStabilizer):
         # A shot may take long; whoever stops the run does not want to wait for its end.
         with suppress(_Stopped):
             yield from _paint_shots(frames, session, stabilizer, meter, shots, finish, stop)
         return
-    shots.matter = stabilizer is not None or _recurrent(session)
+    shots.matter = stabilizer is not None or session.card.recurrent
     for frame in frames:
         image = frame.image
         if stabilizer is None:
@@ -197,11 +213,11 @@ def _paint_all(
 
 def _paint_shots(
     frames: Iterable[Frame],
-    session: Any,
-    stabilizer: Any,
+    session: Painter,
+    stabilizer: ShotStabilizer,
     meter: Meter,
     shots: Shots,
-    finish: Paint | None,
+    finish: Finish | None,
     stop: threading.Event,
 ) -> Iterator[Frame]:
     """As `_paint_all` for stabilizers that work on whole shots."""
@@ -262,8 +278,3 @@ def _paint_shots(
 
 class _Stopped(Exception):
     """The run was stopped in the middle of a shot."""
-
-
-def _recurrent(session: Any) -> bool:
-    card = getattr(session, "card", None)
-    return card is not None and any(port.role == "state" for port in card.inputs)

@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import TypeVar
 
 from ..frame import Frame, Image
 from ..meter import Meter
+from ..sinks import Restart, Sink
+from ..sources import Source
 
 # Frames that may wait between two stages. A few smooth out uneven stages; more only cost memory
 # (a 4K frame is 25 MB).
@@ -48,7 +50,7 @@ class Shots:
                 self._behind.append((behind, moment))
                 return
 
-    def restart_for(self, index: int) -> tuple[int, Fraction] | None:
+    def restart_for(self, index: int) -> Restart | None:
         """The frame behind which the shot of frame `index` begins; index -1: from the beginning."""
         if not self.matter:
             return None
@@ -67,7 +69,7 @@ class Reader(threading.Thread):
 
     def __init__(
         self,
-        source: Any,
+        source: Source,
         meter: Meter,
         stop: threading.Event,
         ended: threading.Event,
@@ -77,11 +79,11 @@ class Reader(threading.Thread):
         self.next, self.exhausted = 0, False
         self._source, self._meter, self._prepare = source, meter, prepare
         self._stop_event, self._ended = stop, ended
-        self._queue: queue.Queue[Any] = queue.Queue(QUEUE_FRAMES)
+        self._queue: queue.Queue[Frame | _End] = queue.Queue(QUEUE_FRAMES)
 
     def run(self) -> None:
         """The thread: read until the end, an error, or the end of the run."""
-        last: Any = None
+        last: BaseException | None = None
         try:
             frames = iter(self._source)
             while not self._ended.is_set() and not self._stop_event.is_set():
@@ -112,15 +114,13 @@ class Reader(threading.Thread):
 class Writer(threading.Thread):
     """Feeds the sinks in a thread of its own."""
 
-    def __init__(self, sinks: Sequence[Any], meter: Meter, ended: threading.Event) -> None:
+    def __init__(self, sinks: Sequence[Sink], meter: Meter, ended: threading.Event) -> None:
         super().__init__(name="encode", daemon=True)
         self._sinks, self._meter, self._ended = sinks, meter, ended
-        self._queue: queue.Queue[Any] = queue.Queue(QUEUE_FRAMES)
+        self._queue: queue.Queue[_Written | _End] = queue.Queue(QUEUE_FRAMES)
         self._error: BaseException | None = None
 
-    def put(
-        self, frame: Frame, restart: tuple[int, Fraction] | None, damage: dict[str, int]
-    ) -> None:
+    def put(self, frame: Frame, restart: Restart | None, damage: dict[str, int]) -> None:
         """Hand over a frame; raises what a sink has raised meanwhile."""
         self._raise()
         _put(self._queue, (frame, restart, damage), self._ended)
@@ -138,8 +138,7 @@ class Writer(threading.Thread):
                 frame, restart, damage = item
                 start = time.perf_counter()
                 for sink in self._sinks:
-                    if hasattr(sink, "remember"):
-                        sink.remember(restart, damage)
+                    sink.remember(restart, damage)
                     sink.write(frame)
                 self._meter.add("encode", (time.perf_counter() - start) * 1000)
         except BaseException as error:
@@ -158,7 +157,12 @@ class _End:
     error: BaseException | None
 
 
-def _put(target: "queue.Queue[Any]", item: Any, ended: threading.Event) -> None:
+Item = TypeVar("Item")
+# What the writer is given: a frame, where its shot begins, what the source has counted so far.
+_Written = tuple[Frame, Restart | None, dict[str, int]]
+
+
+def _put(target: "queue.Queue[Item]", item: Item, ended: threading.Event) -> None:
     while not ended.is_set():
         try:
             target.put(item, timeout=POLL)
@@ -167,7 +171,7 @@ def _put(target: "queue.Queue[Any]", item: Any, ended: threading.Event) -> None:
             continue
 
 
-def _get(target: "queue.Queue[Any]", ended: threading.Event) -> Any:
+def _get(target: "queue.Queue[Item]", ended: threading.Event) -> Item | _End:
     while True:
         try:
             return target.get(timeout=POLL)

@@ -167,7 +167,7 @@ def _returns(reader: "_Reader") -> bool:
     network streams come back, clips (`Paced.returns`) and counted test pictures do not."""
     info = reader.info
     endless = info is not None and info.live and info.num_frames is None
-    return endless and getattr(reader.source, "returns", True)
+    return endless and (reader.source is None or reader.source.returns)
 
 
 class _End(Exception):
@@ -199,11 +199,11 @@ class _Reader:
                 self._owner._on_open(self)
                 for frame in source:
                     # Sources that know better when the picture was taken say so.
-                    taken = getattr(source, "taken", None) or time.perf_counter()
+                    taken = source.taken or time.perf_counter()
                     if self._left or self._owner._stop.is_set():
                         break
                     self.latest = time.monotonic()
-                    decode_ms = getattr(source, "decode_ms", 0.0)
+                    decode_ms = source.decode_ms
                     first_again = self._again and self.num_frames == 0
                     self._owner._deliver(frame, taken, decode_ms, first_again)
                     self.num_frames += 1

@@ -5,7 +5,7 @@ import cv2
 from ..buffers import Pool
 from ..frame import Image
 from .controls import Settings
-from .pipeline import LiveFrame, has_strength
+from .pipeline import LiveFrame
 from .upscale import upscale
 
 # The dividing line of the split view.
@@ -33,7 +33,7 @@ class Composer:
         if painted is None:
             raise ValueError("this frame was not painted")
         picture = self._enlarged(painted, frame.image)
-        if settings.strength < 1.0 and not has_strength(frame.active.stylizer):
+        if settings.strength < 1.0 and not frame.active.stylizer.card.has_scalar("strength"):
             picture = cv2.addWeighted(
                 picture,
                 settings.strength,

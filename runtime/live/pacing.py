@@ -18,7 +18,7 @@ RATE = Fraction(30)
 TOO_LATE_S = 0.5
 
 
-class Paced:
+class Paced(Source):
     """A source that delivers each frame of another one when its time has come.
 
     Attributes:
@@ -116,9 +116,3 @@ class Paced:
         if self._inner is not None:
             self._inner.close()
             self._inner = None
-
-    def __enter__(self) -> "Paced":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

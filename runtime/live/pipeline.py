@@ -265,7 +265,7 @@ class _Painter:
             stylizer.reset()
         # The strength is blended in after the stabilizer, which would otherwise carry pieces of the
         # camera's picture along; only a model with a knob of its own gets it here.
-        strength = frame.settings.strength if has_strength(stylizer) else 1.0
+        strength = frame.settings.strength if stylizer.card.has_scalar("strength") else 1.0
         frame.styled = stylizer.stylize(frame.work, strength=strength)
         self._pipeline._measure(frame, "style", start)
 
@@ -288,11 +288,3 @@ class _Painter:
             dst=self._pool.take(choice.height, choice.width, 3),
             interpolation=cv2.INTER_AREA,
         )
-
-
-def has_strength(stylizer: object) -> bool:
-    """Whether the model has a strength knob of its own."""
-    card = getattr(stylizer, "card", None)
-    return card is not None and any(
-        p.role == "scalar" and p.name == "strength" for p in card.inputs
-    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import cli
 from ..meter import Meter
-from ..model import variants, zoo
+from ..model import arrays, variants, zoo
 from ..model.options import open_stylizer
 from ..model.stylizer import Stylizer
 from ..plugins import load
@@ -238,8 +238,7 @@ def _fitted(info: SourceInfo, box: tuple[int, int] | None) -> tuple[int, int]:
     """The source's shape inside `box` (width, height): nothing is stretched."""
     if box is None:
         return info.width, info.height
-    scale = min(box[0] / info.width, box[1] / info.height)
-    return max(1, round(info.width * scale)), max(1, round(info.height * scale))
+    return arrays.fitted_size(info.width, info.height, box)
 
 
 def _why(options: LiveOptions, stylizer: Stylizer) -> str:

@@ -58,17 +58,23 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     )
 
 
+def fitted_size(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:
+    """The largest (width, height) of this aspect ratio inside a box (width, height)."""
+    scale = min(box[0] / width, box[1] / height)
+    return (
+        min(box[0], max(1, round(width * scale))),
+        min(box[1], max(1, round(height * scale))),
+    )
+
+
 def fit(image: np.ndarray, height: int, width: int) -> tuple[np.ndarray, tuple[int, int]]:
     """Scale into (height, width), keeping the aspect ratio, and pad by mirroring.
 
     Returns:
         the fitted picture, and the (height, width) of its part that is not padding.
     """
-    scale = min(height / image.shape[0], width / image.shape[1])
-    inner = (
-        min(height, max(1, round(image.shape[0] * scale))),
-        min(width, max(1, round(image.shape[1] * scale))),
-    )
+    inner_width, inner_height = fitted_size(image.shape[1], image.shape[0], (width, height))
+    inner = inner_height, inner_width
     return pad_to(resize(image, *inner), height, width), inner
 
 

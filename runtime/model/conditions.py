@@ -49,15 +49,6 @@ class Conditions:
         self._style_feeds: dict[str, np.ndarray] = {}
         self._companions: dict[str, tuple[Engine, ModelCard]] = {}
 
-    def has_scalar(self, name: str) -> bool:
-        """Whether the model has a knob of this name."""
-        return name in self._scalars
-
-    @property
-    def has_states(self) -> bool:
-        """Whether the model is recurrent."""
-        return bool(self._states)
-
     def feeds(
         self, given: Mapping[str, Condition], height: int, width: int
     ) -> dict[str, np.ndarray]:

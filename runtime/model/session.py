@@ -103,7 +103,7 @@ class StyleSession:
                 painted and the session remembers a scene.
         """
         check_image(image)
-        parameter = self._conditions.has_scalar("strength")
+        parameter = self.card.has_scalar("strength")
         if not parameter and strength <= 0.0:
             return image.copy()
         if parameter:
@@ -128,7 +128,7 @@ class StyleSession:
     ) -> np.ndarray:
         """As `stylize`, for (H, W, 3) float32 RGB in 0..1: nothing is rounded to bytes on the way
         (unless the graph itself works on bytes)."""
-        parameter = self._conditions.has_scalar("strength")
+        parameter = self.card.has_scalar("strength")
         if not parameter and strength <= 0.0:
             return image.copy()
         if parameter:
@@ -152,7 +152,7 @@ class StyleSession:
     def remembers(self) -> bool:
         """Whether a picture depends on those before it: recurrent models, and those that are folded
         for each scene. `reset` begins anew."""
-        return self._scene is not None or self._conditions.has_states
+        return self._scene is not None or self.card.recurrent
 
     def hurry(self) -> None:
         """Prefer frames in time to the last bit of exactness where a scene begins: models that are

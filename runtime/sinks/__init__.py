@@ -12,6 +12,8 @@ the kind of output allows it. A spec may be forced to one kind by its name: `ima
 
 import inspect
 import sys
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 
@@ -22,6 +24,8 @@ from ..sources import SourceInfo
 
 if TYPE_CHECKING:
     from ..media.container import ClipInfo
+    from ..media.encoders import Encoding
+    from ..media.muxing import Joined
 
 
 class SinkOptions(TypedDict, total=False):
@@ -46,22 +50,65 @@ class SinkOptions(TypedDict, total=False):
     overwrite: bool
     resume: bool
     strict: bool
-    settings: dict[str, Any]
+    settings: Mapping[str, object]
+
+
+# Index and time (seconds) of a frame.
+Restart = tuple[int, Fraction]
 
 
 class Sink(Protocol):
-    """What every plugin in this folder offers.
+    """Takes frames, one after the other.
+
+    A class that names this one as its base gets what outputs that cannot be resumed answer.
 
     Attributes:
-        frames: how many frames were written.
+        frames: how many frames were written, those of an earlier run included.
+        notes: what a user should know, one line each.
+        encoding: how video files are encoded; None for other outputs.
+        result: what became of a video file's streams, once it is closed.
     """
 
     frames: int
+    notes: Sequence[str] = ()
+    encoding: "Encoding | None" = None
+    result: "Joined | None" = None
 
-    @staticmethod
-    def accepts(spec: str) -> bool:
-        """True if `spec` names a sink of this kind; opens nothing."""
-        ...
+    @property
+    def resumed(self) -> Restart | None:
+        """The last frame that an earlier run has left here; None if there is none."""
+        return None
+
+    @property
+    def repaint_behind(self) -> Restart | None:
+        """The frame behind which a resumed run must paint again to continue as if it had never been
+        interrupted (index -1: from the beginning); None if the next frame is soon enough."""
+        return None
+
+    @property
+    def damage(self) -> Mapping[str, int]:
+        """What the source of the earlier run had counted at that frame."""
+        return {}
+
+    @property
+    def saved(self) -> int:
+        """Frames of an unfinished output that `--resume` will find."""
+        return 0
+
+    @property
+    def plays(self) -> bool:
+        """Whether those can be played already."""
+        return False
+
+    def remember(self, restart: Restart | None, damage: Mapping[str, int]) -> None:
+        """Facts about the next frame that a resumed run will need.
+
+        Args:
+            restart: the frame behind which painting must begin again to go on behind the next frame
+                with the same result (index -1: from the beginning); None if nothing before it
+                matters.
+            damage: what the source has counted.
+        """
 
     def write(self, frame: Frame) -> None:
         """Take the next frame; all frames have the same size and increasing times.
@@ -78,6 +125,19 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Keep what is whole and playable, else leave nothing behind; safe after `close`."""
+        ...
+
+
+class SinkPlugin(Protocol):
+    """What `PLUGIN`, a class of a module of this folder, offers."""
+
+    @staticmethod
+    def accepts(spec: str) -> bool:
+        """True if `spec` names a sink of this kind; opens nothing."""
+        ...
+
+    def __call__(self, spec: str, info: SourceInfo, **options: Any) -> Sink:
+        """Open it; which options it takes is seen from its signature."""
         ...
 
 
@@ -102,7 +162,7 @@ def open_sink(spec: str | Path, info: SourceInfo, **options: Unpack[SinkOptions]
     for name in known:
         plugin = load(folder, name)
         # Windows and virtual cameras have no path; the webcam command opens them itself.
-        if hasattr(plugin, "accepts") and plugin.accepts(text):
+        if plugin.accepts(text):
             return _build(plugin, text, info, options)
     raise UsageError(
         f'no sink writes "{text}"; give a file name with one of these endings: .mp4 .mkv .mov '
@@ -110,6 +170,6 @@ def open_sink(spec: str | Path, info: SourceInfo, **options: Unpack[SinkOptions]
     )
 
 
-def _build(plugin: Any, spec: str, info: SourceInfo, options: SinkOptions) -> Sink:
-    known = inspect.signature(plugin.__init__).parameters
+def _build(plugin: SinkPlugin, spec: str, info: SourceInfo, options: SinkOptions) -> Sink:
+    known = inspect.signature(plugin).parameters
     return plugin(spec, info, **{name: value for name, value in options.items() if name in known})

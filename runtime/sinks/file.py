@@ -6,6 +6,7 @@ there are.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..media.color import RGB, SDR, Converter
 from ..media.journal import Journal, Packet, identity_of
 from ..outputs import check_output
 from ..sources import SourceInfo
+from . import Restart, Sink
 
 # A segment is closed after this many frames: what a crash may cost. Longer segments compress a
 # little better (each begins with a whole picture); 120 frames cost 1-3 % of size.
@@ -30,11 +32,7 @@ LARGEST_RATE = 240
 LIVE_TICK = Fraction(1, 90_000)
 
 
-# Index and time (seconds) of a frame.
-Restart = tuple[int, Fraction]
-
-
-class FileSink:
+class FileSink(Sink):
     """A video file.
 
     Args:
@@ -55,6 +53,9 @@ class FileSink:
         notes: what a user should know, one line each.
         result: what `runtime.media.muxing.join` says, once closed.
     """
+
+    encoding: encoders.Encoding
+    notes: list[str]
 
     def __init__(
         self,
@@ -142,7 +143,17 @@ class FileSink:
         index, time = self.journal.segments[-1].restart
         return index, Fraction(time)
 
-    def remember(self, restart: Restart | None, damage: dict[str, int]) -> None:
+    @property
+    def saved(self) -> int:
+        """Frames in closed segments."""
+        return self.journal.frames
+
+    @property
+    def plays(self) -> bool:
+        """Whether the file was put together from them."""
+        return self.journal.wrote(self.path)
+
+    def remember(self, restart: Restart | None, damage: Mapping[str, int]) -> None:
         """Facts about the next frame that a resumed run will need.
 
         Args:

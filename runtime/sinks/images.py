@@ -23,6 +23,7 @@ from ..media.journal import Journal, Segment, identity_of
 from ..outputs import check_folder, replacing
 from ..sources import SourceInfo
 from ..sources.images import TIMES
+from . import Sink
 
 HEADER = "# timestamp format v2\n"
 NAME = "%06d.png"  # six digits: nine hours at 30 frames per second
@@ -30,7 +31,7 @@ NAME = "%06d.png"  # six digits: nine hours at 30 frames per second
 COMPRESSION = 1
 
 
-class ImagesSink:
+class ImagesSink(Sink):
     """A picture sequence.
 
     Args:
@@ -46,6 +47,8 @@ class ImagesSink:
         frames: pictures that are there, those of an earlier run included.
         notes: what a user should know, one line each.
     """
+
+    notes: list[str]
 
     def __init__(
         self,
@@ -75,6 +78,11 @@ class ImagesSink:
         """True for names of PNG files with a number pattern."""
         name = Path(spec).name
         return name.lower().endswith(".png") and ("*" in name or bool(_PATTERN.search(name)))
+
+    @property
+    def saved(self) -> int:
+        """Pictures that are there, and known to be ours."""
+        return self._journal.frames
 
     @property
     def journal(self) -> Journal:

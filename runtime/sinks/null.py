@@ -1,12 +1,13 @@
 """Nowhere: counts frames and checks their order. For measuring, and for tests."""
 
 from fractions import Fraction
-from typing import Any
 
 from ..frame import Frame, check_image
+from ..sources import SourceInfo
+from . import Sink
 
 
-class NullSink:
+class NullSink(Sink):
     """Takes frames and forgets them.
 
     Args:
@@ -14,7 +15,7 @@ class NullSink:
         info: size of the frames to come; None takes any.
     """
 
-    def __init__(self, spec: str = "null", info: Any = None) -> None:
+    def __init__(self, spec: str = "null", info: SourceInfo | None = None) -> None:
         self.frames = 0
         self._size = None if info is None else (info.height, info.width)
         self._last: Fraction | None = None

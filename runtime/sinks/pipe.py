@@ -14,6 +14,7 @@ from ..frame import Frame, check_image
 from ..media import streams
 from ..media.color import BT601, LIMITED, Colors, Converter
 from ..sources import SourceInfo
+from . import Sink
 from .file import pad_even
 
 # YUV4MPEG2 has no field for the matrix; readers take BT.601 limited, so that is what is written.
@@ -21,7 +22,7 @@ Y4M = Colors(matrix=BT601, range=LIMITED, primaries=BT601, transfer=BT601)
 FORMATS = ("rgb24", "bgr24", "yuv420p", "y4m")
 
 
-class PipeSink:
+class PipeSink(Sink):
     """Frames on standard output.
 
     Args:

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import EngineUnavailable, SinkError
 from ..frame import Frame, Image
 from ..sources import SourceInfo
+from . import Sink
 
 INSTALL = 'pip install "impasto[virtualcam]" (or: pip install pyvirtualcam)'
 RATE = 30  # announced when the source does not know its own
@@ -28,7 +29,7 @@ SETUP = {
 }
 
 
-class VirtualCameraSink:
+class VirtualCameraSink(Sink):
     """Sends each frame to the driver; see `runtime.sinks` for the contract.
 
     Args:

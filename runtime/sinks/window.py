@@ -16,6 +16,7 @@ from ..buffers import Pool
 from ..errors import EngineUnavailable
 from ..frame import Frame, Image
 from ..sources import SourceInfo
+from . import Sink
 
 TITLE = "Impasto"
 # Larger pictures open in a window of at most this size; it can be resized.
@@ -27,7 +28,7 @@ INSTALL = (
 OTHERWISE = "or use --headless, --serve 127.0.0.1:8080, --record FILE"
 
 
-class WindowSink:
+class WindowSink(Sink):
     """Shows each frame; see `runtime.sinks` for the contract.
 
     Args:

@@ -12,15 +12,19 @@ A spec may be forced to one kind by its name: `file:clip`, `images:folder`, `syn
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol, Self, TypedDict, Unpack
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack
 
 from ..errors import SourceError
 from ..frame import Frame
 from ..plugins import load, names, suggest
+
+if TYPE_CHECKING:
+    from ..media.container import ClipInfo
 
 
 class SourceOptions(TypedDict, total=False):
@@ -74,9 +78,30 @@ class SourceInfo:
 
 
 class Source(Protocol):
-    """Frames, one after the other; a context that closes itself."""
+    """Frames, one after the other; a context that closes itself.
+
+    A class that names this one as its base gets all but `info` and `__iter__`.
+
+    Attributes:
+        info: what is known before the first frame.
+        clip: what an encoder and a muxer must know to give the clip back as it came; None for
+            frames that come from no clip.
+        damage: what was found broken and concealed so far, by kind.
+        remarks: what a user should know at the end, one line each.
+        seekable: its class takes `after` and `seek`, see `SourceOptions`.
+        returns: a live source that ended or failed may come back, as cameras do.
+        taken: `time.perf_counter` seconds at which the last frame was taken; 0 if unknown.
+        decode_ms: milliseconds that the last frame took from its arrival to its delivery.
+    """
 
     info: SourceInfo
+    clip: "ClipInfo | None" = None
+    damage: Mapping[str, int] = MappingProxyType({})
+    remarks: Sequence[str] = ()
+    seekable: bool = False
+    returns: bool = True
+    taken: float = 0.0
+    decode_ms: float = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames in presentation order, each image freshly allocated. One pass per source."""
@@ -84,11 +109,12 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release the device or file; a second call does nothing."""
-        ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class SourcePlugin(Protocol):

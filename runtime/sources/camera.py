@@ -18,7 +18,7 @@ from ..buffers import Pool
 from ..errors import SourceError
 from ..frame import Frame, Image
 from ..invocation import command
-from . import SourceInfo
+from . import Source, SourceInfo
 from ._v4l2 import Camera, Mode, list_cameras
 
 _SPEC = re.compile(r"camera(?::(\d+))?$")
@@ -30,7 +30,7 @@ UNCOMPRESSED = ("YUYV", "UYVY", "NV12", "YU12", "RGB3", "BGR3")
 PATIENCE = 10
 
 
-class CameraSource:
+class CameraSource(Source):
     """A camera as a source.
 
     Args:
@@ -107,12 +107,6 @@ class CameraSource:
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         buffer = self._pool.take(*picture.shape)
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=buffer)
-
-    def __enter__(self) -> "CameraSource":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 PLUGIN = CameraSource

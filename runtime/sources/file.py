@@ -20,7 +20,7 @@ from ..frame import Frame, Image
 from ..media import container as containers
 from ..media.color import SDR, Colors, Converter, colors_of
 from ..media.timeline import Adjuster, Timeline, read_timeline
-from . import SourceInfo
+from . import Source, SourceInfo
 from ._clusters import Clusters
 from ._damage import Inspector
 from ._times import UNORDERED, Clock
@@ -41,7 +41,7 @@ EARLY = Fraction(1)
 OUTPUT_CORRUPT = 1 << 3  # AV_CODEC_FLAG_OUTPUT_CORRUPT: give damaged frames out, marked
 
 
-class FileSource:
+class FileSource(Source):
     """A clip as a source of frames.
 
     Args:
@@ -60,6 +60,11 @@ class FileSource:
             "resized".
         remarks: what was noticed on the way and is no damage for certain, one line each.
     """
+
+    clip: containers.ClipInfo
+    damage: Counter[str]
+    remarks: list[str]
+    seekable = True
 
     def __init__(
         self,
@@ -403,12 +408,6 @@ class FileSource:
         if self._clusters is not None:
             self._clusters.close()
         self._container.close()
-
-    def __enter__(self) -> "FileSource":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _with_next(items: Iterator[Any]) -> Iterator[tuple[Any, Any]]:

@@ -22,14 +22,14 @@ from ..frame import Frame, Image
 from ..inputs import is_folder, list_folder
 from ..media.color import RGB, SDR, Colors
 from ..media.container import ClipInfo
-from . import SourceInfo
+from . import Source, SourceInfo
 from .file import PICTURES
 
 RATE = Fraction(25)  # FFmpeg's default for picture sequences
 TIMES = "timestamps.txt"
 
 
-class ImagesSource:
+class ImagesSource(Source):
     """Pictures as frames.
 
     Args:
@@ -41,6 +41,8 @@ class ImagesSource:
     Attributes:
         damage: Counter of "skipped" (unreadable) and "resized" pictures.
     """
+
+    seekable = True
 
     def __init__(
         self,
@@ -105,12 +107,6 @@ class ImagesSource:
     def close(self) -> None:
         """The iteration ends."""
         self._closed = True
-
-    def __enter__(self) -> "ImagesSource":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 KNOWN = sorted(PICTURES)

@@ -39,6 +39,8 @@ class PipeSource(FileSource):
         file: read from this instead of standard input.
     """
 
+    seekable = False
+
     def __init__(
         self,
         spec: str = "-",
@@ -50,9 +52,8 @@ class PipeSource(FileSource):
         spool: Path | None = None,
         file: BinaryIO | None = None,
     ) -> None:
-        if file is None:
-            file = sys.stdin.buffer if spec in STANDARD_INPUT else _open_pipe(spec)
-        self._tee = Tee(file, None if raw else spool)
+        standard = sys.stdin.buffer if spec in STANDARD_INPUT else None
+        self._tee = Tee(file or standard or _open_pipe(spec), None if raw else spool)
         self._raw = parse_raw(raw) if raw else None
         try:
             super().__init__(spec, stream=stream, strict=strict, hdr=hdr)

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import SourceError, UsageError
 from ..frame import Frame
 from ..media import container as containers
-from . import SourceInfo
+from . import Source, SourceInfo
 
 SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "srt://")
 # Seconds to wait for the server: opening, and between two packets.
@@ -31,7 +31,7 @@ OPTIONS = {
 }
 
 
-class StreamSource:
+class StreamSource(Source):
     """A network address as a source.
 
     Args:
@@ -136,12 +136,6 @@ class StreamSource:
         """Hang up; may be called twice."""
         self._closed = True
         self._container.close()
-
-    def __enter__(self) -> "StreamSource":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 PLUGIN = StreamSource

@@ -17,7 +17,7 @@ import numpy as np
 from ..buffers import Pool
 from ..errors import SourceError
 from ..frame import Frame, Image
-from . import SourceInfo
+from . import Source, SourceInfo
 
 _SPEC = re.compile(r"synthetic(:(?P<w>\d+)x(?P<h>\d+)(@(?P<rate>\d+(/\d+)?)(x(?P<n>\d+))?)?)?$")
 SIZE = (640, 480)  # the usual size of a webcam
@@ -26,7 +26,7 @@ LOOP = 300  # frames after which the motion repeats: 10 seconds at 30 frames per
 MARGIN = 64  # how far the camera drifts over the plane, in pixels
 
 
-class SyntheticSource:
+class SyntheticSource(Source):
     """The test picture as a source.
 
     Args:
@@ -127,12 +127,6 @@ class SyntheticSource:
     def close(self) -> None:
         """Stop the iteration."""
         self._closed = True
-
-    def __enter__(self) -> "SyntheticSource":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def paint_plane(width: int, height: int) -> Image:

@@ -18,7 +18,7 @@ A network that cannot keep up: show `skip(image)` for the frames it did not see.
 back late, after newer frames were skipped, is still welcome: `step(its_image, styled)` and then
 `skip(newest_image)`: frames are only pictures to a stabilizer, going back by one is a small motion.
 
-Files use whole shots when the stabilizer offers it (`best` does; test with `hasattr`)::
+Files use whole shots when the stabilizer is a `ShotStabilizer` (`best` is)::
 
     for frame in stabilizer.process(source, session.stylize, on_cut=session.reset):
         sink.write(frame)
@@ -33,9 +33,10 @@ end) to free it; an error raised by `frames` or `stylize` passes through unchang
 in other threads.
 """
 
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, runtime_checkable
 
-from ..frame import Image
+from ..frame import Frame, Image
 
 
 class Stabilizer(Protocol):
@@ -61,4 +62,19 @@ class Stabilizer(Protocol):
 
     def reset(self) -> None:
         """Forget the past (seek, style change); cuts and new sizes are found without it."""
+        ...
+
+
+@runtime_checkable
+class ShotStabilizer(Protocol):
+    """What stabilizers offer that work on whole shots of files."""
+
+    def process(
+        self,
+        frames: Iterable[Frame],
+        stylize: Callable[[Image], Image],
+        *,
+        on_cut: Callable[[], object] | None = None,
+    ) -> Iterator[Frame]:
+        """Yield every frame with its stabilized picture, as said above."""
         ...

@@ -111,7 +111,7 @@ class StillPainter:
     def _fitted(self, picture: Picture) -> Picture:
         if self.options.size is None:
             return picture
-        width, height = fitted_size(picture.size[1], picture.size[0], self.options.size)
+        width, height = arrays.fitted_size(picture.size[1], picture.size[0], self.options.size)
         alpha = None if picture.alpha is None else arrays.resize(picture.alpha, height, width)
         return replace(picture, pixels=arrays.resize(picture.pixels, height, width), alpha=alpha)
 
@@ -273,12 +273,6 @@ class _Source:
             view = view + self._seeds.window(rows.start, columns.start, rows.stop, columns.stop)
         padded = arrays.pad_to(view, bottom - first_row, right - first_column)
         return padded[top - first_row :, left - first_column :]
-
-
-def fitted_size(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:
-    """The largest (width, height) of this aspect ratio inside a box."""
-    scale = min(box[0] / width, box[1] / height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _as_image(pixels: np.ndarray) -> np.ndarray:

@@ -7,16 +7,18 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from runtime.card import ModelCard, Port
 from runtime.clips import pipeline
 from runtime.errors import SinkError, SourceError
 from runtime.frame import Frame
 from runtime.meter import Meter
 from runtime.sinks.null import NullSink
-from runtime.sources import SourceInfo, open_source
+from runtime.sources import Source, SourceInfo, open_source
 
 
 class Identity:
     resets = 0
+    card = ModelCard("identity", "test", (Port("image"),), (Port("styled"),))
 
     def stylize(self, image):
         return image
@@ -51,7 +53,7 @@ class Memory(NullSink):
         self.end = self.end or "aborted"
 
 
-class Frames:
+class Frames(Source):
     """A source from a list; `fail_at` raises instead of that frame."""
 
     def __init__(self, count, fail_at=None):

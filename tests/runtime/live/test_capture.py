@@ -12,14 +12,14 @@ from runtime.frame import Frame
 from runtime.live.capture import Capture
 from runtime.live.slot import Closed
 from runtime.meter import Meter
-from runtime.sources import SourceInfo
+from runtime.sources import Source, SourceInfo
 
 PICTURE = np.zeros((4, 6, 3), np.uint8)
 # So long a test waits for something that must happen; never reached when all is well.
 PATIENCE_S = 20.0
 
 
-class Script:
+class Script(Source):
     """A source that follows a list: a number is a frame, the rest is what happens next."""
 
     def __init__(self, *steps, live=True, num_frames=None):

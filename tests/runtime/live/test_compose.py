@@ -23,6 +23,7 @@ def made(painted_size=(WIDTH, HEIGHT), card=None):
     image[:, :4] = 0  # a black bar on the left
     width, height = painted_size
     painted = np.full((height, width, 3), 200, np.uint8)
+    card = card or ModelCard("m", "test", (Port("image"),), (Port("styled"),))
     stylizer = SimpleNamespace(card=card)
     return LiveFrame(
         image,

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from runtime.card import ModelCard, Port
 from runtime.errors import SourceError, StyleError
 from runtime.frame import Frame
 from runtime.live.capture import Capture
@@ -17,14 +18,14 @@ from runtime.live.pipeline import LivePipeline
 from runtime.live.slot import Closed
 from runtime.live.styles import Entry, Key, Styles
 from runtime.meter import Meter
-from runtime.sources import SourceInfo
+from runtime.sources import Source, SourceInfo
 from runtime.stabilizers.off import Off
 
 PATIENCE_S = 20.0
 WIDTH, HEIGHT = 32, 24
 
 
-class Numbers:
+class Numbers(Source):
     """Pictures whose gray level is their number; one per `tick`, or as fast as they are taken."""
 
     def __init__(self, count, ticks=None, error=None):
@@ -53,7 +54,7 @@ class Numbers:
 class FakeStylizer:
     """Adds 1 to every pixel; may wait for a permit per picture, or fail."""
 
-    card = None
+    card = ModelCard("fake", "test", (Port("image"),), (Port("styled"),))
 
     def __init__(self, permits=None, error=None):
         self.permits, self.error = permits, error

@@ -9,7 +9,7 @@ import pytest
 from runtime.errors import SourceError
 from runtime.frame import Frame
 from runtime.live.pacing import Paced
-from runtime.sources import SourceInfo
+from runtime.sources import Source, SourceInfo
 
 
 class Clock:
@@ -24,7 +24,7 @@ class Clock:
         self.now += seconds
 
 
-class Clip:
+class Clip(Source):
     """Frames at given times; counts how often it was opened."""
 
     opened = 0
