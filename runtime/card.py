@@ -28,7 +28,9 @@ class CardFacts(TypedDict, total=False):
 
     Keys:
         layout: order of the axes.
-        range: of the values: "0..1", "-1..1", "0..255".
+        range: of the values in and out: "0..1", "-1..1", "0..255".
+        input_range, output_range: where they differ.
+        output: name of the output that is the painted picture.
         colors: order of the color channels.
         size: the only (height, width) that the graph accepts.
         multiple_of: sizes that the graph accepts.
@@ -36,6 +38,9 @@ class CardFacts(TypedDict, total=False):
 
     layout: Layout
     range: str
+    input_range: str
+    output_range: str
+    output: str
     colors: Colors
     size: tuple[int, int]
     multiple_of: int

@@ -61,6 +61,9 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        # argparse takes what begins with "-" for a flag, unless it looks like a number; a range of
+        # values such as -1..1 is none of its numbers.
+        self._negative_number_matcher = re.compile(r"^-\d+(\.\.\d+|\.\d*)?$|^-\.\d+$")
         _add_debug(self)
 
     def parse_args(  # pyright: ignore[reportIncompatibleMethodOverride] it has no overloads

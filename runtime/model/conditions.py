@@ -26,8 +26,18 @@ AXIS = re.compile(r"([NHW])(?:/(\d+))?")
 class Conditions:
     """Feeds for a card's non-image inputs; remembers states and style codes between pictures."""
 
-    def __init__(self, card: ModelCard, path: Path, engine: str, device: str) -> None:
-        self._card = card
+    def __init__(
+        self, card: ModelCard, path: Path, engine: str, device: str, encoder: Path | None = None
+    ) -> None:
+        """For a card.
+
+        Args:
+            card: of the model.
+            path: of its file; companions lie beside it.
+            engine, device: of the model, for its companions.
+            encoder: the graph that turns pictures into codes, instead of the card's companion.
+        """
+        self._card, self._encoder = card, encoder
         self._folder = path.parent
         self._engine, self._device = engine, device
         ports = card.inputs
@@ -108,16 +118,17 @@ class Conditions:
         return self._style_feeds
 
     def _code(self, port: Port, style: Condition, code: Condition) -> np.ndarray:
-        if style is not None and port.companion:
-            pairs = _pairs(style)
+        pairs = _pairs(style) if style is not None else []
+        named = all(isinstance(name, str) and name in port.names for name, _ in pairs)
+        if pairs and (port.companion or self._encoder) and not (port.names and named):
             total = sum(weight for _, weight in pairs)
             parts = [
                 vector * np.asarray(weight / total, vector.dtype)
                 for vector, weight in ((self._encode(port, part), weight) for part, weight in pairs)
             ]
             return np.sum(parts, axis=0, dtype=parts[0].dtype)
-        if style is not None and port.names:
-            return _mixture(port, _pairs(style))
+        if pairs and port.names:
+            return _mixture(port, pairs)
         if code is not None:
             vector = np.asarray(code, port.dtype)
             return vector if vector.ndim == len(port.shape) else vector[None]
@@ -129,9 +140,8 @@ class Conditions:
         """Run the companion graph on a style picture."""
         name = port.companion or ""
         if name not in self._companions:
-            self._companions[name] = _open_companion(
-                inside(self._folder, name, "the card"), self._engine, self._device
-            )
+            path = self._encoder or inside(self._folder, name, "the card")
+            self._companions[name] = _open_companion(path, self._engine, self._device)
         engine, card = self._companions[name]
         image = next((p for p in card.inputs if p.role in ("style", "image")), None)
         if image is None:
@@ -158,7 +168,9 @@ class Conditions:
         return load_style(pairs[0][0])
 
     def _missing(self) -> str:
-        return f'model "{self._card.name}" paints in the style you give it: add --style FILE'
+        names = next((port.names for port in self._codes if port.names), ())
+        what = f"one of {_listed(names)}" if names else "FILE"
+        return f'model "{self._card.name}" paints in the style you give it: add --style {what}'
 
 
 def _mixture(port: Port, pairs: Sequence[tuple[Style, float]]) -> np.ndarray:
@@ -173,10 +185,18 @@ def _mixture(port: Port, pairs: Sequence[tuple[Style, float]]) -> np.ndarray:
             asked = f'"{name}"' if isinstance(name, str) else "a picture"
             raise UsageError(
                 f"--style is {asked}; this model knows its own by name and mixes them by weight: "
-                f"{', '.join(port.names)}"
+                f"{_listed(port.names)}; for pictures it needs --style-encoder FILE"
             )
         vector[0, port.names.index(name)] += weight
-    return vector / vector.sum()
+    shape = tuple(axis if isinstance(axis, int) else 1 for axis in port.shape)
+    return (vector / vector.sum()).reshape(shape)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of styles; "0 to 25" where they are but numbers."""
+    if list(names) == [str(number) for number in range(len(names))]:
+        return f"0 to {len(names) - 1}"
+    return ", ".join(names)
 
 
 def load_style(style: Style) -> np.ndarray:
@@ -224,7 +244,9 @@ def _open_companion(path: Path, engine_name: str, device: str) -> tuple[Engine, 
     engine = open_model(path, engine_name, device)
     text = engine.metadata.get(KEY)
     if text is None:
-        raise CardMismatch(f'the companion "{path.name}" has no card; export it again')
+        from . import probe
+
+        return engine, probe.encoder_card(engine, path)
     return engine, ModelCard.from_json(text, f'"{path}"')
 
 

@@ -7,6 +7,7 @@ from ..card import CardFacts
 from ..cli import parse_fraction, parse_models, parse_size, say
 from ..errors import UsageError
 from .options import StylizeOptions
+from .probe_graph import RANGES
 from .stylizer import COLOR_MODES, Stylizer
 
 
@@ -35,7 +36,12 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="FILE[:WEIGHT]",
         help="style picture, for models that take one, or the name of a style, for models that "
-        "know several; repeat to mix",
+        "know several; repeat to mix, or write 3:0.5,12:0.5",
+    )
+    group.add_argument(
+        "--style-encoder",
+        metavar="FILE",
+        help="model that turns a style picture into a code, for models that do not name theirs",
     )
     group.add_argument(
         "--knob",
@@ -46,7 +52,11 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
     )
     facts = parser.add_argument_group("models without an Impasto card (replaces what was probed)")
     facts.add_argument("--layout", choices=("NCHW", "NHWC"), help="order of axes")
-    facts.add_argument("--range", choices=("0..1", "-1..1", "0..255"), help="range of values")
+    ranges = tuple(RANGES)
+    facts.add_argument("--range", choices=ranges, help="of the values in and out")
+    facts.add_argument("--input-range", choices=ranges, help="of the values in")
+    facts.add_argument("--output-range", choices=ranges, help="of the values out")
+    facts.add_argument("--output-name", metavar="NAME", help="output that is the painted picture")
     facts.add_argument("--colors", choices=("RGB", "BGR"), help="order of channels")
     facts.add_argument(
         "--fixed-size", metavar="WxH", type=parse_size, help="the only size the graph accepts"
@@ -68,10 +78,20 @@ def stylize_options(args: argparse.Namespace) -> StylizeOptions:
         strength=args.strength,
         keep_color=args.keep_color,
         mask=Path(args.mask) if args.mask else None,
-        styles=[parse_models(text) for text in args.style or ()],
+        styles=[style for text in args.style or () for style in parse_styles(text)],
+        style_encoder=args.style_encoder,
         scalars=dict(_scalar(text) for text in args.knob),
         facts=_facts(args),
     )
+
+
+def parse_styles(text: str) -> list[tuple[str, float]]:
+    """Read "painting.jpg:0.7" as one style, "3:0.5,12:0.5" as two: names of styles have no suffix,
+    and a comma in a file's name is a comma."""
+    parts = [parse_models(part) for part in text.split(",") if part]
+    if len(parts) > 1 and not any(Path(name).suffix for name, _ in parts):
+        return parts
+    return [parse_models(text)]
 
 
 def tell(stylizer: Stylizer, args: argparse.Namespace) -> None:
@@ -96,6 +116,12 @@ def _facts(args: argparse.Namespace) -> CardFacts:
         facts["layout"] = args.layout
     if args.range is not None:
         facts["range"] = args.range
+    if args.input_range is not None:
+        facts["input_range"] = args.input_range
+    if args.output_range is not None:
+        facts["output_range"] = args.output_range
+    if args.output_name is not None:
+        facts["output"] = args.output_name
     if args.colors is not None:
         facts["colors"] = args.colors
     if args.fixed_size is not None:

@@ -32,6 +32,7 @@ class StylizeOptions:
         strength: 0 the photo, 1 the full style.
         keep_color: "luminance", "histogram" or "", see `Effects`.
         mask: picture, or the path of one: style only where it is white.
+        style_encoder: model that turns style pictures into codes; None is the one the card names.
         styles: (picture, its path, or the name of a style that the model knows; weight).
         scalars: values of the model's own scalar inputs, by name.
         facts: what replaces the card's.
@@ -50,6 +51,7 @@ class StylizeOptions:
     keep_color: str = ""
     mask: Image | Path | None = None
     styles: Sequence[tuple[Style, float]] = ()
+    style_encoder: str | Path | None = None
     scalars: Mapping[str, float] = field(default_factory=dict)
     facts: CardFacts = field(default_factory=CardFacts)
 
@@ -89,6 +91,7 @@ def open_stylizer(options: StylizeOptions) -> Stylizer:
                 device=options.device,
                 threads=options.threads,
                 precision_hint=options.precision_hint,
+                style_encoder=options.style_encoder,
                 **options.facts,
             )
             sessions.append((session, weight))

@@ -15,11 +15,13 @@ import numpy as np
 from ..card import CardFacts, Layout, ModelCard, Port, Role
 from ..engines import Engine, TensorInfo
 from ..errors import CardMismatch, UsageError
+from ..onnxfile import OnnxFile
 from ..plugins import suggest
 from . import arrays
+from .probe_graph import Ends, read_ends
 from .probe_trial import DTYPES, Trial, range_words, sized, value_range
 
-OVERRIDES = ("layout", "range", "colors", "size", "multiple_of")
+OVERRIDES = tuple(CardFacts.__annotations__)
 
 
 def override(card: ModelCard, **overrides: Unpack[CardFacts]) -> ModelCard:
@@ -38,17 +40,28 @@ def override(card: ModelCard, **overrides: Unpack[CardFacts]) -> ModelCard:
             layout=overrides.get("layout", port.layout),
             colors=overrides.get("colors", port.colors),
         )
-        if "range" in overrides:
-            low, high = value_range(overrides["range"])
+        side = "input_range" if port in card.inputs else "output_range"
+        wanted = overrides.get(side, overrides.get("range"))
+        if wanted is not None:
+            low, high = value_range(wanted)
             port = replace(port, low=low, high=high)
         if "size" in overrides and port.role == "image":
             port = replace(port, shape=sized(port, *overrides["size"]))
         return port
 
+    outputs = card.outputs
+    if "output" in overrides:
+        named = [port for port in outputs if port.name == overrides["output"]]
+        if not named:
+            known = [port.name for port in outputs]
+            raise UsageError(
+                f'no output "{overrides["output"]}".{suggest(overrides["output"], known)}'
+            )
+        outputs = (*named, *(port for port in outputs if port not in named))
     return replace(
         card,
         inputs=tuple(changed(port) for port in card.inputs),
-        outputs=tuple(changed(port) for port in card.outputs),
+        outputs=tuple(changed(port) for port in outputs),
         multiple_of=overrides.get("multiple_of", card.multiple_of),
     )
 
@@ -70,16 +83,17 @@ def foreign_card(
         CardMismatch: not an image-to-image model.
         UsageError: something cannot be decided; the message says which flag decides it.
     """
-    override(_blank(path), **overrides)  # refuses unknown names before any work
+    for name in overrides:  # before any work
+        if name not in OVERRIDES:
+            raise UsageError(f'unknown override "{name}".{suggest(name, list(OVERRIDES))}')
     image, others = _roles(engine, path, overrides)
     trial = Trial(engine, path, image, others)
-    image = trial.settle_layout()
-    if "size" in overrides:
-        image = trial.use(replace(image, shape=sized(image, *overrides["size"])))
+    trial.settle_layout(overrides.get("size"), overrides.get("output"))
     multiple, minimum, scaled = trial.settle_size(overrides.get("multiple_of"))
-    low_high, output_range, ranged = trial.settle_range(overrides)
-    colors, output_colors, colored = trial.settle_colors(overrides, low_high, output_range)
-    image = replace(image, low=low_high[0], high=low_high[1], colors=colors)
+    ends = _ends(path, image.name, trial.output.name)
+    low_high, output_range, ranged = trial.settle_range(overrides, ends)
+    colors, output_colors, colored = trial.settle_colors(overrides, ends, low_high, output_range)
+    image = replace(trial.image, low=low_high[0], high=low_high[1], colors=colors)
     result = replace(trial.output, low=output_range[0], high=output_range[1], colors=output_colors)
     styles = tuple(
         replace(port, low=image.low, high=image.high, colors=colors)
@@ -95,11 +109,50 @@ def foreign_card(
         multiple_of=multiple,
         minimum=minimum,
     )
-    return card, [_note(card, path, ranged, colored, scaled)]
+    notes = [_note(card, path, ranged, colored, scaled)]
+    if trial.unchanged:
+        notes.append(
+            f'{path.name} gives the picture back unchanged in "{trial.output.name}"; if another '
+            "output is the painted one, name it with --output-name"
+        )
+    return card, notes
 
 
-def _blank(path: Path) -> ModelCard:
-    return ModelCard(path.stem, "foreign", (Port("image"),), (Port("image"),))
+def encoder_card(engine: Engine, path: Path) -> ModelCard:
+    """A card for a graph that turns a style picture into a code and says nothing about itself.
+
+    Raises:
+        CardMismatch: it takes no picture.
+    """
+    pictures = [info for info in engine.inputs if _is_picture(info)]
+    if not pictures:
+        raise CardMismatch(f'"{path}" takes no picture, so it cannot be a style encoder')
+    info = pictures[0]
+    layout: Layout = "NHWC" if info.shape[3] == 3 else "NCHW"
+    ends = _ends(path, info.name, engine.outputs[0].name)
+    low, high = value_range(ends.input_range or "0..1")
+    image = Port(
+        info.name,
+        "style",
+        info.shape,
+        info.dtype,  # type: ignore[arg-type]
+        layout,
+        ends.colors or "RGB",
+        low,
+        high,
+    )
+    outputs = tuple(Port(output.name, "code", output.shape) for output in engine.outputs)
+    return ModelCard(path.stem, "foreign", (image,), outputs)
+
+
+def _ends(path: Path, picture: str, answer: str) -> Ends:
+    """What the graph's file says, if it is one that can be read so."""
+    if path.suffix != ".onnx":
+        return Ends()
+    try:
+        return read_ends(OnnxFile.parse(path.read_bytes()), picture, answer)
+    except (OSError, CardMismatch):
+        return Ends()
 
 
 def _is_picture(info: TensorInfo) -> bool:
@@ -138,6 +191,7 @@ def _roles(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Port, tupl
                 info.dtype if info.dtype in DTYPES else "float32",  # type: ignore[arg-type]
                 layout,
                 default=1.0 if role == "scalar" else None,
+                names=_numbers(info) if role == "code" else (),
             )
         )
     layout = overrides.get("layout", "NCHW")
@@ -145,11 +199,19 @@ def _roles(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Port, tupl
     return port, tuple(others)
 
 
+def _numbers(info: TensorInfo) -> tuple[str, ...]:
+    """Names of the styles of a vector that weighs them: their numbers, as nobody says more."""
+    return tuple(map(str, range(_length(info))))
+
+
+def _length(info: TensorInfo) -> int:
+    return int(np.prod([axis if isinstance(axis, int) else 1 for axis in info.shape]))
+
+
 def _small_role(info: TensorInfo, path: Path) -> Role:
-    size = int(np.prod([axis if isinstance(axis, int) else 1 for axis in info.shape]))
     if info.dtype not in ("float32", "float16"):
         raise CardMismatch(f'"{path}": what to feed to "{info.name}" ({info.dtype}) is unknown')
-    return "scalar" if size == 1 else "code"
+    return "scalar" if _length(info) == 1 else "code"
 
 
 def _note(card: ModelCard, path: Path, ranged: str, colored: str, scaled: bool) -> str:
@@ -171,6 +233,12 @@ def _note(card: ModelCard, path: Path, ranged: str, colored: str, scaled: bool) 
         f"{colors} {colored}{hint}",
         size + (", answers scaled to the picture's size" if scaled else ""),
     ]
-    style = [port.name for port in card.inputs if port.role == "style"]
-    parts += [f'style picture in "{style[0]}"'] if style else []
+    for port in card.inputs:
+        if port.role == "style":
+            parts.append(f'style picture in "{port.name}"')
+        elif port.role == "code":
+            parts.append(
+                f'styles 0 to {len(port.names) - 1} in "{port.name}" (--style 3 or '
+                "--style 3:0.5,7:0.5; --style-encoder FILE if pictures make them)"
+            )
     return f"{path.name} has no Impasto card; inferred: {'; '.join(parts)}"

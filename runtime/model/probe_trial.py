@@ -9,10 +9,11 @@ import numpy as np
 from ..card import CardFacts, Colors, Layout, Port
 from ..engines import Engine
 from ..errors import CardMismatch, StyleError, UsageError
+from ..plugins import suggest
 from . import arrays
+from .probe_graph import RANGES, Ends
 from .probe_picture import alike, channel_match, fills, probe_picture
 
-RANGES = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)}
 DTYPES = ("float32", "float16", "uint8")
 # Sizes tried for graphs of free size: what small and deep networks (five halvings) need.
 SIZES = (128, 256, 512, 64)
@@ -39,6 +40,7 @@ class Trial:
         self.engine, self.path, self.image, self.others = engine, path, image, others
         self.output = Port(engine.outputs[0].name)
         self.size = (0, 0)
+        self.unchanged = False  # whether the answer is the picture itself
 
     def use(self, image: Port) -> Port:
         """Assume this from now on."""
@@ -46,7 +48,11 @@ class Trial:
         return image
 
     def run(self, view: np.ndarray, port: Port) -> np.ndarray:
-        """The first output for a float picture in 0..1. Raises StyleError if the graph refuses."""
+        """The answer to a float picture in 0..1. Raises StyleError if the graph refuses."""
+        return self.engine.run(self.feeds(view, port), [self.output.name])[self.output.name]
+
+    def feeds(self, view: np.ndarray, port: Port) -> dict[str, np.ndarray]:
+        """All inputs for a float picture in 0..1."""
         feeds = {port.name: arrays.float_to_tensor(view, port)}
         for other in self.others:
             if other.role == "style":
@@ -56,35 +62,66 @@ class Trial:
                 likewise = replace(other, low=port.low, high=port.high, colors=port.colors)
                 feeds[other.name] = arrays.float_to_tensor(style, likewise)
             else:
-                shape = tuple(axis if isinstance(axis, int) else 1 for axis in other.shape)
-                feeds[other.name] = np.full(shape, other.default or 0.0, other.dtype)
-        return self.engine.run(feeds, [self.output.name])[self.output.name]
+                feeds[other.name] = _stand_in(other)
+        return feeds
 
-    def settle_layout(self) -> Port:
-        """Find an order of axes and a size that run and give three channels."""
+    def settle_layout(self, size: tuple[int, int] | None = None, output: str | None = None) -> Port:
+        """Find an order of axes, a size and an output that run and give three channels.
+
+        Args:
+            size: (height, width) if the user gave one.
+            output: name of the picture's output if the user gave one.
+
+        Raises:
+            CardMismatch: there is none.
+            UsageError: there is no output of this name.
+        """
+        known = [info.name for info in self.engine.outputs]
+        if output is not None and output not in known:
+            raise UsageError(f'no output "{output}".{suggest(output, known)}')
+        wanted = [output] if output is not None else _pictures(self.engine)
         reasons: list[str] = []
         for layout in _layouts(self.engine, self.image):
             port = replace(self.image, layout=layout)
+            if size is not None:
+                port = replace(port, shape=sized(port, *size))
             fixed = arrays.fixed_size(port)
             for side in (fixed,) if fixed else ((size, size) for size in SIZES):
+                feeds = self.feeds(probe_picture(*side), port)
                 try:
-                    result = self.run(probe_picture(*side), port)
+                    results = self.engine.run(feeds, wanted)
                 except StyleError as error:
                     reasons.append(str(error))
                     continue
-                found = _output_layout(result, side, layout)
-                if found is None:
-                    reasons.append(f"it answers {list(side)} with {list(result.shape)}")
-                    continue
-                dtype = str(result.dtype)
-                if dtype not in DTYPES:
-                    reasons.append(f"it answers in {dtype}")
-                    continue
-                self.output = replace(self.output, layout=found, dtype=dtype)
-                self.size = side
-                return self.use(port)
+                found = self._choose(results, feeds[port.name], side, layout, reasons)
+                if found is not None:
+                    self.output, self.size = found, side
+                    return self.use(port)
         last = f": {reasons[-1]}" if reasons else ""
         raise CardMismatch(f'"{self.path}" does not work as an image-to-image model{last}')
+
+    def _choose(
+        self,
+        results: dict[str, np.ndarray],
+        given: np.ndarray,
+        side: tuple[int, int],
+        layout: Layout,
+        reasons: list[str],
+    ) -> Port | None:
+        """The output that is a painted picture: features, masks and the picture itself may come
+        before it."""
+        found: list[Port] = []
+        for name, result in results.items():
+            order = _output_layout(result, side, layout)
+            if order is None:
+                reasons.append(f"it answers {list(side)} with {list(np.shape(result))}")
+            elif str(result.dtype) not in DTYPES:
+                reasons.append(f"it answers in {result.dtype}")
+            else:
+                found.append(Port(name, layout=order, dtype=str(result.dtype)))  # type: ignore[arg-type]
+        changed = [port for port in found if not _same(results[port.name], given)]
+        self.unchanged = bool(found) and not changed
+        return next(iter(changed or found), None)
 
     def settle_size(self, given: int | None) -> tuple[int, int, bool]:
         """(multiple_of, minimum, whether answers have another size than the picture)."""
@@ -115,19 +152,24 @@ class Trial:
         return shape is not None and (shape[row], shape[column]) == (side, side)
 
     def settle_range(
-        self, overrides: CardFacts
+        self, overrides: CardFacts, ends: Ends
     ) -> tuple[tuple[float, float], tuple[float, float], str]:
-        """Value ranges in and out, and how they are known: "given", "stated" or "probed"."""
+        """Value ranges in and out, and how they are known: "given", "stated", why (from the
+        graph's ends), or "probed"."""
         byte = RANGES["0..255"]
         inputs = [byte] if self.image.dtype == "uint8" else list(RANGES.values())
         outputs = [byte] if self.output.dtype == "uint8" else list(RANGES.values())
         stated = NOMINAL.get(self.engine.metadata.get("Image.NominalPixelRange", ""))
-        known = overrides.get("range") or stated
-        if known:
-            value = value_range(known)
-            inputs = [value] if self.image.dtype != "uint8" else inputs
-            outputs = [value] if self.output.dtype != "uint8" else outputs
-        how = "given" if "range" in overrides else "stated" if stated else "probed"
+        given = overrides.get("range")
+        taken = overrides.get("input_range", given) or stated or ends.input_range
+        made = overrides.get("output_range", given) or stated or ends.output_range
+        if taken and self.image.dtype != "uint8":
+            inputs = [value_range(taken)]
+        if made and self.output.dtype != "uint8":
+            outputs = [value_range(made)]
+        how = "given" if given or {"input_range", "output_range"} & set(overrides) else "probed"
+        if how == "probed" and (stated or ends.reasons):
+            how = "stated" if stated else f"it {' and '.join(ends.reasons)}"
         if len(inputs) == len(outputs) == 1:
             return inputs[0], outputs[0], how
         ranked = sorted(
@@ -137,8 +179,8 @@ class Trial:
         best = ranked[0]
         if best[0] <= 0.0:
             raise UsageError(
-                f'no value range makes the answers of "{self.path}" a picture; '
-                "say which it wants: --range 0..1, -1..1 or 0..255"
+                f'no value range makes the answers of "{self.path}" a picture; say which it wants '
+                "and gives: --range 0..1, -1..1 or 0..255, or --input-range and --output-range"
             )
         for score, pair, picture in ranked[1:]:
             if best[0] - score >= CLEARLY:
@@ -166,6 +208,7 @@ class Trial:
     def settle_colors(
         self,
         overrides: CardFacts,
+        ends: Ends,
         low_high: tuple[float, float],
         output_range: tuple[float, float],
     ) -> tuple[Colors, Colors, str]:
@@ -176,6 +219,8 @@ class Trial:
             how, colors = "given", overrides["colors"]
         elif stated[:3].upper() in ("RGB", "BGR"):
             how, colors = "stated", stated[:3].upper()
+        elif ends.colors:
+            how, colors = "by its graph", ends.colors
         elif "bgr" in self.image.name.lower():
             how, colors = "named", "BGR"
         view = probe_picture(*self.size)
@@ -184,6 +229,31 @@ class Trial:
         swapped = channel_match(view, arrays.tensor_to_float(self.run(view, port), output)) < 0.0
         other: Colors = "RGB" if colors == "BGR" else "BGR"
         return colors, other if swapped else colors, how  # type: ignore[return-value]
+
+
+def _pictures(engine: Engine) -> list[str]:
+    """Outputs that may be pictures: four axes, or three, or who knows."""
+    names = [info.name for info in engine.outputs if len(info.shape) in (0, 3, 4)]
+    return names or [engine.outputs[0].name]
+
+
+def _same(result: np.ndarray, given: np.ndarray) -> bool:
+    """Whether an output is the input, in its own axes or the other order."""
+    if result.size != given.size:
+        return False
+    for view in (result, np.moveaxis(result, 1, -1), np.moveaxis(result, -1, 1)):
+        if view.shape == given.shape and np.allclose(view, given, atol=1e-3):
+            return True
+    return False
+
+
+def _stand_in(port: Port) -> np.ndarray:
+    """Something for an input that is no picture: the first of its styles, or its default."""
+    shape = tuple(axis if isinstance(axis, int) else 1 for axis in port.shape)
+    values = np.full(shape, port.default or 0.0, port.dtype)
+    if port.role == "code" and port.default is None:
+        values.ravel()[0] = 1.0
+    return values
 
 
 def value_range(text: str) -> tuple[float, float]:
@@ -218,7 +288,7 @@ def _layouts(engine: Engine, image: Port) -> list[Layout]:
 
 def _output_layout(result: np.ndarray, side: tuple[int, int], layout: Layout) -> Layout | None:
     """The output's order of axes, None if it is no picture of about the input's size."""
-    if result.ndim != 4:
+    if not isinstance(result, np.ndarray) or result.ndim != 4:
         return None
     for candidate in (layout, "NHWC" if layout == "NCHW" else "NCHW"):
         port = Port("output", layout=candidate)  # type: ignore[arg-type]

@@ -52,6 +52,7 @@ class StyleSession:
         sha256: str = "",
         threads: int | None = None,
         hint: str | None = None,
+        encoder: Path | None = None,
     ) -> None:
         self.card = card
         self.engine = engine_name
@@ -66,7 +67,7 @@ class StyleSession:
         self.precision_hint = hint
         self._image = card.port("image")
         self._output = _image_output(card)
-        self._conditions = Conditions(card, model_path, engine_name, engine.device)
+        self._conditions = Conditions(card, model_path, engine_name, engine.device, encoder)
         self._buffer: np.ndarray | None = None
         self._checked = False
 
@@ -288,6 +289,7 @@ def open_session(
     device: str = "auto",
     threads: int | None = None,
     precision_hint: str | None = None,
+    style_encoder: str | Path | None = None,
     **overrides: Unpack[CardFacts],
 ) -> StyleSession:
     """Open a model file.
@@ -300,8 +302,11 @@ def open_session(
         threads: threads of the engine; None leaves it to the engine (all cores).
         precision_hint: "bf16", "f16" let engines that can compute faster and less exactly; None is
             exact.
+        style_encoder: model that turns style pictures into this one's code, for models whose card
+            names none.
         overrides: facts that replace the card's or the probe's: `layout` ("NCHW", "NHWC"),
-            `range` ("0..1", "-1..1", "0..255"), `colors` ("RGB", "BGR"), `size` ((height,
+            `range` ("0..1", "-1..1", "0..255"), `input_range` and `output_range` where they differ,
+            `output` (the name of the painted picture), `colors` ("RGB", "BGR"), `size` ((height,
             width), for graphs whose free axes accept one size only), `multiple_of`.
 
     Raises:
@@ -319,7 +324,8 @@ def open_session(
     loaded = _open(path, name, device, threads, precision_hint)
     try:
         card, notes = _card(loaded, path, overrides)
-        session = StyleSession(loaded, card, path, name, "", threads, precision_hint)
+        encoder = store.resolve(style_encoder) if style_encoder is not None else None
+        session = StyleSession(loaded, card, path, name, "", threads, precision_hint, encoder)
     except BaseException:
         loaded.close()
         raise

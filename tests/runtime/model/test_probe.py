@@ -306,3 +306,186 @@ def test_instance_normalization_hides_the_input_range(
     with open_session(path) as session:
         port, output = session.card.port("image"), session.card.outputs[0]
         assert (port.low, port.high) == (output.low, output.high) == RANGES[range_]
+
+
+def feed(name, shape, kind=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def save(path, build_model, nodes, inputs, outputs, weights=None, opset=13):
+    return build_model(path, nodes, inputs, outputs, weights or {}, opset=opset)
+
+
+FREE = [1, 3, "H", "W"]
+
+
+def test_a_vector_of_weights_is_styles_by_number(tmp_path, build_model):
+    """As networks of many styles take it: 1-D, without a word; style k darkens by k / 10."""
+    nodes = [
+        helper.make_node("Mul", ["weights", "steps"], ["parts"]),
+        helper.make_node("ReduceSum", ["parts"], ["dark"], keepdims=0),
+        helper.make_node("Sub", ["x", "dark"], ["d"]),
+        helper.make_node("Clip", ["d", "zero", "one"], ["y"]),
+    ]
+    constants = {
+        "steps": np.arange(4, dtype=np.float32) / 10,
+        "zero": np.array(0, np.float32),
+        "one": np.array(1, np.float32),
+    }
+    inputs = [feed("x", FREE), feed("weights", [4])]
+    path = save(tmp_path / "m.onnx", build_model, nodes, inputs, [feed("y", FREE)], constants)
+    image = np.full((8, 8, 3), 204, np.uint8)
+    with open_session(path) as session:
+        assert (session.stylize(image, style="3") == 204 - 76).all()  # .3 of 255, rounded
+        mixed = session.stylize(image, style=[("0", 3.0), ("2", 1.0)])
+        assert (mixed == 204 - 13).all()  # a quarter of .2
+        with pytest.raises(UsageError, match="0 to 3"):
+            session.stylize(image, style="4")
+        with pytest.raises(UsageError, match="--style one of 0 to 3"):
+            session.stylize(image)
+
+
+def test_a_style_encoder_makes_the_code(tmp_path, build_model):
+    """Two graphs without cards: mean color of a 16 px picture in bytes -> code -> added."""
+    encoder = save(
+        tmp_path / "encode.onnx",
+        build_model,
+        [
+            helper.make_node("Div", ["style", "levels"], ["s"]),
+            helper.make_node("ReduceMean", ["s"], ["mean"], axes=[1, 2], keepdims=1),
+            helper.make_node("Concat", ["mean", "mean"], ["code"], axis=3),
+        ],
+        [feed("style", [1, 16, 16, 3])],
+        [feed("code", [1, 1, 1, 6])],
+        {"levels": np.array(255, np.float32)},
+    )
+    painter = save(
+        tmp_path / "paint.onnx",
+        build_model,
+        [
+            helper.make_node("ReduceMean", ["code"], ["gray"], axes=[3], keepdims=1),
+            helper.make_node("Add", ["x", "gray"], ["a"]),
+            helper.make_node("Mul", ["a", "half"], ["m"]),
+            helper.make_node("Clip", ["m", "zero", "one"], ["y"]),
+        ],
+        [feed("x", [1, "H", "W", 3]), feed("code", [1, 1, 1, 6])],
+        [feed("y", [1, "H", "W", 3])],
+        {k: np.array(v, np.float32) for k, v in (("half", 0.5), ("zero", 0), ("one", 1))},
+    )
+    image, style = np.full((8, 8, 3), 100, np.uint8), np.full((30, 40, 3), 200, np.uint8)
+    with open_session(painter, style_encoder=encoder) as session:
+        assert (session.stylize(image, style=style) == 150).all()
+    with open_session(painter) as session, pytest.raises(UsageError, match="--style-encoder"):
+        session.stylize(image, style=style)
+
+
+@pytest.mark.parametrize("first", ["features", "photo", "mask"])
+def test_the_painted_output_need_not_come_first(tmp_path, build_model, first):
+    nodes = [
+        helper.make_node("Sub", ["one", "x"], ["n"]),
+        helper.make_node("Clip", ["n", "zero", "one"], ["y"]),
+        helper.make_node("Concat", ["x", "x"], ["features"], axis=1),
+        helper.make_node("Identity", ["x"], ["photo"]),
+        helper.make_node("ReduceMean", ["x"], ["mask"], axes=[1], keepdims=1),
+    ]
+    channels = {"features": 6, "photo": 3, "mask": 1}[first]
+    outputs = [feed(first, [1, channels, "H", "W"]), feed("y", FREE)]
+    constants = {"one": np.array(1, np.float32), "zero": np.array(0, np.float32)}
+    path = save(tmp_path / "m.onnx", build_model, nodes, [feed("x", FREE)], outputs, constants)
+    image = photo()
+    with open_session(path) as session:
+        assert np.array_equal(session.stylize(image), 255 - image)
+    if first == "photo":
+        with open_session(path, output="photo", range="0..1") as session:
+            assert np.array_equal(session.stylize(image), image)
+            assert "unchanged" in session.notes[-1]
+        with pytest.raises(UsageError, match='no output "z"'):
+            open_session(path, output="z")
+
+
+def test_what_is_fixed_inside_is_found(tmp_path, build_model):
+    """Axes are free outside, but a Reshape inside knows one size."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["r"]),
+        helper.make_node("Sub", ["one", "r"], ["n"]),
+        helper.make_node("Clip", ["n", "zero", "one"], ["y"]),
+    ]
+    constants = {
+        "shape": np.array([1, 3, 128, 128], np.int64),
+        "one": np.array(1, np.float32),
+        "zero": np.array(0, np.float32),
+    }
+    path = save(
+        tmp_path / "m.onnx", build_model, nodes, [feed("x", FREE)], [feed("y", FREE)], constants
+    )
+    image = photo(128, 128)
+    with open_session(path) as session:
+        assert session.has_fixed_size
+        assert np.array_equal(session.stylize(image), 255 - image)
+        assert session.stylize(photo(60, 84)).shape == (60, 84, 3)
+
+
+def test_a_size_that_no_probe_tries_counts_when_it_is_given(tmp_path, build_model):
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["r"]),
+        helper.make_node("Sub", ["one", "r"], ["y"]),
+    ]
+    constants = {"shape": np.array([1, 3, 40, 56], np.int64), "one": np.array(1, np.float32)}
+    path = save(
+        tmp_path / "m.onnx", build_model, nodes, [feed("x", FREE)], [feed("y", FREE)], constants
+    )
+    with pytest.raises(CardMismatch):
+        open_session(path)
+    image = photo(40, 56)
+    with open_session(path, size=(40, 56), range="0..1") as session:
+        assert np.array_equal(session.stylize(image), 255 - image)
+
+
+def test_means_of_photographs_tell_blue_first_and_bytes(tmp_path, build_model):
+    """It subtracts Caffe's means of blue, green and red; its answer is blue first as well."""
+    means = np.array([103.939, 116.779, 123.68], np.float32).reshape(1, 3, 1, 1)
+    nodes = [
+        helper.make_node("Sub", ["x", "means"], ["s"]),
+        helper.make_node("Conv", ["s", "kernel", "bias"], ["c"]),
+        helper.make_node("Clip", ["c", "zero", "top"], ["y"]),
+    ]
+    kernel = np.zeros((3, 3, 1, 1), np.float32)
+    for channel, gain in enumerate((-1.0, 1.0, 1.0)):  # blue is turned into its negative
+        kernel[channel, channel] = gain
+    bias = means.ravel() * [-1, 1, 1] + [255, 0, 0]
+    constants = {
+        "means": means,
+        "kernel": kernel,
+        "bias": bias.astype(np.float32),
+        "zero": np.array(0, np.float32),
+        "top": np.array(255, np.float32),
+    }
+    path = save(
+        tmp_path / "m.onnx", build_model, nodes, [feed("x", FREE)], [feed("y", FREE)], constants
+    )
+    image = photo()
+    expected = image.copy()
+    expected[..., 2] = 255 - image[..., 2]
+    with open_session(path) as session:
+        port = session.card.port("image")
+        assert (port.high, port.colors) == (255.0, "BGR")
+        assert np.abs(session.stylize(image).astype(int) - expected).max() <= 1
+        assert "Sub 103.9" in session.notes[0]
+
+
+def test_ranges_in_and_out_are_given_apart(tmp_path, build_model):
+    path = negative(tmp_path / "n.onnx", build_model, range_="0..1")
+    with open_session(path, input_range="0..1", output_range="-1..1") as session:
+        port, answer = session.card.port("image"), session.card.outputs[0]
+        assert (port.low, port.high, answer.low, answer.high) == (0.0, 1.0, -1.0, 1.0)
+
+
+def test_a_range_with_a_minus_is_no_flag(capsys):
+    from runtime.image import build_parser
+    from runtime.model.flags import parse_styles
+
+    words = ["a.png", "b.png", "--model", "m", "--range", "-1..1", "--style", "3:0.5,12:0.5"]
+    args = build_parser().parse_args(words)
+    assert args.range == "-1..1"
+    assert parse_styles(args.style[0]) == [("3", 0.5), ("12", 0.5)]
+    assert parse_styles("a,b.jpg:0.7") == [("a,b.jpg", 0.7)]

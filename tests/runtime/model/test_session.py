@@ -338,22 +338,22 @@ def test_a_silent_fallback_is_no_success(identity_model, monkeypatch, capfd):
 class Slow:
     """An engine around another one that takes its time, so that threads meet in it."""
 
-    def __init__(self, engine):
-        self._engine = engine
+    def __init__(self, engine, seconds):
+        self._engine, self._seconds = engine, seconds
         self.inputs, self.outputs, self.metadata = engine.inputs, engine.outputs, engine.metadata
         self.device, self.note = engine.device, engine.note
 
     def run(self, feeds, outputs=None):
-        time.sleep(0.05)
+        time.sleep(self._seconds)
         return self._engine.run(feeds, outputs)
 
     def close(self):
         self._engine.close()
 
 
-def painted_in_threads(session, levels):
+def painted_in_threads(session, levels, seconds=0.05):
     """What each of several threads got for its own gray picture: a level, or an error."""
-    session._engine = Slow(session._engine)
+    session._engine = Slow(session._engine, seconds)
     with ThreadPoolExecutor(len(levels)) as pool:
         jobs = [
             pool.submit(session.stylize, np.full((8, 8, 3), level, np.uint8)) for level in levels
@@ -385,7 +385,7 @@ def test_threads_that_share_a_scene_are_told_so(tmp_path, build_model):
     )
     with open_session(path) as session:
         assert session.remembers
-        found = painted_in_threads(session, [10, 20, 30])
+        found = painted_in_threads(session, [10, 20, 30], seconds=2)  # a busy machine as well
         errors = [one for one in found if isinstance(one, Exception)]
         assert len(errors) == 2
         assert all(isinstance(error, UsageError) for error in errors)
