@@ -20,7 +20,7 @@ NODE_INPUT, NODE_OUTPUT, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7
 # TensorProto
 DIMS, DATA_TYPE, NAME, RAW = 1, 2, 8, 9
 # TensorProto element types.
-ELEMENT = {"float32": 1, "float16": 10, "float64": 11}
+ELEMENT = {"float32": 1, "int32": 6, "float16": 10, "float64": 11}
 # Of those whose numbers can be read: numpy's name, and the field that holds them if not raw.
 NUMBERS = {
     1: ("<f4", 4),
@@ -203,6 +203,12 @@ class OnnxFile:
             [entry if entry[0] != GRAPH else (GRAPH, LENGTH, body) for entry in self._model]
         )
 
+    def with_constants(self, values: dict[str, np.ndarray]) -> "OnnxFile":
+        """The same model with these values stored in it, in place of nodes that compute them."""
+        nodes = [node for node in self.nodes if not values.keys() & set(node.outputs)]
+        stored = [(INITIALIZER, LENGTH, _tensor(name, array)) for name, array in values.items()]
+        return replace(self, nodes=tuple(nodes), _graph=(*self._graph, *stored))
+
     def replaced(self, nodes: Sequence[Node]) -> "OnnxFile":
         """The same model with other nodes."""
         return replace(self, nodes=tuple(nodes))
@@ -329,6 +335,14 @@ def _packed(node: Node) -> bytes:
     if node.domain:
         entries.append((DOMAIN, LENGTH, node.domain.encode()))
     return encode([*entries, *node.rest])
+
+
+def _tensor(name: str, array: np.ndarray) -> bytes:
+    """TensorProto: sizes, element type, name, little-endian bytes."""
+    sizes: list[Field] = [(DIMS, VARINT, size) for size in array.shape]
+    data = array.astype(array.dtype.newbyteorder("<")).tobytes()
+    kind: Field = (DATA_TYPE, VARINT, ELEMENT[str(array.dtype)])
+    return encode([*sizes, kind, (NAME, LENGTH, name.encode()), (RAW, LENGTH, data)])
 
 
 def _value_info(name: str, dtype: str, shape: tuple[int, ...]) -> bytes:

@@ -10,7 +10,7 @@ from .. import onnx_tools
 # (13 has all operators, but stays in NCHW there, with every transposition).
 OPSET = 14
 # TensorProto's numbers of element types.
-FLOAT, DOUBLE = 1, 11
+FLOAT, INT32, DOUBLE = 1, 6, 11
 
 
 class GraphBuilder:
@@ -114,9 +114,11 @@ class GraphBuilder:
         weight_scale: np.ndarray,
         bias: np.ndarray,
         bias_scale: np.ndarray,
-        padding: int,
+        padding: tuple[int, int],
+        strides: tuple[int, int] = (1, 1),
     ) -> str:
-        """A 3x3 convolution of int8 weights and an int32 bias; `padding` zeros at each side."""
+        """A 3x3 convolution of int8 weights and an int32 bias; `padding` zeros above and below,
+        and left and right."""
         channels = len(weight)
         w = self.constant(name + ".weight", weight)
         s = self.constant(name + ".weight_scale", weight_scale.astype(np.float32))
@@ -127,8 +129,60 @@ class GraphBuilder:
         bz = self.constant(name + ".bias_zero", np.zeros(channels, np.int32))
         shift = self.node("DequantizeLinear", [b, bs, bz], name + ".shift", axis=0)
         return self.node(
-            "Conv", [value, kernel, shift], name + ".conv", kernel_shape=[3, 3], pads=[padding] * 4
+            "Conv",
+            [value, kernel, shift],
+            name + ".conv",
+            kernel_shape=[3, 3],
+            pads=[*padding, *padding],
+            strides=list(strides),
         )
+
+    def integer_convolution(
+        self,
+        read: tuple[str, str, str],
+        weight: tuple[str, str, str],
+        target: tuple[Any, Any],
+        bias: str,
+        name: str,
+        padding: int,
+    ) -> str:
+        """A 3x3 convolution from bytes to bytes whose scales may be computed in the graph: of
+        DequantizeLinear, Conv and QuantizeLinear ONNX Runtime makes one only if they are constants.
+
+        Args:
+            read: names of bytes, scale and zero point.
+            weight: names of int8 weights, scale and zero point of each output channel.
+            target: scale and zero point of the answer.
+            bias: name of the int32 bias.
+            name: prefix of the answer.
+            padding: zeros at each side.
+        """
+        scale = self.constant(name + ".output.scale", target[0])
+        zero = self.constant(name + ".output.zero", target[1])
+        given = [*read, *weight, scale, zero, bias]
+        window: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [padding] * 4}
+        return self.node("QLinearConv", given, name + ".output.bytes", **window)
+
+    def rows(self, value: str, name: str, step: int) -> str:
+        """Every `step`th group of three neighboring rows of (1, C, H, W), one after the other: what
+        a 3x3 convolution reads for every `step`th row of its answer."""
+        shape = self.node("Shape", [value], name + ".read_shape")
+        two, three = self.integers("two", 2), self.integers("three", 3)
+        height = self.node("Slice", [shape, two, three], name + ".read_height")
+        steps = self.integers("step", step)
+        # In the middle of each group, or of a picture of fewer rows.
+        last = self.node("Sub", [height, three], name + ".last_row")
+        first = self.node("Min", [last, steps], name + ".first_group")
+        first = self.node("Div", [first, two], name + ".first_row")
+        limit = self.node("Sub", [height, two], name + ".row_limit")
+        ends = [self.node("Squeeze", [v], v + ".number") for v in (first, limit)]
+        number = self.constant("step.number", np.int64(step))
+        tops = self.node("Range", [*ends, number], name + ".tops")
+        column = self.node("Unsqueeze", [tops, self.integers("one", 1)], name + ".top_column")
+        kernel = self.constant("kernel_rows", np.arange(3, dtype=np.int64)[None])
+        groups = self.node("Add", [column, kernel], name + ".row_groups")
+        indices = self.node("Reshape", [groups, self.integers("flat", -1)], name + ".row_indices")
+        return self.node("Gather", [value, indices], name + ".sampled", axis=2)
 
     def crop(self, value: str, name: str, cells: int, first_axis: int = 2) -> str:
         """Without this many rows and columns at each side; none, and the value itself."""

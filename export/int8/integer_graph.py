@@ -18,6 +18,7 @@ from runtime.model.folding import FoldedLayer, Folding
 from training.quantization import MIDDLE, quantize_range, quantize_weights
 
 from .. import onnx_tools
+from . import sampling
 from .calibrate import Calibration
 from .graph_builder import GraphBuilder
 from .lean_layers import EPSILON, PADDINGS, Layer, LeanLayers
@@ -32,6 +33,10 @@ class Bytes(NamedTuple):
     name: str
     scale: np.float32
     zero: np.uint8
+
+
+Range = tuple[np.float32, np.uint8]
+Convolve = Callable[[Layer, Bytes, int, Range], str]
 
 
 def tensor_range(calibration: Calibration, name: str) -> tuple[np.float32, np.uint8]:
@@ -72,8 +77,18 @@ def output_scale(layer: Layer, calibration: Calibration) -> tuple[np.float32, np
     return tensor_range(calibration, name)
 
 
-def integer_graph(parts: LeanLayers, calibration: Calibration, folding: Folding | None) -> Any:
-    """The quantized graph as an `onnx.ModelProto`; folded with the photos' mean statistics."""
+def integer_graph(
+    parts: LeanLayers, calibration: Calibration, folding: Folding | None, *, sampled: bool = False
+) -> Any:
+    """The quantized graph as an `onnx.ModelProto`.
+
+    Args:
+        parts: the network.
+        calibration: its ranges, and statistics of photos.
+        folding: its figures, None without normalization.
+        sampled: whether each picture's statistics are found out in the graph (`sampling`); else
+            the photos' mean statistics are folded in, for a runtime to replace.
+    """
     fixed: dict[str, np.ndarray] = {}
     if folding is not None:
         pairs = [calibration.statistics[layer.name] for layer in folding.layers]
@@ -81,20 +96,40 @@ def integer_graph(parts: LeanLayers, calibration: Calibration, folding: Folding 
         fixed = folding.initializers(statistics)
     build = GraphBuilder("image", parts.scale)
 
-    def convolve(layer: Layer, value: str, scale: np.float32, padding: int) -> str:
+    def convolve(layer: Layer, read: Bytes, zeros: int, target: Range) -> str:
+        if sampled and layer.gamma is not None:
+            expected = calibration.statistics[layer.name]
+            return sampling.convolution(build, layer, read, zeros, target, expected)
         keys = ("weight_scale", "bias_scale", "bias")
         vectors = {key: fixed.get(f"{layer.name}.{key}") for key in keys}
-        return _convolution(build, layer, value, scale, vectors, padding)
+        value = _floats(build, read, layer.name + ".input")
+        value = _convolution(build, layer, value, read.scale, vectors, zeros)
+        return build.quantize(value, layer.name + ".output", *target)
 
     # The statistics are constants here: what is cropped in the end need not be painted for them.
     return assemble(build, parts, calibration, convolve, shrink=True)
+
+
+def in_floats(build: GraphBuilder, convolve: Callable[[Layer, str, int], str]) -> Convolve:
+    """A convolution of floats, normalized, between bytes.
+
+    Args:
+        build: the builder.
+        convolve: (layer, value it reads, zeros it is padded with) to the value it gives.
+    """
+
+    def between_bytes(layer: Layer, read: Bytes, zeros: int, target: Range) -> str:
+        value = convolve(layer, _floats(build, read, layer.name + ".input"), zeros)
+        return build.quantize(value, layer.name + ".output", *target)
+
+    return between_bytes
 
 
 def assemble(
     build: GraphBuilder,
     parts: LeanLayers,
     calibration: Calibration,
-    convolve: Callable[[Layer, str, np.float32, int], str],
+    convolve: Convolve,
     shrink: bool = False,
 ) -> Any:
     """Everything of a whole-frame graph but its convolutions: borders, roundings, residual sums.
@@ -103,8 +138,8 @@ def assemble(
         build: the builder of the byte layout wanted.
         parts: the network.
         calibration: its ranges.
-        convolve: (layer, value it reads, that value's scale, zeros it is padded with: none if
-            the value is padded already) to the value it gives, normalized.
+        convolve: (layer, bytes it reads, zeros it is padded with: none if these are padded already,
+            scale and zero point of its answer) to the name of its answer's bytes, normalized.
         shrink: take the margin off bit by bit, a cell at each side by each of the last
             convolutions, which then need no padding. The picture is the same: what a convolution
             leaves out is out of reach of the pixels that are kept. At 1280x720, with a margin of
@@ -120,7 +155,7 @@ def _chain(
     build: GraphBuilder,
     parts: LeanLayers,
     calibration: Calibration,
-    convolve: Callable[[Layer, str, np.float32, int], str],
+    convolve: Convolve,
     shrinking: int = 0,
 ) -> str:
     """From the picture through all layers; the name of the last one's bytes.
@@ -139,18 +174,19 @@ def _chain(
         if padding and mode:
             # Repeating bytes is repeating what they stand for, at a quarter of the cost.
             read, zeros = stored._replace(name=build.surround(stored.name, layer.name, mode)), 0
-        value = convolve(layer, _floats(build, read, layer.name + ".input"), stored.scale, zeros)
+        # A ReLU is the lower end of the byte's range.
+        whole = output_scale(layer, calibration)
+        target = tensor_range(calibration, layer.name) if layer.residual else whole
+        stored = Bytes(convolve(layer, read, zeros, target), *target)
         lost += 1 - padding
         if layer.residual:
-            inner = tensor_range(calibration, layer.name)
-            value = build.requantize(value, layer.name + ".output", *inner)
             skip = block._replace(name=build.crop(block.name, layer.name + ".skip", lost))
-            skip_value = _floats(build, skip, layer.name + ".skip")
-            value = build.node("Add", [skip_value, value], layer.name + ".sum")
-        # A ReLU is the lower end of the byte's range.
-        suffix = ".total" if layer.residual else ".output"
-        scale, zero = output_scale(layer, calibration)
-        stored = Bytes(build.quantize(value, layer.name + suffix, scale, zero), scale, zero)
+            terms = [
+                _floats(build, value, f"{layer.name}.{what}")
+                for value, what in ((skip, "skip"), (stored, "output"))
+            ]
+            total = build.node("Add", terms, layer.name + ".sum")
+            stored = Bytes(build.quantize(total, layer.name + ".total", *whole), *whole)
         if layer.residual or layer.name == "stem":
             block, lost = stored, 0
     return stored.name
@@ -171,7 +207,7 @@ def statistics_graph(parts: LeanLayers, calibration: Calibration) -> Any:
     build = GraphBuilder("image", parts.scale)
     measured: list[tuple[str, str]] = []
 
-    def convolve(layer: Layer, value: str, _: np.float32, zeros: int) -> str:
+    def convolve(layer: Layer, value: str, zeros: int) -> str:
         kernel = build.dequantized_weight(layer.name, *quantize_weights(layer.weight))
         value = build.node(
             "Conv", [value, kernel], layer.name + ".bare", kernel_shape=[3, 3], pads=[zeros] * 4
@@ -187,7 +223,8 @@ def statistics_graph(parts: LeanLayers, calibration: Calibration) -> Any:
         return build.node("BatchNormalization", given, layer.name, epsilon=EPSILON)
 
     last = max(i for i, layer in enumerate(parts.layers) if layer.gamma is not None)
-    _chain(build, replace(parts, layers=parts.layers[: last + 1]), calibration, convolve)
+    measured_parts = replace(parts, layers=parts.layers[: last + 1])
+    _chain(build, measured_parts, calibration, in_floats(build, convolve))
     means, variances = zip(*measured, strict=True)
     return build.finish_statistics(list(means), list(variances))
 
@@ -206,7 +243,8 @@ def _convolution(
     if weight_scale is None or bias_scale is None or bias is None:
         weight_scale, bias_scale = scale, input_scale * scale
         bias = np.rint(layer.bias / bias_scale.astype(np.float64)).astype(np.int32)
-    return build.convolution(value, layer.name, weight, weight_scale, bias, bias_scale, padding)
+    around = (padding, padding)
+    return build.convolution(value, layer.name, weight, weight_scale, bias, bias_scale, around)
 
 
 def check(model: Any) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from training.quantization import quantize_weights
 
 from .calibrate import Calibration
-from .integer_graph import assemble
+from .integer_graph import assemble, in_floats
 from .lean_layers import EPSILON, Layer, LeanLayers
 from .planar_builder import PlanarBuilder
 
@@ -30,7 +30,7 @@ def normalized_graph(parts: LeanLayers, calibration: Calibration) -> Any:
         build,
         parts,
         calibration,
-        lambda layer, value, _, zeros: _convolution(build, layer, value, zeros),
+        in_floats(build, lambda *given: _convolution(build, *given)),
     )
 
 

@@ -50,7 +50,7 @@ class OrtTarget(Target):
         named = replace(source, card=replace(source.card, target="ort"))
         with TemporaryDirectory() as folder:
             graph = Path(folder) / "graph.onnx"
-            written = OnnxTarget.write(named, graph, options)
+            written = _write_graph(named, graph, options)
             convert(graph, path)
         operations = required_operators(path)
         text = "".join(f"{line}\n" for line in ["# Operations of " + path.name, *operations])
@@ -58,6 +58,16 @@ class OrtTarget(Target):
         steps = [*written.steps, "saved in ONNX Runtime's format, optimized for any machine"]
         facts = {**written.facts, "required_operators": operations}
         return Written(written.card, steps, facts)
+
+
+def _write_graph(source: ExportSource, path: Path, options: Options) -> Written:
+    """The ONNX file; in bytes with constants that our runtime replaces: what a file computes itself
+    cannot be taken out of this format."""
+    if options.precision != "int8":
+        return OnnxTarget.write(source, path, options)
+    from ..int8 import whole_frame
+
+    return whole_frame.write(source, path, options, sampled=False)
 
 
 def convert(graph: Path, path: Path) -> None:

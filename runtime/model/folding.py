@@ -10,7 +10,9 @@ scale and its bias:
 
 A foldable model file carries these vectors as initializers, which a new ONNX Runtime session can
 override in milliseconds, and in its metadata the figures above and a small float graph that
-measures mean and variance of every layer on a picture. Nothing here knows any model.
+measures mean and variance of every layer on a picture. Or it has nodes that compute the vectors,
+for those who run it without this package; initializers take their place here (`with_vectors`).
+Nothing here knows any model.
 """
 
 import base64
@@ -23,6 +25,7 @@ import numpy as np
 from ..card import FOLDING_KEY
 from ..engines import Engine
 from ..errors import CardMismatch
+from ..onnxfile import OnnxFile
 
 # Metadata keys: the layers' figures (JSON), and the measuring graph (base64 of an ONNX file).
 KEY = FOLDING_KEY
@@ -124,6 +127,22 @@ class Folding:
             KEY: json.dumps({"format": FORMAT, "layers": layers}),
             GRAPH_KEY: base64.b64encode(self.graph).decode("ascii"),
         }
+
+    def with_vectors(self, model: bytes) -> bytes:
+        """A foldable ONNX file whose vectors are all initializers, of a scene of zeros."""
+        file = OnnxFile.parse(model)
+        vectors = self.initializers(np.stack([np.zeros(self.channels), np.ones(self.channels)]))
+        computed = {name for node in file.nodes for name in node.outputs} & vectors.keys()
+        if not computed:
+            return model
+        return file.with_constants({n: vectors[n] for n in sorted(computed)}).serialize(
+            file.outputs
+        )
+
+    @property
+    def channels(self) -> int:
+        """Of all layers together."""
+        return sum(len(layer.gamma) for layer in self.layers)
 
     def initializers(self, statistics: np.ndarray) -> dict[str, np.ndarray]:
         """All overriding initializers for a scene.

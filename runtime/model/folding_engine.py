@@ -254,10 +254,11 @@ def open_folded(model: Path, metadata: dict[str, str], device: str, threads: int
     folding = _folding(metadata)
     measuring = Aside(lambda: _open_measuring(folding, device, threads), "impasto-open")
     try:
-        base = OnnxRuntimeEngine.open(model, device, threads, keep=True)
+        source = folding.with_vectors(model.read_bytes())
+        base = OnnxRuntimeEngine.open(source, device, threads, keep=True)
     finally:
         measuring.wait()
-    return _engine(base, model, folding, measuring.result(), device, threads)
+    return _engine(base, source, folding, measuring.result(), device, threads)
 
 
 def wrap(engine: Engine, model: Path, name: str, device: str, threads: int | None) -> Engine:
@@ -274,7 +275,7 @@ def wrap(engine: Engine, model: Path, name: str, device: str, threads: int | Non
         )
     folding = _folding(engine.metadata)
     measuring = _open_measuring(folding, device, threads)
-    return _engine(engine, model, folding, measuring, device, threads)
+    return _engine(engine, model.read_bytes(), folding, measuring, device, threads)
 
 
 def _folding(metadata: dict[str, str]) -> Folding:
@@ -294,7 +295,7 @@ def _open_measuring(folding: Folding, device: str, threads: int | None) -> Engin
 
 def _engine(
     base: Engine,
-    model: Path,
+    model: bytes,
     folding: Folding,
     measuring: Engine,
     device: str,
@@ -303,7 +304,7 @@ def _engine(
     from ..engines.onnxruntime import OnnxRuntimeEngine
 
     graph: bytes | None = getattr(base, "optimized", None)
-    source = model.read_bytes() if graph is None else graph
+    source = model if graph is None else graph
 
     def fold(values: dict[str, np.ndarray]) -> Engine:
         return OnnxRuntimeEngine.open(

@@ -51,6 +51,13 @@ def int8_model(checkpoint, photos_folder, tmp_path_factory):
     return path
 
 
+def as_the_runtime_runs_it(path):
+    """The graph with constants in place of what it computes for those without our runtime."""
+    model = onnx.load(path)
+    folding = Folding.from_metadata({entry.key: entry.value for entry in model.metadata_props})
+    return onnx.load_from_string(folding.with_vectors(path.read_bytes()))
+
+
 def painted(parts, picture):
     """The picture that `activations` of a network stands for."""
     head = activations(parts, picture)["head"]
@@ -138,7 +145,7 @@ def test_bytes_at_both_ends_and_no_float_of_frame_size(int8_model):
         value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)
     ]
     assert kinds == [onnx.TensorProto.UINT8] * 2
-    operations = [node.op_type for node in model.graph.node]
+    operations = [node.op_type for node in as_the_runtime_runs_it(int8_model).graph.node]
     # Every float value is between a DequantizeLinear and a QuantizeLinear: nothing is cast.
     assert "Cast" not in operations and "InstanceNormalization" not in operations
     card = ModelCard.from_json({e.key: e.value for e in model.metadata_props}[KEY])
@@ -153,7 +160,8 @@ def test_the_engine_runs_it_in_integers(int8_model, tmp_path):
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     options.log_severity_level = 3
-    ort.InferenceSession(str(int8_model), options)
+    graph = as_the_runtime_runs_it(int8_model).SerializeToString()
+    ort.InferenceSession(graph, options)
     operations = [n.op_type for n in onnx.load(tmp_path / "optimized.onnx").graph.node]
     assert operations.count("QLinearConv") == 4 and operations.count("QLinearAdd") == 1
     assert not {"Conv", "QuantizeLinear", "DequantizeLinear", "Cast"} & set(operations)

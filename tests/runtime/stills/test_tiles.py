@@ -258,6 +258,30 @@ def test_parsing_round_trip(tmp_path, build_model):
     assert [n.op for n in part] == ["Pad", "Conv"]
 
 
+def test_stored_values_take_the_place_of_computed_ones(tmp_path, build_model):
+    import onnx
+    import onnxruntime as ort
+
+    nodes = [
+        helper.make_node("Mul", ["image", "two"], ["twice"]),
+        helper.make_node("Add", ["twice", "count"], ["styled"]),
+        helper.make_node("Cast", ["whole"], ["count"], to=1),
+    ]
+    path = build_model(
+        tmp_path / "net.onnx",
+        [nodes[0], nodes[2], nodes[1]],
+        [helper.make_tensor_value_info("image", 1, ["N"])],
+        [helper.make_tensor_value_info("styled", 1, ["N"])],
+        {"two": np.array([2], np.float32), "whole": np.array([7], np.int32)},
+    )
+    values = {"count": np.array([0.5], np.float32)}
+    file = OnnxFile.parse(path.read_bytes()).with_constants({"count": values["count"]})
+    data = file.serialize(file.outputs)
+    onnx.checker.check_model(onnx.load_from_string(data))
+    found = ort.InferenceSession(data).run(None, {"image": np.float32([1, -4])})[0]
+    assert found.tolist() == [2.5, -7.5]
+
+
 def test_memory_estimate_counts_live_tensors(tmp_path, build_model):
     """One 3-channel float picture in, one out, one between: at most two alive at once."""
     make = helper.make_tensor_value_info
