@@ -6,3 +6,7 @@ holds interleaved rounds, statistics and the calibration of the machine, `metric
 pictures per file, and each family of benchmarks (`temporal/`, `quality/`, `targets/`, `students/`,
 `folding/`, `sanity/`) is a folder whose `__main__` is the command and whose `rows` its columns.
 """
+
+from runtime.missing import explain_at_start
+
+explain_at_start()

@@ -5,7 +5,7 @@ interleaved round by round, so that a busy moment slows all alike and ratios sta
 also says cold start, memory, multiply-adds and how much of the core's own measured peak is used.
 The scene is still; what models do at cuts shows in benchmarks.end_to_end.
 Add --peers build/peers to run the networks everyone knows in the same rounds. Needs no PyTorch:
-pip install 'impasto[benchmarks]'.
+pip install -e '.[benchmarks]'.
 """
 
 import argparse

@@ -7,3 +7,7 @@ pruning; `distill` and `finetune` train students and quantization-aware networks
 
 A new format is one new file in `targets/`.
 """
+
+from runtime.missing import explain_at_start
+
+explain_at_start()

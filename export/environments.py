@@ -52,7 +52,7 @@ def create(name: str, extras: tuple[str, ...] = ()) -> bool:
     listed = ROOT / "pyproject.toml", ROOT / "constraints.txt"
     if not all(path.is_file() for path in listed):
         raise EngineUnavailable(
-            f"environments are made in a checkout of the repository: pip install 'impasto[{name}]' "
+            f"environments are made in a checkout of the repository: pip install -e '.[{name}]' "
             "into an environment of your own"
         )
     files = hashlib.sha256(b"".join(path.read_bytes() for path in listed)).hexdigest()

@@ -14,7 +14,7 @@ def library() -> Any:
     try:
         import onnx
     except ImportError:
-        raise EngineUnavailable("onnx is not installed: pip install 'impasto[export]'") from None
+        raise EngineUnavailable("onnx is not installed: pip install -e '.[export]'") from None
     return onnx
 
 

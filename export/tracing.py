@@ -55,7 +55,7 @@ def to_onnx(
             )
     except ImportError as error:
         raise EngineUnavailable(
-            f"the exporter needs {error.name}: pip install 'impasto[export]'"
+            f"the exporter needs {error.name}: pip install -e '.[export]'"
         ) from None
     except torch.onnx.errors.OnnxExporterError as error:
         reason = " ".join(str(error).split())[:300]

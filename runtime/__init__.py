@@ -5,8 +5,9 @@
 ...     painted = session.stylize(photo)  # (H, W, 3) uint8 RGB in, the same out
 """
 
-import sys
 from typing import TYPE_CHECKING, Any
+
+from .missing import explain_at_start
 
 if TYPE_CHECKING:
     from .card import ModelCard
@@ -23,17 +24,7 @@ _HOMES = {
 }
 
 
-def _interrupted(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    if issubclass(kind, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-if sys.argv[:1] == ["-m"]:
-    # Started as `python -m runtime.image`: this package is loaded while Python looks for the
-    # command. A Ctrl-C before it has begun is no fault to be shown with a traceback.
-    sys.excepthook = _interrupted
+explain_at_start()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,13 @@
-"""Which wheel brings a missing module: the last line of a `ModuleNotFoundError`, made useful."""
+"""Which wheel brings a missing module: the last line of a `ModuleNotFoundError`, made useful.
+
+`cli.run_command` says it for what a command imports while it runs; `explain_at_start` for what its
+modules import before that.
+"""
+
+import sys
+from types import TracebackType
+
+from .errors import UNAVAILABLE
 
 # Module -> what to give to `pip install`. The names are those of the package index.
 WHEELS = {
@@ -43,3 +52,26 @@ def advice(error: ImportError) -> str | None:
         f"{module} is installed but cannot be loaded ({reason[:160]}): "
         f"pip install --force-reinstall {WHEELS[module]}"
     )
+
+
+def explain_at_start() -> None:
+    """Say in one line what ends a command before it has begun: a library that its imports lack
+    (exit code 3), or Ctrl-C.
+
+    Every package of ours calls it. It does something only while Python looks for the module that
+    `python -m` names, when `sys.argv[0]` is "-m": a program that imports us keeps its own hook.
+    """
+    if sys.argv[:1] == ["-m"] and sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _explain
+
+
+def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return  # Python ends with the exit code of an interrupt
+    line = advice(error) if isinstance(error, ImportError) else None
+    if line is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(f"error: {line}", file=sys.stderr)
+    raise SystemExit(UNAVAILABLE)

@@ -8,3 +8,7 @@ terms of the objective in `losses/`, pretrained feature extractors in `backbones
 A new loss, network or method is one new file in its folder. Training imports `runtime` for the
 model card and nothing of `export` or `benchmarks`.
 """
+
+from runtime.missing import explain_at_start
+
+explain_at_start()

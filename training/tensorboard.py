@@ -20,7 +20,7 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise EngineUnavailable(
-                '--tensorboard needs TensorBoard: pip install "impasto[tensorboard]"'
+                '--tensorboard needs TensorBoard: pip install -e ".[tensorboard]"'
             ) from None
         self.writer = SummaryWriter(str(folder))
 

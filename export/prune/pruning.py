@@ -288,6 +288,6 @@ def _library() -> Any:
         import torch_pruning
     except ImportError:
         raise EngineUnavailable(
-            "torch-pruning is not installed: pip install 'impasto[prune]'"
+            "torch-pruning is not installed: pip install -e '.[prune]'"
         ) from None
     return torch_pruning

@@ -111,10 +111,10 @@ class Target(ABC):
             return (
                 f"needs {', '.join(absent)}: python -m export.environments {cls.environment}, "
                 "which makes an environment of their own; or, in one that you made, "
-                f"pip install 'impasto[{cls.extra}]'"
+                f"pip install -e '.[{cls.extra}]'"
             )
         if absent:
-            return f"needs {', '.join(absent)}: pip install 'impasto[{cls.extra}]'"
+            return f"needs {', '.join(absent)}: pip install -e '.[{cls.extra}]'"
         return engines.why_not(cls.engine) if cls.engine else ""
 
     @staticmethod

@@ -149,9 +149,7 @@ def _library() -> Any:
     try:
         import pnnx
     except ImportError:
-        raise EngineUnavailable(
-            "pnnx is not installed: pip install 'impasto[ncnn-export]'"
-        ) from None
+        raise EngineUnavailable("pnnx is not installed: pip install -e '.[ncnn-export]'") from None
     return pnnx
 
 

@@ -87,9 +87,7 @@ def _library() -> Any:
     try:
         import openvino
     except ImportError:
-        raise EngineUnavailable(
-            "openvino is not installed: pip install 'impasto[openvino]'"
-        ) from None
+        raise EngineUnavailable("openvino is not installed: pip install -e '.[openvino]'") from None
     return openvino
 
 

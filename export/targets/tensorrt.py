@@ -69,8 +69,8 @@ class TensorrtTarget(Target):
         if missing or any(plugins.installed(name) for name in LIBRARIES):
             return missing
         return (
-            "needs TensorRT: pip install 'impasto[tensorrt-rtx]' (builds on any machine) or "
-            "'impasto[tensorrt]' (on an NVIDIA GPU)"
+            "needs TensorRT: pip install -e '.[tensorrt-rtx]' (builds on any machine) or "
+            "'.[tensorrt]' (on an NVIDIA GPU)"
         )
 
     @staticmethod

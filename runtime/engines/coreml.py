@@ -27,7 +27,7 @@ class CoreMlEngine:
     hints = ()
     label = "Core ML"
     module = "coremltools"
-    install = "pip install 'impasto[coreml]' (on macOS; other systems only write packages)"
+    install = "pip install coremltools (on macOS; other systems only write packages)"
 
     def __init__(self, model: Any, device: str) -> None:
         self._model = model

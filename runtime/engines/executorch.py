@@ -40,7 +40,7 @@ class ExecuTorchEngine:
     hints = ()
     label = "ExecuTorch"
     module = "executorch"
-    install = "pip install 'impasto[executorch]', best into an environment of its own"
+    install = "pip install executorch, best into an environment of its own"
 
     def __init__(self, program: Any, method: Any) -> None:
         self._program, self._method = program, method

@@ -38,7 +38,7 @@ class NcnnEngine:
     hints = ("f32", "f16", "bf16")
     label = "ncnn"
     module = "ncnn"
-    install = "pip install 'impasto[ncnn]'"
+    install = "pip install ncnn"
 
     def __init__(self, library: Any, net: Any, device: str, note: str) -> None:
         self._ncnn, self._net = library, net

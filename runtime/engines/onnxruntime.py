@@ -120,8 +120,8 @@ class OnnxRuntimeEngine:
         if device.startswith("cuda") and active != CUDA:
             raise EngineUnavailable(
                 f'--device {device}: ONNX Runtime fell back to "{active}"; its CUDA and cuDNN '
-                "libraries, or a GPU, are missing. Install impasto[gpu] with a current driver, "
-                "or use --device cpu"
+                "libraries, or a GPU, are missing. Install onnxruntime-gpu in its place, "
+                "with a current driver, or use --device cpu"
             )
         number = device.partition(":")[2] or "0"
         gpu = f"cuda:{number}"

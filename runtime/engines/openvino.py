@@ -32,7 +32,7 @@ class OpenVinoEngine:
     hints = ("f32", "bf16", "f16")
     label = "OpenVINO"
     module = "openvino"
-    install = "pip install 'impasto[openvino]'"
+    install = "pip install openvino"
 
     def __init__(self, loaded: Any, compiled: Any, device: str, note: str) -> None:
         """Take over a model as it was read and as it was compiled."""

@@ -14,7 +14,7 @@ from ..frame import Frame, Image
 from ..sources import SourceInfo
 from . import Sink
 
-INSTALL = 'pip install "impasto[virtualcam]" (or: pip install pyvirtualcam)'
+INSTALL = "pip install pyvirtualcam"
 RATE = 30  # announced when the source does not know its own
 SETUP = {
     "linux": (

@@ -48,7 +48,7 @@ def test_what_is_needed_is_told(name, checkpoint, folder, absent, tmp_path, caps
     words = ["--checkpoint", str(checkpoint), "--target", name, "--output", str(output)]
     assert main([*words, "--quiet"]) == 3
     error = capsys.readouterr().err
-    assert f"python -m export.environments {name}" in error and f"impasto[{name}]" in error
+    assert f"python -m export.environments {name}" in error and f"'.[{name}]'" in error
     assert error.count("\n") == 1 and not output.exists()
     assert name in environments.NAMES
 

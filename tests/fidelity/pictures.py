@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         import skimage  # noqa: F401
     except ImportError:
         raise EngineUnavailable(
-            "scikit-image is not installed: pip install 'impasto[export]'"
+            "scikit-image is not installed: pip install -e '.[export]'"
         ) from None
     models = args.model or ["starry.onnx"]
     rows = []

@@ -167,7 +167,7 @@ def build_identity(path: Path, plain: bool = False) -> Path:
         import onnx
         from onnx import helper
     except ImportError:
-        raise EngineUnavailable("onnx is not installed: pip install 'impasto[export]'") from None
+        raise EngineUnavailable("onnx is not installed: pip install -e '.[export]'") from None
     from runtime.card import KEY, ModelCard, Port
 
     facts: dict[str, Any] = {"dtype": "uint8", "layout": "NHWC", "low": 0.0, "high": 255.0}

@@ -1,5 +1,6 @@
 """What a person types: names of commands in help and hints, positional paths, absent libraries."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,47 @@ def test_an_absent_library_is_one_line_with_its_wheel(capsys):
 
     with pytest.raises(ModuleNotFoundError):
         cli.run_command(ours)
+
+
+WALL = """
+import sys
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("cv2", "torch", "onnx", "skimage"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Wall())
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "runtime.image a.jpg --model starry",
+        "impasto image a.jpg --model starry",
+        "training.train --recipe starry",
+        "export --checkpoint a.safetensors --output a.onnx",
+        "export.import_weights --help",
+        "benchmarks.sheet --help",
+    ],
+)
+def test_every_command_says_which_library_it_lacks(words, tmp_path):
+    """Whether the command's own module imports it at its top, or later."""
+    (tmp_path / "sitecustomize.py").write_text(WALL)
+    done = subprocess.run(
+        [sys.executable, "-m", *words.split()],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("\n") == 1 and "is not installed: pip install" in done.stderr
+
+
+def test_importing_us_leaves_a_programs_own_hook_alone():
+    script = "import sys, runtime, training, export, benchmarks; print(sys.excepthook.__module__)"
+    assert run("-c", script).stdout.strip() == "sys"
 
 
 def test_models_lists_every_style_once(tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def test_a_reader_never_sees_half_a_page(tmp_path, monkeypatch):
 
 def test_tensorboard_that_is_not_there_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(EngineUnavailable, match=r'pip install "impasto\[tensorboard\]"'):
+    with pytest.raises(EngineUnavailable, match=r'pip install -e "\.\[tensorboard\]"'):
         TensorBoard(tmp_path)
 
 

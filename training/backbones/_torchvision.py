@@ -26,9 +26,7 @@ def import_torchvision(module: str = "torchvision") -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise EngineUnavailable(
-            "torchvision is not installed: pip install 'impasto[train]'"
-        ) from None
+        raise EngineUnavailable("torchvision is not installed: pip install -e '.[train]'") from None
     except RuntimeError as error:
         if "torchvision::nms does not exist" not in str(error):
             raise

@@ -30,7 +30,7 @@ class TensorrtEngine:
     module = "tensorrt"
     # Either library serves.
     other_modules = ("tensorrt_rtx",)
-    install = "pip install 'impasto[tensorrt]' or 'impasto[tensorrt-rtx]'"
+    install = "pip install tensorrt, or tensorrt-rtx"
 
     def __init__(self, library: Any, cuda: Cuda, plan: bytes, name: str, sizes: str) -> None:
         from .kernels import KernelCache

@@ -95,7 +95,7 @@ def check_request(request: PlanRequest, library: Library) -> Gpu | None:
     if gpu is None and not library.is_rtx:
         raise EngineUnavailable(
             "TensorRT builds on the GPU an engine is for, and there is none here; TensorRT-RTX "
-            "builds anywhere: pip install 'impasto[tensorrt-rtx]'"
+            "builds anywhere: pip install tensorrt-rtx"
         )
     if request.capability and not library.is_rtx:
         raise UsageError(

@@ -15,8 +15,8 @@ from ...errors import EngineUnavailable
 TENSORRT, RTX = "TensorRT", "TensorRT-RTX"
 # Module, and what installs it.
 MODULES = {
-    TENSORRT: ("tensorrt", "pip install 'impasto[tensorrt]'"),
-    RTX: ("tensorrt_rtx", "pip install 'impasto[tensorrt-rtx]'"),
+    TENSORRT: ("tensorrt", "pip install tensorrt"),
+    RTX: ("tensorrt_rtx", "pip install tensorrt-rtx"),
 }
 # Distributions of the wheels by the CUDA generation they are for.
 CUDA_WHEELS = {

@@ -221,7 +221,7 @@ def test_without_the_library(source, photos_folder, tmp_path, capsys, monkeypatc
     monkeypatch.setitem(sys.modules, "torch_pruning", None)
     words = ["--checkpoint", source, "--output", tmp_path / "x", "--photos", photos_folder]
     assert main([*map(str, words), "--keep", "0.5"]) == 3
-    assert "impasto[prune]" in capsys.readouterr().err
+    assert ".[prune]" in capsys.readouterr().err
 
 
 def point(label, ms, ratio, faster=None, low=None):
