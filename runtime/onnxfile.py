@@ -206,7 +206,9 @@ class OnnxFile:
     def with_constants(self, values: dict[str, np.ndarray]) -> "OnnxFile":
         """The same model with these values stored in it, in place of nodes that compute them."""
         nodes = [node for node in self.nodes if not values.keys() & set(node.outputs)]
-        stored = [(INITIALIZER, LENGTH, _tensor(name, array)) for name, array in values.items()]
+        stored = [
+            (INITIALIZER, LENGTH, _tensor_proto(name, array)) for name, array in values.items()
+        ]
         return replace(self, nodes=tuple(nodes), _graph=(*self._graph, *stored))
 
     def replaced(self, nodes: Sequence[Node]) -> "OnnxFile":
@@ -337,7 +339,7 @@ def _packed(node: Node) -> bytes:
     return encode([*entries, *node.rest])
 
 
-def _tensor(name: str, array: np.ndarray) -> bytes:
+def _tensor_proto(name: str, array: np.ndarray) -> bytes:
     """TensorProto: sizes, element type, name, little-endian bytes."""
     sizes: list[Field] = [(DIMS, VARINT, size) for size in array.shape]
     data = array.astype(array.dtype.newbyteorder("<")).tobytes()
