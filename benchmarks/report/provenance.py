@@ -63,9 +63,17 @@ def sentence(data: Document, models: dict[str, str]) -> str:
             f"**To be measured again:** *measured {day} with model files whose checksums the "
             "result does not record.*"
         )
-    words = ", ".join(
-        f"`{models.get(digest, name)}` {digest[:SHORT]}" for digest, name in digests.items()
+    current = _listed({d: models[d] for d in digests if d in models})
+    former = _listed({d: name for d, name in digests.items() if d not in models})
+    if not former:
+        return f"*Measured {day} with the bundled {current}.*"
+    if not current:
+        return f"**To be measured again:** *measured {day} with former model files: {former}.*"
+    return (
+        f"*Measured {day} with the bundled {current}.* "
+        f"**To be measured again:** *what former files gave: {former}.*"
     )
-    if is_former(data, models):
-        return f"**To be measured again:** *measured {day} with former model files: {words}.*"
-    return f"*Measured {day} with the bundled {words}.*"
+
+
+def _listed(digests: dict[str, str]) -> str:
+    return ", ".join(f"`{name}` {digest[:SHORT]}" for digest, name in digests.items())

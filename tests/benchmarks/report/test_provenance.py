@@ -41,6 +41,16 @@ def test_the_bundled_file_is_named_and_a_former_one_is_called_so(models, make_do
     assert "`toy` abababab" in provenance.sentence(former, known)
 
 
+def test_a_mixed_table_says_which_is_which(models, make_document):
+    known = provenance.bundled(models)
+    digest = sha256(models / "toy.onnx")
+    data = make_document([], "temporal", sha256={"toy": digest, "old": "ab" * 32})
+    said = provenance.sentence(data, known)
+    assert f"with the bundled `toy.onnx` {digest[:8]}.*" in said
+    assert said.endswith("**To be measured again:** *what former files gave: `old` abababab.*")
+    assert provenance.is_former(data, known)
+
+
 def test_checksums_in_the_settings_count_as_well(models, make_document):
     known = provenance.bundled(models)
     data = make_document([], "temporal", sha256={"toy": sha256(models / "toy.onnx")})
