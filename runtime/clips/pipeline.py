@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ..card import ModelCard
 from ..errors import SinkError, StyleError
 from ..frame import Frame, Image
 from ..meter import Meter
@@ -29,8 +28,13 @@ class Painter(Protocol):
     """What paints frames: a `StyleSession` or a `Stylizer`."""
 
     @property
-    def card(self) -> ModelCard:
-        """Of the (first) model."""
+    def remembers(self) -> bool:
+        """Whether a picture depends on those before it."""
+        ...
+
+    @property
+    def begins_scene(self) -> bool:
+        """Whether the last picture began a scene by itself."""
         ...
 
     def stylize(self, image: Image) -> Image:
@@ -185,12 +189,14 @@ def _paint_all(
         with suppress(_Stopped):
             yield from _paint_shots(frames, session, stabilizer, meter, shots, finish, stop)
         return
-    shots.matter = stabilizer is not None or session.card.recurrent
+    shots.matter = stabilizer is not None or session.remembers
     for frame in frames:
         image = frame.image
         if stabilizer is None:
             with meter("style"):
                 shown = session.stylize(image)
+            if session.begins_scene:
+                shots.begin(frame.index)
         else:
             with meter("stabilize"):
                 given = stabilizer.prepare(image)

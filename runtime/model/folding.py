@@ -173,6 +173,11 @@ class SceneEngine(Engine, Protocol):
         """The next picture begins a new scene."""
         ...
 
+    @property
+    def begins_scene(self) -> bool:
+        """Whether the last picture began a scene: nothing before it mattered."""
+        ...
+
     def hurry(self) -> None:
         """From now on, scenes begin quickly rather than exactly."""
         ...

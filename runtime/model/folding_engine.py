@@ -106,6 +106,11 @@ class FoldingEngine:
         self._due = 0
         self._frame = 0
 
+    @property
+    def begins_scene(self) -> bool:
+        """Whether nothing before the last picture mattered to it, or will to those behind it."""
+        return self._frame == 0
+
     def hurry(self) -> None:
         """From now on a new scene's first picture is measured on its smaller copy: a sixth of the
         time, at 1280x720 about 25 ms instead of 130. The exact figures follow a third of a second

@@ -155,6 +155,14 @@ class StyleSession:
         for each scene. `reset` begins anew."""
         return self._scene is not None or self.card.recurrent
 
+    @property
+    def begins_scene(self) -> bool:
+        """Whether the last picture began a scene by itself, without `reset`: a run that is to go on
+        behind it may begin there. Models without a memory always do."""
+        if self._conditions.has_states:
+            return False
+        return self._scene is None or self._scene.begins_scene
+
     def hurry(self) -> None:
         """Prefer frames in time to the last bit of exactness where a scene begins: models that are
         folded for each scene measure a smaller copy of its first frame, and correct it later."""

@@ -153,6 +153,16 @@ class Stylizer:
         for session, _ in self.sessions:
             session.reset()
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a picture depends on those before it."""
+        return any(session.remembers for session, _ in self.sessions)
+
+    @property
+    def begins_scene(self) -> bool:
+        """Whether the last picture began a scene in all sessions (`StyleSession.begins_scene`)."""
+        return all(session.begins_scene for session, _ in self.sessions)
+
     def close(self) -> None:
         """Close all sessions; may be called twice."""
         for session, _ in self.sessions:

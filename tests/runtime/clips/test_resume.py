@@ -1,0 +1,134 @@
+"""Killed and resumed, a clip is the same clip: every container, every stabilizer, a folded model.
+
+Clips are made by the ffmpeg command, which is not ours; without it these tests are skipped.
+"""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import av
+import pytest
+
+from runtime.clips.batch import Job
+from runtime.clips.options import ClipOptions
+from runtime.clips.painter import paint_clip
+from runtime.media.journal import Journal
+from runtime.meter import Meter
+from runtime.model.options import StylizeOptions, open_stylizer
+from runtime.sinks.file import FileSink
+from runtime.sinks.images import ImagesSink
+
+ROOT = Path(__file__).resolve().parents[3]
+MODEL = ROOT / "models" / "starry-fast.onnx"
+FRAMES, SEGMENT, KILLED = 40, 6, 27
+CONTAINERS = {
+    "ts": ["-c:v", "libx264", "-bf", "2", "-g", "12"],
+    "mpg": ["-c:v", "mpeg2video", "-bf", "2", "-g", "12"],
+    "h264": ["-c:v", "libx264", "-bf", "2", "-g", "12"],
+    "mkv": ["-c:v", "libx264", "-bf", "2", "-g", "12", "-x264-params", "open-gop=1"],
+    "mp4": ["-c:v", "libx264", "-bf", "2", "-g", "12"],
+    "mov": ["-c:v", "libx264", "-bf", "0", "-g", "12"],
+    "avi": ["-c:v", "mpeg4", "-bf", "2", "-g", "12"],
+    "webm": ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-g", "12"],
+    "gif": [],
+}
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing is tidied up."""
+
+
+@pytest.fixture(scope="module")
+def stylizer():
+    """The int8 model, folded for each scene: its pictures depend on those before."""
+    if not MODEL.is_file():
+        pytest.skip(f"needs {MODEL.name}")
+    with open_stylizer(StylizeOptions([(str(MODEL), 1.0)], device="cpu")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """`clip("ts")`: two scenes, each of which brightens slowly, so that its statistics drift."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs the ffmpeg command (apt-get install ffmpeg)")
+    folder = tmp_path_factory.mktemp("clips")
+
+    def make(kind):
+        path = folder / f"in.{kind}"
+        if not path.exists():
+            graph = (
+                "testsrc2=s=96x64:r=25:d=0.6,eq=brightness='0.3*t':eval=frame[a];"
+                "mandelbrot=s=96x64:r=25,trim=duration=1,eq=brightness='-0.2*t':eval=frame[b];"
+                "[a][b]concat=n=2,trim=end_frame=40"
+            )
+            command = ["ffmpeg", "-v", "error", "-y", "-filter_complex", graph, *CONTAINERS[kind]]
+            subprocess.run([*command, str(path)], check=True, timeout=60)
+        return path
+
+    return make
+
+
+def paint(stylizer, source, output, stabilizer, resume=False):
+    options = ClipOptions(
+        sink={"segment": SEGMENT, "preset": "ultrafast"},  # type: ignore[typeddict-unknown-key]
+        stabilizer=stabilizer,
+        resume=resume,
+    )
+    return paint_clip(Job(str(source), str(output)), stylizer, options, Meter())
+
+
+def killed(stylizer, source, output, stabilizer, monkeypatch):
+    """Paint until one of the sinks' frames, and stop there without tidying up."""
+    kind = ImagesSink if "%" in str(output) else FileSink
+    write, journals = kind.write, []
+
+    def dying(self, frame):
+        if self.frames >= KILLED:
+            journals.append(self.journal)
+            raise Killed
+        write(self, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "write", dying)
+        patch.setattr(kind, "abort", lambda self: None)
+        with pytest.raises(Killed):
+            paint(stylizer, source, output, stabilizer)
+    journals[0].close()  # the system lifts the lock of a process that died
+
+
+def hashes(output):
+    if "%" in str(output):
+        return [
+            hashlib.md5(path.read_bytes()).hexdigest()
+            for path in sorted(output.parent.glob("*.png"))
+        ]
+    with av.open(str(output)) as container:
+        return [
+            (frame.pts, hashlib.md5(frame.to_ndarray().tobytes()).hexdigest())
+            for frame in container.decode(video=0)
+        ]
+
+
+CASES = [(kind, ".mp4", "off") for kind in CONTAINERS]
+CASES += [("ts", ".mp4", "live"), ("ts", ".mkv", "best"), ("mkv", ".gif", "off")]
+CASES += [("h264", "/%03d.png", "live"), ("mpg", "/%03d.png", "off")]
+
+
+@pytest.mark.parametrize(("kind", "suffix", "stabilizer"), CASES)
+def test_killed_and_resumed_is_the_same(
+    stylizer, clip, tmp_path, monkeypatch, kind, suffix, stabilizer
+):
+    source = clip(kind)
+    whole, output = Path(f"{tmp_path}/whole{suffix}"), Path(f"{tmp_path}/out{suffix}")
+    facts = paint(stylizer, source, whole, stabilizer).facts
+    assert facts["frames_out"] == facts["frames_in"] == len(hashes(whole))
+    assert not facts["damage"]
+    killed(stylizer, source, output, stabilizer, monkeypatch)
+    assert Journal.is_unfinished(output)
+    again = paint(stylizer, source, output, stabilizer, resume=True).facts
+    assert again["resumed_frames"] >= KILLED - SEGMENT
+    assert again["damage"] == facts["damage"]
+    assert hashes(output) == hashes(whole)
