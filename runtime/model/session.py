@@ -159,7 +159,7 @@ class StyleSession:
     def begins_scene(self) -> bool:
         """Whether the last picture began a scene by itself, without `reset`: a run that is to go on
         behind it may begin there. Models without a memory always do."""
-        if self._conditions.has_states:
+        if self.card.recurrent:
             return False
         return self._scene is None or self._scene.begins_scene
 

@@ -7,7 +7,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from runtime.card import ModelCard, Port
 from runtime.clips import pipeline
 from runtime.errors import SinkError, SourceError
 from runtime.frame import Frame
@@ -18,7 +17,7 @@ from runtime.sources import Source, SourceInfo, open_source
 
 class Identity:
     resets = 0
-    card = ModelCard("identity", "test", (Port("image"),), (Port("styled"),))
+    remembers, begins_scene = False, True
 
     def stylize(self, image):
         return image
