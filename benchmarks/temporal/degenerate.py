@@ -65,6 +65,18 @@ def one_frame_late(stylize: Stylize) -> Stylize:
     return paint
 
 
+def squares(stylize: Stylize) -> Stylize:
+    """The network's frames, square by square a little lighter or darker: paint handed over so."""
+
+    def paint(image: Image) -> Image:
+        height, width = image.shape[:2]
+        offsets = np.random.default_rng(0).normal(0, 4, (-(-height // 16), -(-width // 16)))
+        tiles = np.kron(offsets, np.ones((16, 16)))[:height, :width, None]
+        return np.clip(np.rint(stylize(image) + tiles), 0, 255).astype(np.uint8)
+
+    return paint
+
+
 DEGENERATE: dict[str, Callable[[Stylize], Stylize]] = {
     "identity": identity,
     "blur": blur,
@@ -73,4 +85,5 @@ DEGENERATE: dict[str, Callable[[Stylize], Stylize]] = {
     "posterize": posterize,
     "freeze": freeze,
     "one_frame_late": one_frame_late,
+    "squares": squares,
 }

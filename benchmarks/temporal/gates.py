@@ -18,15 +18,19 @@ DRIFT_LIMIT = 0.5
 # (about 1 Delta E) is 2 to 3.
 PALETTE_LIMIT = 4.0
 
-GATES = ("style", "sharpness", "in_step", "steady", "palette", "calmer")
+# Offsets of squares, in 1/255: below this texture that differs from the network's looks alike (0.7
+# at most on our clips), from 2 on squares are seen on a wall.
+TILE_LIMIT = 1.5
+
+GATES = ("style", "sharpness", "in_step", "steady", "palette", "calmer", "no_squares")
 
 
 def judge(measured: Mapping[str, float | None], stabilizer: str = "live") -> dict[str, bool | None]:
     """Verdict of every gate: True passed, False failed, None not measured.
 
     Args:
-        measured: `style_ratio`, `sharpness`, `lag_frames`, `drift`, `palette`, `warp_ratio`, each a
-            number or None (see `benchmarks.temporal.stability`).
+        measured: `style_ratio`, `sharpness`, `lag_frames`, `drift`, `palette`, `warp_ratio`,
+            `tile_edges`, each a number or None (see `benchmarks.temporal.stability`).
         stabilizer: whose gate of sharpness applies.
     """
 
@@ -42,6 +46,7 @@ def judge(measured: Mapping[str, float | None], stabilizer: str = "live") -> dic
         "steady": check("drift", lambda v: v <= DRIFT_LIMIT),
         "palette": check("palette", lambda v: v <= PALETTE_LIMIT),
         "calmer": check("warp_ratio", lambda v: v <= 1.0),
+        "no_squares": check("tile_edges", lambda v: v <= TILE_LIMIT),
     }
 
 

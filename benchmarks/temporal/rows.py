@@ -34,6 +34,7 @@ COLUMNS = (
     ("flicker", "flicker", ".2f"),
     ("drift", "drift", ".3f"),
     ("ghost", "ghost", ".2f"),
+    ("tile_edges", "squares", ".2f"),
     ("lag_frames", "lag", ".0f"),
     ("cost_p95_ms", "p95 ms", ".1f"),
 )

@@ -20,6 +20,7 @@ from ..metrics.pop import pop
 from ..metrics.sharpness import sharpness
 from ..metrics.stability_error import stability_error
 from ..metrics.static_flicker import static_flicker
+from ..metrics.tile_edges import tile_edges
 from ..metrics.warped_ssim import warped_ssim
 from ..metrics.warping_error import warping_error
 from .scenes import Scene
@@ -124,6 +125,7 @@ def measure(
         "sharpness": sharpness(outputs, base.clean),
         "warped_ssim": warped_ssim(outputs, scene.motion),
         "palette": palette(outputs, base.clean),
+        "tile_edges": tile_edges(outputs, base.painted),
         "lag_frames": lag(outputs, scene.frames) if scene.moving and enough else None,
         "flicker": static_flicker(outputs) if scene.still else None,
         "drift": global_drift(outputs) if scene.still else None,
@@ -160,6 +162,7 @@ def summarize(rows: list[tuple[Scene, dict[str, float | None]]]) -> dict[str, fl
         result[key] = _mean(values(key))
     lags = values("lag_frames")
     result["lag_frames"] = max(lags, key=abs) if lags else None
+    result["tile_edges"] = max(values("tile_edges"), default=None)
     for key in ("pop_p95", "cost_p50_ms", "cost_p95_ms"):
         result[key] = max(values(key), default=None)
     result["style_ratio_worst"] = max(values("style_ratio"), default=None)

@@ -14,6 +14,7 @@ from ._blocks import shrink
 
 # Side of the cells, in pixels, over which colors are averaged (then a 3x3 binomial blur: sigma ~8).
 CELL = 8
+BLUR = (3, 3)
 # Every so many frames the difference is looked at.
 EVERY = 2
 # Share of the difference taken over then: half of it within 7 frames. Averages the network's own
@@ -26,7 +27,11 @@ LEAST = 0.5
 
 
 class Anchor:
-    """Keeps the slow difference between painted now and painted then: a small (h, w, 3) picture."""
+    """Keeps the slow difference between painted now and painted then: (h, w, 3) at flow resolution.
+
+    It belongs to the paint: it moves with it, ends where it ends, and goes when it goes. One number
+    per cell would leak over the border between old paint and new and color both wrongly.
+    """
 
     def __init__(self):
         self.reset()
@@ -37,55 +42,62 @@ class Anchor:
         self._grid = np.zeros((0, 0, 2), np.float32)
         self._count = 0
 
+    @property
+    def _calm(self) -> bool:
+        """Whether the difference rounds to 0 everywhere."""
+        if self._difference is None:
+            return True
+        low, high, _, _ = cv2.minMaxLoc(self._difference.reshape(len(self._difference), -1))
+        return max(-low, high) < LEAST
+
     def follow(self, flow: np.ndarray) -> None:
         """Move the difference along `flow` (h, w, 2), in flow pixels, to the new frame."""
-        if self._difference is None:
+        if self._difference is None or self._calm:
             return
-        h, w = self._difference.shape[:2]
-        small = cv2.resize(flow, (w, h), interpolation=cv2.INTER_LINEAR)
-        small = cv2.multiply(small, (w / flow.shape[1], h / flow.shape[0], 0, 0))
-        small = cv2.add(small, self._grid)
+        where = cv2.add(flow, self._grid)
         self._difference = cv2.remap(
-            self._difference, small, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            self._difference, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
 
-    def learn(self, styled: Image, propagated: Image) -> None:
+    def learn(self, styled: Image, propagated: Image, small: tuple[int, int]) -> None:
         """Learn from every EVERY-th frame.
 
         Args:
             styled: what the network paints now, (H, W, 3) uint8.
             propagated: what memory draws, (H, W, 3) uint8.
+            small: (h, w), the flow's resolution.
         """
         self._count += 1
         if self._count % EVERY:
             return
         gap = coarse_gap(styled, propagated)
         if self._difference is None:
-            self._difference, self._grid = np.zeros_like(gap), _flow.grid(*gap.shape[:2])
-        change = cv2.subtract(gap, self._difference)
-        mean = cv2.mean(change)
-        self._difference = cv2.scaleAdd(change, RATE, self._difference)
-        whole = tuple((RATE_ALL - RATE) * m for m in mean)
-        self._difference = cv2.add(self._difference, whole)
+            self._difference, self._grid = np.zeros((*small, 3), np.float32), _flow.grid(*small)
+        size = gap.shape[1::-1]
+        known = cv2.resize(self._difference, size, interpolation=cv2.INTER_AREA)
+        # Both with the same blur: at the border of two paints they would never agree.
+        change = cv2.subtract(gap, cv2.GaussianBlur(known, BLUR, 0))
+        # The common change, but nowhere more than there is: new paint would be driven past itself.
+        common = np.float32(cv2.mean(change)[:3])
+        common = np.clip(common, np.minimum(change, 0), np.maximum(change, 0))
+        step = RATE * change + (RATE_ALL - RATE) * common
+        self._difference = cv2.add(self._difference, cv2.resize(step, small[::-1]))
 
-    def release(self, painted: np.ndarray) -> None:
-        """No difference where the network's own paint is shown, `painted`: (h, w) uint8, 255."""
-        if self._difference is None or not cv2.countNonZero(painted):
+    def release(self, share: np.ndarray) -> None:
+        """Less difference where the network's own paint was mixed in: `share` of it, (h, w) float32
+        in 0..1. What was painted now does not lag behind what is painted now."""
+        if self._difference is None or not cv2.countNonZero(share):
             return
-        kept = cv2.resize(~painted, self._difference.shape[1::-1], interpolation=cv2.INTER_AREA)
-        kept = cv2.merge([kept, kept, kept])
-        self._difference = cv2.multiply(self._difference, kept, scale=1 / 255, dtype=cv2.CV_32F)
+        kept = cv2.subtract(1, share)
+        self._difference = cv2.multiply(self._difference, cv2.merge([kept, kept, kept]))
 
     def apply(self, picture: Image) -> Image:
         """`picture`, (H, W, 3) uint8, with the difference added; itself when that rounds to 0."""
-        if self._difference is None:
-            return picture
-        low, high, _, _ = cv2.minMaxLoc(self._difference.reshape(len(self._difference), -1))
-        if max(-low, high) < LEAST:
+        if self._difference is None or self._calm:
             return picture
         # Bytes with their zero at 128: a quarter of the cost of signed numbers.
-        coarse = cv2.add(self._difference, (128.0, 128.0, 128.0, 0.0), dtype=cv2.CV_8U)
-        offset = cv2.resize(coarse, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        small = cv2.add(self._difference, (128.0, 128.0, 128.0, 0.0), dtype=cv2.CV_8U)
+        offset = cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         return cv2.addWeighted(picture, 1, offset, 1, -128)
 
 
@@ -99,4 +111,4 @@ def coarse_gap(styled: Image, propagated: Image, size: tuple[int, int] | None = 
     height, width = size or styled.shape[:2]
     size = (max(1, height // CELL), max(1, width // CELL))
     now, then = (shrink(picture, size) for picture in (styled, propagated))
-    return cv2.GaussianBlur(cv2.subtract(now, then, dtype=cv2.CV_32F), (3, 3), 0)
+    return cv2.GaussianBlur(cv2.subtract(now, then, dtype=cv2.CV_32F), BLUR, 0)

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+NEIGHBORS = np.ones((3, 3), np.uint8)
+
 
 def spread(small: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The nearest-neighbor enlargement of `small` (h, w) or (h, w, C) to `size` (height, width).
@@ -37,3 +39,24 @@ def shrink(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if (height, width) == size:
         return picture
     return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def mix(below: np.ndarray, above: np.ndarray, weight: np.ndarray) -> None:
+    """Mix a share of one picture into another, in place and with soft edges.
+
+    Args:
+        below, above: (H, W, 3) uint8; `below` is written to, where `weight` is not 0.
+        weight: (h, w) float32, share of `above` per flow pixel, 0..1; interpolated.
+    """
+    size = below.shape[:2]
+    some = cv2.compare(weight, 0, cv2.CMP_GT)
+    if not cv2.countNonZero(some):
+        return
+    # What is all new is copied: the mean of neighbors is taken at its edge alone.
+    whole = cv2.erode(cv2.compare(weight, 1, cv2.CMP_GE), NEIGHBORS)
+    cv2.copyTo(above, spread(whole, size), below)
+    pixels = np.flatnonzero(spread(some & ~whole, size))
+    share = cv2.resize(weight, size[::-1]).reshape(-1)[pixels][:, None]
+    flat = below.reshape(-1, 3)
+    own = flat[pixels].astype(np.float32)
+    flat[pixels] = own + share * (above.reshape(-1, 3)[pixels] - own) + np.float32(0.5)

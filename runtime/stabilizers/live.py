@@ -14,20 +14,18 @@ import numpy as np
 from ..frame import Image
 from . import _flow
 from ._anchor import Anchor
-from ._blocks import shrink, spread
+from ._blocks import mix, shrink
 from ._denoise import Denoiser
+from ._handover import order
 from ._heap import keep_pictures
 from ._memory import MAX_AGE, Memory
 
 # Frames a stroke lives at strength 1; three seconds at 30 frames/s.
 LIFE = 90
-# Frames over which an aged stroke is exchanged for a new one. All strokes that are being exchanged
-# are equally far: their ages are equal modulo FADE, so that one blend serves them all.
+# Frames over which an aged stroke is exchanged for a new one.
 FADE = 4
-# Side, in flow pixels, of the tiles that age together.
-TILE = 8
-# Flow pixels that are mixed around new paint.
-RIM = np.ones((3, 3), np.uint8)
+# Flow pixels over which new paint is mixed into what is around it.
+RIM = (3, 3)
 # Share of pixels that must still be recognizable; below it everything is painted anew.
 MIN_KEPT = 0.15
 
@@ -40,8 +38,11 @@ class Live:
         keep_pictures()
         life = LIFE**self.strength
         self.fade = int(min(FADE, max(1, life / 2)))
-        # A multiple of `fade`, see FADE.
-        self.life = max(1, round(life / self.fade)) * self.fade
+        self.life = max(1, round(life))
+        # Share of new paint by age: 1/n, 1/(n-1) ... 1 are equal shares of it in every frame.
+        self._shares = np.zeros(256, np.float32)
+        self._shares[self.life : self.life + self.fade] = 1 / np.arange(self.fade, 0, -1)
+        self._shares[self.life + self.fade :] = 1
         self.reset()
 
     def reset(self) -> None:
@@ -102,44 +103,21 @@ class Live:
         memory, lost, self._pending = self._memory_for(image), self._lost, None
         if lost is None:
             memory.store(styled, self._small, None)
-            ages = random_tiles(memory.small, 0, self.life // self.fade).astype(np.uint8)
-            memory.age = ages * np.uint8(self.fade) + np.uint8(self._count % self.fade)
+            # Neighbors are of nearly the same age: strokes are exchanged along soft shapes.
+            memory.age = (self.life * order(*memory.small)).astype(np.uint8)
             return styled
-        propagated = memory.draw()
-        fresh = cv2.bitwise_or(lost, cv2.compare(memory.age, self._spent, cv2.CMP_GE))
-        aging = cv2.inRange(memory.age, self.life, self._spent - 1) & ~fresh
+        shown = memory.draw()
+        share = cv2.LUT(memory.age, self._shares)
+        share[lost > 0] = 1
+        fresh = cv2.compare(share, 1, cv2.CMP_GE)
         # Around what is painted anew a mixture hides the seam.
-        touched = cv2.dilate(fresh, RIM)
-        self._anchor.learn(styled, propagated)
-        self._anchor.release(fresh)
-        painted = self._paint(styled, propagated, fresh, aging, touched & ~fresh)
-        memory.set_age(self._count % self.fade, fresh)
-        memory.store(painted, self._small, touched | aging)
-        return self._anchor.apply(painted)
-
-    @property
-    def _spent(self) -> int:
-        """The age at which nothing is left of a stroke."""
-        return self.life + self.fade - 1
-
-    def _paint(
-        self,
-        styled: Image,
-        propagated: Image,
-        fresh: np.ndarray,
-        aging: np.ndarray,
-        rim: np.ndarray,
-    ) -> Image:
-        """`propagated`, with `styled` where `fresh` is 255 and a share of it elsewhere."""
-        size = styled.shape[:2]
-        if cv2.countNonZero(partly := aging | rim):
-            # 1/n, 1/(n-1) ... of the new paint are equal shares of it in every frame.
-            share = 1 / max(2, self.fade - self._count % self.fade)
-            mixed = cv2.addWeighted(styled, share, propagated, 1 - share, 0)
-            propagated = cv2.copyTo(mixed, spread(partly, size), propagated)
-        if cv2.countNonZero(fresh):
-            propagated = cv2.copyTo(styled, spread(fresh, size), propagated)
-        return propagated
+        share = cv2.max(share, cv2.blur(share, RIM))
+        self._anchor.learn(styled, shown, memory.small)
+        self._anchor.release(share)
+        mix(shown, styled, share)
+        memory.set_age(0, fresh)
+        memory.store(shown, self._small, cv2.compare(share, 0, cv2.CMP_GT))
+        return self._anchor.apply(shown)
 
     def skip(self, image: Image) -> Image | None:
         """Carry the last output along to `image`, without the network."""
@@ -162,15 +140,6 @@ class Live:
             self.reset()
             self._memory = Memory(*image.shape[:2])
         return self._memory
-
-
-def random_tiles(small: tuple[int, int], low: float, high: float) -> np.ndarray:
-    """A random number per tile, always the same ones, so that tiles do not change together: (h, w)
-    float32, low..high."""
-    rows, columns = (-(-side // TILE) for side in small)
-    numbers = np.random.default_rng(0).uniform(low, high, (rows, columns)).astype(np.float32)
-    tiles = np.kron(numbers, np.ones((TILE, TILE), np.float32))
-    return np.ascontiguousarray(tiles[: small[0], : small[1]])
 
 
 PLUGIN = Live

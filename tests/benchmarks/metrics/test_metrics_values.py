@@ -19,6 +19,7 @@ from benchmarks.metrics.shift_equivariance import shift_equivariance, shift_erro
 from benchmarks.metrics.ssim import C1, ssim
 from benchmarks.metrics.stability_error import stability_error
 from benchmarks.metrics.static_flicker import static_flicker
+from benchmarks.metrics.tile_edges import tile_edges
 from benchmarks.metrics.warped_ssim import warped_ssim
 from benchmarks.metrics.warping_error import warping_error, warping_errors
 
@@ -193,3 +194,41 @@ class TestPictures:
         moved = _pictures.warp(base, shift(dx, dy)(0, 1)[0])
         inner = (slice(6, -6), slice(6, -6))
         assert np.allclose(moved[inner], np.roll(base, (-dy, -dx), (0, 1))[inner], atol=1e-5)
+
+
+def tiled(side, deviation, shape=(192, 320)):
+    """A gray picture and the same with squares of independent offsets."""
+    rng = np.random.default_rng(3)
+    offsets = rng.normal(0, deviation, (shape[0] // side, shape[1] // side))
+    plain = np.full((*shape, 3), 0.5, np.float32)
+    squares = np.kron(offsets, np.ones((side, side)))[..., None]
+    return plain, (plain + squares).astype(np.float32)
+
+
+@pytest.mark.parametrize("side", [8, 16, 32])
+def test_tile_edges_of_independent_squares(side):
+    plain, squares = tiled(side, 5 / 255)
+    assert tile_edges([squares], [plain], (side,)) == pytest.approx(5, rel=0.25)
+
+
+def test_tile_edges_of_two_squares_by_hand():
+    """Columns of squares 1, 0, 1, 0: steps of 1 on the grid, of 0 on the moved grid, in x alone."""
+    plain = np.zeros((24, 64, 3), np.float32)
+    columns = np.kron(np.tile([1.0, 0.0], 4), np.ones(8))[None, :, None]
+    assert tile_edges([plain + columns], [plain], (8,)) == pytest.approx(255 * np.sqrt(1 / 3))
+
+
+def test_tile_edges_of_nothing_noise_and_slopes():
+    plain, _ = tiled(16, 0.0)
+    noise = np.random.default_rng(0).normal(0, 3 / 255, plain.shape).astype(np.float32)
+    slope = np.linspace(0, 0.3, plain.shape[1], dtype=np.float32)[None, :, None]
+    assert tile_edges([plain], [plain]) == 0
+    assert tile_edges([plain + noise], [plain]) < 0.3
+    assert tile_edges([plain + slope], [plain]) < 0.05
+
+
+def test_tile_edges_of_a_pattern_that_a_network_repeats():
+    """A weave of 4 pixels is in every square alike: it says nothing about squares."""
+    plain, _ = tiled(16, 0.0)
+    weave = np.tile(np.random.default_rng(1).normal(0, 0.1, (4, 4, 1)), (48, 80, 3))
+    assert tile_edges([plain + weave], [plain]) < 1e-6

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from runtime import plugins, stabilizers
 from runtime.stabilizers import _flow, _layers
+from runtime.stabilizers._blocks import mix
 from runtime.stabilizers._denoise import Denoiser
 from runtime.stabilizers._memory import MAX_ROWS, MEMORY_BYTES, PAD, num_slots
 from runtime.stabilizers._motion import QUICK, Motion
@@ -180,6 +181,30 @@ class TestLive:
         old = np.abs(woven(frames[0])[uncovered].astype(int) - woven(frames[-1])[uncovered]).mean()
         assert error < 0.4 * old
 
+    def test_paint_is_exchanged_without_squares(self):
+        """The network changes its mind by 40: for three seconds old paint stands beside new. What
+        is seen is always between both, and nowhere an edge (squares of 30 stood here)."""
+        frame, live = np.full((120, 160, 3), 90, np.uint8), Live()
+        frame[::7, ::5] = 60  # something to recognize
+        live.step(frame, np.full_like(frame, 100))
+        for _ in range(110):
+            shown = live.step(frame, np.full_like(frame, 140)).astype(int)
+            assert shown.min() >= 99 and shown.max() <= 143
+            assert max(np.abs(np.diff(shown, axis=k)).max() for k in (0, 1)) <= 9
+        assert (shown == 140).all()
+
+    def test_the_same_bytes_on_any_number_of_threads(self):
+        frames, results = pan(8, (2, 1), noise=3), []
+        before = cv2.getNumThreads()
+        try:
+            for threads in (1, 2, 5):
+                cv2.setNumThreads(threads)
+                results.append(run(Live(), frames))
+        finally:
+            cv2.setNumThreads(before)
+        for other in results[1:]:
+            assert all((a == b).all() for a, b in zip(results[0], other, strict=True))
+
     def test_skip_carries_the_last_output(self):
         frames, live = pan(6, (2, 0)), Live()
         shown = run(live, frames[:5])[-1]
@@ -334,6 +359,26 @@ class TestParts:
         before = np.abs(frames[-1].astype(int) - clean[-1]).mean()
         after = np.abs(results[-1].astype(int) - clean[-1])[:, 24:].mean()
         assert after < 0.7 * before
+
+    @pytest.mark.parametrize("size", [(24, 40), (30, 53)])
+    def test_a_mixture_is_soft_and_exact_at_its_ends(self, size):
+        below, above = np.full((*size, 3), 50, np.uint8), np.full((*size, 3), 150, np.uint8)
+        weight = np.zeros((12, 20), np.float32)
+        weight[:, 5:] = 0.5
+        weight[:, 12:] = 1
+        mix(below, above, weight)
+        row = below[size[0] // 2, :, 0].astype(int)
+        scale = size[1] / 20
+        assert (row[: int(5 * scale)] == 50).all()
+        assert (row[int(6 * scale) + 1 : int(11 * scale)] == 100).all()
+        assert (row[int(13 * scale) + 1 :] == 150).all()
+        assert (np.diff(row) >= 0).all()
+
+    def test_a_mixture_of_the_same_is_the_same(self):
+        picture = landscape()[:40, :60].copy()
+        kept = picture.copy()
+        mix(picture, kept, np.random.default_rng(0).random((20, 30)).astype(np.float32))
+        assert (picture == kept).all()
 
     def test_smear_is_found(self):
         x = np.zeros((20, 30), np.float32)
