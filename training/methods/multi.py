@@ -88,7 +88,9 @@ class Multi(Perceptual):
     def choose(self, indices: list[int]) -> None:
         """Paint with these paintings, one per picture of the batch, and be judged by them."""
         for name, grams in self.grams.items():
-            self.objective.terms[name].aim({key: each[indices] for key, each in grams.items()})
+            term = self.objective.terms[name]
+            if isinstance(term, StyleTerm | CoarseTerm):
+                term.aim({key: each[indices] for key, each in grams.items()})
         palette = self.objective.terms.get("palette")
         if isinstance(palette, PaletteTerm):
             palette.colors = self.colors[indices]
