@@ -2,17 +2,19 @@
 
 List the styles there are: those that come with Impasto, those in the working directory and in the
 folders of $IMPASTO_MODELS, and those that were fetched. What is printed in the first column can be
-given to --model.
+given to --model. With --pull owner/name: bring the models of a repository of the Hugging Face Hub
+here, once its license has been shown and agreed to.
 """
 
 import argparse
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import cli
-from .errors import DONE
+from .errors import DONE, UsageError
 
 MEGABYTE = 1e6
 
@@ -63,7 +65,38 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     parser = cli.new_parser("models", __doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.add_argument(
+        "--pull", metavar="OWNER/NAME", help="fetch the ONNX files of a repository of the Hub"
+    )
+    parser.add_argument("--yes", "-y", action="store_true", help="--pull: do not ask")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="--pull: where to (default: your own folder)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="--pull: replace existing files")
     return parser
+
+
+def pull(args: argparse.Namespace) -> int:
+    """Show a repository's license, ask, and fetch its models; prints their paths.
+
+    Raises:
+        UsageError: nobody can be asked and --yes is not given.
+    """
+    from .model import hub, store
+
+    offer = hub.look_up(args.pull)
+    folder = args.output or store.own_folder()
+    cli.say(f"{offer.repository}, commit {offer.revision[:12]}: {', '.join(offer.files)}")
+    cli.say(f"license: {offer.license or 'its page names none: ask the owner'}")
+    if not args.yes:
+        if not sys.stdin.isatty():
+            raise UsageError("to fetch without being asked, agree to the license with --yes")
+        if input(f"fetch into {folder}? [y/N] ").strip().lower() not in ("y", "yes"):
+            cli.say("nothing was fetched")
+            return DONE
+    for path in hub.fetch(offer, folder, overwrite=args.overwrite):
+        print(path)
+    return DONE
 
 
 def styles() -> list[Style]:
@@ -125,6 +158,8 @@ def run(args: argparse.Namespace) -> int:
     """Print what there is."""
     from .model import store
 
+    if args.pull:
+        return pull(args)
     found = styles()
     if args.json:
         folders = [str(folder) for folder in store.folders()]
