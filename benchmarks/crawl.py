@@ -2,13 +2,14 @@
 
 What keeps a network's texture from crawling over a moving picture, and what does each part cost?
 Two families are trained alike but for one thing: a finished lean network, trained on from `--start`
-with and without the terms "motion", "lock" and "grid"; and a small Johnson network, from nothing,
-with and without anti-aliased sampling and "motion". Judged on photos that no training saw.
+with and without the terms "motion", "periodicity" and "phase_roughness"; and a small Johnson
+network, from nothing, with and without anti-aliased sampling and "motion". Scored on photos that no
+training saw.
 
     shift      EQ: how much of the picture changes if the photo is moved by pixels of the grid
     noise      noise gain: RMS of what sensor noise changes in the picture / RMS of the noise
-    lock       periodicity: share of fine texture that repeats with the network's stride
-    grid       per-phase roughness: how much of it depends on the place in a block of 4 px
+    lock       share of fine texture that repeats with the network's own grid
+    grid       how much of the roughness depends on the place in a block of 4 px
     style, content   terms of the objective, unweighted
 """
 
@@ -40,15 +41,16 @@ NOISE = 3 / 255  # of a webcam in a room, as measured indoors
 SIZE = 256  # px, side of the photos
 # "motion" is lazy and ramped in long runs; here it is at work from the first tenth on.
 COMMON = ["options.ramp_start=0.0", "options.ramp_end=0.1", "sheet_every=1000000"]
+NO_GRID_TERMS = ["objective.periodicity=0.0", "objective.phase_roughness=0.0"]
 LEAN = {
-    "none of them": ["objective.motion=0.0", "objective.lock=0.0", "objective.grid=0.0"],
-    "motion": ["objective.lock=0.0", "objective.grid=0.0"],
-    "lock": ["objective.motion=0.0", "objective.grid=0.0"],
-    "motion and lock": ["objective.grid=0.0"],
-    "motion, lock and grid": [],
+    "none of them": ["objective.motion=0.0", *NO_GRID_TERMS],
+    "motion": NO_GRID_TERMS,
+    "periodicity": ["objective.motion=0.0", "objective.phase_roughness=0.0"],
+    "motion and periodicity": ["objective.phase_roughness=0.0"],
+    "motion and both": [],
 }
 # The paper's network, a quarter as wide: minutes on one core instead of hours.
-JOHNSON = ["network={name='johnson', blocks=5}", "objective.lock=0.0", "objective.grid=0.0"]
+JOHNSON = ["network={name='johnson', blocks=5}", *NO_GRID_TERMS]
 JOHNSON += ["data.crop=128", "objective.motion=15.0"]
 WIDTH = 8
 ANTIALIAS = "network.antialias=true"
@@ -100,8 +102,8 @@ def evaluate(stylize: Stylize, problem: "Problem", photos: list[np.ndarray]) -> 
     """The metrics of one network, means over the photos."""
     from training.data.images import to_tensor
 
-    from .metrics.grid import grid
-    from .metrics.lock import lock
+    from .metrics.periodicity import periodicity
+    from .metrics.phase_roughness import phase_roughness
     from .metrics.shift_equivariance import shift_equivariance
     from .quality.curves import compute_terms
 
@@ -113,8 +115,8 @@ def evaluate(stylize: Stylize, problem: "Problem", photos: list[np.ndarray]) -> 
             {
                 "shift": shift_equivariance(stylize, photo),
                 "noise": noise_gain(stylize, photo, NOISE),
-                "lock": lock(painted),
-                "grid": grid(painted),
+                "lock": periodicity(painted),
+                "grid": phase_roughness(painted),
                 **{key: terms[key] for key in ("style", "content", "total")},
             }
         )

@@ -1,7 +1,7 @@
 """python -m export.distill --teacher runs/starry --student lean-c48n3r4
 
-Trains a smaller network on a finished one: the teacher's pictures, the painting's style, the motion
-and grid-artifact losses together (training/methods/distill.py). The teacher's recipe is taken over;
+Trains a smaller network on a finished one: the teacher's pictures, the painting's style, motion and
+grid-artifact losses together (training/methods/distill.py). The teacher's recipe is taken over;
 change it with --set. The student is a run folder like any other: resume it, export it.
 """
 
@@ -72,7 +72,7 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> "Recipe"
     known = Options.__dataclass_fields__  # not those of the teacher's own method
     kept = {key: value for key, value in table.get("options", {}).items() if key in known}
     table["options"] = {**kept, "teacher": str(teacher)}
-    start = str(started or thinned_start(teacher, checkpoint.network, table["network"]))
+    start = str(started or pruned_start(teacher, checkpoint.network, table["network"]))
     if start:
         table["options"]["start"] = start
     for setting in settings:
@@ -91,8 +91,8 @@ def student_network(shape: dict[str, Any], teacher: dict[str, Any]) -> dict[str,
     return {**shape, "padding": padding, "margin": 0}
 
 
-def thinned_start(teacher: Path, network: dict[str, Any], student: dict[str, Any]) -> str:
-    """The teacher as the student's start, where the student is a thinner network of its kind."""
+def pruned_start(teacher: Path, network: dict[str, Any], student: dict[str, Any]) -> str:
+    """The teacher as the student's start, where the student is a smaller network of its kind."""
     kind = ("name", "scale", "normalization")
     alike = all(network.get(k) == student.get(k, network.get(k)) for k in kind)
     fits = alike and all(student[k] <= network[k] for k in ("width", "blocks"))

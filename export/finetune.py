@@ -1,13 +1,13 @@
 """python -m export.finetune --checkpoint runs/starry/last.safetensors --output runs/starry-int8
 
-Quantization-aware training of a lean network, before it is exported with --precision int8: a short
-run on photos in which weights and activations are rounded as in the int8 graph and the pictures are
-held to those that the network painted before (training/methods/quantized.py). It needs no painting
-and no loss network. The result is a checkpoint like any other; the clipping ranges that it learned
-are part of the network from then on, in float as in int8.
+Teaches a trained lean network to live with bytes, before it is exported with --precision int8: a
+short run on photos in which weights and activations are rounded as in the int8 graph and the
+pictures are held to those it painted before (training/methods/quantized.py). No painting and no
+loss network are needed. The result is a checkpoint like any other; the clipping ranges that its
+activations learned are part of the network from then on, in float as in bytes.
 
-A second run on the result is worth its minutes: it starts with these clipping ranges, so that only
-rounding is left to learn.
+A second run on the result is worth its minutes: it is held to the network with these ranges, so
+that nothing but rounding is left to learn.
 
   python -m export.finetune --checkpoint runs/starry-int8 --output runs/starry-int8b --set lr=5e-4
 """

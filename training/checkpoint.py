@@ -6,6 +6,7 @@ that an exact resume needs. The header says which network they are and how they 
 
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +19,15 @@ from runtime.errors import StyleError, UsageError
 
 from . import networks
 from .networks import lean
-from .quantization import RANGES, byte_ends
+from .quantization import RANGES, byte_range
 
 FORMAT = 1
 NEWEST = "last.safetensors"  # of a run folder
 MODELS = Path(__file__).resolve().parents[1] / "models"  # the bundled ones
+
+
+# Discriminators were called judges: their weights and moments in checkpoints of that time.
+FORMER_GROUP = re.compile(r"^(optimizer\.)?judge(s?(?:_\w+)?\.)")
 
 
 @dataclass
@@ -48,11 +53,11 @@ class Checkpoint:
         prefix = name + "."
         return {k[len(prefix) :]: t for k, t in self.tensors.items() if k.startswith(prefix)}
 
-    def build_generator(self, ends: bool = True) -> nn.Module:
+    def build_generator(self, clipping: bool = True) -> nn.Module:
         """The trained generator in evaluation mode: averaged weights where there are any.
 
         Args:
-            ends: with the clipping ranges of its quantization-aware training, if it had one.
+            clipping: with the clipping ranges of its bytes, if it was fine-tuned for them.
         """
         settings = dict(self.network)
         generator = networks.build(settings.pop("name"), **settings)
@@ -62,10 +67,10 @@ class Checkpoint:
         except RuntimeError as error:
             raise UsageError(f"checkpoint does not fit its own network: {error}") from None
         ranges = self.group(f"extra.{RANGES}")
-        if ends and ranges and isinstance(generator, lean.Generator):
-            found = {name: byte_ends(*map(float, pair)) for name, pair in ranges.items()}
+        if clipping and ranges and isinstance(generator, lean.Generator):
+            found = {name: byte_range(*map(float, pair)) for name, pair in ranges.items()}
             try:
-                generator.bound(found)
+                generator.clip(found)
             except ValueError as error:
                 raise UsageError(f"checkpoint does not fit its own network: {error}") from None
         return generator.eval()
@@ -158,7 +163,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         with safe_open(str(path), "pt") as file:
             header = (file.metadata() or {}).get("impasto.checkpoint")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            tensors = {
+                FORMER_GROUP.sub(r"\1discriminator\2", key): file.get_tensor(key)
+                for key in file.keys()  # noqa: SIM118
+            }
     except SafetensorError as error:
         raise UsageError(
             f"{path} is not a safetensors checkpoint ({error}); pickled .pth files are not read"

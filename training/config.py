@@ -124,8 +124,22 @@ def load_recipe(name: str, settings: list[str] | None = None) -> Recipe:
     return recipe_from_dict(table)
 
 
+# Former names of terms of the objective and of options, in recipes and checkpoints that have them.
+FORMER_NAMES = {
+    "lock": "periodicity",
+    "grid": "phase_roughness",
+    "judge": "discriminator",
+    "judge_rate": "discriminator_rate",
+}
+
+
 def recipe_from_dict(table: dict[str, Any]) -> Recipe:
-    """Build a recipe from plain dicts, refusing unknown keys."""
+    """Build a recipe from plain dicts, refusing unknown keys; `FORMER_NAMES` are understood."""
+    table = dict(table)
+    for section in ("objective", "options"):
+        if isinstance(given := table.get(section), dict):
+            # Of a name and its former one, the later wins: `--set` comes after the file.
+            table[section] = {FORMER_NAMES.get(key, key): value for key, value in given.items()}
     return _fill(Recipe, table, "")
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from runtime.errors import StyleError, UsageError
 
-from . import distributed, memory
+from . import distributed, out_of_memory
 from .checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -178,7 +178,7 @@ class Engine:
         self.write_sheet()
 
     def _step(self) -> dict[str, float]:
-        with memory.advice(f"at step {self.done}", self._remedy()):
+        with out_of_memory.advice(f"at step {self.done}", self._remedy()):
             try:
                 values = self.method.step(self.done)
             except StyleError as error:

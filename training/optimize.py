@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .objective import Objective
 
 # Objective of the reference when no recipe is given: as the bundled recipes, without the terms
-# that speak about networks and not about pictures (motion, lock).
+# that speak about networks and not about pictures (motion, periodicity).
 WEIGHTS = {"style": 20.0, "content": 1.0, "tv": 0.1, "range": 2.0}
 
 
@@ -200,7 +200,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from PIL import Image
 
-    from . import memory, paintings
+    from . import out_of_memory, paintings
     from .backbones import open_backbone, recompute
     from .data.images import load_image, to_bytes
     from .device import pick_device
@@ -223,7 +223,7 @@ def run(args: argparse.Namespace) -> int:
         height, width = photo.shape[2:]
         # L-BFGS remembers 20 steps and 20 changes of the gradient, each as large as the picture.
         remedy = f"lower --size ({args.size}), pass --recompute, or use --optimizer adam"
-        with memory.advice(f"at {width}x{height}", remedy):
+        with out_of_memory.advice(f"at {width}x{height}", remedy):
             result = optimize_image(
                 photo,
                 objective,

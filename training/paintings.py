@@ -8,7 +8,7 @@ from torch import Tensor
 
 from runtime.errors import UsageError
 
-from .color import gray_style, luminance_only, match_histograms, to_yiq
+from .color_transfer import gray_style, luminance_only, match_histograms, to_yiq
 from .data.images import load_image, recolored, to_bytes
 from .objective import Objective
 

@@ -29,7 +29,7 @@ STEPS = 255
 MIDDLE = 128
 HALF_LEVEL = MIDDLE / 255 - 0.5
 # Group of a checkpoint's extra tensors that holds ranges: name -> (2,) lowest and highest value.
-# They belong to the network: its float form is clipped where its bytes are (`networks.lean`).
+# They belong to the network: its float form is clipped as its bytes are (`networks.lean`).
 RANGES = "range"
 
 
@@ -50,7 +50,7 @@ def quantize_range(low: float, high: float) -> tuple[np.float32, np.uint8]:
     return scale, np.uint8(np.clip(np.rint(-low / scale), 0, STEPS))
 
 
-def byte_ends(low: float, high: float) -> tuple[float, float]:
+def byte_range(low: float, high: float) -> tuple[float, float]:
     """What the lowest and the highest byte of the range low..high stand for."""
     scale, zero = quantize_range(low, high)
     return -float(zero) * float(scale), (STEPS - float(zero)) * float(scale)
@@ -68,7 +68,7 @@ class _Rounded(torch.autograd.Function):
     """An activation as a byte holds it; see the module's docstring.
 
     Inside the range the output is s * round(x / s): its derivative by s is the rounding error in
-    steps. Beyond an end the output is that end.
+    steps. Beyond a bound the output is that bound.
     """
 
     @staticmethod
@@ -114,8 +114,8 @@ class Ranges(nn.Module):
 
     def to_dict(self) -> dict[str, tuple[float, float]]:
         """The way back."""
-        ends = zip(self.low.tolist(), self.high.tolist(), strict=True)
-        return dict(zip(self.names, ends, strict=True))
+        pairs = zip(self.low.tolist(), self.high.tolist(), strict=True)
+        return dict(zip(self.names, pairs, strict=True))
 
 
 class QuantizedLean(nn.Module):

@@ -22,7 +22,7 @@ from runtime.errors import StyleError, UsageError
 from . import distributed
 from .config import Recipe
 from .losses import ENERGY
-from .memory import is_out_of_memory
+from .out_of_memory import is_out_of_memory
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
 BACKEND = "inductor"  # torch.compile's own default

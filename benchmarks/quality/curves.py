@@ -33,7 +33,7 @@ LAYERS = {
     "squeezenet": (("relu1", "fire3", "fire5", "fire7"), ("fire5",)),
     "vgg19_low": (("relu1_1", "relu2_1", "relu3_1"), ("relu3_1",)),
 }
-# Terms that judge a picture; "motion" and "lock" speak about networks.
+# Terms that judge a picture; "motion" and the grid-artifact losses speak about networks.
 PICTURE_TERMS = ("style", "content", "tv", "range", "palette")
 
 

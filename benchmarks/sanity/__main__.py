@@ -33,16 +33,16 @@ SMALL = [
 # A discriminator at the generator's rate sees through this tiny generator (accuracy 0.99).
 MATCHED = [
     "optimizer.lr=1e-3",
-    "options.judge_rate=0.1",
-    "options.judge={width=8, layers=2}",
+    "options.discriminator_rate=0.1",
+    "options.discriminator={width=8, layers=2}",
     "options.identity=0.5",
     # The paper's losses alone: what these would help with must not hide a fault in them.
     "options.settle=0.0",
-    "options.lock=0.0",
+    "options.periodicity=0.0",
     "options.style=0.0",
     "options.cycle=10.0",
 ]
-PAIR = ["optimizer.lr=3e-3", "options.gan_weight=0.2", "options.judge={width=8, layers=1}"]
+PAIR = ["optimizer.lr=3e-3", "options.gan_weight=0.2", "options.discriminator={width=8, layers=1}"]
 PICTURES = 60  # per domain, and as many that training never saw
 END = 0.25  # share of the run, its last, over which figures are averaged
 # The targets of the project's plan, by metric.

@@ -23,10 +23,10 @@ from ..measuring.rounds import Rounds
 from ..measuring.statistics import paired_ratio, summary
 from ..measuring.subjects import Subject
 from ..metrics.border_artifact import border_artifact
-from ..metrics.grid import grid
-from ..metrics.lock import flat_lock
+from ..metrics.periodicity import flat_periodicity
+from ..metrics.phase_roughness import phase_roughness
 from ..metrics.shift_equivariance import shift_equivariance
-from .held_statistics import HeldStatistics
+from .held_normalization import HeldNormalization
 
 if TYPE_CHECKING:
     from training.objective import Objective
@@ -75,7 +75,7 @@ class Student:
     grade: str
     session: StyleSession
     exact: StyleSession | None = None
-    network: HeldStatistics | None = None
+    network: HeldNormalization | None = None
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def open_student(path: Path) -> Iterator[Student]:
         if counterpart.is_file():
             exact = stack.enter_context(open_session(counterpart, threads=1))
         if checkpoint.is_file():
-            network = HeldStatistics(load_source(checkpoint, path.stem).generator)
+            network = HeldNormalization(load_source(checkpoint, path.stem).generator)
         variant = variant_of(path, session.card)
         yield Student(path.stem, variant.style, variant.grade, session, exact, network)
 
@@ -149,9 +149,9 @@ def _figures(student: Student, whole: Image, objective: "Objective") -> dict[str
     found = {
         "objective": evaluator.score(painted, photo, objective)["total"],
         "eq": shift_equivariance(paint, photo),
-        "lock_flat": flat_lock(painted, photo),
-        "grid": grid(painted),
-        "grid_large": grid(paint(cover(whole, *LARGE))),
+        "lock_flat": flat_periodicity(painted, photo),
+        "grid": phase_roughness(painted),
+        "grid_large": phase_roughness(paint(cover(whole, *LARGE))),
     }
     if student.exact is not None:
         exact = student.exact.stylize(photo)

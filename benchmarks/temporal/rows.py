@@ -12,7 +12,7 @@ from runtime.model.session import StyleSession
 from ..measuring import results
 from ..measuring.results import Labels, Metrics, Row
 from ..metrics.border_difference import border_difference
-from ..metrics.lock import flat_lock, lock
+from ..metrics.periodicity import flat_periodicity, periodicity
 from ..metrics.shift_equivariance import shift_errors
 from . import gates, stability, synthetic_clips
 from .degenerate import DEGENERATE
@@ -233,8 +233,8 @@ def measure_still(report: Report, subject: Subject, photo: str, size: tuple[int,
             "shift_error": mean,
             "shift_error_relative": mean / variance if variance > 0 else None,
             **{f"shift_error_dx{dx}": errors[dx, 0] for dx in (1, 2, 3)},
-            "lock": lock(painted),
-            "lock_flat": flat_lock(painted, picture),
+            "lock": periodicity(painted),
+            "lock_flat": flat_periodicity(painted, picture),
             "border_difference": border_difference(subject.still, picture),
         },
     )

@@ -37,7 +37,7 @@ class Calibration:
             keys as in `lean_layers.activations`. Zero is always inside.
         statistics: layer name -> (mean, variance) of its bare convolution, mean over the photos.
         photos: how many there were.
-        learned: whether the ranges are the network's own, learned by quantization-aware training.
+        learned: whether they are the network's own clipping ranges, learned by fine-tuning.
     """
 
     ranges: dict[str, np.ndarray]

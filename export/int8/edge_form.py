@@ -82,7 +82,7 @@ class LeanEdgeForm(nn.Module):
         super().__init__()
         self.margin, self.scale = generator.margin, generator.scale
         self.stem, self.stem_norm = generator.stem, generator.stem_norm
-        self.stem_end = generator.stem_end
+        self.stem_clip = generator.stem_clip
         self.trunk, self.head = generator.trunk, generator.head
         # Two copies: ExecuTorch 1.5 mixes up the layouts of a kernel that both directions share.
         self.register_buffer("one_hot", one_hot_kernel(generator.scale))
@@ -94,7 +94,7 @@ class LeanEdgeForm(nn.Module):
         m = self.margin
         x = repeat_edges(images, m) - self.middle
         x = F.conv2d(x, self.one_hot, stride=self.scale)
-        x = self.trunk(self.stem_end(F.relu(self.stem_norm(self.stem(x)))))
+        x = self.trunk(self.stem_clip(F.relu(self.stem_norm(self.stem(x)))))
         y = F.conv_transpose2d(self.head(x), self.one_hot_back, stride=self.scale) + self.middle
         y = y[:, :, m:-m, m:-m] if m else y
         return y.clamp(0.0, 1.0)

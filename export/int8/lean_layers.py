@@ -25,7 +25,8 @@ EPSILON = 1e-5
 # zeros need none, they are an attribute of the convolution.
 PADDINGS = {"zeros": "", "replicate": "edge", "reflect": "reflect"}
 
-Ends = tuple[float, float]
+# Lowest and highest value.
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Layer:
         gamma, beta: (out,) scale (not negative) and shift of the normalization, None without one.
         relu: whether a ReLU follows.
         residual: whether the block's input is added afterwards.
-        ends: lowest and highest value it may take, None without.
-        sum_ends: those of the sum.
+        clipping: range it is clipped to, None without.
+        sum_clipping: that of the sum.
     """
 
     name: str
@@ -50,8 +51,8 @@ class Layer:
     beta: np.ndarray | None
     relu: bool
     residual: bool
-    ends: Ends | None = None
-    sum_ends: Ends | None = None
+    clipping: Range | None = None
+    sum_clipping: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,11 @@ class LeanLayers:
     margin: int
     padding: str = "zeros"
 
-    def ends(self) -> dict[str, Ends]:
-        """Name of each activation that has ends -> the two; keys as in `activations`."""
-        sums = {f"{layer.name}.sum": layer.sum_ends for layer in self.layers}
-        every = {layer.name: layer.ends for layer in self.layers} | sums
-        return {name: ends for name, ends in every.items() if ends is not None}
+    def clipping_ranges(self) -> dict[str, Range]:
+        """Name of each activation that is clipped -> its range; keys as in `activations`."""
+        sums = {f"{layer.name}.sum": layer.sum_clipping for layer in self.layers}
+        every = {layer.name: layer.clipping for layer in self.layers} | sums
+        return {name: found for name, found in every.items() if found is not None}
 
 
 def take_apart(generator: nn.Module) -> LeanLayers:
@@ -94,12 +95,14 @@ def take_apart(generator: nn.Module) -> LeanLayers:
         )
     r = generator.scale
     stem = _layer("stem", generator.stem, generator.stem_norm, relu=True)
-    layers = [_by_cells(replace(stem, ends=_ends(generator.stem_end)), r)]
+    layers = [_by_cells(replace(stem, clipping=_range(generator.stem_clip)), r)]
     for number, block in enumerate(generator.trunk):
         one = _layer(f"block{number}.conv1", block.conv1, block.norm1, relu=True)
         two = _layer(f"block{number}.conv2", block.conv2, block.norm2, residual=True)
-        layers.append(replace(one, ends=_ends(block.end1)))
-        layers.append(replace(two, ends=_ends(block.end2), sum_ends=_ends(block.end)))
+        layers.append(replace(one, clipping=_range(block.clip1)))
+        layers.append(
+            replace(two, clipping=_range(block.clip2), sum_clipping=_range(block.clip_sum))
+        )
     layers.append(_by_cells(_layer("head", generator.head, nn.Identity()), r))
     return LeanLayers(tuple(layers), r, generator.margin, padding)
 
@@ -128,9 +131,9 @@ def activations(parts: LeanLayers, image: Tensor) -> dict[str, Tensor]:
             y = y * gain[:, None, None] + shift[:, None, None]
         if layer.relu:
             y = y.relu()
-        y = found[layer.name] = _ended(y, layer.ends)
+        y = found[layer.name] = _clipped(y, layer.clipping)
         if layer.residual:
-            y = found[layer.name + ".sum"] = _ended(skip + y, layer.sum_ends)
+            y = found[layer.name + ".sum"] = _clipped(skip + y, layer.sum_clipping)
         if layer.residual or layer.name == "stem":
             skip = y
         x = y
@@ -144,12 +147,12 @@ def cells(x: Tensor, r: int) -> Tensor:
     return split.reshape(n, c * r * r, height // r, width // r)
 
 
-def _ends(module: nn.Module) -> Ends | None:
+def _range(module: nn.Module) -> Range | None:
     return (module.min_val, module.max_val) if isinstance(module, nn.Hardtanh) else None
 
 
-def _ended(values: Tensor, ends: Ends | None) -> Tensor:
-    return values if ends is None else values.clamp(*ends)
+def _clipped(values: Tensor, limits: Range | None) -> Tensor:
+    return values if limits is None else values.clamp(*limits)
 
 
 def _by_cells(layer: Layer, r: int) -> Layer:

@@ -86,8 +86,8 @@ def calibrated(source: ExportSource, photos: Sequence[Image]) -> tuple[LeanLayer
     these photos reach, channels balanced."""
     parts = take_apart(source.generator)
     calibration = calibrate(parts, photos)
-    if ends := parts.ends():
-        learned = {name: np.array(pair, np.float32)[:, None] for name, pair in ends.items()}
+    if ranges := parts.clipping_ranges():
+        learned = {name: np.array(pair, np.float32)[:, None] for name, pair in ranges.items()}
         return parts, replace(calibration, ranges={**calibration.ranges, **learned}, learned=True)
     balanced, calibration = balance(source.generator, calibration)
     return take_apart(balanced), calibration

@@ -54,8 +54,8 @@ def make(
         ParityError: the result is not the part of the source it should be (a bug).
     """
     source = load_checkpoint(path)
-    # Ends are learned for one shape, and again for the next.
-    generator = source.build_generator(ends=False).float().requires_grad_(False)
+    # Clipping ranges are learned for one shape, and again for the next.
+    generator = source.build_generator(clipping=False).float().requires_grad_(False)
     config = dict(source.network)
     pruning.check_network(generator)
     if width is not None and width % multiple and width != config["width"]:

@@ -21,7 +21,9 @@ from .photos import cover
 # (width, height) judged: a camera's.
 SIZE = (640, 480)
 # Terms that need nothing but the picture and its photo.
-TERMS = ("style", "content", "palette", "lock", "grid", "tv")
+TERMS = ("style", "content", "palette", "periodicity", "phase_roughness", "tv")
+# What reports call them where that differs, since their first version.
+REPORTED = {"periodicity": "lock", "phase_roughness": "grid"}
 # Shifts in px of `shift_error`: every phase of the 4-px grid of lean networks but zero.
 SHIFTS = (1, 2, 3)
 # Pixels next to the frame that a shift changes for other reasons (the network's margin and reach).
@@ -125,7 +127,7 @@ def score(painted: Image, photo: Image, objective: Any) -> dict[str, float]:
     with torch.inference_mode():
         features = objective.content_features(to_tensor(photo))
         values = objective(to_tensor(painted), features)
-    return {name: float(value) for name, value in values.items()}
+    return {REPORTED.get(name, name): float(value) for name, value in values.items()}
 
 
 def _scores(session: StyleSession, photo: Image, objective: Any) -> dict[str, float]:

@@ -12,7 +12,7 @@ from runtime.errors import UsageError
 from runtime.model.session import open_session
 from training import networks
 from training.checkpoint import Checkpoint, save_checkpoint
-from training.statistics import channel_moments
+from training.feature_statistics import channel_moments
 
 SMALL = {
     "adain": {"level": 2},

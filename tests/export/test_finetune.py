@@ -59,7 +59,7 @@ def error(path, original, photos):
     """Mean squared difference of a checkpoint's pictures in bytes and the original's in floats."""
     network = load_checkpoint(path).build_generator()
     exact = load_checkpoint(original).build_generator()
-    coarse = QuantizedLean(network, Ranges(take_apart(network).ends()))
+    coarse = QuantizedLean(network, Ranges(take_apart(network).clipping_ranges()))
     with torch.no_grad():
         pairs = [(coarse(x), exact(x)) for x in photos]
     return np.mean([float((a - b).square().mean()) for a, b in pairs])
@@ -99,7 +99,7 @@ def test_the_file_paints_what_was_trained(
     report = json.loads(path.with_suffix(".json").read_text())
     assert any("learned by fine-tuning" in step for step in report["steps"])
     source = load_source(last, "toy")
-    ends = take_apart(source.generator).ends()
+    ends = take_apart(source.generator).clipping_ranges()
     assert ends["stem"][0] == 0 and ends["block0.conv2"][0] < 0
     _, calibration = calibrated(source, load_photos(photos_folder))
     coarse = QuantizedLean(source.generator, Ranges(whole_ranges(calibration)))
@@ -121,10 +121,12 @@ def test_floats_end_where_bytes_do(trained, photos_folder, tmp_path):
     last = tmp_path / "run/last.safetensors"
     assert finetune(trained, last.parent, "--steps", "1") == 0
     network = load_checkpoint(last).build_generator()
-    narrow = {n: (low / 3, high / 3) for n, (low, high) in take_apart(network).ends().items()}
+    narrow = {
+        n: (low / 3, high / 3) for n, (low, high) in take_apart(network).clipping_ranges().items()
+    }
     free = copy.deepcopy(network)
-    free.bound({name: (-99.0, 99.0) for name in narrow})
-    network.bound(narrow)
+    free.clip({name: (-99.0, 99.0) for name in narrow})
+    network.clip(narrow)
     coarse = QuantizedLean(network, Ranges(narrow))
     for photo in tensors(photos_folder):
         with torch.no_grad():

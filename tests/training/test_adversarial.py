@@ -9,9 +9,9 @@ from benchmarks.sanity.toys import negative, same, write_domain
 from runtime.errors import UsageError
 from training.checkpoint import load_checkpoint
 from training.config import load_recipe
+from training.data.image_pool import ImagePool
 from training.data.images import to_tensor
 from training.data.paired import Pairs
-from training.data.pool import ImagePool
 from training.engine import Engine
 from training.losses.gan import (
     KINDS,
@@ -114,7 +114,7 @@ def test_pairs_bad_input(pairs, tmp_path):
 
 SMALL = [
     "network={name='lean', width=16, blocks=1}",
-    "options.judge={width=8, layers=1}",
+    "options.discriminator={width=8, layers=1}",
     "data.short_side=32",
     "data.crop=32",
     "data.zoom=1.0",
@@ -176,17 +176,18 @@ def test_cyclegan_first_steps_reduce_the_cycle(tmp_path):
 
 def test_cyclegan_settles_before_it_plays(tmp_path):
     method = cyclegan(tmp_path, "steps=100", "batch=2", "options.settle=0.4")
-    judges = {k: v.clone() for k, v in method.networks["judge_first"].state_dict().items()}
+    weights = {k: v.clone() for k, v in method.networks["discriminator_first"].state_dict().items()}
     values = [method.step(step) for step in range(40)]
     assert all(set(v) == {"identity", "total"} for v in values)
     assert values[-1]["identity"] < 0.5 * values[0]["identity"]
     assert all(
-        torch.equal(judges[k], v) for k, v in method.networks["judge_first"].state_dict().items()
+        torch.equal(weights[k], v)
+        for k, v in method.networks["discriminator_first"].state_dict().items()
     )
-    assert {"gan", "cycle", "judge"} <= set(method.step(40))
+    assert {"gan", "cycle", "discriminator"} <= set(method.step(40))
 
 
-@pytest.mark.parametrize("term", ["lock", "grid"])
+@pytest.mark.parametrize("term", ["periodicity", "phase_roughness"])
 def test_cyclegan_pays_for_a_pattern_on_the_grid(tmp_path, term):
     """With the same start and pictures the total differs by the weighted term, exactly."""
 
@@ -225,7 +226,7 @@ def test_cyclegan_goes_on_from_a_checkpoint(tmp_path):
     first = cyclegan(tmp_path, "steps=3")
     Engine(first, tmp_path / "run", quiet=True).run()
     path = tmp_path / "run" / "last.safetensors"
-    again = cyclegan(tmp_path, f"options.start={str(path)!r}", "options.lock=7.0")
+    again = cyclegan(tmp_path, f"options.start={str(path)!r}", "options.periodicity=7.0")
     for name, network in again.networks.items():
         theirs = first.networks[name].state_dict()
         assert all(torch.equal(v, theirs[k]) for k, v in network.state_dict().items())

@@ -12,9 +12,9 @@ from runtime.plugins import load, names
 from training import losses
 from training.losses import LossInputs, Target
 from training.losses.content import content_distance
-from training.losses.grid import by_places, grid_energy
-from training.losses.lock import high_pass, lock_energy
 from training.losses.motion import random_similarity, warp
+from training.losses.periodicity import high_pass, periodicity_energy
+from training.losses.phase_roughness import by_phase, phase_roughness
 from training.losses.range import out_of_range
 from training.losses.style import gram_energy, gram_matrix
 from training.losses.tv import total_variation
@@ -94,21 +94,21 @@ def test_lock_sees_the_grid_and_not_other_periods():
     # A cosine of amplitude .1 has energy .005, all of it common to all cells, in both windows; the
     # box of 17 px keeps 1/17 of a period of 4 px, so 16/17 of the amplitude passes.
     expected = torch.tensor(2 * 0.005 * (16 / 17) ** 2)
-    torch.testing.assert_close(lock_energy(grid), expected, rtol=0.02, atol=0)
+    torch.testing.assert_close(periodicity_energy(grid), expected, rtol=0.02, atol=0)
     # Four cells of a 32-px window leave a quarter of a period of 5 px, eight of 64 px .077 of it.
-    assert lock_energy(other) == pytest.approx(0.005 * (0.25**2 + 0.077**2), rel=0.3)
+    assert periodicity_energy(other) == pytest.approx(0.005 * (0.25**2 + 0.077**2), rel=0.3)
 
 
 def test_lock_of_noise_is_its_floor():
     noise = torch.randn(1, 3, 512, 512, generator=torch.Generator().manual_seed(0)) * 0.1
     floor = 0.01 * ((8 / 64) ** 2 + (8 / 32) ** 2)
-    torch.testing.assert_close(lock_energy(noise), torch.tensor(floor), rtol=0.1, atol=0)
+    torch.testing.assert_close(periodicity_energy(noise), torch.tensor(floor), rtol=0.1, atol=0)
 
 
 def test_places_of_a_cell_by_hand():
     across = torch.zeros(1, 3, 64, 64)
     across[:, :, :, ::4] = 0.5
-    places = by_places(across)
+    places = by_phase(across)
     assert places.shape == (1, 3, 1, 16)
     torch.testing.assert_close(places[0, 0, 0], torch.tensor([0.5, 0, 0, 0]).repeat(4))
 
@@ -118,25 +118,25 @@ def test_grid_sees_stairs_of_its_own_period_only():
     second ones at two of four give 1, nothing along the other axis, so (3 + 1) / 4."""
     steps = torch.randn(1, 3, 1, 64, generator=torch.Generator().manual_seed(0))
     blocks = steps.repeat_interleave(4, 3).expand(1, 3, 256, 256)
-    assert grid_energy(blocks) == pytest.approx(1.0, rel=0.1)
+    assert phase_roughness(blocks) == pytest.approx(1.0, rel=0.1)
     others = steps[..., :52].repeat_interleave(5, 3)[..., :256].expand(1, 3, 256, 256)
-    assert grid_energy(others) < 0.4
+    assert phase_roughness(others) < 0.4
     noise = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(1))
-    assert grid_energy(noise) < 0.02
-    assert grid_energy(torch.full((1, 3, 64, 64), 0.5)) == 0
+    assert phase_roughness(noise) < 0.02
+    assert phase_roughness(torch.full((1, 3, 64, 64), 0.5)) == 0
 
 
 def test_grid_sees_what_all_cells_share():
     """A wave of 4 px: its first differences are the same in every cell (1) and, at this phase, of
     one size at all places (0); its second ones the same (1) and at two of four places only (1)."""
     wave = torch.cos(torch.arange(256.0) * torch.pi / 2).expand(1, 3, 256, 256) * 0.1
-    assert grid_energy(wave) == pytest.approx((1 + 1 + 1) / 4, rel=0.02)
+    assert phase_roughness(wave) == pytest.approx((1 + 1 + 1) / 4, rel=0.02)
 
 
 def test_grid_does_not_mind_what_cannot_be_seen():
     steps = torch.randn(1, 3, 1, 64, generator=torch.Generator().manual_seed(0)) / 255
     blocks = steps.repeat_interleave(4, 3).expand(1, 3, 256, 256)
-    assert grid_energy(blocks / 20) < 0.01 < 0.5 < grid_energy(blocks * 20)
+    assert phase_roughness(blocks / 20) < 0.01 < 0.5 < phase_roughness(blocks * 20)
 
 
 def test_high_pass_removes_constants_and_slow_ramps():
@@ -175,7 +175,7 @@ def inputs_for(output, photo, backbone):
     return LossInputs(output, features, backbone(photo, {"relu2_1"}), moved)
 
 
-CORE = ["content", "style", "tv", "range", "lock", "motion"]
+CORE = ["content", "style", "tv", "range", "periodicity", "motion"]
 
 
 @pytest.mark.parametrize("name", CORE)

@@ -126,12 +126,12 @@ def test_frozen_encoder_stays_frozen(photo_folder, paintings, weights, base):
 def test_adain_goes_on_from_a_checkpoint(photo_folder, paintings, weights, base, tmp_path):
     first = build("adain", photo_folder, paintings, weights, base, "steps=3")
     Engine(first, tmp_path, quiet=True).run()
-    more = ("steps=2", "objective.lock=60.0", f'options.start="{tmp_path}/last.safetensors"')
+    more = ("steps=2", "objective.periodicity=60.0", f'options.start="{tmp_path}/last.safetensors"')
     second = build("adain", photo_folder, paintings, weights, base, *more)
     begun = second.networks["generator"].state_dict()
     averaged = load_checkpoint(tmp_path / "last.safetensors").group("ema")
     assert all(torch.equal(begun[key], value) for key, value in averaged.items())
-    assert second.step(0)["lock"] > 0
+    assert second.step(0)["periodicity"] > 0
 
 
 def test_every_style_has_its_own_target(photo_folder, paintings, weights, base):

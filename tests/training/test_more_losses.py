@@ -12,6 +12,7 @@ from runtime.errors import UsageError
 from runtime.plugins import load, names
 from training import losses
 from training.backbones import open_backbone
+from training.feature_statistics import channel_moments, covariance
 from training.losses import PHOTO, Film, LossInputs, Target
 from training.losses.coarse import coarse_features
 from training.losses.coral import coral_distance
@@ -24,7 +25,6 @@ from training.losses.regions import masked_gram
 from training.losses.sliced import directions, sliced_distance
 from training.losses.style import gram_matrix
 from training.objective import Objective
-from training.statistics import channel_moments, covariance
 
 
 def seeded(*shape, seed=0):
@@ -193,7 +193,7 @@ ZERO_AT = {
         "coarse",
     ],
     "photo": ["content", "laplacian"],
-    "gray": ["tv", "range", "lock", "matting", "laplacian"],
+    "gray": ["tv", "range", "periodicity", "matting", "laplacian"],
 }
 TESTED = [name for name in names(losses) if name != "gan"]
 
@@ -256,7 +256,7 @@ def test_terms_are_zero_at_their_target(where, target):
 
 
 def test_every_loss_names_its_source():
-    own = ["lock", "range"]  # ours: the docstring says so
+    own = ["periodicity", "range"]  # ours: the docstring says so
     for name in names(losses):
         module = importlib.import_module(f"training.losses.{name}")
         text = (module.__doc__ or "") + "".join(

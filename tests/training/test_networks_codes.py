@@ -5,9 +5,9 @@ import torch
 
 from runtime.errors import UsageError
 from training import networks
+from training.feature_statistics import channel_moments
 from training.networks import cin
 from training.networks._vgg16x import Decoder, Encoder, channels, load_pretrained
-from training.statistics import channel_moments
 
 SMALL = {
     "adain": {"level": 3},
@@ -130,15 +130,15 @@ def test_published_pairs_reconstruct_photos(shared_data):
 @torch.no_grad()
 def test_patchgan_sees_seventy_pixels():
     torch.manual_seed(0)
-    judge = networks.build("patchgan", width=4, normalization="none")
+    discriminator = networks.build("patchgan", width=4, normalization="none")
     images = torch.rand(1, 3, 128, 128)
     with torch.enable_grad():
         images.requires_grad_(True)
-        scores = judge(images)
+        scores = discriminator(images)
         scores[0, 0, 7, 7].backward()
     rows = images.grad.abs().sum((0, 1, 3)).nonzero()
     assert rows.max() - rows.min() + 1 == 70
-    assert judge(torch.rand(1, 3, 256, 256)).shape == (1, 1, 30, 30)
+    assert discriminator(torch.rand(1, 3, 256, 256)).shape == (1, 1, 30, 30)
 
 
 def test_unet_dropout_only_while_training():

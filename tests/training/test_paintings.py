@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from runtime.errors import UsageError
-from training.color import to_yiq
+from training.color_transfer import to_yiq
 from training.data.images import load_image
 from training.optimize import main
 from training.paintings import Blend, load_regions, prepare

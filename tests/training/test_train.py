@@ -79,7 +79,9 @@ def test_training_improves_and_writes_its_log(tmp_path, photo_folder, painting, 
     assert main([*run, "--set", "steps=100", "--set", "seeds=0"]) == 0
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").open()]
     assert [line["step"] for line in lines] == [50, 100]
-    assert {"total", "style", "content", "tv", "lock", "motion", "steps_per_s"} <= set(lines[0])
+    assert {"total", "style", "content", "tv", "periodicity", "motion", "steps_per_s"} <= set(
+        lines[0]
+    )
     assert lines[1]["total"] < lines[0]["total"]
     assert (tmp_path / "run" / "sheet_000100.png").is_file()
 
@@ -284,10 +286,10 @@ def test_a_network_fine_tuned_for_bytes_ends_where_they_do(tmp_path):
     network = {"name": "lean", **generator.config}
     save_checkpoint(Checkpoint(network, {}, 3, tensors), tmp_path / "a.safetensors")
     found = load_checkpoint(tmp_path / "a.safetensors")
-    bounded, free = found.build_generator(), found.build_generator(ends=False)
+    bounded, free = found.build_generator(), found.build_generator(clipping=False)
     picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert bounded.stem_end(torch.tensor([9.0, -9.0])).tolist() == [0.25, 0.0]
+        assert bounded.stem_clip(torch.tensor([9.0, -9.0])).tolist() == [0.25, 0.0]
         assert torch.equal(free(picture), generator(picture))
         assert not torch.allclose(bounded(picture), free(picture))
     found.tensors["extra.range.block7.conv1"] = torch.tensor([0.0, 1.0])

@@ -11,7 +11,7 @@ import torch
 
 from runtime.errors import StyleError, UsageError
 from runtime.plugins import load
-from training import memory, methods, networks, updates
+from training import methods, networks, out_of_memory, updates
 from training.backbones import open_backbone, recompute
 from training.checkpoint import load_checkpoint
 from training.config import load_recipe, with_painting
@@ -41,13 +41,13 @@ SETTINGS = {
     ],
     "monet": [
         "network={name='lean', width=8, blocks=1}",
-        "options.judge={width=8, layers=1}",
+        "options.discriminator={width=8, layers=1}",
         "options.pool=6",
     ],
     "pix2pix": [
         # depth 4: the deepest level without dropout, whose draws depend on how a batch is divided
         "network={name='lean', width=8, blocks=1}",
-        "options.judge={width=8, layers=1}",
+        "options.discriminator={width=8, layers=1}",
     ],
 }
 ACCUMULATED = ["compute.accumulate=2"]
@@ -242,7 +242,10 @@ def test_out_of_memory_says_what_to_lower(trouble, build, tmp_path):
 
 
 def test_other_errors_are_no_memory_trouble():
-    with pytest.raises(RuntimeError, match="shapes differ"), memory.advice("here", "lower it"):
+    with (
+        pytest.raises(RuntimeError, match="shapes differ"),
+        out_of_memory.advice("here", "lower it"),
+    ):
         raise RuntimeError("shapes differ")
 
 

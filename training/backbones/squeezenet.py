@@ -1,6 +1,6 @@
 """SqueezeNet 1.1 (Iandola et al. 2016, arXiv:1602.07360): small, of another family than VGG.
 
-Useful as an independent judge; as a training loss it gives washed-out color.
+Useful as an independent evaluator; as a training loss it gives washed-out color.
 """
 
 from pathlib import Path

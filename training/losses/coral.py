@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..statistics import covariance
+from ..feature_statistics import covariance
 from . import LossInputs, Target
 
 

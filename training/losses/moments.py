@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..statistics import channel_moments
+from ..feature_statistics import channel_moments
 from . import LossInputs, Target
 
 

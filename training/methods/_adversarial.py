@@ -24,8 +24,8 @@ DEAD_DEVIATION = 0.005  # of the pixels within a picture, in image units
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A discriminator's shape, `options.judge` in a recipe."""
+class Discriminator:
+    """A discriminator's shape, `options.discriminator` in a recipe."""
 
     width: int = 64
     layers: int = 3
@@ -40,11 +40,11 @@ def build_network(recipe: Recipe, device: str) -> nn.Module:
     return network.to(device).train()
 
 
-def build_judge(options: dict, channels: int, device: str) -> nn.Module:
+def build_discriminator(options: dict, channels: int, device: str) -> nn.Module:
     """A PatchGAN."""
-    judge = networks.build("patchgan", **{**options, "channels": channels})
-    start_small(judge)
-    return judge.to(device).train()
+    discriminator = networks.build("patchgan", **{**options, "channels": channels})
+    start_small(discriminator)
+    return discriminator.to(device).train()
 
 
 def adam(recipe: Recipe, *parts: nn.Module) -> Optimizer:
@@ -74,17 +74,19 @@ def draw_mix(kind: str, count: int, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(rng.random((count, 1, 1, 1), dtype=np.float32))
 
 
-def train_judge(
-    kind: str, judge: nn.Module, real: Tensor, fake: Tensor, mix: Tensor
+def train_discriminator(
+    kind: str, discriminator: nn.Module, real: Tensor, fake: Tensor, mix: Tensor
 ) -> tuple[Tensor, float]:
     """(loss to minimize, accuracy) of a discriminator on real and made pictures.
 
     `mix` is of `draw_mix`.
     """
-    real_scores, fake_scores = judge(real), judge(fake)
+    real_scores, fake_scores = discriminator(real), discriminator(fake)
     loss = discriminator_loss(kind, real_scores, fake_scores)
     if kind == "wgan-gp":
-        loss = loss + PENALTY_WEIGHT * gradient_penalty(judge, real, fake, mix.to(real.device))
+        loss = loss + PENALTY_WEIGHT * gradient_penalty(
+            discriminator, real, fake, mix.to(real.device)
+        )
     return loss, accuracy(kind, real_scores, fake_scores)
 
 
@@ -95,7 +97,7 @@ def diagnose(means: dict[str, float]) -> str:
         if value > WON:
             return (
                 f"{name} is {value:.2f}: the discriminator wins and teaches nothing more; lower "
-                "options.judge.width or options.judge_rate, or use more pictures"
+                "options.discriminator.width or options.discriminator_rate, or use more pictures"
             )
     for name, value in means.items():
         if name.startswith("deviation") and value < DEAD_DEVIATION:

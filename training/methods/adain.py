@@ -2,11 +2,11 @@
 
 One step: photos and as many style crops, `output = generator(photos, generator.encode(styles))`,
 
-    content   distance to AdaIN(F(photo), F(style)) at the content layer (eq. 12)
-    moments   distance of channel means and deviations at the style layers (eq. 13)
-    style     Gram distance, off by default
-    lock      texture that repeats with the decoder's own grid of 2^level px, off by default
-    tv, range as everywhere
+    content      distance to AdaIN(F(photo), F(style)) at the content layer (eq. 12)
+    moments      distance of channel means and deviations at the style layers (eq. 13)
+    style        Gram distance, off by default
+    periodicity  texture that repeats with the decoder's own grid of 2^level px, off by default
+    tv, range    as everywhere
 
 Works for every network with `encode`: "adain" (the paper's) and "microast" (no VGG at run time).
 Deviation: all distances are relative, see `losses.moments`.
@@ -28,19 +28,19 @@ from .. import networks
 from ..backbones import open_backbone, recompute
 from ..config import Recipe, find_data
 from ..data.images import Photos, to_tensor
+from ..feature_statistics import adain, channel_moments
 from ..losses import ENERGY
 from ..losses.content import content_distance
-from ..losses.lock import lock_energy
 from ..losses.moments import moments_distance
+from ..losses.periodicity import periodicity_energy
 from ..losses.range import out_of_range
 from ..losses.style import gram_energy, gram_matrix
 from ..losses.tv import total_variation
-from ..statistics import adain, channel_moments
 from ..updates import Updates
 from . import Assets, cut_to_multiple
 from .perceptual import learning_rate, read_options, start_weights
 
-TERMS = ("content", "moments", "style", "lock", "tv", "range")
+TERMS = ("content", "moments", "style", "periodicity", "tv", "range")
 SHOWN = 3  # photos, and styles, on the contact sheet
 
 
@@ -155,7 +155,7 @@ class AdaIn:
                     moments_distance(features[x], *channel_moments(wanted[x])) for x in style_layers
                 ),
                 "style": _mean(self._gram(features[x], wanted[x], x) for x in style_layers),
-                "lock": lock_energy(output.float()),
+                "periodicity": periodicity_energy(output.float()),
                 "tv": total_variation(output),
                 "range": out_of_range(output),
             }

@@ -10,10 +10,10 @@ then both discriminators, on made pictures that went through a pool. Weights are
 differences in [-1, 1]: ours, in [0, 1], are doubled to match.
 
 Four options are not the paper's, and off by default. `settle`: generators of another family than
-its ResNet, which begin far from any picture, first learn to leave pictures as they are. `lock` and
-`grid`: what a generator hides for the way back, a lean one hides in a pattern on its own grid,
-which shows as a weave; `losses.lock` and `losses.grid` forbid that place. `style`: the second
-domain's mean Gram matrices.
+its ResNet, which begin far from any picture, first learn to leave pictures as they are.
+`periodicity` and `phase_roughness`: what a generator hides for the way back, a lean one hides in a
+pattern on its own grid, which shows as a weave; the losses of these names forbid that place.
+`style`: the second domain's mean Gram matrices.
 """
 
 from dataclasses import dataclass, field
@@ -27,13 +27,13 @@ from runtime.errors import UsageError
 from ..backbones import Backbone, open_backbone
 from ..checkpoint import load_checkpoint
 from ..config import Recipe, find_data
+from ..data.image_pool import ImagePool
 from ..data.images import to_tensor
-from ..data.pool import ImagePool
 from ..data.unpaired import Unpaired
 from ..losses import LossInputs, Target
 from ..losses.gan import check_kind, generator_loss
-from ..losses.grid import grid_energy
-from ..losses.lock import lock_energy
+from ..losses.periodicity import periodicity_energy
+from ..losses.phase_roughness import phase_roughness
 from ..losses.style import StyleTerm, gram_matrix
 from ..updates import Updates, Values
 from . import Assets, _adversarial, cut_to_multiple
@@ -52,12 +52,12 @@ class Options:
     identity: float = 0.5  # share of `cycle`; the paper's for painting, 0 else
     pool: int = 50
     decay_start: float = 0.5  # share of the run after which the rate falls to zero
-    judge_rate: float = 1.0  # learning rate of the discriminator, as a share of the generator's
-    judge: dict = field(default_factory=dict)  # width, layers of the discriminators
+    discriminator_rate: float = 1.0  # learning rate, as a share of the generator's
+    discriminator: dict = field(default_factory=dict)  # width, layers of the discriminators
     settle: float = 0.0  # share of the run in which both generators learn only |G(x) - x|
     settle_rate: float = 5.0  # learning rate meanwhile, as a multiple of the later one
-    lock: float = 0.0  # weight of `losses.lock` on what both generators make
-    grid: float = 0.0  # and of `losses.grid`
+    periodicity: float = 0.0  # weight of `losses.periodicity` on what both generators make
+    phase_roughness: float = 0.0  # and of `losses.phase_roughness`
     style: float = 0.0  # weight of `losses.style` to the second domain's mean Gram matrices
     start: str = ""  # checkpoint whose generators and discriminators this run begins with
 
@@ -84,8 +84,12 @@ class CycleGan:
         self.networks = {
             "generator": build(recipe, self.device),
             "backward": build(recipe, self.device),
-            "judge_first": _adversarial.build_judge(self.options.judge, 3, self.device),
-            "judge_second": _adversarial.build_judge(self.options.judge, 3, self.device),
+            "discriminator_first": _adversarial.build_discriminator(
+                self.options.discriminator, 3, self.device
+            ),
+            "discriminator_second": _adversarial.build_discriminator(
+                self.options.discriminator, 3, self.device
+            ),
         }
         self.style = self._open_style(assets) if self.options.style else None
         if self.options.start:
@@ -93,7 +97,9 @@ class CycleGan:
         nets = self.networks
         self.optimizers = {
             "generators": _adversarial.adam(recipe, nets["generator"], nets["backward"]),
-            "judges": _adversarial.adam(recipe, nets["judge_first"], nets["judge_second"]),
+            "discriminators": _adversarial.adam(
+                recipe, nets["discriminator_first"], nets["discriminator_second"]
+            ),
         }
         self.pools = {"first": ImagePool(self.options.pool), "second": ImagePool(self.options.pool)}
 
@@ -132,7 +138,9 @@ class CycleGan:
             recipe.optimizer.lr, step, recipe.steps, options.decay_start
         )
         _adversarial.set_lr(self.optimizers, rate)
-        _adversarial.set_lr({"judge": self.optimizers["judges"]}, rate * options.judge_rate)
+        _adversarial.set_lr(
+            {"discriminator": self.optimizers["discriminators"]}, rate * options.discriminator_rate
+        )
         first, second = (
             batch.to(self.device)
             for batch in self.photos.batch(
@@ -170,8 +178,8 @@ class CycleGan:
             pieces["first"].append(made_one.detach())
             pieces["second"].append(made_two.detach())
             back_one, back_two = call(backward, made_two), call(forward, made_one)
-            gan = generator_loss(options.gan, nets["judge_second"](made_two))
-            gan = gan + generator_loss(options.gan, nets["judge_first"](made_one))
+            gan = generator_loss(options.gan, nets["discriminator_second"](made_two))
+            gan = gan + generator_loss(options.gan, nets["discriminator_first"](made_one))
             cycle = (back_one - one).abs().mean() + (back_two - two).abs().mean()
             total = gan + 2 * options.cycle * cycle
             identity = torch.zeros((), device=self.device)
@@ -180,12 +188,14 @@ class CycleGan:
                 identity = identity + (call(backward, one) - one).abs().mean()
                 total = total + 2 * options.cycle * options.identity * identity
             values = {"gan": gan, "cycle": cycle / 2, "identity": identity / 2}
-            if options.lock:
-                values["lock"] = lock_energy(made_two) + lock_energy(made_one)
-                total = total + options.lock * values["lock"]
-            if options.grid:
-                values["grid"] = grid_energy(made_two.float()) + grid_energy(made_one.float())
-                total = total + options.grid * values["grid"]
+            if options.periodicity:
+                values["periodicity"] = periodicity_energy(made_two) + periodicity_energy(made_one)
+                total = total + options.periodicity * values["periodicity"]
+            if options.phase_roughness:
+                values["phase_roughness"] = phase_roughness(made_two.float()) + phase_roughness(
+                    made_one.float()
+                )
+                total = total + options.phase_roughness * values["phase_roughness"]
             if self.style is not None:
                 backbone, term = self.style
                 features = backbone(made_two, set(term.weights))
@@ -193,7 +203,7 @@ class CycleGan:
                 total = total + options.style * values["style"]
             return {**values, "total": total, "deviation": made_two.std((2, 3)).mean()}
 
-        for name in ("judge_first", "judge_second"):
+        for name in ("discriminator_first", "discriminator_second"):
             nets[name].requires_grad_(False)
         values = self.updates.minimize(len(first), loss, self.optimizers["generators"])
         made = {side: self.updates.gather(p, len(first)) for side, p in pieces.items()}
@@ -203,20 +213,22 @@ class CycleGan:
         real, kind = {"first": first, "second": second}, self.options.gan
         fake = {side: self.pools[side].swap(made[side], self.rng) for side in real}
         mix = {side: _adversarial.draw_mix(kind, len(first), self.rng) for side in real}
-        judges = {side: self.networks[f"judge_{side}"].requires_grad_(True) for side in real}
+        discriminators = {
+            side: self.networks[f"discriminator_{side}"].requires_grad_(True) for side in real
+        }
 
         def loss(rows: slice) -> Values:
             found = {
-                side: _adversarial.train_judge(
-                    kind, judge, real[side][rows], fake[side][rows], mix[side][rows]
+                side: _adversarial.train_discriminator(
+                    kind, discriminator, real[side][rows], fake[side][rows], mix[side][rows]
                 )
-                for side, judge in judges.items()
+                for side, discriminator in discriminators.items()
             }
             rights = {f"accuracy_{side}": right for side, (_, right) in found.items()}
             return {"total": found["first"][0] + found["second"][0], **rights}
 
-        values = self.updates.minimize(len(first), loss, self.optimizers["judges"])
-        return {"judge": values.pop("total"), **values}
+        values = self.updates.minimize(len(first), loss, self.optimizers["discriminators"])
+        return {"discriminator": values.pop("total"), **values}
 
     def extra_tensors(self) -> dict[str, Tensor]:
         """The pools."""

@@ -6,12 +6,11 @@ The teacher paints on every `teacher_every`-th step only, with its weight multip
 (lazy regularization, Karras et al. 2020, StyleGAN2): it is larger than the student, and its
 pictures are the dearest part of a step.
 
-The objective (style, content, lock, motion) is the perceptual method's (Johnson, Alahi, Fei-Fei
-2016). The teacher's weight falls
-to `output_end` of itself in the course of the run: the mean of all pictures an absolute difference
-allows is a blurred one, so the end belongs to the painting. Crops are cut at random offsets, so a
-pattern fixed to the teacher's grid cannot be learned. After Hinton, Vinyals, Dean 2015
-(arXiv:1503.02531), on pictures instead of class scores.
+The objective (style, content, grid artifacts, motion) is the perceptual method's (Johnson, Alahi,
+Fei-Fei 2016). The teacher's weight falls to `output_end` of itself in the course of the run: the
+mean of all pictures an absolute difference allows is a blurred one, so the end belongs to the
+painting. Crops are cut at random offsets, so a pattern glued to the teacher's grid cannot be
+learned. After Hinton, Vinyals, Dean 2015 (arXiv:1503.02531), on pictures instead of class scores.
 """
 
 from dataclasses import dataclass, replace

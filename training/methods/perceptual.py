@@ -3,7 +3,7 @@
 One step: cut photos, seed them with strokes (half of the steps), style them, compare features. The
 motion term styles a moved copy as well; it is computed on every `motion_every`-th step with its
 weight multiplied by that number (lazy regularization, Karras et al. 2020, StyleGAN2), because it
-doubles the generator's work. The lock and grid terms take turns with it, on the last of these
+doubles the generator's work. The grid-artifact losses take turns with it, on the last of these
 steps. With `options.clips`, a folder of real video, every second of the steps with motion paints
 two neighboring frames instead, for the terms "luminance" and "frame_difference".
 """
@@ -22,12 +22,12 @@ from .. import networks
 from ..backbones import open_backbone, recompute
 from ..checkpoint import find_checkpoint, load_checkpoint
 from ..config import OptimizerConfig, Recipe, find_data
-from ..data.clips import Clips, Pairs
+from ..data.frame_pairs import Clips, Pairs
 from ..data.images import Photos, load_image, recolored, stroke_seeds
 from ..losses import Film
 from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
 from ..objective import Objective
-from ..thinning import thin
+from ..pruned_start import prune_weights
 from ..updates import Updates
 from . import Assets
 
@@ -40,7 +40,7 @@ class Options:
     """Settings of the method, `[options]` in a recipe."""
 
     motion_every: int = 2  # steps between motion terms
-    ramp_start: float = 0.03  # share of the run at which lock and motion set in
+    ramp_start: float = 0.03  # share of the run at which periodicity and motion set in
     ramp_end: float = 0.13  # and at which they have their full weight
     start: str = ""  # checkpoint or file in models/: of this network, or of a larger lean one
     clips: str = ""  # folder of video, for "luminance" and "frame_difference"; not needed else
@@ -70,7 +70,7 @@ def ramp(step: int, steps: int, start: float, end: float) -> float:
 
 
 def start_weights(path: str, network: dict) -> dict[str, Tensor]:
-    """The weights of a checkpoint: as they are if it is of this very network, else thinned to it,
+    """The weights of a checkpoint: as they are if it is of this very network, else pruned to it,
     which works among lean networks."""
     checkpoint = load_checkpoint(find_checkpoint(path, "options.start"))
     weights = checkpoint.group("ema") or checkpoint.group("generator")
@@ -79,10 +79,10 @@ def start_weights(path: str, network: dict) -> dict[str, Tensor]:
     for one, what in ((network, "the network"), (checkpoint.network, path)):
         if one["name"] != "lean":
             raise UsageError(
-                f'options.start thins lean networks only, {what} is "{one["name"]}"; the start of '
+                f'options.start prunes lean networks only, {what} is "{one["name"]}"; the start of '
                 "another network must have exactly its settings"
             )
-    return thin(weights, _settings(checkpoint.network), _settings(network))
+    return prune_weights(weights, _settings(checkpoint.network), _settings(network))
 
 
 def _settings(network: dict) -> dict:
@@ -162,7 +162,7 @@ class Perceptual:
         every = self.options.motion_every
         lazy = strength * every * (1 if self.clips is None else 2)
         resting = every * float(late == every - 1)
-        scale = {"lock": strength * resting, "grid": resting}
+        scale = {"periodicity": strength * resting, "phase_roughness": resting}
         scale |= dict.fromkeys(("motion", *FILM_TERMS), lazy)
         contents = self.objective.content_features
         energies = self.updates.energies(len(photos), lambda rows: contents(photos[rows]))

@@ -32,8 +32,8 @@ class Options:
     l1: float = 100.0
     gan_weight: float = 1.0  # 0 leaves plain regression
     decay_start: float = 0.5
-    judge_rate: float = 1.0  # learning rate of the discriminator, as a share of the generator's
-    judge: dict = field(default_factory=dict)  # width, layers of the discriminator
+    discriminator_rate: float = 1.0  # learning rate, as a share of the generator's
+    discriminator: dict = field(default_factory=dict)  # width, layers of the discriminator
 
 
 class Pix2Pix:
@@ -50,7 +50,9 @@ class Pix2Pix:
         self.photos = Pairs(folder, recipe.data.short_side, recipe.data.limit)
         self.networks = {
             "generator": _adversarial.build_network(recipe, self.device),
-            "judge": _adversarial.build_judge(self.options.judge, 6, self.device),
+            "discriminator": _adversarial.build_discriminator(
+                self.options.discriminator, 6, self.device
+            ),
         }
         self.optimizers = {
             name: _adversarial.adam(recipe, network) for name, network in self.networks.items()
@@ -58,12 +60,14 @@ class Pix2Pix:
 
     def step(self, step: int) -> dict[str, float]:
         """One step of the generator, then one of the discriminator."""
-        recipe, options, judge = self.recipe, self.options, self.networks["judge"]
+        recipe, options, discriminator = self.recipe, self.options, self.networks["discriminator"]
         rate = _adversarial.linear_decay(
             recipe.optimizer.lr, step, recipe.steps, options.decay_start
         )
         _adversarial.set_lr(self.optimizers, rate)
-        _adversarial.set_lr({"judge": self.optimizers["judge"]}, rate * options.judge_rate)
+        _adversarial.set_lr(
+            {"discriminator": self.optimizers["discriminator"]}, rate * options.discriminator_rate
+        )
         data = recipe.data
         source, target = (
             batch.to(self.device)
@@ -75,24 +79,26 @@ class Pix2Pix:
             made = self.updates.call(self.networks["generator"], source[rows])
             pieces.append(made.detach())
             l1 = (made - target[rows]).abs().mean()
-            gan = generator_loss(options.gan, judge(torch.cat([source[rows], made], 1)))
+            gan = generator_loss(options.gan, discriminator(torch.cat([source[rows], made], 1)))
             total = options.gan_weight * gan + 2 * options.l1 * l1
             deviation = made.std((2, 3)).mean()
             return {"gan": gan, "l1": l1, "total": total, "deviation": deviation}
 
-        judge.requires_grad_(False)
+        discriminator.requires_grad_(False)
         values = self.updates.minimize(count, translation, self.optimizers["generator"])
-        judge.requires_grad_(True)
+        discriminator.requires_grad_(True)
         made = self.updates.gather(pieces, count)
         mix = _adversarial.draw_mix(options.gan, count, self.rng)
 
-        def judgment(rows: slice) -> Values:
+        def discrimination(rows: slice) -> Values:
             real, fake = (torch.cat([source[rows], side[rows]], 1) for side in (target, made))
-            loss, right = _adversarial.train_judge(options.gan, judge, real, fake, mix[rows])
+            loss, right = _adversarial.train_discriminator(
+                options.gan, discriminator, real, fake, mix[rows]
+            )
             return {"total": loss, "accuracy": right}
 
-        judged = self.updates.minimize(count, judgment, self.optimizers["judge"])
-        return {**values, "judge": judged["total"], "accuracy": judged["accuracy"]}
+        found = self.updates.minimize(count, discrimination, self.optimizers["discriminator"])
+        return {**values, "discriminator": found["total"], "accuracy": found["accuracy"]}
 
     def diagnose(self, means: dict[str, float]) -> str:
         """What goes wrong, or nothing."""

@@ -4,12 +4,12 @@
 
 q(G) rounds weights and activations as the int8 graph does (`training.quantization`), G0 is the
 network as it was. The ranges of the activations learn, too, and belong to the network from then on:
-its float form is clipped where its bytes are. After Jacob et al. 2018 (arXiv:1712.05877) and Esser
-et al. 2020 (arXiv:1902.08153).
+its float form is clipped as its bytes are. After Jacob et al. 2018 (arXiv:1712.05877) and Esser et
+al. 2020 (arXiv:1902.08153).
 
-Why the float form is clipped as well: without that, what tells the two apart on many photos is the
-few values that bytes cut, not rounding. `starry` on ten photos: 29.5 to 40.5 dB without, 40.1 to
-40.7 with; and the objective is no worse (0.95 to 1.00 of that without).
+Why the float form is clipped, too: without, what tells the two apart on many photos is the few
+values that bytes cut, not rounding. `starry` on ten photos: 29.5 to 40.5 dB without, 40.1 to 40.7
+with; and the objective is no worse (0.95 to 1.00 of that without).
 
 The objective of the painting is left out: it needs the painting and the loss network, and is not
 needed, because what equals G0 has its objective (0.96 to 1.00 of it on five networks). One run of

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from runtime.card import Port
 
-from ..statistics import adain, channel_moments
+from ..feature_statistics import adain, channel_moments
 from . import Graph
 from ._vgg16x import Decoder, Encoder, channels, load_pretrained
 

@@ -9,9 +9,9 @@ path; a replicated `margin` around the picture, cropped at the end, keeps its fr
 Make it as wide as `reach`: with less, training finds out that a frame of strong dots pays, because
 it costs little content and adds to the style.
 
-A network after quantization-aware training has clipping ranges ("ends" in the code): no activation
-goes beyond what its byte holds, in float as in int8 (as ReLU6 does for all layers alike; Sandler et
-al. 2018, arXiv:1801.04381). The two then differ by rounding only.
+A network that was fine-tuned for bytes has clipping ranges: no activation goes beyond what its
+byte holds, in float as in int8 (as ReLU6 does for all layers alike; Sandler et al. 2018,
+arXiv:1801.04381). The two then differ by rounding only.
 """
 
 from collections.abc import Mapping
@@ -27,8 +27,7 @@ LEAST_RANGE = 1e-4
 
 
 def reach(blocks: int, scale: int = 4) -> int:
-    """How far the zeros around the picture are seen, in px: one position of the features
-    for each 3x3 convolution."""
+    """How far the zeros around the picture are seen, in px: a block for each 3x3 convolution."""
     return scale * (2 * blocks + 2)
 
 
@@ -51,19 +50,19 @@ class Config:
 
 
 class Block(Residual):
-    """A residual block; "conv1", "conv2" and their "sum" may have ends.
+    """A residual block; "conv1", "conv2" and their "sum" may be clipped.
 
-    end(x + end2(norm2(conv2(end1(relu(norm1(conv1(x))))))))
+    clip_sum(x + clip2(norm2(conv2(clip1(relu(norm1(conv1(x))))))))
     """
 
     def __init__(self, channels: int, normalization: str, padding: str) -> None:
         super().__init__(channels, normalization, padding)
-        self.end1, self.end2, self.end = nn.Identity(), nn.Identity(), nn.Identity()
+        self.clip1, self.clip2, self.clip_sum = nn.Identity(), nn.Identity(), nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        y = self.end1(F.relu(self.norm1(self.conv1(x))))
-        return self.end(x + self.end2(self.norm2(self.conv2(y))))
+        y = self.clip1(F.relu(self.norm1(self.conv1(x))))
+        return self.clip_sum(x + self.clip2(self.norm2(self.conv2(y))))
 
 
 class Generator(nn.Module):
@@ -84,7 +83,7 @@ class Generator(nn.Module):
         conv = {"kernel_size": 3, "padding": 1, "padding_mode": config.padding}
         self.stem = nn.Conv2d(depth, config.width, **conv)
         self.stem_norm = norm(config.normalization, config.width)
-        self.stem_end = nn.Identity()
+        self.stem_clip = nn.Identity()
         self.trunk = nn.Sequential(
             *(
                 Block(config.width, config.normalization, config.padding)
@@ -100,28 +99,30 @@ class Generator(nn.Module):
         m = self.margin
         x = F.pad(images, (m, m, m, m), mode="replicate") if m else images
         x = F.pixel_unshuffle(x - 0.5, self.scale)
-        x = self.trunk(self.stem_end(F.relu(self.stem_norm(self.stem(x)))))
+        x = self.trunk(self.stem_clip(F.relu(self.stem_norm(self.stem(x)))))
         y = F.pixel_shuffle(self.head(x), self.scale).float() + 0.5
         return y[:, :, m:-m, m:-m] if m else y
 
-    def bound(self, ends: Mapping[str, tuple[float, float]]) -> None:
+    def clip(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Give every activation its clipping range.
 
         Args:
-            ends: "stem", "block0.conv1", "block0.conv2", "block0.conv2.sum", ... to the lowest and
-                the highest value.
+            ranges: "stem", "block0.conv1", "block0.conv2", "block0.conv2.sum", ... to the lowest
+                and the highest value.
 
         Raises:
             ValueError: names of other activations.
         """
-        places: dict[str, tuple[nn.Module, str]] = {"stem": (self, "stem_end")}
+        places: dict[str, tuple[nn.Module, str]] = {"stem": (self, "stem_clip")}
         for number, block in enumerate(self.trunk):
-            parts = {"conv1": "end1", "conv2": "end2", "conv2.sum": "end"}
-            places |= {f"block{number}.{name}": (block, end) for name, end in parts.items()}
-        if ends.keys() != places.keys():
-            raise ValueError(f"ends of {sorted(ends)}, the network has {sorted(places)}")
+            parts = {"conv1": "clip1", "conv2": "clip2", "conv2.sum": "clip_sum"}
+            places |= {f"block{number}.{name}": (block, clip) for name, clip in parts.items()}
+        if ranges.keys() != places.keys():
+            raise ValueError(
+                f"clipping ranges of {sorted(ranges)}, the network has {sorted(places)}"
+            )
         for name, (module, attribute) in places.items():
-            low, high = ends[name]
+            low, high = ranges[name]
             setattr(module, attribute, nn.Hardtanh(low, max(high, low + LEAST_RANGE)))
 
 

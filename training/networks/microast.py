@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from runtime.card import Port
 
-from ..statistics import channel_moments
+from ..feature_statistics import channel_moments
 from . import Graph
 from ._styled import StyledConfig, StyledTrunk
 

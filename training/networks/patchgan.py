@@ -29,8 +29,8 @@ class Config:
 
 
 class Generator(nn.Module):
-    """pictures (N, C, H, W) in [0, 1] -> scores (N, 1, h, w): a judge, not a generator; the class
-    has the name every plugin of this folder has."""
+    """pictures (N, C, H, W) in [0, 1] -> scores (N, 1, h, w): a discriminator, not a
+    generator; the class has the name every plugin of this folder has."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from runtime.card import Port
 
-from ..statistics import color, coloring, covariance, ridge, roots
+from ..feature_statistics import color, coloring, covariance, ridge, roots
 from . import Graph
 from ._vgg16x import Decoder, Encoder, channels, load_pretrained
 

@@ -9,10 +9,10 @@ from benchmarks.metrics import _pictures
 from benchmarks.metrics.excess_warping_error import excess_warping_error
 from benchmarks.metrics.ghost import ghost
 from benchmarks.metrics.global_drift import global_drift
-from benchmarks.metrics.grid import grid
 from benchmarks.metrics.lag import lag
-from benchmarks.metrics.lock import flat_lock, lock
 from benchmarks.metrics.palette import palette
+from benchmarks.metrics.periodicity import flat_periodicity, periodicity
+from benchmarks.metrics.phase_roughness import phase_roughness
 from benchmarks.metrics.pop import pop
 from benchmarks.metrics.sharpness import sharpness
 from benchmarks.metrics.shift_equivariance import shift_equivariance, shift_errors
@@ -121,25 +121,25 @@ class TestEquivariance:
 
 
 class TestPictures:
-    def test_grid(self):
+    def test_phase_roughness(self):
         steps = np.random.default_rng(0).normal(0.5, 0.2, (1, 64, 3))
         blocks = np.repeat(np.repeat(steps, 4, 1), 256, 0)
-        assert grid(blocks) == pytest.approx(1, rel=0.1)  # the loss's test has the sum
-        assert grid(np.random.default_rng(1).random((256, 256, 3))) < 0.05
-        assert grid(np.full((64, 64, 3), 0.5)) == 0
+        assert phase_roughness(blocks) == pytest.approx(1, rel=0.1)  # the loss's test has the sum
+        assert phase_roughness(np.random.default_rng(1).random((256, 256, 3))) < 0.05
+        assert phase_roughness(np.full((64, 64, 3), 0.5)) == 0
 
-    def test_lock(self):
+    def test_periodicity(self):
         y, x = np.mgrid[:128, :192]
         weave = np.where((x // 2 + y // 2) % 2, 0.6, 0.4)[..., None] * np.ones(3)
         rough = np.random.default_rng(0).normal(0.5, 0.1, (512, 512, 3))
-        assert lock(weave) > 0.9
-        assert lock(rough) == pytest.approx(1 / 64, rel=0.3)
-        assert lock(np.full((64, 64, 3), 0.5)) == 0
+        assert periodicity(weave) > 0.9
+        assert periodicity(rough) == pytest.approx(1 / 64, rel=0.3)
+        assert periodicity(np.full((64, 64, 3), 0.5)) == 0
         half = rough[:128, :192].copy()
         half[:, :64] = weave[:, :64]
         source = np.random.default_rng(1).normal(0.5, 0.1, half.shape)
         source[:, :64] = 0.5
-        assert flat_lock(half, source) > 0.9 > lock(half)
+        assert flat_periodicity(half, source) > 0.9 > periodicity(half)
 
     def test_ssim(self):
         p, q = 0.3, 0.6

@@ -9,7 +9,7 @@ from benchmarks.metrics.border_artifact import MARGIN, border_artifact
 from benchmarks.students import __main__ as students
 from benchmarks.students import rows as student_rows
 from benchmarks.students import table
-from benchmarks.students.held_statistics import HeldStatistics
+from benchmarks.students.held_normalization import HeldNormalization
 from benchmarks.students.rows import Student
 from export.verify import evaluator
 from tests.benchmarks.conftest import tiny_onnx
@@ -77,7 +77,7 @@ def test_a_frame_is_seen_and_a_gray_world_has_none():
 
 def test_statistics_are_held():
     torch.manual_seed(0)
-    network = HeldStatistics(networks.build("lean", width=8, blocks=1, margin=8).eval())
+    network = HeldNormalization(networks.build("lean", width=8, blocks=1, margin=8).eval())
     rng = np.random.default_rng(0)
     photo = rng.integers(0, 256, (32, 48, 3), dtype=np.uint8)
     dark = photo // 4

@@ -88,12 +88,12 @@ def test_taken_apart_it_paints_the_same(normalization, padding, margin):
 def test_ends_are_the_same_in_parts_and_whole(generator, photos_folder):
     network = copy.deepcopy(generator)
     parts, photos = take_apart(network), load_photos(photos_folder)
-    assert parts.ends() == {}
+    assert parts.clipping_ranges() == {}
     ranges = whole_ranges(calibrate(parts, photos))
     half = {name: (low / 2, high / 2) for name, (low, high) in ranges.items()}
-    network.bound(half)
+    network.clip(half)
     parts = take_apart(network)
-    assert parts.ends() == half
+    assert parts.clipping_ranges() == half
     picture = torch.from_numpy(photos[0][:64, :96].transpose(2, 0, 1).copy())[None] / 255
     with torch.no_grad():
         free, expected = generator(picture), network(picture)
@@ -103,7 +103,7 @@ def test_ends_are_the_same_in_parts_and_whole(generator, photos_folder):
     for name, (low, high) in half.items():
         assert again[name][0] >= low and again[name][1] <= high * (1 + 1e-6)
     with pytest.raises(ValueError, match="stem"):
-        network.bound({"stem": (0.0, 1.0)})
+        network.clip({"stem": (0.0, 1.0)})
 
 
 def test_scales_of_normalizations_are_not_negative(generator):

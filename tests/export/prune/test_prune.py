@@ -168,7 +168,7 @@ def test_ends_of_a_fine_tuned_network_are_left_out(source, photos_folder, tmp_pa
     words = ["--checkpoint", source, "--output", output, "--photos", photos_folder, "--quiet"]
     assert main([str(word) for word in (*words, "--keep", "0.5")]) == 0
     pruned = load_checkpoint(output / "last.safetensors").build_generator()
-    assert take_apart(pruned).ends() == {}
+    assert take_apart(pruned).clipping_ranges() == {}
 
 
 def test_distillation_goes_on_from_it(source, photos_folder, tmp_path):

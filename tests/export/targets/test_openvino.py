@@ -88,7 +88,7 @@ def test_ranges_learned_by_fine_tuning_are_used(checkpoint, photos_folder, integ
     parts, calibration = calibrated(source, load_photos(photos_folder))
     wide = {name: (2 * low, 2 * high) for name, (low, high) in whole_ranges(calibration).items()}
     tuned = replace(source, generator=copy.deepcopy(source.generator))
-    tuned.generator.bound(wide)
+    tuned.generator.clip(wide)
     _, stored = calibrated(tuned, load_photos(photos_folder))
     assert "learned by fine-tuning" in rounding_step(stored)
     for layer in parts.layers[:-1]:

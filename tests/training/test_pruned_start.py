@@ -3,7 +3,7 @@ import torch
 
 from runtime.errors import UsageError
 from training import networks
-from training.thinning import inner_energy, kept_blocks, stream_energy, thin
+from training.pruned_start import inner_energy, kept_blocks, prune_weights, stream_energy
 
 WIDE = {"width": 6, "blocks": 3, "scale": 4, "normalization": "instance", "margin": 0}
 
@@ -27,7 +27,7 @@ def test_blocks_are_evenly_spaced():
 def test_the_same_shape_is_the_same_network():
     wide = network()
     same = network(1)
-    same.load_state_dict(thin(wide.state_dict(), WIDE, WIDE))
+    same.load_state_dict(prune_weights(wide.state_dict(), WIDE, WIDE))
     picture = torch.rand(1, 3, 32, 32)
     torch.testing.assert_close(same(picture), wide(picture))
 
@@ -45,7 +45,7 @@ def test_channels_that_pass_nothing_on_go_first_and_cost_nothing():
     assert energy.topk(2, largest=False).indices.sort().values.tolist() == [1, 4]
     assert inner_energy(state, 1).topk(2, largest=False).indices.sort().values.tolist() == [1, 4]
     narrow = network(1, width=4)
-    narrow.load_state_dict(thin(state, WIDE, settings))
+    narrow.load_state_dict(prune_weights(state, WIDE, settings))
     picture = torch.rand(1, 3, 32, 32)
     torch.testing.assert_close(narrow(picture), wide(picture), atol=1e-5, rtol=1e-4)
 
@@ -53,6 +53,6 @@ def test_channels_that_pass_nothing_on_go_first_and_cost_nothing():
 @pytest.mark.parametrize(
     "change", [{"width": 8}, {"blocks": 4}, {"scale": 2}, {"normalization": "none"}]
 )
-def test_what_cannot_be_thinned_is_refused(change):
+def test_what_cannot_be_pruned_is_refused(change):
     with pytest.raises(UsageError, match="cannot start"):
-        thin(network().state_dict(), WIDE, {**WIDE, **change})
+        prune_weights(network().state_dict(), WIDE, {**WIDE, **change})

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import UsageError
-from training import color
-from training.statistics import (
+from training import color_transfer as transfer
+from training.feature_statistics import (
     adain,
     channel_moments,
     coloring,
@@ -17,7 +17,7 @@ from training.statistics import (
     roots,
     whiten,
 )
-from training.statistics import color as give_color
+from training.feature_statistics import color as give_color
 
 
 def seeded(*shape, seed=0):
@@ -97,42 +97,44 @@ def test_the_exact_root_drops_the_null_space_and_ignores_signs():
     torch.testing.assert_close(root_exact(matrix, -0.5), expected)
 
 
-@pytest.mark.parametrize("root", color.ROOTS)
+@pytest.mark.parametrize("root", transfer.ROOTS)
 def test_transferred_colors_have_mean_and_covariance(root):
     image, other = torch.rand(1, 3, 20, 30), torch.rand(1, 3, 25, 10).square()
-    out = color.transfer(image, other, root)
-    found, wanted = color._moments(out), color._moments(other)
+    out = transfer.transfer(image, other, root)
+    found, wanted = transfer._moments(out), transfer._moments(other)
     torch.testing.assert_close(found[0], wanted[0], atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(found[1], wanted[1], atol=1e-6, rtol=1e-4)
-    torch.testing.assert_close(color.transfer(image, image, root), image, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(transfer.transfer(image, image, root), image, atol=1e-5, rtol=1e-4)
 
 
 def test_color_map_satisfies_its_equation():
-    source, target = (color._moments(torch.rand(1, 3, 9, 9))[1] for _ in range(2))
-    for root in color.ROOTS:
-        a = color.color_map(source, target, root)
+    source, target = (transfer._moments(torch.rand(1, 3, 9, 9))[1] for _ in range(2))
+    for root in transfer.ROOTS:
+        a = transfer.color_map(source, target, root)
         torch.testing.assert_close(a @ source @ a.transpose(1, 2), target)
     with pytest.raises(UsageError, match='Did you mean "cholesky"'):
-        color.color_map(source, target, "choleski")
+        transfer.color_map(source, target, "choleski")
 
 
 def test_histograms_match_and_identity_stays():
     image, other = torch.rand(1, 3, 12, 12), torch.rand(1, 3, 12, 12) ** 3
-    found = color.match_histograms(image, other)
+    found = transfer.match_histograms(image, other)
     torch.testing.assert_close(
         found.flatten(2).sort(2).values, other.flatten(2).sort(2).values, atol=1e-6, rtol=0
     )
-    torch.testing.assert_close(color.match_histograms(image, image), image)
+    torch.testing.assert_close(transfer.match_histograms(image, image), image)
 
 
 def test_luminance_only_keeps_chroma():
     photo, styled = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
-    torch.testing.assert_close(color.from_yiq(color.to_yiq(photo)), photo, atol=1e-5, rtol=1e-4)
-    out = color.to_yiq(color.luminance_only(styled, photo))
-    torch.testing.assert_close(out[:, :1], color.to_yiq(styled)[:, :1], atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(out[:, 1:], color.to_yiq(photo)[:, 1:], atol=1e-5, rtol=1e-4)
-    gray = color.gray_style(styled, photo)
+    torch.testing.assert_close(
+        transfer.from_yiq(transfer.to_yiq(photo)), photo, atol=1e-5, rtol=1e-4
+    )
+    out = transfer.to_yiq(transfer.luminance_only(styled, photo))
+    torch.testing.assert_close(out[:, :1], transfer.to_yiq(styled)[:, :1], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(out[:, 1:], transfer.to_yiq(photo)[:, 1:], atol=1e-5, rtol=1e-4)
+    gray = transfer.gray_style(styled, photo)
     assert torch.equal(gray[:, 0], gray[:, 2])
-    luminance = color.to_yiq(photo)[:, :1]
+    luminance = transfer.to_yiq(photo)[:, :1]
     torch.testing.assert_close(gray[:, :1].mean(), luminance.mean(), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(gray[:, :1].std(), luminance.std(), atol=1e-4, rtol=1e-3)

@@ -9,7 +9,7 @@ import torch
 from benchmarks.metrics._pictures import luminance as benchmark_luminance
 from runtime.errors import UsageError
 from training.config import load_recipe
-from training.data.clips import Clips
+from training.data.frame_pairs import Clips
 from training.losses import Film, LossInputs
 from training.losses.frame_difference import frame_difference_loss
 from training.losses.luminance import luminance, luminance_loss

@@ -1,4 +1,4 @@
-"""Structured pruning: a lean network's weights as the start of a narrower or shallower one.
+"""Structured pruning as a start: a smaller lean network takes the weights of a trained one.
 
 A student that begins as the pruned copy of its teacher is where a random one arrives after
 thousands of steps. Blocks are kept evenly spaced, first and last included; channels are kept by the
@@ -21,7 +21,7 @@ from runtime.errors import UsageError
 State = dict[str, Tensor]
 
 
-def thin(state: State, wide: dict, narrow: dict) -> State:
+def prune_weights(state: State, wide: dict, narrow: dict) -> State:
     """Weights of the network `narrow` taken from those of `wide`.
 
     Args:
@@ -42,7 +42,7 @@ def thin(state: State, wide: dict, narrow: dict) -> State:
                 f"a network of {key} {narrow[key]} cannot start from one of {wide[key]}"
             )
     if narrow["normalization"] != "instance":
-        raise UsageError("thinning weighs channels by their instance normalizations: none here")
+        raise UsageError("pruning weighs channels by their instance normalizations: none here")
     blocks = kept_blocks(wide["blocks"], narrow["blocks"])
     stream = _largest(stream_energy(state, blocks), narrow["width"])
     new: State = {

@@ -6,8 +6,8 @@ from . import Metric
 from ._pictures import luminance
 
 
-def grid(picture: np.ndarray) -> float:
-    """`training.losses.grid.grid_energy` of the luminance.
+def phase_roughness(picture: np.ndarray) -> float:
+    """`training.losses.phase_roughness` of the luminance.
 
     0 where texture does not know the grid. Stairs and dots raise it, and so does a pattern that is
     the same in every block. A painting has .02; so have photos, but for the blocks that compression
@@ -15,10 +15,10 @@ def grid(picture: np.ndarray) -> float:
     """
     import torch
 
-    from training.losses.grid import grid_energy
+    from training.losses.phase_roughness import phase_roughness as loss
 
     gray = luminance(picture).astype(np.float64)
-    return float(grid_energy(torch.from_numpy(gray)[None, None]))
+    return float(loss(torch.from_numpy(gray)[None, None]))
 
 
-PLUGIN = Metric(grid, unit="1", better="lower", takes="picture")
+PLUGIN = Metric(phase_roughness, unit="1", better="lower", takes="picture")

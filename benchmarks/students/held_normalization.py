@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from training.networks.layers import InstanceNorm
 
 
-class HeldStatistics:
+class HeldNormalization:
     """A generator whose instance normalizations remember the picture painted last.
 
     Args:
