@@ -160,7 +160,7 @@ def test_a_card_cannot_name_a_companion_elsewhere(build_model, tmp_path, name):
 
 
 def test_a_report_cannot_bring_other_files_into_a_bundle(tmp_path):
-    from export.targets._bundle_files import Part
+    from export.targets.bundle import Part
 
     report = {"files": [{"file": "../secret"}]}
     part = Part(tmp_path / "x.onnx", report, None, {})  # type: ignore[arg-type]
