@@ -49,7 +49,7 @@ def photos():
 def test_plain_onnx_runtime_paints_what_our_runtime_paints(source, photos_folder, tmp_path):
     path = tmp_path / "toy.onnx"
     options = Options("int8", None, 18, load_photos(photos_folder), {}, print)
-    whole_frame.write(source, path, options)
+    whole_frame.write(source, path, options, sampled=True)
     parts, calibration, folding = parts_of(source, photos_folder)
     washed_out = integer_graph(parts, calibration, folding)
     with open_session(path) as session:
