@@ -23,6 +23,7 @@ from ..media.timeline import Adjuster, Timeline, read_timeline
 from . import Source, SourceInfo
 from ._clusters import Clusters
 from ._damage import Inspector
+from ._length import missing_bytes
 from ._times import UNORDERED, Clock
 
 PICTURES = frozenset(
@@ -387,6 +388,13 @@ class FileSource(Source):
             )
         if self._clock.repaired:
             self.damage["repaired times"] = self._clock.repaired
+        missing = self._missing_bytes()
+        if missing:
+            self.damage["bytes missing at the end"] = missing
+            if self._strict:
+                raise SourceError(
+                    f'"{self._spec}" was cut: at least {missing} bytes are missing at its end'
+                )
         # Pictures that the file hides (edit lists) and those before the first key frame.
         promised = max(0, self._promised - self._discarded - self._left_out)
         if promised and count < promised - self.damage["skipped"]:
@@ -400,6 +408,10 @@ class FileSource(Source):
                     f'"{self._spec}" ends early: at {float(end):.2f} s of '
                     f"{float(self.clip.end):.2f} s"
                 )
+
+    def _missing_bytes(self) -> int:
+        path = self._path()
+        return 0 if path is None else missing_bytes(path, self._container.format.name)
 
     def close(self) -> None:
         """Close the file; the iteration ends."""

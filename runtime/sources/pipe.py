@@ -85,6 +85,9 @@ class PipeSource(FileSource):
         # Read once: jumps, if any, stay.
         return read_timeline(self._container)
 
+    def _missing_bytes(self) -> int:
+        return 0  # what is not there yet cannot be told from what never comes
+
     def _lookahead(self) -> int:
         return 0
 
