@@ -8,7 +8,7 @@ have it beside them as `<file>.card.json`.
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, cast, get_args
 
 from .errors import CardMismatch
 
@@ -127,13 +127,13 @@ class ModelCard:
     target: str = "onnx"
     precision: str = "fp32"
     grade: str = ""
-    network: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict[str, Any])
     normalization: Literal["instance", "none"] = "none"
-    recipe: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict[str, Any])
     checkpoint_sha256: str = ""
-    style: dict[str, str] = field(default_factory=dict)
+    style: dict[str, str] = field(default_factory=dict[str, str])
     license: str = ""
-    parity: dict[str, float] = field(default_factory=dict)
+    parity: dict[str, float] = field(default_factory=dict[str, float])
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -152,23 +152,19 @@ class ModelCard:
             CardMismatch: not JSON, a newer format, or a field missing or unknown.
         """
         try:
-            data = json.loads(text)
+            read: object = json.loads(text)
         except json.JSONDecodeError as error:
             raise CardMismatch(f"the card in {where} is not JSON ({error})") from None
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            found = data.get("format") if isinstance(data, dict) else type(data).__name__
+        data = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+        if data.get("format") != FORMAT:
+            found = data.get("format") if isinstance(read, dict) else type(read).__name__
             raise CardMismatch(
                 f"the card in {where} has format {found}, this version reads {FORMAT}; "
                 "use the release that made the model, or export it again"
             )
         try:
             for side in ("inputs", "outputs"):
-                data[side] = tuple(
-                    Port(
-                        **{**port, **{key: tuple(port.get(key, ())) for key in ("shape", "names")}}
-                    )
-                    for port in data[side]
-                )
+                data[side] = tuple(_port(facts) for facts in data[side])
             return ModelCard(**data)
         except (TypeError, KeyError) as error:
             raise CardMismatch(f"the card in {where} is damaged: {error}") from None
@@ -213,3 +209,8 @@ def image_metadata(card: ModelCard) -> dict[str, str]:
         "Image.ColorSpaceGamma": "SRGB",
         "Image.NominalPixelRange": ranges.get((port.low, port.high), "NominalRange_0_255"),
     }
+
+
+def _port(facts: dict[str, Any]) -> Port:
+    lists: dict[str, Any] = {key: tuple(facts.get(key, ())) for key in ("shape", "names")}
+    return Port(**{**facts, **lists})

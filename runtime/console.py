@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
 # Control characters of ASCII and Latin-1 (escape sequences move the cursor, change titles, type
 # answers), and those that turn the direction of text (file names that look like others).
@@ -34,7 +34,7 @@ def _escaped(character: str) -> str:
 
 
 @contextlib.contextmanager
-def silent() -> Iterator[None]:
+def silent() -> Generator[None, None, None]:
     """Swallow what C libraries write to the console meanwhile: at the level of the file
     descriptors, which is where they write. For short work only: it silences all threads."""
     sys.stdout.flush()

@@ -90,7 +90,7 @@ def parse_script(text: str) -> list[tuple[int, str]]:
     Raises:
         UsageError: a pair that cannot be read.
     """
-    script = []
+    script: list[tuple[int, str]] = []
     for part in re.split(r"[\s,]+(?=\d+:)", text.strip().rstrip(",")):
         frame, colon, word = part.strip().partition(":")
         if not colon or not frame.isdigit() or not word:
@@ -104,7 +104,7 @@ def parse_script(text: str) -> list[tuple[int, str]]:
 
 def help_lines() -> list[str]:
     """The key map for people, one line per action; the nine style keys share one."""
-    lines = []
+    lines: list[str] = []
     for key in KEYS:
         if key.action.startswith("style "):
             if key.action == "style 1":

@@ -10,8 +10,9 @@ import threading
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TypedDict
 
 import numpy as np
 
@@ -20,6 +21,13 @@ import numpy as np
 # run, after that the newest 65536 frames.
 WINDOW = 65536
 PERCENTILES = (50, 95, 99)
+
+
+class Summary(TypedDict):
+    """What a run took, by stage, and what it counted."""
+
+    stages_ms: dict[str, dict[str, float]]
+    counts: dict[str, int]
 
 
 class Meter:
@@ -35,7 +43,7 @@ class Meter:
         self._counts: Counter[str] = Counter()
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
+    def __call__(self, stage: str) -> Generator[None, None, None]:
         """Time the `with` block as one sample of `stage`; a block that raises is not counted."""
         start = time.perf_counter()
         yield
@@ -71,7 +79,7 @@ class Meter:
         values = np.percentile(samples, PERCENTILES)
         return {f"p{p}": round(float(v), 3) for p, v in zip(PERCENTILES, values, strict=True)}
 
-    def summary(self) -> dict[str, dict]:
+    def summary(self) -> Summary:
         """What `--json` prints.
 
         Returns:

@@ -138,7 +138,7 @@ class OnnxFile:
                 )
             return tuple(
                 number if number < 2**63 else number - 2**64
-                for entry, kind, item in entries
+                for entry, _, item in entries
                 if entry == 7
                 for number in (_varints(item) if isinstance(item, bytes) else [item])
             )
@@ -167,7 +167,8 @@ class OnnxFile:
 
     def needed(self, outputs: Collection[str]) -> tuple[Node, ...]:
         """The nodes that these values depend on, in order."""
-        wanted, kept = set(outputs), []
+        wanted = set(outputs)
+        kept: list[Node] = []
         for node in reversed(self.nodes):
             if wanted.intersection(node.outputs):
                 kept.append(node)
@@ -263,7 +264,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _varints(data: bytes) -> list[int]:
-    found, at = [], 0
+    found: list[int] = []
+    at = 0
     while at < len(data):
         value, at = _varint(data, at)
         found.append(value)

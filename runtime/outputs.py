@@ -8,7 +8,7 @@ with replacing(path, overwrite=False) as temporary:  when there is something to 
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -77,7 +77,9 @@ def check_folder(folder: Path) -> None:
 
 
 @contextmanager
-def replacing(path: Path, *, overwrite: bool = True, folder: Path | None = None) -> Iterator[Path]:
+def replacing(
+    path: Path, *, overwrite: bool = True, folder: Path | None = None
+) -> Generator[Path, None, None]:
     """A new file with a name that nobody can guess; it becomes `path` if the block succeeds.
 
     Args:

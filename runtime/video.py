@@ -9,7 +9,7 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -171,7 +171,7 @@ def clip_options(args: argparse.Namespace) -> "ClipOptions":
 
 
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
+def _signals() -> Generator[threading.Event, None, None]:
     """An event that Ctrl-C and SIGTERM set; a second Ctrl-C interrupts at once."""
     stop = threading.Event()
 

@@ -11,7 +11,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -224,7 +224,7 @@ def _show_somewhere(args: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
+def _terminate_as_interrupt() -> Generator[None, None, None]:
     """A polite kill ends like Ctrl-C: outputs are closed and playable."""
     if threading.current_thread() is not threading.main_thread():
         yield

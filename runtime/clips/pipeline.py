@@ -163,7 +163,7 @@ def _end(sinks: Sequence[Sink], report: Report) -> None:
 
 def _abort(sinks: Sequence[Sink]) -> None:
     """Abort all sinks; the first error is raised when all have been asked."""
-    errors = []
+    errors: list[Exception] = []
     for sink in sinks:
         try:
             sink.abort()

@@ -90,7 +90,7 @@ class Result:
     def _stages(self) -> dict[str, object]:
         """Stage times with all four stages present, as the contract of `--json` says."""
         stages = self.meter.summary()["stages_ms"]
-        empty = {"p50": 0.0, "p95": 0.0, "p99": 0.0, "count": 0}
+        empty: dict[str, float] = {"p50": 0.0, "p95": 0.0, "p99": 0.0, "count": 0}
         return {name: stages.get(name, empty) for name in STAGES}
 
 
@@ -122,7 +122,7 @@ def paint_clips(
     if len(stylizers) == 1:
         endings = [run.paint(job) for job in jobs]
     else:
-        endings = []
+        endings = list[Ending]()
         with (
             Progress(len(jobs), "clips", quiet=quiet) as progress,
             ThreadPoolExecutor(len(stylizers), "clip") as pool,

@@ -141,13 +141,19 @@ class Capture:
         self.slot.close(error)
         self._opened.set()
 
-    def _on_open(self, reader: "_Reader") -> None:
+    @property
+    def stopping(self) -> bool:
+        """True once `close` was called."""
+        return self._stop.is_set()
+
+    def on_open(self, reader: "_Reader") -> None:
         """The source is open: tell who waits for its facts."""
         if self._info is None:
             self._info, self._returns = reader.info, _returns(reader)
             self._opened.set()
 
-    def _deliver(self, frame: Frame, taken: float, decode_ms: float, again: bool) -> None:
+    def deliver(self, frame: Frame, taken: float, decode_ms: float, again: bool) -> None:
+        """A frame came; `again`: the first one after the source was lost."""
         self._meter.add("decode", decode_ms)
         now = time.monotonic()
         if again:  # the new source counts from 0: go on where the old one stopped, plus the gap
@@ -196,16 +202,16 @@ class _Reader:
         try:
             with self._open() as source:
                 self.source, self.latest, self.info = source, time.monotonic(), source.info
-                self._owner._on_open(self)
+                self._owner.on_open(self)
                 for frame in source:
                     # Sources that know better when the picture was taken say so.
                     taken = source.taken or time.perf_counter()
-                    if self._left or self._owner._stop.is_set():
+                    if self._left or self._owner.stopping:
                         break
                     self.latest = time.monotonic()
                     decode_ms = source.decode_ms
                     first_again = self._again and self.num_frames == 0
-                    self._owner._deliver(frame, taken, decode_ms, first_again)
+                    self._owner.deliver(frame, taken, decode_ms, first_again)
                     self.num_frames += 1
         except Exception as error:  # carried to the main thread, which raises it
             self.error = error

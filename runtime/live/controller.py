@@ -58,11 +58,11 @@ class Window:
 
     seconds: float
     styled_ms: float
-    per_frame_ms: dict[str, float] = field(default_factory=dict)
-    fixed_ms: dict[str, float] = field(default_factory=dict)
+    per_frame_ms: dict[str, float] = field(default_factory=dict[str, float])
+    fixed_ms: dict[str, float] = field(default_factory=dict[str, float])
     arrived: int = 0
     shown: int = 0
-    work_ms: dict[str, float] = field(default_factory=dict)
+    work_ms: dict[str, float] = field(default_factory=dict[str, float])
 
 
 class Controller:

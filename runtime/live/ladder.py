@@ -69,7 +69,7 @@ def ladder(
     plan += [(s, 1, fast) for s in single]
     if every_second:
         plan += [(s, 2, fast) for s in scales if s <= floor]
-    found = []
+    found: list[Choice] = []
     for scale, every, variant in plan:
         size = (width, height)
         if scale < 1.0:

@@ -101,7 +101,7 @@ def _open_threads(
     specs = list(options.outputs)
     if options.virtual_camera is not None:
         specs.append(":".join(["virtualcam", options.virtual_camera]).removesuffix(":"))
-    threads = []
+    threads: list[OutputThread] = []
     for spec in specs:
         thread = OutputThread(
             spec,

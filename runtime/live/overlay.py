@@ -60,7 +60,7 @@ class Stats:
     target_fps: float = 0.0
     latency_ms: float = 0.0
     latency_p95_ms: float = 0.0
-    stages_ms: dict[str, float] = field(default_factory=dict)
+    stages_ms: dict[str, float] = field(default_factory=dict[str, float])
     style: str = ""
     strength: float = 1.0
     size: tuple[int, int] = (0, 0)

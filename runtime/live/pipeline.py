@@ -63,8 +63,8 @@ class LiveFrame:
     stylizer_changed: bool = False
     styled: Image | None = None
     painted: Image | None = None
-    stages_ms: dict[str, float] = field(default_factory=dict)
-    work_ms: dict[str, float] = field(default_factory=dict)
+    stages_ms: dict[str, float] = field(default_factory=dict[str, float])
+    work_ms: dict[str, float] = field(default_factory=dict[str, float])
 
 
 class LivePipeline:
@@ -101,7 +101,7 @@ class LivePipeline:
         self._capture, self._styles, self._meter = capture, styles, meter
         self._make_stabilizer = make_stabilizer
         self._styled: Slot[LiveFrame] = Slot()
-        self._painter = _Painter(self)
+        self._painter = _Painter(styles, self._measure)
         self._threads = [
             threading.Thread(target=self._run, args=(first, body, out), name=name, daemon=True)
             for name, first, body, out in (
@@ -162,9 +162,13 @@ class LivePipeline:
     def _style(self) -> None:
         """One frame from the camera to the network."""
         self._styled.wait_taken()
-        frame = self._painter.prepare(self._capture.slot.get())
+        captured = self._capture.slot.get()
+        settings, choice = self._plan
+        choice, self._first = self._first or choice, None
+        frame = self._painter.prepare(captured, settings, choice)
         if not self._painter.spare(frame):
-            self._painter.paint(frame)
+            cut, self._cut = self._cut, False
+            self._painter.paint(frame, cut)
         self._styled.put(frame)
 
     def _warm_up(self) -> None:
@@ -220,20 +224,19 @@ def _now() -> tuple[float, float]:
 class _Painter:
     """What the style thread remembers from frame to frame."""
 
-    def __init__(self, pipeline: LivePipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(
+        self, styles: Styles, measure: Callable[[LiveFrame, str, tuple[float, float]], None]
+    ) -> None:
+        self._styles, self._measure = styles, measure
         self._pool = Pool()
         self._frozen: Captured | None = None
         self._key: tuple[object, ...] = ()
         self._spared = True
 
-    def prepare(self, captured: Captured) -> LiveFrame:
+    def prepare(self, captured: Captured, settings: Settings, choice: Choice) -> LiveFrame:
         """Scale the frame to the working size and gather what it will be painted with."""
-        pipeline = self._pipeline
-        settings, choice = pipeline._plan
-        choice, pipeline._first = pipeline._first or choice, None
-        pipeline._styles.select(Key(settings.style, choice.variant, choice.threads))
-        active = pipeline._styles.take()
+        self._styles.select(Key(settings.style, choice.variant, choice.threads))
+        active = self._styles.take()
         self._frozen = (self._frozen or captured) if settings.frozen else None
         image = (self._frozen or captured).frame.image
         frame = captured.frame
@@ -256,18 +259,17 @@ class _Painter:
         self._spared = frame.choice.every == 2 and not self._spared and not frame.stylizer_changed
         return self._spared
 
-    def paint(self, frame: LiveFrame) -> None:
-        """Run the network."""
+    def paint(self, frame: LiveFrame, cut: bool) -> None:
+        """Run the network; after a cut, found by the stabilizer, recurrent models must forget."""
         start = _now()
         stylizer = frame.active.stylizer
-        if self._pipeline._cut:  # found by the stabilizer; recurrent models must forget the past
-            self._pipeline._cut = False
+        if cut:
             stylizer.reset()
         # The strength is blended in after the stabilizer, which would otherwise carry pieces of the
         # camera's picture along; only a model with a knob of its own gets it here.
         strength = frame.settings.strength if stylizer.card.has_scalar("strength") else 1.0
         frame.styled = stylizer.stylize(frame.work, strength=strength)
-        self._pipeline._measure(frame, "style", start)
+        self._measure(frame, "style", start)
 
     def _changed(self, settings: Settings, active: Active) -> bool:
         """Whether this frame is the first of another style, or of another stabilizer setting. The

@@ -171,17 +171,20 @@ def _open_styles(options: LiveOptions, threads: int) -> tuple[Styles, Stylizer]:
             [Entry(label, lambda _, threads: open_stylizer(options.style_of(models, threads)))]
         )
         return styles, styles.open_first(Key(0, 0, threads))
-    hope = _hopes_for_gpu(options)
-    for order in (variants.ON_GPU, variants.ON_CPU) if hope else (variants.ON_CPU,):
-        styles = Styles(
-            [_entry(options, *_files(name, options.style.engine), order) for name, _ in models]
-        )
-        stylizer = styles.open_first(Key(0, styles.first(0), threads))
-        chosen = styles.entries[0].variants
-        if stylizer.device != "cpu" or order is variants.ON_CPU or len(chosen) < 2:
-            break
+    if _hopes_for_gpu(options):
+        styles, stylizer = _open_first(options, threads, variants.ON_GPU)
+        if stylizer.device != "cpu" or len(styles.entries[0].variants) < 2:
+            return styles, stylizer
         styles.close()
-    return styles, stylizer
+    return _open_first(options, threads, variants.ON_CPU)
+
+
+def _open_first(
+    options: LiveOptions, threads: int, preferred: tuple[str, ...]
+) -> tuple[Styles, Stylizer]:
+    found = [_files(name, options.style.engine) for name, _ in options.style.models]
+    styles = Styles([_entry(options, label, files, preferred) for label, files in found])
+    return styles, styles.open_first(Key(0, styles.first(0), threads))
 
 
 def _files(name: str, engine: str) -> tuple[str, list[variants.Variant]]:
@@ -216,7 +219,7 @@ def _neighbors(options: LiveOptions, styles: Styles) -> list[Entry]:
 
     path = mine[0].path
     others = variants.styles_in(path.parent, formats.suffix_of(path))
-    entries = []
+    entries: list[Entry] = []
     for name, files in others.items():
         if name != mine[0].style and path not in [one.path for one in files]:
             entries.append(_entry(options, name, files, tuple(styles.entries[0].preferred)))

@@ -224,13 +224,13 @@ class Styles:
             return
         image = np.full((*TRIAL_SIZE, 3), 128, np.uint8)
         entry = self.entries[style]
-        times = []
+        times: list[float] = []
         for variant in range(entry.num_variants):
             try:
                 with entry.open(variant, 1) as stylizer:
                     clock = thread_time if stylizer.device == "cpu" else perf_counter
                     stylizer.stylize(image)  # the first run allocates
-                    runs = []
+                    runs: list[float] = []
                     for _ in range(TRIAL_RUNS):
                         start = clock()
                         stylizer.stylize(image)

@@ -139,7 +139,8 @@ def to_image(tensor: np.ndarray, port: Port) -> Image:
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    first = tensor[0]
+    first: np.ndarray = tensor[0]
+    image: Image
     if port.dtype == "uint8":
         image = first if port.layout == "NHWC" else np.ascontiguousarray(first.transpose(1, 2, 0))
         return image if port.colors == "RGB" else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -150,7 +151,7 @@ def to_image(tensor: np.ndarray, port: Port) -> Image:
     if port.layout == "NHWC":
         image = cv2.addWeighted(first, scale, first, 0.0, shift, dtype=cv2.CV_8U)
         return image if port.colors == "RGB" else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    planes = [
+    planes: list[np.ndarray] = [
         # OpenCV rounds to even and saturates; a constant shift costs nothing here.
         cv2.addWeighted(first[channel], scale, first[channel], 0.0, shift, dtype=cv2.CV_8U)
         for channel in _order(port)
@@ -184,16 +185,20 @@ def float_to_tensor(image: np.ndarray, port: Port) -> np.ndarray:
 
 def tensor_to_float(tensor: np.ndarray, port: Port) -> np.ndarray:
     """As `to_image`, but (H, W, 3) float32 RGB, 0..1, clipped and not rounded."""
-    first = tensor[0].astype(np.float32)
-    if port.layout == "NCHW":
-        image = cv2.merge([first[channel] for channel in _order(port)])
-    else:
-        image = first if port.colors == "RGB" else cv2.cvtColor(first, cv2.COLOR_BGR2RGB)
+    image = _rgb(tensor[0].astype(np.float32), port)
     if port.low:
         image -= np.float32(port.low)
     if port.high - port.low != 1.0:
         image /= np.float32(port.high - port.low)
     return np.clip(image, 0.0, 1.0, out=image)
+
+
+def _rgb(first: np.ndarray, port: Port) -> np.ndarray:
+    """One picture of a tensor as (H, W, 3) RGB."""
+    if port.layout == "NCHW":
+        planes: list[np.ndarray] = [first[channel] for channel in _order(port)]
+        return cv2.merge(planes)
+    return first if port.colors == "RGB" else cv2.cvtColor(first, cv2.COLOR_BGR2RGB)
 
 
 def image_to_float(image: Image) -> np.ndarray:

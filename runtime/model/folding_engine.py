@@ -101,7 +101,7 @@ class FoldingEngine:
         self._correction: np.ndarray | None = None
         self._signature = np.zeros(0)
         self._shape: tuple[int, ...] = ()
-        self._pending: Future | None = None
+        self._pending: Future[tuple[np.ndarray, np.ndarray | None]] | None = None
         self._rough = False
         self._due = 0
         self._frame = 0
@@ -354,4 +354,6 @@ def smaller(picture: np.ndarray) -> np.ndarray:
     if min(height, width) < LEAST_SIDE:
         return picture
     size = (int(width * COPY) // GRID * GRID, int(height * COPY) // GRID * GRID)
-    return cv2.resize(picture[0], size, interpolation=cv2.INTER_AREA)[None]
+    whole: np.ndarray = picture[0]
+    small = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    return small[None]

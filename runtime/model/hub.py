@@ -3,6 +3,9 @@
 Only ONNX files are taken, and the cards beside them: they are read as data, never run as code.
 """
 
+# The library is an optional one: where it is absent, its answers have no type.
+# pyright: basic
+
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -52,7 +52,7 @@ class StylizeOptions:
     mask: Image | Path | None = None
     styles: Sequence[tuple[Style, float]] = ()
     style_encoder: str | Path | None = None
-    scalars: Mapping[str, float] = field(default_factory=dict)
+    scalars: Mapping[str, float] = field(default_factory=dict[str, float])
     facts: CardFacts = field(default_factory=CardFacts)
 
     def __post_init__(self) -> None:

@@ -177,7 +177,7 @@ def _roles(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Port, tupl
     styles = [info for info in pictures if "style" in info.name.lower()]
     style = styles[-1] if styles and len(pictures) == 2 else pictures[-1]
     image = next((info for info in pictures if info is not style), pictures[0])
-    others = []
+    others: list[Port] = []
     for info in engine.inputs:
         if info is image:
             continue

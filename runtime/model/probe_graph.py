@@ -176,7 +176,7 @@ def _quantized(graph: OnnxFile, node: Node) -> str | None:
 
 
 def _clip(graph: OnnxFile, node: Node) -> tuple[float, float] | None:
-    ends = []
+    ends: list[float] = []
     for index, name in ((1, "min"), (2, "max")):
         given = graph.constant(node.inputs[index]) if len(node.inputs) > index else None
         stated = node.number(name) if given is None else float(given.ravel()[0])

@@ -39,9 +39,10 @@ def alike(one: np.ndarray, other: np.ndarray) -> float:
     painting, inverted or not."""
     if one.shape != other.shape:
         other = cv2.resize(other, (one.shape[1], one.shape[0]), interpolation=cv2.INTER_AREA)
+    grays: list[np.ndarray] = [picture.mean(axis=2) for picture in (one, other)]
     edges = [
-        np.abs(cv2.Laplacian(cv2.GaussianBlur(p.mean(axis=2), (0, 0), 2.0), cv2.CV_32F)).ravel()
-        for p in (one, other)
+        np.abs(cv2.Laplacian(cv2.GaussianBlur(gray, (0, 0), 2.0), cv2.CV_32F)).ravel()
+        for gray in grays
     ]
     if min(float(edge.std()) for edge in edges) < 1e-9:
         return 0.0

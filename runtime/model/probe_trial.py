@@ -288,7 +288,8 @@ def _layouts(engine: Engine, image: Port) -> list[Layout]:
 
 def _output_layout(result: np.ndarray, side: tuple[int, int], layout: Layout) -> Layout | None:
     """The output's order of axes, None if it is no picture of about the input's size."""
-    if not isinstance(result, np.ndarray) or result.ndim != 4:
+    # Engines of others may answer with lists.
+    if not isinstance(result, np.ndarray) or result.ndim != 4:  # pyright: ignore[reportUnnecessaryIsInstance]
         return None
     for candidate in (layout, "NHWC" if layout == "NCHW" else "NCHW"):
         port = Port("output", layout=candidate)  # type: ignore[arg-type]

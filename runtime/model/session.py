@@ -6,7 +6,7 @@ All of that is read from the model's card; no fact about any model is written he
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -242,7 +242,7 @@ class StyleSession:
         return arrays.padded_size(height, width, self.card.multiple_of, self.card.minimum)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Generator[None, None, None]:
         """While a picture is painted, no other thread's is: see the class."""
         if not self._painting.acquire(blocking=not self.remembers):
             raise UsageError(

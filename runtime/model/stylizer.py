@@ -34,7 +34,7 @@ class Effects:
     strength: float = 1.0
     keep_color: str = ""
     mask: Image | None = None
-    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    conditions: Mapping[str, Condition] = field(default_factory=dict[str, Condition])
 
 
 class Stylizer:

@@ -155,7 +155,7 @@ def ranking(
         costs: measured time of each file; then the fastest counts, and a more exact one is taken
             if it is as fast (within 10 %, about what the measurement is good for).
     """
-    chosen = []
+    chosen: list[int] = []
     for grade in GRADES:
         members = [k for k, variant in enumerate(variants) if variant.grade == grade]
         if not members:

@@ -63,7 +63,7 @@ class Preview:
         self.token = token or ("" if self._local else secrets.token_urlsafe(16))
         self.actions = actions
         self.watchers = 0
-        self._change = threading.Condition()
+        self.change = threading.Condition()
         self._image: Image | None = None
         self._number = 0
         self._jpeg: tuple[int, bytes] = (0, b"")
@@ -87,9 +87,9 @@ class Preview:
 
     def offer(self, image: Image) -> None:
         """The newest picture; never blocks, and must not be written to afterwards."""
-        with self._change:
+        with self.change:
             self._image, self._number = image, self._number + 1
-            self._change.notify_all()
+            self.change.notify_all()
 
     def publish(self, stats: Stats, settings: Settings, styles: list[str]) -> None:
         """The newest figures and the state of the controls."""
@@ -107,8 +107,8 @@ class Preview:
     def next_jpeg(self, seen: int) -> tuple[int, bytes] | None:
         """The first picture after number `seen`, compressed once for all watchers; the last one
         again if none comes in time, None at the end."""
-        with self._change:
-            self._change.wait_for(lambda: self._number > seen or self._closed, WAIT_S)
+        with self.change:
+            self.change.wait_for(lambda: self._number > seen or self._closed, WAIT_S)
             if self._closed:
                 return None
             image, number = self._image, self._number
@@ -125,9 +125,9 @@ class Preview:
         """Stop listening, let the watchers go; may be called twice."""
         if self._closed:
             return
-        with self._change:
+        with self.change:
             self._closed = True
-            self._change.notify_all()
+            self.change.notify_all()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(2.0)
@@ -144,7 +144,7 @@ class _Server(Server):
 
 
 class _Handler(Handling, http.server.BaseHTTPRequestHandler):
-    server: _Server
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] made by it
 
     def do_GET(self) -> None:
         """The page, the stream, one picture, or the state."""
@@ -263,7 +263,7 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
         self.end_headers()
         # A small send buffer: what the browser has not fetched yet is replaced, not queued.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)
-        with preview._change:
+        with preview.change:
             preview.watchers += 1
         try:
             seen = 0
@@ -275,5 +275,5 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
         except OSError:
             return  # the browser has left
         finally:
-            with preview._change:
+            with preview.change:
                 preview.watchers -= 1
