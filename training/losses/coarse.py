@@ -19,6 +19,8 @@ from .style import gram_energy, gram_matrix
 # Wang et al. judge a hierarchy of networks at 256, 512 and 1024 px. Here one picture is judged at a
 # half and at a quarter of its size; the style term is the first level.
 FACTORS = (2, 4)
+# Smallest side of a copy in px: backbones reflect at the border, which at 1/16 needs two cells.
+LEAST_SIDE_PX = 32
 # Cells a side that a layer must have left: a Gram matrix of fewer has more channels than positions
 # and asks for the whole painting in a corner.
 LEAST_CELLS = 8
@@ -35,11 +37,12 @@ def coarse_features(
         layers: wanted ones.
 
     Returns:
-        (factor f, layer) -> features of pool_f(images), of those with 8 cells a side and more.
+        (factor f, layer) -> features of pool_f(images), of copies with 32 px a side and more and
+        of maps with 8 cells a side and more.
     """
     found = {}
     for factor in FACTORS:
-        if min(images.shape[2:]) < factor * LEAST_CELLS:
+        if min(images.shape[2:]) < factor * LEAST_SIDE_PX:
             continue
         for layer, features in backbone(F.avg_pool2d(images, factor), set(layers)).items():
             if min(features.shape[2:]) >= LEAST_CELLS:
@@ -53,7 +56,8 @@ class CoarseTerm:
         L = mean over f in (2, 4) and layers l of |G_fl - Gs_fl|^2_M / |Gs_fl|^2_M
 
     with G_fl of pool_f(picture) and Gs_fl of pool_f(painting) at layer l; layers weighed as in the
-    style term. Maps of less than 8 cells a side, of the painting or of the picture, are left out.
+    style term. Copies under 32 px and maps under 8 cells a side, of the painting or of the picture,
+    are left out.
 
     Raises:
         ValueError: the target lacks the painting itself.
