@@ -39,14 +39,6 @@ def measured(data: Document) -> dict[str, str]:
     return found
 
 
-def is_former(data: Document, models: dict[str, str]) -> bool:
-    """Whether a bundled model has changed since, or may have: the file names no checksum."""
-    if data["kind"] in NO_BUNDLED_MODEL:
-        return False
-    digests = measured(data)
-    return not digests or any(digest not in models for digest in digests)
-
-
 def sentence(data: Document, models: dict[str, str]) -> str:
     """When a result was measured and with what, in Markdown.
 
