@@ -7,7 +7,6 @@ milliseconds (Matroska's "timestamp format v2"), which the `images` source reads
 understands.
 """
 
-import re
 import zlib
 from contextlib import suppress
 from fractions import Fraction
@@ -22,7 +21,7 @@ from ..media import streams
 from ..media.journal import Journal, Segment, identity_of
 from ..outputs import check_folder, replacing
 from ..sources import SourceInfo
-from ..sources.images import TIMES
+from ..sources.images import PATTERN, TIMES, list_sequence
 from . import Sink
 
 HEADER = "# timestamp format v2\n"
@@ -77,7 +76,7 @@ class ImagesSink(Sink):
     def accepts(spec: str) -> bool:
         """True for names of PNG files with a number pattern."""
         name = Path(spec).name
-        return name.lower().endswith(".png") and ("*" in name or bool(_PATTERN.search(name)))
+        return name.lower().endswith(".png") and ("*" in name or bool(PATTERN.search(name)))
 
     @property
     def saved(self) -> int:
@@ -242,9 +241,6 @@ class ImagesSink(Sink):
         return self._folder / (self._name % number)
 
 
-_PATTERN = re.compile(r"%0?\d*d")
-
-
 def split_pattern(spec: str) -> tuple[Path, str]:
     """Folder and name pattern: `a/b_%03d.png` is (a, b_%03d.png), `a/` is (a, %06d.png).
 
@@ -253,24 +249,12 @@ def split_pattern(spec: str) -> tuple[Path, str]:
     """
     path = Path(spec)
     path = path.with_name(path.name.replace("*", "%06d")) if "*" in path.name else path
-    if not _PATTERN.search(path.name):
+    if not PATTERN.search(path.name):
         return path, NAME
-    found = _PATTERN.findall(path.name)
+    found = PATTERN.findall(path.name)
     if path.suffix.lower() != ".png" or len(found) != 1 or path.name.count("%") != 1:
         raise UsageError(f'pattern "{path.name}" must hold one number and end in .png')
     return path.parent, path.name
-
-
-def list_sequence(folder: Path, name: str) -> list[Path]:
-    """The files in a folder whose names the pattern can give, in the order of their numbers."""
-    before, after = _PATTERN.split(name)
-    shape = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
-    found = []
-    for path in folder.iterdir():
-        match = shape.fullmatch(path.name)
-        if match and name % int(match[1]) == path.name:
-            found.append((int(match[1]), path))
-    return [path for _, path in sorted(found)]
 
 
 def _exact(time: Fraction) -> str:

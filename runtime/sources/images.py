@@ -1,4 +1,4 @@
-"""A folder of pictures, or a pattern such as `frames/*.png`, as a clip.
+"""A folder of pictures, or a pattern such as `frames/*.png` or `f_%04d.png`, as a clip.
 
 Pictures are shown in the natural order of their names (2 before 10), at `rate` frames per second or
 at the times of a `timestamps.txt` beside them (Matroska's "timestamp format v2", milliseconds; the
@@ -27,13 +27,16 @@ from .file import PICTURES
 
 RATE = Fraction(25)  # FFmpeg's default for picture sequences
 TIMES = "timestamps.txt"
+# The number in the name of a sequence.
+PATTERN = re.compile(r"%0?\d*d")
 
 
 class ImagesSource(Source):
     """Pictures as frames.
 
     Args:
-        spec: a folder, a pattern with `*` or `?`, or one picture.
+        spec: a folder, a pattern with `*` or `?`, one with a number (`f_%04d.png`; a number that is
+            missing between the first and the last is an error), or one picture.
         rate: frames per second where no `timestamps.txt` says more.
         strict: refuse unreadable pictures and pictures of another size.
         after: continue behind the frame of this index.
@@ -76,7 +79,8 @@ class ImagesSource(Source):
             return True
         if path.is_file():
             return path.suffix.lower() in PICTURES
-        return any(c in spec for c in "*?[") and bool(list_pictures(spec))
+        magic = any(c in spec for c in "*?[") or PATTERN.search(path.name)
+        return bool(magic) and bool(list_pictures(spec))
 
     def __iter__(self) -> Iterator[Frame]:
         """One frame per readable picture."""
@@ -125,10 +129,40 @@ def list_pictures(spec: str) -> list[Path]:
         found = list_folder(path)
     elif path.is_file():
         found = [path]
+    elif PATTERN.search(path.name) and is_folder(path.parent):
+        found = list_sequence(path.parent, path.name)
+        check_gaps(found, path.name)
     else:
         found = [Path(name) for name in glob.glob(spec)]
     kept = [p for p in found if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
     return sorted(kept, key=lambda p: natural(p.name))
+
+
+def list_sequence(folder: Path, name: str) -> list[Path]:
+    """The files in a folder whose names the pattern can give, in the order of their numbers."""
+    if name.count("%") != 1 or len(PATTERN.findall(name)) != 1:
+        return []
+    before, after = PATTERN.split(name)
+    shape = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    found = []
+    for path in folder.iterdir():
+        match = shape.fullmatch(path.name)
+        if match and name % int(match[1]) == path.name:
+            found.append((int(match[1]), path))
+    return [path for _, path in sorted(found)]
+
+
+def check_gaps(paths: list[Path], name: str) -> None:
+    """Raises SourceError if a number between the first and the last of a sequence is missing."""
+    before, after = PATTERN.split(name)
+    numbers = [int(p.name[len(before) : len(p.name) - len(after)]) for p in paths]
+    if numbers and numbers[-1] - numbers[0] + 1 != len(numbers):
+        gap = next(a + 1 for a, b in pairwise(numbers) if b != a + 1)
+        missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+        raise SourceError(
+            f'{missing} pictures of "{name}" are missing, the first is {name % gap}; give the '
+            "folder to take those that are there"
+        )
 
 
 def read_picture(path: Path) -> Image | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runtime import plugins, sinks, sources
-from runtime.errors import OutputExists, SinkError, UsageError
+from runtime.errors import OutputExists, SinkError, SourceError, UsageError
 from runtime.frame import Frame
 from runtime.sinks import open_sink
 from runtime.sinks.images import split_pattern
@@ -226,3 +226,12 @@ def test_a_reader_that_went_away():
 def test_unknown_pipe_format():
     with pytest.raises(UsageError, match="rgb24"):
         PipeSink("-", INFO, pipe_format="png", file=io.BytesIO())
+
+
+def test_numbered_pictures_are_a_clip_and_gaps_are_refused(tmp_path):
+    write_pictures(tmp_path / "f_%04d.png", 5).close()
+    (tmp_path / "f_0005x.png").write_bytes(b"another")
+    assert len(list(open_source(tmp_path / "f_%04d.png", rate=Fraction(10)))) == 5
+    (tmp_path / "f_0002.png").unlink()
+    with pytest.raises(SourceError, match=r"1 pictures .* are missing, the first is f_0002\.png"):
+        open_source(tmp_path / "f_%04d.png")
