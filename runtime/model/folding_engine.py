@@ -31,6 +31,9 @@ COPY = 0.4
 LEAST_SIDE = 256
 # Frames between beginning a measurement and using it: time for a second core to finish it.
 DELAY = 4
+# Frames between using a measurement and beginning the next one, unless it is urgent: together with
+# DELAY one a second, which has to follow people and daylight, not a camera that turns.
+REST = 26
 # Frames after which a scene that was begun in a hurry is measured whole: the start is over by then.
 SETTLED = 10
 # Every this many frames the fold moves by this share of the way to new statistics: half of it in 4
@@ -44,6 +47,8 @@ ARRIVED = 0.02
 # scene. Between: people walking, camera moves; beyond: cuts.
 DRIFT = 0.03
 CUT = 0.5
+# ... and that is not left for later, long before it would be taken for a cut.
+URGENT = 0.12
 # A picture of another size whose colors changed less than this is the same scene, scaled; the
 # texture is left out, because scaling changes it.
 SAME = 0.1
@@ -104,6 +109,7 @@ class FoldingEngine:
         self._pending: Future[tuple[np.ndarray, np.ndarray | None]] | None = None
         self._rough = False
         self._due = 0
+        self._rested = 0
         self._frame = 0
 
     @property
@@ -152,7 +158,9 @@ class FoldingEngine:
         if self._pending is not None and self._frame >= self._due:
             self._accept()
         elif self._pending is None and (
-            _change(self._signature, now) > DRIFT or (self._rough and self._frame >= SETTLED)
+            (change := _change(self._signature, now)) > URGENT
+            or (change > DRIFT and self._frame >= self._rested)
+            or (self._rough and self._frame >= SETTLED)
         ):
             self._rough = False
             self._signature, self._due = now, self._frame + DELAY
@@ -211,6 +219,7 @@ class FoldingEngine:
             return
         self._goal, correction = self._pending.result()
         self._pending = None
+        self._rested = self._frame + REST
         if correction is not None:
             self._correction = correction
 
