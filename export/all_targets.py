@@ -145,9 +145,12 @@ def gather(request: Request, folder: Path, tell: Callable[[str], None]) -> list[
             makes = [name for name in known if known[name].starts_from == "checkpoint"]
             raise UsageError(f'targets: no "{name}".{plugins.suggest(name, makes)}')
     found: dict[Path, str] = {}
-    if request.checkpoint.is_file():
-        digest = sha256(request.checkpoint)
-        found = find_models(request.checkpoint.resolve().parent, digest)
+    from training.checkpoint import checkpoint_of
+
+    checkpoint = checkpoint_of(request.checkpoint)
+    if checkpoint.is_file():
+        digest = sha256(checkpoint)
+        found = find_models(checkpoint.resolve().parent, digest)
     models = [path for path, name in found.items() if not asked or name in asked]
     without = {
         name
