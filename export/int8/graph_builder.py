@@ -10,7 +10,7 @@ from .. import onnx_tools
 # (13 has all operators, but stays in NCHW there, with every transposition).
 OPSET = 14
 # TensorProto's numbers of element types.
-FLOAT, INT32, DOUBLE = 1, 6, 11
+FLOAT, DOUBLE = 1, 11
 
 
 class GraphBuilder:

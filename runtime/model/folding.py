@@ -17,7 +17,7 @@ Nothing here knows any model.
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -129,15 +129,28 @@ class Folding:
         }
 
     def with_vectors(self, model: bytes) -> bytes:
-        """A foldable ONNX file whose vectors are all initializers, of a scene of zeros."""
+        """A foldable ONNX file whose vectors are all initializers, of a scene of zeros.
+
+        Where the file normalizes by itself, a layer is a convolution `<layer>.bare.output.bytes`,
+        a sum, and `<layer>.output.bytes`; it becomes the one convolution with a bias.
+        """
         file = OnnxFile.parse(model)
+        made = {name: node for node in file.nodes for name in node.outputs}
+        nodes, stored = list(file.nodes), {}
         vectors = self.initializers(np.stack([np.zeros(self.channels), np.ones(self.channels)]))
-        computed = {name for node in file.nodes for name in node.outputs} & vectors.keys()
-        if not computed:
+        for layer in self.layers:
+            bare = made.get(f"{layer.name}.bare.output.bytes")
+            last = made.get(f"{layer.name}.output.bytes")
+            if bare is None or last is None:
+                continue
+            scale, bias = f"{layer.name}.weight_scale", f"{layer.name}.bias"
+            inputs = (*bare.inputs[:4], scale, bare.inputs[5], *last.inputs[1:], bias)
+            nodes[nodes.index(bare)] = replace(bare, inputs=inputs, outputs=last.outputs)
+            nodes.remove(last)
+            stored |= {name: vectors[name] for name in (scale, bias)}
+        if not stored:
             return model
-        return file.with_constants({n: vectors[n] for n in sorted(computed)}).serialize(
-            file.outputs
-        )
+        return file.replaced(nodes).with_constants(stored).serialize(file.outputs)
 
     @property
     def channels(self) -> int:
