@@ -484,11 +484,11 @@ class _Transcoder:
             yield from self._timed(self._out.encode(None))
 
     def _laid_out(self, frame: Any) -> Any:
-        """The frame with the loudspeakers named as the encoder's: FFmpeg's resampler does not guess
-        where those of an unnamed layout stand. Their order is the same for each of LAYOUTS."""
+        """The frame, with names for its loudspeakers if it has none: FFmpeg's resampler mixes one
+        named layout into another, but does not guess where those of an unnamed one stand."""
         import av
 
-        if frame.layout.name == self._layout:
+        if "channel" not in frame.layout.name:  # PyAV writes unnamed ones as "6 channels"
             return frame
         made = av.AudioFrame.from_ndarray(frame.to_ndarray(), frame.format.name, self._layout)
         made.pts, made.time_base = frame.pts, frame.time_base
