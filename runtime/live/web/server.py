@@ -118,9 +118,10 @@ class Handling:
     connection: Any
 
     def parse_request(self) -> bool:
-        """The head of a request has arrived."""
+        """Read the head of a request, whose time ends here."""
+        good = super().parse_request()  # type: ignore[misc]
         self.server.arrived(self.connection)
-        return super().parse_request()  # type: ignore[misc]
+        return good
 
     def handle_one_request(self) -> None:
         """Wait for a request, answer it."""
