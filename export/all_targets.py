@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from runtime import plugins
 from runtime.checksum import sha256
@@ -14,6 +13,7 @@ from .artifact import Request, export
 from .targets import EVERY, Target
 from .targets.bundle import find_models
 from .verify.delivery import check_place
+from .verify.report import Report
 
 
 def export_all(
@@ -23,7 +23,7 @@ def export_all(
     overwrite: bool,
     tell: Callable[[str], None],
     without: Collection[str] = (),
-) -> dict[str, Any]:
+) -> Report:
     """Make what can be made; what cannot is skipped, with the reason.
 
     Args:
@@ -41,7 +41,7 @@ def export_all(
     Raises:
         StyleError: nothing was made, and every target had the same reason (a wrong flag).
     """
-    made: list[dict[str, Any]] = []
+    made: list[Report] = []
     skipped: list[dict[str, str]] = []
     failed: list[dict[str, str]] = []
     errors: list[StyleError] = []
@@ -87,7 +87,7 @@ def export_all(
     return {"made": made, "skipped": skipped, "failed": failed}
 
 
-def exit_code(summary: dict[str, Any]) -> int:
+def exit_code(summary: Report) -> int:
     """0 if everything that could be made passed, 4 if something was refused, else 1."""
     codes = {int(entry["code"]) for entry in summary["failed"]}
     return DONE if not codes else (GATE_REFUSED if codes == {GATE_REFUSED} else FAILED)
@@ -115,7 +115,7 @@ def file_name(model: str, name: str, target: type[Target], precision: str) -> st
     return stem + target.suffix if target.suffix else f"{stem}-{name}"
 
 
-def _why_not(target: type[Target], name: str, precision: str, made: list[dict[str, Any]]) -> str:
+def _why_not(target: type[Target], name: str, precision: str, made: list[Report]) -> str:
     if precision not in target.precisions:
         return f"writes {', '.join(target.precisions)} only"
     wanted = _is_model if target.takes_all else _is_start
@@ -173,9 +173,9 @@ def gather(request: Request, folder: Path, tell: Callable[[str], None]) -> list[
     return models
 
 
-def _is_model(report: dict[str, Any]) -> bool:
+def _is_model(report: Report) -> bool:
     return "checkpoint" in report.get("source", {})
 
 
-def _is_start(report: dict[str, Any]) -> bool:
+def _is_start(report: Report) -> bool:
     return report.get("target") == "onnx" and report.get("precision") == "fp32"

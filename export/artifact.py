@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import PIL.Image
 
@@ -20,7 +19,14 @@ from .verify.delivery import deliver
 from .verify.evaluator import judge, refuse_worse, sheet
 from .verify.parity import SIZES, Parity, check, refuse
 from .verify.photos import load_photos
-from .verify.report import make_report, milliseconds, origin_of, origin_of_models, write_report
+from .verify.report import (
+    Report,
+    make_report,
+    milliseconds,
+    origin_of,
+    origin_of_models,
+    write_report,
+)
 from .verify.torch_session import torch_session
 
 # Photos compared at each size; more find nothing new and take minutes on a small machine.
@@ -65,11 +71,11 @@ class _Findings:
 
     proof: Parity | list[str] = field(default_factory=list)
     checks: Parity | list[str] = field(default_factory=list)
-    judged: dict[str, Any] | None = None
+    judged: Report | None = None
     picture: Image | None = None
 
 
-def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
+def export(request: Request, tell: Callable[[str], None]) -> Report:
     """Write, check and deliver one artifact, and its report.
 
     Args:
@@ -145,7 +151,7 @@ def export(request: Request, tell: Callable[[str], None]) -> dict[str, Any]:
     return report
 
 
-def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -> dict[str, Any]:
+def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -> Report:
     """The same for a target that starts from finished models."""
     if not request.models and request.checkpoint is not None:
         with tempfile.TemporaryDirectory() as folder:

@@ -4,12 +4,14 @@ The companion runs once per style, the frame's graph once per frame. Both are ch
 PyTorch before either gets its name.
 """
 
+from __future__ import annotations
+
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,7 +31,12 @@ from .tracing import EXAMPLE_CELLS, to_onnx
 from .verify.delivery import deliver
 from .verify.parity import SIZES, Parity, check, refuse
 from .verify.photos import cover
-from .verify.report import make_report, origin_of, write_report
+from .verify.report import Report, make_report, origin_of, write_report
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from .artifact import Request
 
 # Largest relative error of a code, float32 graph against PyTorch: roots of covariances amplify the
 # order of summation; measured on our models about 1e-5.
@@ -46,7 +53,7 @@ def card_for(source: ExportSource, graph: Graph) -> ModelCard:
     )
 
 
-def trace(graph: Graph, card: ModelCard, opset: int) -> Any:
+def trace(graph: Graph, card: ModelCard, opset: int) -> ModelProto:
     """One graph as an `onnx.ModelProto` with free picture sizes."""
     free = [max(cells * card.multiple_of, card.minimum) for cells in EXAMPLE_CELLS]
     examples, shapes = [], []
@@ -115,8 +122,8 @@ class _Styled:
 
 
 def export(
-    request: Any, source: ExportSource, photos: list[Image], tell: Callable[[str], None]
-) -> dict[str, Any]:
+    request: Request, source: ExportSource, photos: list[Image], tell: Callable[[str], None]
+) -> Report:
     """Write all graphs of a model beside `request.path`; returns the report of the frame's.
 
     Raises:

@@ -1,8 +1,10 @@
 """The float graph: PyTorch's exporter, then tidied, checked for its operations, card embedded."""
 
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -15,6 +17,9 @@ from . import onnx_tools
 from .source import Clamped, ExportSource, with_size
 from .targets import Options, Written
 from .tracing import EXAMPLE_CELLS, to_onnx
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 # What the exporter was verified with. 21 is the newest that the oldest ONNX Runtime we claim
 # (1.20) reads; the exporter itself begins at 18.
@@ -41,7 +46,7 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
     return Written(card, steps)
 
 
-def trace(generator: nn.Module, card: ModelCard, opset: int) -> Any:
+def trace(generator: nn.Module, card: ModelCard, opset: int) -> ModelProto:
     """The generator, clamped to [0, 1], as an `onnx.ModelProto`."""
     if opset not in OPSETS:
         allowed = ", ".join(map(str, OPSETS))
@@ -57,7 +62,7 @@ def trace(generator: nn.Module, card: ModelCard, opset: int) -> Any:
     )
 
 
-def check_operations(model: Any, generator: nn.Module) -> None:
+def check_operations(model: ModelProto, generator: nn.Module) -> None:
     """Compare the graph's operations with the network they came from.
 
     Raises:

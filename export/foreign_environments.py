@@ -1,11 +1,13 @@
 """Exports by converters that live in environments of their own: the same command, run in there."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime import plugins
 from runtime.errors import (
@@ -20,6 +22,9 @@ from runtime.errors import (
 
 from . import environments
 from .targets import Target
+
+if TYPE_CHECKING:
+    from .artifact import Request
 
 # Exit code of the command in there -> the error it stands for.
 ERRORS = {USAGE: UsageError, UNAVAILABLE: EngineUnavailable, GATE_REFUSED: ParityError}
@@ -38,7 +43,7 @@ def missing(target: type[Target]) -> str:
     return "" if find(target) else target.available()
 
 
-def export(request: Any, python: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+def export(request: Request, python: Path, tell: Callable[[str], None]) -> dict[str, Any]:
     """Make one artifact in an environment.
 
     Args:
@@ -82,7 +87,7 @@ def export(request: Any, python: Path, tell: Callable[[str], None]) -> dict[str,
     return json.loads(answer)
 
 
-def words(request: Any) -> list[str]:
+def words(request: Request) -> list[str]:
     """The request as the command's flags."""
     found = ["--json", "--overwrite", "--target", request.target, "--precision", request.precision]
     found += ["--name", request.name, "--opset", str(request.opset)]

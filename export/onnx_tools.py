@@ -1,10 +1,16 @@
 """What every ONNX file of ours gets: no traces of the tool, a card, and a check by onnx itself."""
 
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from runtime.card import KEY, ModelCard, image_metadata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.card import KEY, ModelCard, Port, image_metadata
 from runtime.errors import EngineUnavailable, StyleError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
 
 PRODUCER = "impasto"
 
@@ -18,7 +24,7 @@ def library() -> Any:
     return onnx
 
 
-def tidy(model: Any) -> None:
+def tidy(model: ModelProto) -> None:
     """Remove what the exporter noted on nodes and values: stack traces with paths of this machine,
     and value shapes that the engine infers again. In place."""
     graph = model.graph
@@ -31,12 +37,14 @@ def tidy(model: Any) -> None:
     del model.metadata_props[:]
 
 
-def save(model: Any, card: ModelCard, path: Path, extra: dict[str, str] | None = None) -> None:
+def save(
+    model: ModelProto, card: ModelCard, path: Path, extra: dict[str, str] | None = None
+) -> None:
     """Write a model, finished as `finish` does."""
     path.write_bytes(finish(model, card, extra))
 
 
-def finish(model: Any, card: ModelCard, extra: dict[str, str] | None = None) -> bytes:
+def finish(model: ModelProto, card: ModelCard, extra: dict[str, str] | None = None) -> bytes:
     """Embed the card, name the axes as it does, and let onnx check the model; the file's version
     becomes the lowest that holds its operators, for the sake of older readers.
 
@@ -68,7 +76,7 @@ def finish(model: Any, card: ModelCard, extra: dict[str, str] | None = None) -> 
     return model.SerializeToString()
 
 
-def _name_axes(values: Any, ports: Any) -> None:
+def _name_axes(values: Iterable[ValueInfoProto], ports: Sequence[Port]) -> None:
     for value, port in zip(values, ports, strict=True):
         for axis, size in zip(value.type.tensor_type.shape.dim, port.shape, strict=True):
             if isinstance(size, str):

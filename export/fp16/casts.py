@@ -4,13 +4,18 @@ Ports stay float32. A value between two float32 nodes never passes through float
 hold what float16 cannot.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import onnx_tools
 from ..int8.ranges import value_types
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
 
 # Operations that engines compute in float16; all others stay float32.
 NARROW = frozenset(
@@ -27,7 +32,7 @@ SIZES_ONLY = frozenset({"Shape", "Size"})
 LARGEST = 65504.0
 
 
-def narrow(model: Any, islands: Collection[str] = ()) -> None:
+def narrow(model: ModelProto, islands: Collection[str] = ()) -> None:
     """Make everything float16 that may be. In place.
 
     Args:
@@ -40,7 +45,7 @@ def narrow(model: Any, islands: Collection[str] = ()) -> None:
 class _Narrowing:
     """The state of one conversion."""
 
-    def __init__(self, model: Any, islands: Collection[str]) -> None:
+    def __init__(self, model: ModelProto, islands: Collection[str]) -> None:
         self.onnx = onnx_tools.library()
         self.graph, self.islands = model.graph, frozenset(islands)
         float32 = self.onnx.TensorProto.FLOAT
@@ -48,7 +53,7 @@ class _Narrowing:
         self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
         self.halves: set[str] = set()  # values that are float16 now
         self.made: dict[tuple[str, bool], str] = {}  # (value, float16) -> its other version
-        self.nodes: list[Any] = []
+        self.nodes: list[NodeProto] = []
 
     def run(self) -> None:
         """Convert."""
@@ -96,7 +101,7 @@ class _Narrowing:
                         names[at] = inner
         self.nodes.append(self.cast(inner, name, half=False))
 
-    def cast(self, name: str, other: str, half: bool) -> Any:
+    def cast(self, name: str, other: str, half: bool) -> NodeProto:
         """A Cast node."""
         kind = self.onnx.TensorProto.FLOAT16 if half else self.onnx.TensorProto.FLOAT
         return self.onnx.helper.make_node("Cast", [name], [other], name=f"{other}.cast", to=kind)

@@ -6,10 +6,12 @@ bits is rescaled where that is exact (`rescale`) and stays float32 where it is n
 float32. The report says how near each layer comes to float16's limits; the gate decides.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from ..source import ExportSource, with_size
 from ..targets import Options, Written
 from .casts import LARGEST, narrow
 from .rescale import Rescaled, rescale
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
 
 # Operations kept in float32.
 ISLANDS = ("InstanceNormalization", "ReduceMean")
@@ -52,7 +57,7 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
 
 
 def make_safe(
-    model: Any, card: ModelCard, photos: Sequence[Image]
+    model: ModelProto, card: ModelCard, photos: Sequence[Image]
 ) -> tuple[list[str], dict[str, Any]]:
     """Turn a float32 graph into a float16 one that holds its values. In place.
 
@@ -82,7 +87,7 @@ def make_safe(
     return steps, {"ranges": report, "ranges_photos": len(photos)}
 
 
-def _beyond(model: Any, peaks: dict[str, np.ndarray]) -> set[str]:
+def _beyond(model: ModelProto, peaks: dict[str, np.ndarray]) -> set[str]:
     """Names of nodes that make or take values float16 has no room for."""
     outside = {value for value, peak in peaks.items() if not _fits(peak)}
     return {
@@ -98,7 +103,7 @@ def _fits(peak: np.ndarray) -> bool:
 
 
 def _report(
-    model: Any,
+    model: ModelProto,
     before: dict[str, np.ndarray],
     after: dict[str, np.ndarray],
     changed: list[Rescaled],
@@ -129,7 +134,7 @@ def _report(
     return rows
 
 
-def _layer_name(node: Any, stored: set[str]) -> str:
+def _layer_name(node: NodeProto, stored: set[str]) -> str:
     """The module's name where weights tell it, else the node's."""
     weights = [name for name in node.input if name in stored and name.endswith(".weight")]
     return weights[0].removesuffix(".weight").removeprefix("generator.") if weights else node.name

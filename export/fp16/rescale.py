@@ -11,14 +11,19 @@ takes it up. If channels differ so much that none does, each channel gets its ow
 side of the normalization divides by it, which one epsilon could not do exactly.
 """
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import onnx_tools
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 # Peaks are left alone inside these bounds. 1024 leaves a factor of 64 below float16's largest value
 # for photos brighter than those measured; 2^-6 leaves eight binades above its smallest normal one.
@@ -47,7 +52,7 @@ class Rescaled:
     most: float
 
 
-def rescale(model: Any, peaks: dict[str, np.ndarray]) -> list[Rescaled]:
+def rescale(model: ModelProto, peaks: dict[str, np.ndarray]) -> list[Rescaled]:
     """Rescale convolutions before instance normalizations where values leave the bounds.
 
     Args:
@@ -103,7 +108,7 @@ def _factor(peak: float) -> float:
     return 2.0 ** max(-MOST_BINADES, min(MOST_BINADES, -round(math.log2(peak / WANTED))))
 
 
-def _is_ours(node: Any, constants: dict[str, Any], uses: Counter) -> bool:
+def _is_ours(node: NodeProto, constants: dict[str, TensorProto], uses: Counter) -> bool:
     """A convolution of constant weights that nothing shares, seen by its normalization only."""
     return (
         node.op_type in ("Conv", "ConvTranspose")
@@ -113,20 +118,20 @@ def _is_ours(node: Any, constants: dict[str, Any], uses: Counter) -> bool:
     )
 
 
-def _weight_peaks(conv: Any, weight: np.ndarray) -> np.ndarray:
+def _weight_peaks(conv: NodeProto, weight: np.ndarray) -> np.ndarray:
     axes = tuple(axis for axis in range(weight.ndim) if axis != _out_axis(conv))
     return np.abs(weight).max(axis=axes)
 
 
-def _out_axis(conv: Any) -> int:
+def _out_axis(conv: NodeProto) -> int:
     return 1 if conv.op_type == "ConvTranspose" else 0
 
 
 def _apply(
-    graph: Any,
-    conv: Any,
-    norm: Any,
-    constants: dict[str, Any],
+    graph: GraphProto,
+    conv: NodeProto,
+    norm: NodeProto,
+    constants: dict[str, TensorProto],
     weights: list[np.ndarray],
     factors: np.ndarray,
 ) -> Rescaled:
@@ -151,15 +156,15 @@ def _apply(
     return Rescaled(conv.name, node.name, least, most)
 
 
-def _epsilon(norm: Any) -> float:
+def _epsilon(norm: NodeProto) -> float:
     return next((a.f for a in norm.attribute if a.name == "epsilon"), EPSILON)
 
 
-def _set_epsilon(norm: Any, value: float) -> None:
+def _set_epsilon(norm: NodeProto, value: float) -> None:
     kept = [a for a in norm.attribute if a.name != "epsilon"]
     del norm.attribute[:]
     norm.attribute.extend([*kept, onnx_tools.library().helper.make_attribute("epsilon", value)])
 
 
-def _read(tensor: Any) -> np.ndarray:
+def _read(tensor: TensorProto) -> np.ndarray:
     return onnx_tools.library().numpy_helper.to_array(tensor)

@@ -11,7 +11,9 @@ convolution leaves and enters the integers), but 1.15 times in OpenVINO; and Ope
 What the layers are and how they are rounded is `integer_graph`'s.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +24,11 @@ from .integer_graph import assemble, in_floats
 from .lean_layers import EPSILON, Layer, LeanLayers
 from .planar_builder import PlanarBuilder
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
-def normalized_graph(parts: LeanLayers, calibration: Calibration) -> Any:
+
+def normalized_graph(parts: LeanLayers, calibration: Calibration) -> ModelProto:
     """The graph as an `onnx.ModelProto`: uint8 NHWC RGB in, uint8 NHWC RGB out."""
     build = PlanarBuilder("image", parts.scale)
     return assemble(

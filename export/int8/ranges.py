@@ -4,10 +4,12 @@ A reduction is attached to every picture-like value and only its result leaves t
 wide networks are measured in the memory that one run takes.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,13 +22,16 @@ from runtime.model.formats import open_model
 from .. import onnx_tools
 from ..verify.photos import cover
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 # (width, height) of photos whose ranges are measured: near a camera's, and affordable.
 SIZE = (480, 360)
 # Prefix of the outputs attached; no exporter begins a name so.
 PREFIX = "impasto.peak."
 
 
-def largest(model: Any, card: ModelCard, photos: Sequence[Image]) -> dict[str, np.ndarray]:
+def largest(model: ModelProto, card: ModelCard, photos: Sequence[Image]) -> dict[str, np.ndarray]:
     """Largest absolute value of each channel over all photos.
 
     Args:
@@ -47,7 +52,7 @@ def largest(model: Any, card: ModelCard, photos: Sequence[Image]) -> dict[str, n
 
 
 def answers(
-    model: Any, card: ModelCard, photos: Sequence[Image], outputs: Sequence[str]
+    model: ModelProto, card: ModelCard, photos: Sequence[Image], outputs: Sequence[str]
 ) -> Iterator[dict[str, np.ndarray]]:
     """What a graph gives for each photo, by ONNX Runtime on the CPU."""
     port = card.inputs[0]
@@ -63,7 +68,7 @@ def answers(
             engine.close()
 
 
-def value_types(model: Any) -> dict[str, tuple[int, int]]:
+def value_types(model: ModelProto) -> dict[str, tuple[int, int]]:
     """(element type, number of axes) of every value and constant of a graph; -1 axes if unknown."""
     onnx = onnx_tools.library()
     graph = onnx.shape_inference.infer_shapes(model).graph
@@ -75,7 +80,7 @@ def value_types(model: Any) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _with_peaks(model: Any) -> tuple[Any, list[str]]:
+def _with_peaks(model: ModelProto) -> tuple[ModelProto, list[str]]:
     """A copy that also gives the (1, C, 1, 1) peaks of its picture-like values."""
     onnx = onnx_tools.library()
     measuring = onnx.ModelProto()

@@ -8,8 +8,10 @@ keep measuring the picture, so no scene is folded. A range is cut where the squa
 and of rounding together is least on photographs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from runtime.frame import Image
 
 from .. import onnx_tools
 from .ranges import answers, largest
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 # Levels on each side of zero; -128 is left out, so that zero is in the middle.
 LEVELS = 127
@@ -28,7 +33,10 @@ LEAST_CUT = 0.1
 
 
 def quantize(
-    model: Any, card: ModelCard, photos: Sequence[Image], floats: frozenset[str] = frozenset()
+    model: ModelProto,
+    card: ModelCard,
+    photos: Sequence[Image],
+    floats: frozenset[str] = frozenset(),
 ) -> list[str]:
     """Put Q/DQ pairs around convolutions. In place.
 
@@ -61,7 +69,7 @@ def quantize(
 
 
 def cuts(
-    model: Any, card: ModelCard, photos: Sequence[Image], values: Sequence[str]
+    model: ModelProto, card: ModelCard, photos: Sequence[Image], values: Sequence[str]
 ) -> dict[str, float]:
     """The largest size to represent of each value, from photographs; of the picture itself, from
     its card."""
@@ -108,7 +116,7 @@ def best_cut(counts: np.ndarray, top: float) -> float:
     return float(tried[int(np.argmin(errors))])
 
 
-def _pair(graph: Any, value: str, cut: float, before: Any) -> str:
+def _pair(graph: GraphProto, value: str, cut: float, before: NodeProto) -> str:
     """QuantizeLinear and DequantizeLinear of a value; returns the rounded value's name."""
     onnx = onnx_tools.library()
     scale, zero = f"{value}.scale", f"{value}.zero"
@@ -133,7 +141,7 @@ def _pair(graph: Any, value: str, cut: float, before: Any) -> str:
     return nodes[-1].output[0]
 
 
-def _weights(graph: Any, tensor: Any, before: Any) -> str:
+def _weights(graph: GraphProto, tensor: TensorProto, before: NodeProto) -> str:
     """int8 weights behind a DequantizeLinear; returns its output's name."""
     onnx = onnx_tools.library()
     weight = onnx.numpy_helper.to_array(tensor)
@@ -154,7 +162,7 @@ def _weights(graph: Any, tensor: Any, before: Any) -> str:
     return node.output[0]
 
 
-def _drop_unused(graph: Any) -> None:
+def _drop_unused(graph: GraphProto) -> None:
     used = {name for node in graph.node for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]

@@ -14,6 +14,7 @@ from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 from ..verify.parity import psnr
 from ..verify.photos import cover, load_photos
+from ..verify.report import Report
 from . import pruning
 
 # (width, height) of the photos that decide; 16 divides both, as all our networks demand.
@@ -34,7 +35,7 @@ def make(
     blocks: int | None = None,
     multiple: int = 16,
     photos: Path | None = None,
-) -> dict[str, Any]:
+) -> Report:
     """Write the pruned network's checkpoint, and `prune.json` beside it.
 
     Args:
@@ -127,7 +128,7 @@ def _parameters(generator: nn.Module) -> int:
     return sum(parameter.numel() for parameter in generator.parameters())
 
 
-def _write(report: dict[str, Any], path: Path) -> None:
+def _write(report: Report, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)

@@ -1,14 +1,14 @@
 """The picture of a sweep: milliseconds against objective, as SVG."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from ..charts import COLORS, name_point, new_chart, to_svg
+from ..verify.report import Report
 
 FRONT, LIMIT, OTHER = COLORS[0], COLORS[1], COLORS[6]
 
 
-def draw(report: dict[str, Any]) -> str:
+def draw(report: Report) -> str:
     """SVG of a report of `export.prune.sweep.sweep`; filled points are worth their time."""
     after = (
         f", {report['steps']} steps of distillation each" if report["steps"] else ", not trained on"

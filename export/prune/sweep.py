@@ -29,6 +29,7 @@ from ..source import load_source
 from ..targets import Options
 from ..verify import evaluator
 from ..verify.photos import cover, load_photos
+from ..verify.report import Report
 from . import checkpoint as pruned_run
 from . import pruning
 
@@ -94,7 +95,7 @@ class Point:
     bytes: int
 
 
-def sweep(plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
+def sweep(plan: Plan, tell: Callable[[str], None]) -> Report:
     """Prune to every size, train on if steps are given, measure and judge.
 
     Returns:

@@ -19,7 +19,7 @@ from runtime.model.arrays import fixed_size
 from runtime.model.session import open_session
 
 from ..verify.photos import load_photos
-from ..verify.report import milliseconds, report_path
+from ..verify.report import Report, milliseconds, report_path
 from . import Options, Target, Written
 from ._sample_code import SAMPLES, fill
 
@@ -42,7 +42,7 @@ class Part:
     """
 
     path: Path
-    report: dict[str, Any]
+    report: Report
     card: ModelCard
     times: dict[str, Any]
 
@@ -151,7 +151,7 @@ def _card_in_ort(model: Path) -> ModelCard:
         return session.card
 
 
-def time_here(model: Path, card: ModelCard) -> dict[str, Any]:
+def time_here(model: Path, card: ModelCard) -> Report:
     """Milliseconds of pictures (`report.milliseconds`); empty without the engine for it."""
     height, width = fixed_size(card.port("image")) or TIMED[::-1]
     try:

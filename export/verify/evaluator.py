@@ -4,9 +4,11 @@ A picture can be 33 dB away from another and be the better painting; so besides 
 the source, an artifact is judged by the loss network it was trained with.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -17,6 +19,9 @@ from runtime.model.session import StyleSession
 
 from ..source import ExportSource
 from .photos import cover
+
+if TYPE_CHECKING:
+    from training.objective import Objective
 
 # (width, height) judged: a camera's.
 SIZE = (640, 480)
@@ -68,7 +73,9 @@ def judge(
     }
 
 
-def mean_scores(session: StyleSession, photos: Sequence[Image], objective: Any) -> dict[str, float]:
+def mean_scores(
+    session: StyleSession, photos: Sequence[Image], objective: Objective
+) -> dict[str, float]:
     """The objective's terms, their "total" and "shift", mean over photos scaled to `SIZE`."""
     found = [_scores(session, cover(photo, *SIZE), objective) for photo in photos]
     return {key: float(np.mean([row[key] for row in found])) for key in found[0]}
@@ -118,7 +125,7 @@ def sheet(ours: StyleSession, theirs: StyleSession, photos: Sequence[Image]) -> 
     return np.vstack(rows)
 
 
-def score(painted: Image, photo: Image, objective: Any) -> dict[str, float]:
+def score(painted: Image, photo: Image, objective: Objective) -> dict[str, float]:
     """The objective's terms and their "total" of one painted picture."""
     import torch
 
@@ -130,13 +137,13 @@ def score(painted: Image, photo: Image, objective: Any) -> dict[str, float]:
     return {REPORTED.get(name, name): float(value) for name, value in values.items()}
 
 
-def _scores(session: StyleSession, photo: Image, objective: Any) -> dict[str, float]:
+def _scores(session: StyleSession, photo: Image, objective: Objective) -> dict[str, float]:
     session.reset()
     scores = score(session.stylize(photo), photo, objective)
     return {**scores, "shift": shift_error(session, photo)}
 
 
-def build_objective(table: dict[str, Any], run: Path | None = None) -> Any:
+def build_objective(table: dict[str, Any], run: Path | None = None) -> Objective:
     """The objective of a recipe, as cards hold it, without the terms that need motion.
 
     Args:

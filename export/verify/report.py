@@ -21,6 +21,8 @@ from .photos import cover
 if TYPE_CHECKING:
     from ..source import ExportSource
 
+# What an export says of itself, as JSON holds it.
+Report = dict[str, Any]
 # Libraries whose version can change an artifact or its check.
 TOOLS = (
     "torch",
@@ -55,12 +57,12 @@ def tool_versions() -> dict[str, str]:
 
 
 def make_report(
-    origin: dict[str, Any],
+    origin: Report,
     delivered: Sequence[Path],
     steps: list[str],
     proof: Parity | list[str],
-    extra: dict[str, Any],
-) -> dict[str, Any]:
+    extra: Report,
+) -> Report:
     """Plain data of one export.
 
     Args:
@@ -82,7 +84,7 @@ def make_report(
     }
 
 
-def origin_of(source: ExportSource) -> dict[str, Any]:
+def origin_of(source: ExportSource) -> Report:
     """The report's "source" of an export from a checkpoint."""
     return {
         "checkpoint": source.path.name,
@@ -92,12 +94,12 @@ def origin_of(source: ExportSource) -> dict[str, Any]:
     }
 
 
-def origin_of_models(models: Sequence[Path]) -> dict[str, Any]:
+def origin_of_models(models: Sequence[Path]) -> Report:
     """The report's "source" of an export from finished models."""
     return {"models": [{"file": path.name, "sha256": sha256(path)} for path in models]}
 
 
-def _files(delivered: Sequence[Path]) -> dict[str, Any]:
+def _files(delivered: Sequence[Path]) -> Report:
     """Name, checksum and size of an artifact; of each of its files, if they are several.
 
     The size is that of everything together; the checksum that of the file the artifact is named
@@ -113,7 +115,7 @@ def _files(delivered: Sequence[Path]) -> dict[str, Any]:
         for entry in ([place] if place.is_file() else sorted(place.rglob("*")))
         if entry.is_file()
     ]
-    found: dict[str, Any] = {
+    found: Report = {
         "file": main.name,
         "sha256": sha256(main),
         "bytes": sum(entry.stat().st_size for _, entry in every),
@@ -126,7 +128,7 @@ def _files(delivered: Sequence[Path]) -> dict[str, Any]:
     return found
 
 
-def write_report(report: dict[str, Any], model: Path) -> Path:
+def write_report(report: Report, model: Path) -> Path:
     """Write it beside the model (`receipt_path`), atomically."""
     path = report_path(model)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -145,11 +147,9 @@ def report_path(model: Path) -> Path:
     return usual.with_suffix(".receipt.json") if formats.beside(model) == usual else usual
 
 
-def milliseconds(
-    session: StyleSession, photo: Image, sizes: list[tuple[int, int]]
-) -> dict[str, Any]:
+def milliseconds(session: StyleSession, photo: Image, sizes: list[tuple[int, int]]) -> Report:
     """Median and 95th percentile of whole `stylize` calls, per size."""
-    report: dict[str, Any] = {}
+    report: Report = {}
     for width, height in sizes:
         picture = cover(photo, width, height)
         session.stylize(picture)
