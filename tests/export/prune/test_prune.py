@@ -189,7 +189,7 @@ def test_any_network_may_start_from_itself(new_checkpoint, tmp_path):
     assert set(start_weights(str(path), {"name": "johnson", "width": 8, "blocks": 1})) == set(
         networks.build("johnson", width=8, blocks=1).state_dict()
     )
-    with pytest.raises(UsageError, match="thins lean networks only"):
+    with pytest.raises(UsageError, match="prunes lean networks only"):
         start_weights(str(path), {**network, "width": 4})
 
 

@@ -123,7 +123,7 @@ def test_a_folder_of_strangers_is_never_replaced(tmp_path):
     (home / "letters.txt").write_text("dear")
     with pytest.raises(OutputExists):
         check_place(home, Site, overwrite=False)
-    with pytest.raises(UsageError, match="no receipt"):
+    with pytest.raises(UsageError, match="no report"):
         check_place(home, Site, overwrite=True)
     write_report({"file": "home"}, home)
     assert check_place(home, Site, overwrite=True) == home
