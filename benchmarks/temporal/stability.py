@@ -158,11 +158,10 @@ def summarize(rows: list[tuple[Scene, dict[str, float | None]]]) -> dict[str, fl
         "warped_lpips",
     )
     result = {key: _mean(values(key, moving=True)) for key in moving}
-    for key in ("flicker", "drift", "ghost", "ghost_per_frame", "style_ratio"):
+    for key in ("tile_edges", "flicker", "drift", "ghost", "ghost_per_frame", "style_ratio"):
         result[key] = _mean(values(key))
     lags = values("lag_frames")
     result["lag_frames"] = max(lags, key=abs) if lags else None
-    result["tile_edges"] = max(values("tile_edges"), default=None)
     for key in ("pop_p95", "cost_p50_ms", "cost_p95_ms"):
         result[key] = max(values(key), default=None)
     result["style_ratio_worst"] = max(values("style_ratio"), default=None)

@@ -108,10 +108,11 @@ class Live:
             return styled
         shown = memory.draw()
         share = cv2.LUT(memory.age, self._shares)
+        fresh = lost | cv2.compare(share, 1, cv2.CMP_GE)
+        # Around what is not recognizable any more a mixture hides the seam; what ages has soft
+        # edges already.
+        share = cv2.max(share, cv2.blur(cv2.multiply(lost, 1 / 255, dtype=cv2.CV_32F), RIM))
         share[lost > 0] = 1
-        fresh = cv2.compare(share, 1, cv2.CMP_GE)
-        # Around what is painted anew a mixture hides the seam.
-        share = cv2.max(share, cv2.blur(share, RIM))
         self._anchor.learn(styled, shown, memory.small)
         self._anchor.release(share)
         mix(shown, styled, share)
