@@ -23,7 +23,7 @@ from ._memory import MAX_AGE, Memory
 # Frames a stroke lives at strength 1; three seconds at 30 frames/s.
 LIFE = 90
 # Frames over which an aged stroke is exchanged for a new one.
-FADE = 4
+FADE = 6
 # Flow pixels over which new paint is mixed into what is around it.
 RIM = (3, 3)
 # Share of pixels that must still be recognizable; below it everything is painted anew.
