@@ -282,14 +282,19 @@ def wrap(engine: Engine, model: Path, name: str, device: str, threads: int | Non
         CardMismatch: the folding figures are damaged, or another engine than ONNX Runtime was
             asked for.
     """
+    check_engine(model, name)
+    folding = _folding(engine.metadata)
+    measuring = _open_measuring(folding, device, threads)
+    return _engine(engine, model.read_bytes(), folding, measuring, device, threads)
+
+
+def check_engine(model: Path, name: str) -> None:
+    """Raises CardMismatch for an engine that cannot fold."""
     if name != "onnxruntime":
         raise CardMismatch(
             f'"{model}" is folded for each scene, which --engine {name} cannot do; use --engine '
             "onnxruntime, or an int8 file exported for that engine (python -m export --list)"
         )
-    folding = _folding(engine.metadata)
-    measuring = _open_measuring(folding, device, threads)
-    return _engine(engine, model.read_bytes(), folding, measuring, device, threads)
 
 
 def _folding(metadata: dict[str, str]) -> Folding:

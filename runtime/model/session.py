@@ -345,11 +345,12 @@ def _open(
     path: Path, name: str, device: str, threads: int | None, precision_hint: str | None
 ) -> Engine:
     """The file on its engine, with its folding if it is folded for each scene."""
-    if name == "onnxruntime" and precision_hint is None:
-        metadata = _metadata(path)
-        if FOLDING_KEY in metadata:
-            from . import folding_engine
+    metadata = _metadata(path) if path.name.endswith(".onnx") else {}
+    if FOLDING_KEY in metadata:
+        from . import folding_engine
 
+        folding_engine.check_engine(path, name)  # before it stumbles over the graph
+        if precision_hint is None:
             return folding_engine.open_folded(path, metadata, device, threads)
     loaded = open_model(path, name, device, threads, precision_hint)
     if FOLDING_KEY not in loaded.metadata:
