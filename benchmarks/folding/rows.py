@@ -100,7 +100,8 @@ class Subject:
         measuring.close()
         statistics_ = np.stack([found["mean"][0], found["variance"][0]])
         values = self.folding.initializers(statistics_)
-        engine = OnnxRuntimeEngine.open(self.path, "cpu", self.threads, values)
+        model = self.folding.with_vectors(self.path.read_bytes())
+        engine = OnnxRuntimeEngine.open(model, "cpu", self.threads, values)
         return StyleSession(engine, self.live.card, self.path, "onnxruntime", self.live.sha256)
 
     def fitting(self, picture: Image) -> Image:
@@ -224,7 +225,7 @@ def measure_costs(subject: Subject, name: str, size: tuple[int, int], plan: meas
     whole = subject.fitting(photo)[None]
     small = smaller(whole)
     key = subject.live.card.port("image").name
-    source = subject.path.read_bytes()
+    source = subject.folding.with_vectors(subject.path.read_bytes())
     measuring = OnnxRuntimeEngine.open(subject.folding.graph, "cpu", subject.threads)
     found = measuring.run({key: whole})
     figures = np.stack([found["mean"][0], found["variance"][0]])

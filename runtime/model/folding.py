@@ -129,7 +129,7 @@ class Folding:
         }
 
     def with_vectors(self, model: bytes) -> bytes:
-        """A foldable ONNX file whose vectors are all initializers, of a scene of zeros.
+        """A foldable ONNX file whose vectors are all initializers, of a scene that is none.
 
         Where the file normalizes by itself, a layer is a convolution `<layer>.bare.output.bytes`,
         a sum, and `<layer>.output.bytes`; it becomes the one convolution with a bias.
@@ -137,7 +137,9 @@ class Folding:
         file = OnnxFile.parse(model)
         made = {name: node for node in file.nodes for name in node.outputs}
         nodes, stored = list(file.nodes), {}
-        vectors = self.initializers(np.stack([np.zeros(self.channels), np.ones(self.channels)]))
+        # No two vectors are equal: ONNX Runtime would make one of them, and the other of no effect.
+        steps = np.arange(1.0, self.channels + 1)
+        vectors = self.initializers(np.stack([steps, 1 + steps / self.channels]))
         for layer in self.layers:
             bare = made.get(f"{layer.name}.bare.output.bytes")
             last = made.get(f"{layer.name}.output.bytes")
