@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from runtime.card import ModelCard
-from runtime.model import arrays, formats
+from runtime.model import arrays, formats, zoo
 from runtime.model.conditions import Conditions
+from runtime.model.folding import Folding
 
 # Which inputs of an operator are trained: weight and bias, or scale and shift.
 TRAINED = {
@@ -38,6 +39,15 @@ TRANSPOSED = ("ConvTranspose",)
 MULTIPLYING = ("Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul")
 
 
+def as_run(path: Path) -> bytes:
+    """An ONNX file as our runtime runs it: one that normalizes by itself, with folded constants."""
+    content = path.read_bytes()
+    if path.suffix != ".onnx":
+        return content
+    folding = Folding.from_metadata(zoo.read_metadata(path))
+    return content if folding is None else folding.with_vectors(content)
+
+
 def count_parameters(path: Path) -> int | None:
     """Trained numbers in the file: weights, biases, scales and shifts, each stored tensor once.
 
@@ -50,7 +60,7 @@ def count_parameters(path: Path) -> int | None:
     stored: dict[str, int] = {}
     passed: dict[str, str] = {}
     trained: list[str] = []
-    graph = onnx.load(str(path)).graph
+    graph = onnx.load_from_string(as_run(path)).graph
     for tensor in graph.initializer:
         stored[tensor.name] = math.prod(tensor.dims)
     for node in graph.node:
@@ -132,7 +142,7 @@ def profile_macs(path: Path, card: ModelCard, height: int, width: int) -> int | 
         # Weights packed in advance disappear from the inputs that the profile lists.
         options.add_session_config_entry("session.disable_prepacking", "1")
         options.profile_file_prefix = str(Path(folder) / "profile")
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(as_run(path), options, providers=["CPUExecutionProvider"])
         session.run(None, feeds(path, card, height, width))
         events = json.loads(Path(session.end_profiling()).read_text())
     return sum_macs(events)

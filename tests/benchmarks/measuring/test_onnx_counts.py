@@ -1,5 +1,7 @@
 """Counts agree with those by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -38,6 +40,18 @@ def test_tiny_model_counts(tiny_model):
         counter = onnx_counts.MacCounter(tiny_model, session.card)
     assert counter.at(720, 1280) == TINY_MACS_PER_PIXEL * 720 * 1280
     assert counter.at(100, 52) == TINY_MACS_PER_PIXEL * 100 * 52
+
+
+def test_what_a_file_measures_for_other_runtimes_is_not_counted():
+    """The default model normalizes by itself; ours folds constants in its place."""
+    path = Path(__file__).resolve().parents[3] / "models" / "starry.onnx"
+    with open_session(path) as session:
+        network = session.card.network
+        counter = onnx_counts.MacCounter(path, session.card)
+    assert (network["margin"], network["scale"]) == (0, 4)
+    width, cells = network["width"], 320 * 192 // 16
+    by_hand = 9 * (2 * 48 * width + 2 * network["blocks"] * width**2) * cells
+    assert counter.at(192, 320) == by_hand
 
 
 def padded_onnx(path, margin):
