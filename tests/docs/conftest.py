@@ -93,6 +93,7 @@ def checkout(tmp_path, belongings, random_weights):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment["PATH"] = f"{tools}{os.pathsep}{environment['PATH']}"
     environment["IMPASTO_WEIGHTS"] = str(random_weights)
+    environment["OMP_NUM_THREADS"] = "1"  # tensors are so small that threads would only wait
 
     def run(*command: str) -> None:
         done = subprocess.run(
