@@ -136,7 +136,8 @@ class Folding:
         """
         file = OnnxFile.parse(model)
         made = {name: node for node in file.nodes for name in node.outputs}
-        nodes, stored = list(file.nodes), {}
+        nodes = list(file.nodes)
+        stored: dict[str, np.ndarray] = {}
         # No two vectors are equal: ONNX Runtime would make one of them, and the other of no effect.
         steps = np.arange(1.0, self.channels + 1)
         vectors = self.initializers(np.stack([steps, 1 + steps / self.channels]))

@@ -119,7 +119,7 @@ class Handling:
 
     def parse_request(self) -> bool:
         """Read the head of a request, whose time ends here."""
-        good = super().parse_request()  # type: ignore[misc]
+        good = bool(super().parse_request())  # type: ignore[misc]
         self.server.arrived(self.connection)
         return good
 
