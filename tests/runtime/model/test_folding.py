@@ -266,10 +266,11 @@ def test_the_optimized_graph_paints_what_the_file_paints():
     assert folding is not None
     values = folding.initializers(np.stack([statistics[0], np.exp(statistics[1])]))
     # Files normalize by themselves where no runtime of ours measures for them; a fold does not.
-    plain = OnnxRuntimeEngine.open(folding.with_vectors(model.read_bytes()), "cpu", 1, values)
+    graph = folding.with_vectors(model.read_bytes())
+    plain = OnnxRuntimeEngine.open(graph, "cpu", 1, values)
     feeds = {plain.inputs[0].name: picture}
     assert np.array_equal(plain.run(feeds)[plain.outputs[0].name][0], painted)
-    kept = OnnxRuntimeEngine.open(model, "cpu", 1, keep=True)
+    kept = OnnxRuntimeEngine.open(graph, "cpu", 1, keep=True)
     assert kept.optimized is not None
     again = OnnxRuntimeEngine.open(kept.optimized, "cpu", 1, values, optimized=True)
     assert np.array_equal(again.run(feeds)[plain.outputs[0].name][0], painted)
