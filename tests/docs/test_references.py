@@ -17,7 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("impasto", "runtime", "training", "export", "benchmarks")
 FOLDERS = (*PACKAGES, "tests", "docs", "models", "examples")
 CODE = sorted(p for f in (*PACKAGES, "tests", "examples") for p in (ROOT / f).rglob("*.py"))
-PAGES = [p for p in ROOT.rglob("*.md") if not {".venv", "build"} & set(p.relative_to(ROOT).parts)]
+# Environments (.venv, .venv-litert, ...) and what is built are no pages of ours.
+OTHERS = re.compile(r"\.|build$|runs$|node_modules$")
+PAGES = [
+    page
+    for page in ROOT.rglob("*.md")
+    if not any(OTHERS.match(part) for part in page.relative_to(ROOT).parts)
+]
 SETTINGS = [*sorted((ROOT / "training" / "recipes").glob("*.toml")), ROOT / "pyproject.toml"]
 
 # A path begins with a folder of ours and is not the tail of a longer one or of an address.
