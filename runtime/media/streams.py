@@ -255,6 +255,7 @@ def _failure(container: Any, mapping: StreamMapping, muxer: str) -> str | None:
                     break
     except CarryError as error:
         return str(error)
+    # The last is what PyAV raises for kinds of streams that it cannot write.
     except (av.FFmpegError, ValueError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return f"{mapping.codec} cannot be written into a {muxer} file: {reason}"
