@@ -6,15 +6,22 @@ writing with another is the usual cause of clips that come back with shifted col
 `Colors` serve both legs and are written into the output.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from ..errors import SourceError
 from ..frame import Image
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.video.format import VideoFormat
+    from av.video.plane import VideoPlane
 
 # Code points of ITU-T H.273 (FFmpeg's AVCOL_* use the same numbers).
 RGB, BT709, UNSPECIFIED, BT601, BT2020 = 0, 1, 2, 6, 9
@@ -59,7 +66,7 @@ class Colors:
         """True for the two high dynamic range transfer functions."""
         return self.transfer in (PQ, HLG)
 
-    def resolved(self, width: int, height: int) -> "Colors":
+    def resolved(self, width: int, height: int) -> Colors:
         """The same with matrix and range decided where the clip does not say.
 
         Raises:
@@ -82,7 +89,7 @@ class Colors:
 SDR = Colors(matrix=BT709, range=LIMITED, primaries=BT709, transfer=BT709)
 
 
-def colors_of(frame: Any) -> Colors:
+def colors_of(frame: VideoFrame) -> Colors:
     """Read the tags of a decoded `av.VideoFrame`; RGB formats have matrix 0 and full range."""
     if is_rgb(frame.format):
         return Colors(RGB, FULL, int(frame.color_primaries), int(frame.color_trc))
@@ -92,7 +99,7 @@ def colors_of(frame: Any) -> Colors:
     return Colors(int(frame.colorspace), span, int(frame.color_primaries), int(frame.color_trc))
 
 
-def is_rgb(pixel_format: Any) -> bool:
+def is_rgb(pixel_format: VideoFormat) -> bool:
     """True for RGB and palette formats of `av.VideoFormat`; gray counts as YUV without chroma."""
     return bool(pixel_format.is_rgb) or pixel_format.name == "pal8"
 
@@ -118,7 +125,7 @@ class Converter:
             Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
         )
 
-    def to_rgb(self, frame: Any, colors: Colors, format: str = "rgb24") -> np.ndarray:
+    def to_rgb(self, frame: VideoFrame, colors: Colors, format: str = "rgb24") -> np.ndarray:
         """RGB of a decoded frame.
 
         Args:
@@ -141,7 +148,7 @@ class Converter:
         )
         return np.ascontiguousarray(picture.to_ndarray())
 
-    def from_rgb(self, image: Image, colors: Colors, format: str) -> Any:
+    def from_rgb(self, image: Image, colors: Colors, format: str) -> VideoFrame:
         """An `av.VideoFrame` in `format`, carrying the tags it was made with.
 
         Args:
@@ -251,13 +258,13 @@ def yuv_matrix(colors: Colors, to_rgb: bool) -> np.ndarray:
     return np.hstack([back, -back @ offset[:, None]])
 
 
-def _plane(plane: Any) -> np.ndarray:
+def _plane(plane: VideoPlane) -> np.ndarray:
     """(h, w) uint8 view of a plane, without the padding at the end of its lines."""
     data = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     return data[: plane.height, : plane.width]
 
 
-def _tag(frame: Any, colors: Colors) -> Any:
+def _tag(frame: VideoFrame, colors: Colors) -> VideoFrame:
     frame.colorspace, frame.color_range = colors.matrix, colors.range
     frame.color_primaries, frame.color_trc = colors.primaries, colors.transfer
     return frame

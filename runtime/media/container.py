@@ -1,11 +1,13 @@
 """Opening containers: which video stream is meant, how it is turned, shaped and colored."""
 
+from __future__ import annotations
+
 import struct
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,6 +15,11 @@ from ..errors import SourceError
 from ..inputs import check_file, file_address
 from .color import Colors, colors_of
 from .timeline import Timeline
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 # One part of 16.16 fixed point: display matrices hold multiples of it.
 UNIT = 65536
@@ -68,6 +75,14 @@ NO_FILES = frozenset(
 )
 
 
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes; empty at the end."""
+        ...
+
+
 @cache
 def file_formats() -> str:
     """FFmpeg's readers that read one file and nothing else, for its `format_whitelist`."""
@@ -76,7 +91,12 @@ def file_formats() -> str:
     return ",".join(sorted(av.formats_available - NO_FILES))
 
 
-def open_container(file: Any, name: str, **options: Any) -> Any:
+def open_container(
+    file: Path | Readable,
+    name: str,
+    format: str | None = None,
+    options: dict[str, str] | None = None,
+) -> InputContainer:
     """`av.open` for reading one file, with errors made for people.
 
     Whatever the file holds, nothing else is opened: no other file, no address, no device.
@@ -84,7 +104,8 @@ def open_container(file: Any, name: str, **options: Any) -> Any:
     Args:
         file: a path, or something with `read`.
         name: for messages.
-        options: for `av.open`; `options` among them are FFmpeg's own.
+        format: FFmpeg's name of the reader, None to find out.
+        options: FFmpeg's own, for the reader.
 
     Raises:
         SourceError: missing, unreadable, no video container, or a playlist.
@@ -93,11 +114,11 @@ def open_container(file: Any, name: str, **options: Any) -> Any:
 
     if isinstance(file, Path):
         check_file(file)
-        file = file_address(file)
     own = {"protocol_whitelist": "file", "format_whitelist": file_formats()}
-    options["options"] = {**own, **options.get("options", {})}
+    opened = file_address(file) if isinstance(file, Path) else file
+    own |= options or {}
     try:
-        return av.open(file, metadata_errors="replace", **options)
+        return av.open(opened, "r", format=format, options=own, metadata_errors="replace")
     except av.FFmpegError as error:
         reason = error.strerror or "unknown format"
         if isinstance(error, av.error.ArgumentError):
@@ -110,7 +131,7 @@ def open_container(file: Any, name: str, **options: Any) -> Any:
         ) from None
 
 
-def choose_stream(container: Any, wanted: int | None, name: str) -> Any:
+def choose_stream(container: InputContainer, wanted: int | None, name: str) -> VideoStream:
     """The video stream to work on.
 
     Args:
@@ -133,7 +154,7 @@ def choose_stream(container: Any, wanted: int | None, name: str) -> Any:
         listed = ", ".join(f"{s.index} ({s.width}x{s.height} {s.codec.name})" for s in videos)
         raise SourceError(f'"{name}" has no video stream {wanted}; its video streams are: {listed}')
 
-    def score(stream: Any) -> int:
+    def score(stream: VideoStream) -> int:
         disposition = int(stream.disposition)
         if disposition & ATTACHED_PIC:
             return 1
@@ -142,7 +163,7 @@ def choose_stream(container: Any, wanted: int | None, name: str) -> Any:
     return max(videos, key=score)
 
 
-def read_orientation(frame: Any) -> tuple[tuple[bool, bool, bool], str | None]:
+def read_orientation(frame: VideoFrame) -> tuple[tuple[bool, bool, bool], str | None]:
     """How a decoded frame must be turned to be upright.
 
     Returns:
@@ -176,7 +197,11 @@ def turn(image: np.ndarray, orientation: tuple[bool, bool, bool]) -> np.ndarray:
 
 
 def describe(
-    container: Any, stream: Any, frame: Any, path: Path | None, timeline: Timeline
+    container: InputContainer,
+    stream: VideoStream,
+    frame: VideoFrame,
+    path: Path | None,
+    timeline: Timeline,
 ) -> ClipInfo:
     """Everything `ClipInfo` holds, from an open container and its first decoded frame."""
     notes = []
@@ -214,7 +239,7 @@ def describe(
     )
 
 
-def count_frames(container: Any, stream: Any) -> int:
+def count_frames(container: InputContainer, stream: VideoStream) -> int:
     """How many frames the container says there are, 0 if it does not.
 
     The header of an AVI file counts frames that were dropped while recording; its index does not.
@@ -224,7 +249,7 @@ def count_frames(container: Any, stream: Any) -> int:
     return stream.frames
 
 
-def guess_rate(stream: Any) -> Fraction | None:
+def guess_rate(stream: VideoStream) -> Fraction | None:
     """Nominal frames per second: the measured average, else what the container promises."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate and 0 < rate <= 1000:

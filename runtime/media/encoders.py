@@ -4,13 +4,18 @@ Hardware encoders are compiled into FFmpeg on machines that have no such hardwar
 before it has encoded a frame here (`probe`).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import EngineUnavailable, SinkError, UsageError
 from .color import Colors
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
 
 SPEEDS = (
     "ultrafast",
@@ -199,7 +204,7 @@ def probe(name: str, pixel_format: str = "yuv420p") -> str | None:
     import av
 
     try:
-        context: Any = av.CodecContext.create(name, "w")
+        context: VideoCodecContext = av.CodecContext.create(name, "w")
         context.width, context.height = PROBE_SIZE
         context.pix_fmt = pixel_format
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
@@ -250,7 +255,7 @@ def build_options(encoding: Encoding) -> dict[str, str]:
     return {**own, **encoding.options}
 
 
-def configure(context: Any, encoding: Encoding, container: str = "") -> None:
+def configure(context: VideoCodecContext, encoding: Encoding, container: str = "") -> None:
     """Bring a fresh encoder context to the values of `encoding`.
 
     Args:
@@ -273,7 +278,7 @@ def configure(context: Any, encoding: Encoding, container: str = "") -> None:
         context.codec_tag = "hvc1"  # QuickTime and Safari play no other
 
 
-def open_encoder(encoding: Encoding) -> Any:
+def open_encoder(encoding: Encoding) -> VideoCodecContext:
     """An open `av.VideoCodecContext` for `encoding`.
 
     Raises:
@@ -285,7 +290,7 @@ def open_encoder(encoding: Encoding) -> Any:
 
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings on stderr otherwise
     try:
-        context: Any = av.CodecContext.create(encoding.encoder, "w")
+        context: VideoCodecContext = av.CodecContext.create(encoding.encoder, "w")
         configure(context, encoding)
         context.open(strict=False)
     except (av.FFmpegError, ValueError) as error:

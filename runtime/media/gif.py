@@ -4,15 +4,22 @@ GIF has 256 colors and no sound. Segments are lossless, so the palette can be ch
 once they are known (a palette per frame would flicker).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..inputs import file_address
 from .encoders import Encoding, open_encoder
 from .journal import Journal
 from .muxing import Joined, check_count, count_pictures, writing
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.filter import Graph
+    from av.filter.context import FilterContext
 
 TICK = Fraction(1, 100)  # GIF's only clock
 # Error diffusion with little memory: smoother than ordered dithering, calmer than Floyd-Steinberg.
@@ -31,7 +38,7 @@ def join_gif(journal: Journal, encoding: Encoding, output: Path, overwrite: bool
     with writing(journal, output, overwrite) as temporary:
         palette = _choose_palette(journal, encoding)
         with av.open(file_address(temporary), "w", format="gif") as container:
-            stream: Any = container.add_stream("gif", rate=min(encoding.rate, Fraction(100)))
+            stream = container.add_stream("gif", rate=min(encoding.rate, Fraction(100)))
             stream.width, stream.height, stream.pix_fmt = encoding.width, encoding.height, "pal8"
             stream.time_base = stream.codec_context.time_base = TICK
             last = -1
@@ -45,24 +52,24 @@ def join_gif(journal: Journal, encoding: Encoding, output: Path, overwrite: bool
     return result
 
 
-def _pictures(journal: Journal, encoding: Encoding) -> Iterator[Any]:
+def _pictures(journal: Journal, encoding: Encoding) -> Iterator[VideoFrame]:
     """The frames of all segments, decoded, with their ticks."""
     import av
 
     encoder = open_encoder(encoding)
-    decoder: Any = av.CodecContext.create(encoding.codec, "r")
+    decoder = av.CodecContext.create(encoding.codec, "r")
     decoder.extradata = encoder.extradata
     decoder.width, decoder.height = encoding.width, encoding.height
     for segment in journal.segments:
         for stored in journal.read_segment(segment):
-            packet: Any = av.Packet(stored.data)
+            packet = av.Packet(stored.data)
             packet.pts = packet.dts = stored.time
             packet.time_base = encoding.time_base
             yield from decoder.decode(packet)
     yield from decoder.decode(None)
 
 
-def _choose_palette(journal: Journal, encoding: Encoding) -> Any:
+def _choose_palette(journal: Journal, encoding: Encoding) -> VideoFrame:
     import av
     import av.filter
 
@@ -79,7 +86,7 @@ def _choose_palette(journal: Journal, encoding: Encoding) -> Any:
     return sink.pull()
 
 
-def _mapped(journal: Journal, encoding: Encoding, palette: Any) -> Iterator[Any]:
+def _mapped(journal: Journal, encoding: Encoding, palette: VideoFrame) -> Iterator[VideoFrame]:
     import av
     import av.filter
 
@@ -107,7 +114,7 @@ def _mapped(journal: Journal, encoding: Encoding, palette: Any) -> Iterator[Any]
     yield from _pull(sink)
 
 
-def _pull(sink: Any) -> Iterator[Any]:
+def _pull(sink: FilterContext) -> Iterator[VideoFrame]:
     import av
 
     while True:
@@ -117,7 +124,7 @@ def _pull(sink: Any) -> Iterator[Any]:
             return
 
 
-def _buffer(graph: Any, encoding: Encoding, pixel_format: str) -> Any:
+def _buffer(graph: Graph, encoding: Encoding, pixel_format: str) -> FilterContext:
     import av
 
     return graph.add_buffer(

@@ -179,7 +179,7 @@ class Journal:
         """Largest reordering of any segment."""
         return max((segment.delay for segment in self.segments), default=0)
 
-    def require(self, **settings: Any) -> None:
+    def require(self, **settings: object) -> None:
         """Check that a run to be resumed was started with the same settings.
 
         Raises:
@@ -357,7 +357,7 @@ def open_for_writing(path: Path) -> BinaryIO:
     return path.open("wb")
 
 
-def identity_of(path: Path | None) -> dict[str, Any]:
+def identity_of(path: Path | None) -> dict[str, str | int]:
     """What tells whether a source file is still the one a run began with."""
     if path is None:
         return {}

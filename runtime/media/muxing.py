@@ -4,13 +4,15 @@ The file is written under a temporary name beside the output, counted again pack
 only then renamed. The same function makes the playable file of an interrupted run.
 """
 
+from __future__ import annotations
+
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import OutputExists, SinkError
 from ..inputs import file_address
@@ -20,6 +22,12 @@ from .container import open_container
 from .encoders import Encoding
 from .journal import Journal
 from .timeline import Timeline
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.container import InputContainer, OutputContainer
+    from av.container.core import Chapter
+    from av.video.stream import VideoStream
 
 MUXERS = {
     ".mp4": "mp4",
@@ -180,7 +188,7 @@ def writing(journal: Journal, output: Path, overwrite: bool) -> Iterator[Path]:
         raise SinkError(_disk_words(error, output)) from None
 
 
-def check_count(journal: Journal, result: "Joined", path: Path) -> None:
+def check_count(journal: Journal, result: Joined, path: Path) -> None:
     """Raises SinkError unless the file holds as many pictures as the journal."""
     if result.frames != journal.frames:
         raise SinkError(
@@ -215,7 +223,7 @@ def _write(
     if source is not None:
         original = open_container(source, str(source))
     options = _muxer_options(muxer, encoding, original)
-    output: Any = av.open(file_address(path), "w", format=muxer, options=options)
+    output = av.open(file_address(path), "w", format=muxer, options=options)
     carrier = None
     try:
         video = output.add_stream(encoding.encoder, rate=encoding.rate)
@@ -248,7 +256,7 @@ LEAST_FIRST = ("data", "attachment", "picture", "subtitle", "audio")
 
 
 def _start(
-    output: Any, carrier: streams.Carrier | None, mappings: list[streams.StreamMapping]
+    output: OutputContainer, carrier: streams.Carrier | None, mappings: list[streams.StreamMapping]
 ) -> None:
     import av
 
@@ -263,7 +271,9 @@ def _start(
         raise streams.CarryError(first.index, f"the header is refused: {reason}") from None
 
 
-def _muxer_options(muxer: str, encoding: Encoding, original: Any) -> dict[str, str]:
+def _muxer_options(
+    muxer: str, encoding: Encoding, original: InputContainer | None
+) -> dict[str, str]:
     if muxer not in streams.MP4:
         return {}
     scale = str(encoding.time_base.denominator)
@@ -276,9 +286,9 @@ def _muxer_options(muxer: str, encoding: Encoding, original: Any) -> dict[str, s
 
 
 def _carry_metadata(
-    original: Any,
-    output: Any,
-    video: Any,
+    original: InputContainer,
+    output: OutputContainer,
+    video: VideoStream,
     mappings: list[streams.StreamMapping],
     start: Fraction,
     until: Fraction | None,
@@ -299,7 +309,7 @@ def _carry_metadata(
         output.set_chapters(chapters)
 
 
-def _earlier(chapter: dict[str, Any], start: Fraction) -> dict[str, Any]:
+def _earlier(chapter: Chapter, start: Fraction) -> Chapter:
     """A chapter of a file that begins at `start`, counted from 0."""
     base = chapter["time_base"]
     ticks = round(start * Fraction(base.denominator, base.numerator))
@@ -311,7 +321,11 @@ def _earlier(chapter: dict[str, Any], start: Fraction) -> dict[str, Any]:
 
 
 def _mux(
-    output: Any, video: Any, journal: Journal, encoding: Encoding, carrier: streams.Carrier | None
+    output: OutputContainer,
+    video: VideoStream,
+    journal: Journal,
+    encoding: Encoding,
+    carrier: streams.Carrier | None,
 ) -> None:
     """Write pictures and everything else in the order of their times."""
     others = carrier.packets() if carrier is not None else iter(())
@@ -327,7 +341,7 @@ def _mux(
         waiting = next(others, None)
 
 
-def _mux_other(output: Any, packet: Any, index: int) -> None:
+def _mux_other(output: OutputContainer, packet: Packet, index: int) -> None:
     import av
 
     try:
@@ -338,11 +352,13 @@ def _mux_other(output: Any, packet: Any, index: int) -> None:
         raise streams.CarryError(index, str(error.strerror)) from None
 
 
-def _pictures(journal: Journal, video: Any, encoding: Encoding) -> Iterator[tuple[Any, int]]:
+def _pictures(
+    journal: Journal, video: VideoStream, encoding: Encoding
+) -> Iterator[tuple[Packet, int]]:
     import av
 
     for stored, decoding in journal.packets():
-        packet: Any = av.Packet(stored.data)
+        packet = av.Packet(stored.data)
         packet.stream = video
         packet.time_base = encoding.time_base
         packet.pts, packet.dts, packet.duration = stored.time, decoding, stored.duration

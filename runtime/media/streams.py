@@ -6,16 +6,23 @@ rewritten, else the stream is left out. `try_out` then writes the first packets 
 memory, and what fails there gets the next of these. `Carrier` brings the packets over at the end.
 """
 
+from __future__ import annotations
+
 import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from .container import open_container
-from .timeline import Adjuster, Timeline
+from .container import ClipInfo, open_container
+from .timeline import Adjuster, Timeline, fraction
+
+if TYPE_CHECKING:
+    from av import AudioFrame, Packet
+    from av.container import InputContainer, OutputContainer
+    from av.stream import Stream
 
 # Sound that common players (browsers, QuickTime, VLC, televisions) play from each container; the
 # rest is transcoded although the container could hold it.
@@ -107,7 +114,7 @@ class StreamMapping:
     lost: bool = False
 
 
-def plan(container: Any, video_index: int, muxer: str) -> list[StreamMapping]:
+def plan(container: InputContainer, video_index: int, muxer: str) -> list[StreamMapping]:
     """Decide the fate of every stream but the painted one.
 
     Args:
@@ -140,7 +147,7 @@ def plan(container: Any, video_index: int, muxer: str) -> list[StreamMapping]:
     return mappings
 
 
-def left_behind(clip: Any, *, shape: bool = False) -> list[str]:
+def left_behind(clip: ClipInfo | None, *, shape: bool = False) -> list[str]:
     """What an output that holds pictures only loses of a clip, one line each.
 
     Args:
@@ -170,7 +177,7 @@ def left_behind(clip: Any, *, shape: bool = False) -> list[str]:
     ]
 
 
-def _mapping(stream: Any, kind: str, muxer: str) -> StreamMapping:
+def _mapping(stream: Stream, kind: str, muxer: str) -> StreamMapping:
     codec = _codec_name(stream)
     if kind == "attachment" or (kind == "picture" and muxer == "matroska"):
         if muxer == "matroska":
@@ -185,7 +192,7 @@ def _mapping(stream: Any, kind: str, muxer: str) -> StreamMapping:
     return instead(stream, kind, muxer, f"{where} a {muxer} file")
 
 
-def instead(stream: Any, kind: str, muxer: str, reason: str) -> StreamMapping:
+def instead(stream: Stream, kind: str, muxer: str, reason: str) -> StreamMapping:
     """What becomes of a stream that cannot be copied: written in another codec, or left out."""
     codec = _codec_name(stream)
     if kind == "audio" and stream.codec_context is not None and muxer in AUDIO:
@@ -198,20 +205,22 @@ def instead(stream: Any, kind: str, muxer: str, reason: str) -> StreamMapping:
     return _left_out(stream, kind, reason)
 
 
-def _left_out(stream: Any, kind: str, reason: str) -> StreamMapping:
+def _left_out(stream: Stream, kind: str, reason: str) -> StreamMapping:
     word = {"audio": "sound", "picture": "cover picture"}.get(kind, kind)
     note = f"{word} stream {stream.index} is left out ({reason})"
     return StreamMapping(stream.index, kind, "drop", "", note, lost=True)
 
 
-def _codec_name(stream: Any) -> str:
+def _codec_name(stream: Stream) -> str:
     context = stream.codec_context
     codec = context.name if context is not None else (stream.name or "unknown")
     # Names of decoders -> names of codecs.
     return {"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}.get(codec, codec)
 
 
-def fall_back(container: Any, mapping: StreamMapping, muxer: str, reason: str) -> StreamMapping:
+def fall_back(
+    container: InputContainer, mapping: StreamMapping, muxer: str, reason: str
+) -> StreamMapping:
     """The next best for a stream that could not be carried as planned."""
     stream = container.streams[mapping.index]
     if mapping.action == "copy":
@@ -240,7 +249,7 @@ def _tried(source: Path, mapping: StreamMapping, muxer: str) -> StreamMapping:
     return mapping
 
 
-def _failure(container: Any, mapping: StreamMapping, muxer: str) -> str | None:
+def _failure(container: InputContainer, mapping: StreamMapping, muxer: str) -> str | None:
     """Why a stream cannot be carried so; None if its first packets could be written."""
     import av
 
@@ -262,13 +271,13 @@ def _failure(container: Any, mapping: StreamMapping, muxer: str) -> str | None:
     return None
 
 
-def _add_picture_track(trial: Any, muxer: str) -> None:
+def _add_picture_track(trial: OutputContainer, muxer: str) -> None:
     """Some muxers refuse files without a picture, or with a cover picture only."""
     video = trial.add_stream("libvpx-vp9" if muxer == "webm" else "libx264", rate=25)
     video.width = video.height = 64
 
 
-def can_carry(stream: Any, muxer: str) -> bool:
+def can_carry(stream: Stream, muxer: str) -> bool:
     """Whether a container of this format takes the stream's header as it is: tried, not looked
     up."""
     import av
@@ -283,7 +292,7 @@ def can_carry(stream: Any, muxer: str) -> bool:
     return True
 
 
-def add_copy(output: Any, stream: Any) -> Any:
+def add_copy(output: OutputContainer, stream: Stream) -> Stream:
     """A stream of `output` that takes the packets of `stream` unchanged."""
     if stream.type == "attachment":
         name = stream.metadata.get("filename", stream.name or f"attachment_{stream.index}")
@@ -302,7 +311,7 @@ def add_copy(output: Any, stream: Any) -> Any:
     return copy
 
 
-def cover_of(stream: Any) -> bytes:
+def cover_of(stream: Stream) -> bytes:
     """The file of an attached picture."""
     container = stream.container
     for packet in container.demux(stream):
@@ -336,8 +345,8 @@ class Carrier:
 
     def __init__(
         self,
-        source: Any,
-        output: Any,
+        source: InputContainer,
+        output: OutputContainer,
         mappings: list[StreamMapping],
         timeline: Timeline | None = None,
         until: Fraction | None = None,
@@ -346,13 +355,13 @@ class Carrier:
         self.lost: Counter[int] = Counter()
         self._source, self._output, self._until = source, output, until
         self._adjust = Adjuster(timeline or Timeline())
-        self._outputs: dict[int, Any] = {}
+        self._outputs: dict[int, Stream | _Transcoder | _Rewriter] = {}
         for mapping in mappings:
             if mapping.action == "drop":
                 continue
             self._add(source.streams[mapping.index], output, mapping)
 
-    def _add(self, stream: Any, output: Any, mapping: StreamMapping) -> None:
+    def _add(self, stream: Stream, output: OutputContainer, mapping: StreamMapping) -> None:
         import av
 
         try:
@@ -367,7 +376,7 @@ class Carrier:
         except (av.FFmpegError, ValueError) as error:
             raise CarryError(mapping.index, f"it is refused: {error}") from None
 
-    def packets(self) -> Iterator[tuple[Fraction, Any, int]]:
+    def packets(self) -> Iterator[tuple[Fraction, Packet, int]]:
         """(time in seconds, packet ready for muxing, input stream), about in order of time."""
         import av
 
@@ -403,7 +412,7 @@ class Carrier:
                 for time, made in self._transcode(output_stream, index, None):
                     yield time, made, index
 
-    def _is_cut_away(self, packet: Any, output_stream: Any) -> bool:
+    def _is_cut_away(self, packet: Packet, output_stream: Stream) -> bool:
         """Whether a packet that an edit list hides is to be left out. Decoders drop its sound
         themselves; and mp4 files say that the one right before the start only fills the decoder."""
         if isinstance(output_stream, _Transcoder) or packet.dts is None:
@@ -412,8 +421,8 @@ class Carrier:
         return not (fills and self._output.format.name in MP4)
 
     def _transcode(
-        self, output_stream: "_Transcoder | _Rewriter", index: int, packet: Any
-    ) -> Iterator[tuple[Fraction, Any]]:
+        self, output_stream: _Transcoder | _Rewriter, index: int, packet: Packet | None
+    ) -> Iterator[tuple[Fraction, Packet]]:
         import av
 
         try:
@@ -422,7 +431,9 @@ class Carrier:
             raise CarryError(index, f"its encoder failed: {error.strerror}") from None
         self.lost[index] = output_stream.lost
 
-    def _adopt(self, packet: Any, output_stream: Any, last: dict[int, int]) -> Fraction | None:
+    def _adopt(
+        self, packet: Packet, output_stream: Stream, last: dict[int, int]
+    ) -> Fraction | None:
         """Hand the packet to its output stream; its time, or None if it is to be left out."""
         index = packet.stream.index
         moment = packet.dts if packet.dts is not None else packet.pts
@@ -446,10 +457,10 @@ class Carrier:
 class _Transcoder:
     """One sound stream, decoded and encoded anew; packets that cannot be decoded are counted."""
 
-    def __init__(self, stream: Any, output: Any, codec: str) -> None:
+    def __init__(self, stream: Stream, output: OutputContainer, codec: str) -> None:
         context = stream.codec_context
         self._decoder = context
-        self._base = _fraction(stream.time_base)
+        self._base = fraction(stream.time_base)
         self._next = Fraction(0)  # seconds at which the next frame begins if it does not say so
         # Opus knows 48 kHz and its fractions only.
         rate = 48_000 if codec == "libopus" else context.sample_rate
@@ -463,7 +474,9 @@ class _Transcoder:
         self._out.disposition = stream.disposition
         self.lost = 0
 
-    def feed(self, packet: Any, until: Fraction | None) -> Iterator[tuple[Fraction, Any]]:
+    def feed(
+        self, packet: Packet | None, until: Fraction | None
+    ) -> Iterator[tuple[Fraction, Packet]]:
         """Packets made of one packet; None ends the stream."""
         import av
 
@@ -477,14 +490,14 @@ class _Transcoder:
             if frame.time_base is None or frame.pts is None:  # the last ones of some decoders
                 frame.time_base = self._base
                 frame.pts = round(self._next / self._base)
-            base = self._base = _fraction(frame.time_base)
+            base = self._base = fraction(frame.time_base)
             self._next = frame.pts * base + Fraction(frame.samples, frame.sample_rate)
             if until is None or frame.pts * base < until:
                 yield from self._timed(self._out.encode(self._laid_out(frame)))
         if packet is None:
             yield from self._timed(self._out.encode(None))
 
-    def _laid_out(self, frame: Any) -> Any:
+    def _laid_out(self, frame: AudioFrame) -> AudioFrame:
         """The frame, with names for its loudspeakers if it has none: FFmpeg's resampler mixes one
         named layout into another, but does not guess where those of an unnamed one stand."""
         import av
@@ -496,21 +509,17 @@ class _Transcoder:
         made.sample_rate = frame.sample_rate
         return made
 
-    def _timed(self, packets: list[Any]) -> Iterator[tuple[Fraction, Any]]:
+    def _timed(self, packets: list[Packet]) -> Iterator[tuple[Fraction, Packet]]:
         for packet in packets:
             base = packet.time_base
             yield (packet.dts or 0) * Fraction(base.numerator, base.denominator), packet
-
-
-def _fraction(value: Any) -> Fraction:
-    return Fraction(value.numerator, value.denominator)
 
 
 class _Rewriter:
     """One stream of text subtitles in another packaging; times are kept, fonts and places are not
     where the new kind has none."""
 
-    def __init__(self, stream: Any, output: Any, codec: str) -> None:
+    def __init__(self, stream: Stream, output: OutputContainer, codec: str) -> None:
         self._decoder = stream.codec_context
         self._decoder.open(strict=False)
         self._out = output.add_stream(codec)
@@ -520,7 +529,9 @@ class _Rewriter:
         self._out.disposition = stream.disposition
         self.lost = 0
 
-    def feed(self, packet: Any, until: Fraction | None) -> Iterator[tuple[Fraction, Any]]:
+    def feed(
+        self, packet: Packet | None, until: Fraction | None
+    ) -> Iterator[tuple[Fraction, Packet]]:
         """The packet of the same text; None, the end, gives nothing."""
         import av
 

@@ -8,11 +8,18 @@ jump begins a new piece, and all streams of a piece get one offset, so that soun
 their distance; it is the smallest that lets no stream run backwards.
 """
 
+from __future__ import annotations
+
 import bisect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.container import InputContainer
 
 # Formats whose timestamps may jump (FFmpeg's AVFMT_TS_DISCONT, for files).
 JUMPING = frozenset({"mpeg", "mpegts"})
@@ -61,7 +68,7 @@ class Adjuster:
         self._timeline = timeline
         self._positions: dict[int, int] = {}
 
-    def __call__(self, packet: Any) -> None:
+    def __call__(self, packet: Packet) -> None:
         """Change the timestamps of a packet."""
         index, base = packet.stream.index, packet.time_base
         if packet.pos is not None and packet.pos >= 0:
@@ -75,7 +82,9 @@ class Adjuster:
             packet.dts = None if dts is None else dts + ticks
 
 
-def read_timeline(container: Any, again: Any = None) -> Timeline:
+def read_timeline(
+    container: InputContainer, again: Callable[[], InputContainer] | None = None
+) -> Timeline:
     """The timeline of an open file.
 
     Args:
@@ -89,9 +98,9 @@ def read_timeline(container: Any, again: Any = None) -> Timeline:
         return Timeline(start, _pieces(other))
 
 
-def _start(container: Any) -> Fraction:
+def _start(container: InputContainer) -> Fraction:
     starts = [
-        stream.start_time * _fraction(stream.time_base)
+        stream.start_time * fraction(stream.time_base)
         for stream in container.streams
         if stream.type in ("audio", "video")
         and stream.start_time is not None
@@ -110,7 +119,7 @@ class _Piece:
     end: Fraction
 
 
-def _pieces(container: Any) -> dict[int, list[tuple[int, Fraction]]]:
+def _pieces(container: InputContainer) -> dict[int, list[tuple[int, Fraction]]]:
     """The pieces of each stream of a file that may jump, by reading all its packets."""
     import av
 
@@ -126,7 +135,7 @@ def _pieces(container: Any) -> dict[int, list[tuple[int, Fraction]]]:
             break
         if packet.dts is None or not packet.size:
             continue
-        base = _fraction(packet.time_base)
+        base = fraction(packet.time_base)
         time, length = packet.dts * base, (packet.duration or 0) * base
         mine = found.setdefault(packet.stream.index, [])
         if mine:
@@ -156,5 +165,6 @@ def _offsets(found: dict[int, list[_Piece]], latest: int) -> dict[int, list[tupl
     }
 
 
-def _fraction(value: Any) -> Fraction:
+def fraction(value: Fraction) -> Fraction:
+    """PyAV's rationals as `Fraction` (newer versions have a type of their own)."""
     return Fraction(value.numerator, value.denominator)

@@ -5,12 +5,14 @@ itself is put together when the last frame has come, or, for an interrupted run,
 there are.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,10 +20,15 @@ from ..errors import OutputExists, SinkError, UsageError
 from ..frame import Frame, Image, check_image
 from ..media import encoders, muxing, streams
 from ..media.color import RGB, SDR, Converter
+from ..media.container import ClipInfo
 from ..media.journal import Journal, Packet, identity_of
 from ..outputs import check_output
 from ..sources import SourceInfo
 from . import Restart, Sink
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.video.codeccontext import VideoCodecContext
 
 # A segment is closed after this many frames: what a crash may cost. Longer segments compress a
 # little better (each begins with a whole picture); 120 frames cost 1-3 % of size.
@@ -62,14 +69,14 @@ class FileSink(Sink):
         spec: str | Path,
         info: SourceInfo,
         *,
-        clip: Any = None,
+        clip: ClipInfo | None = None,
         codec: str | None = None,
         quality: int | None = None,
         preset: str = encoders.PRESET,
         encoder: str = "software",
         overwrite: bool = False,
         resume: bool = False,
-        settings: dict[str, Any] | None = None,
+        settings: Mapping[str, object] | None = None,
         segment: int = SEGMENT_FRAMES,
         strict: bool = False,
     ) -> None:
@@ -100,7 +107,7 @@ class FileSink(Sink):
             self.encoding = replace(self.encoding, threads=self.journal.header["threads"])
         self.frames = self.journal.frames
         self._converter = Converter()
-        self._context: Any = None
+        self._context: VideoCodecContext | None = None
         self._packets: list[Packet] = []
         self._durations: dict[int, int] = {}
         self._in_segment = 0
@@ -220,7 +227,7 @@ class FileSink(Sink):
         from ..media.container import open_container
 
         source = self._source_path()
-        if source is None:
+        if source is None or self.clip is None:
             return []
         muxer = muxing.MUXERS[self.path.suffix.lower()]
         with open_container(source, str(source)) as container:
@@ -235,7 +242,9 @@ class FileSink(Sink):
     def _source_path(self) -> Path | None:
         return self.clip.path if self.clip is not None else None
 
-    def _open_journal(self, overwrite: bool, resume: bool, settings: dict[str, Any]) -> Journal:
+    def _open_journal(
+        self, overwrite: bool, resume: bool, settings: Mapping[str, object]
+    ) -> Journal:
         encoding = self.encoding
         own = {
             "codec": encoding.codec,
@@ -282,8 +291,7 @@ class FileSink(Sink):
         self._last_tick = tick
         end = until if until is not None else frame.time + self._last_duration(frame)
         self._durations[tick] = max(1, self._ticks(end) - tick)
-        if self._context is None:
-            self._context = encoders.open_encoder(self.encoding)
+        self._encoder()
         picture = self._converter.from_rgb(
             pad_even(frame.image, self.encoding.width, self.encoding.height),
             self.encoding.colors,
@@ -301,11 +309,16 @@ class FileSink(Sink):
             return frame.duration
         return 1 / (self.info.rate or Fraction(25))
 
-    def _keep(self, picture: Any) -> None:
+    def _encoder(self) -> VideoCodecContext:
+        if self._context is None:
+            self._context = encoders.open_encoder(self.encoding)
+        return self._context
+
+    def _keep(self, picture: VideoFrame | None) -> None:
         import av
 
         try:
-            made = self._context.encode(picture)
+            made = self._encoder().encode(picture)
         except av.FFmpegError as error:
             raise SinkError(f"{self.encoding.encoder} failed: {error.strerror}") from None
         for packet in made:
@@ -371,7 +384,7 @@ class FileSink(Sink):
 
 def plan_encoding(
     info: SourceInfo,
-    clip: Any,
+    clip: ClipInfo | None,
     path: Path,
     codec: str,
     encoder: str,

@@ -8,16 +8,17 @@ understands.
 """
 
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import cv2
 
 from ..errors import OutputExists, SinkError, UsageError
 from ..frame import Frame, check_image
 from ..media import streams
+from ..media.container import ClipInfo
 from ..media.journal import Journal, Segment, identity_of
 from ..outputs import check_folder, replacing
 from ..sources import SourceInfo
@@ -56,8 +57,8 @@ class ImagesSink(Sink):
         *,
         overwrite: bool = False,
         resume: bool = False,
-        clip: Any = None,
-        settings: dict[str, Any] | None = None,
+        clip: ClipInfo | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         self.notes = streams.left_behind(clip)
         self._folder, self._name = split_pattern(spec)
@@ -179,7 +180,7 @@ class ImagesSink(Sink):
         else:
             self._journal.remove()
 
-    def _open_journal(self, resume: bool, settings: dict[str, Any]) -> Journal:
+    def _open_journal(self, resume: bool, settings: Mapping[str, object]) -> Journal:
         output = self._folder / self._name
         if resume:
             journal = Journal.reopen(output, self._folder)
@@ -261,7 +262,7 @@ def _exact(time: Fraction) -> str:
     return f"{time.numerator}/{time.denominator}"
 
 
-def _milliseconds(time: Fraction) -> Any:
+def _milliseconds(time: Fraction) -> int | str:
     """A time in milliseconds, exact if a decimal can be, else to a picosecond."""
     value = time * 1000
     if value.denominator == 1:

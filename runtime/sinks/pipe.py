@@ -7,12 +7,13 @@ and which every video tool reads from a pipe.
 import os
 import sys
 from fractions import Fraction
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ..errors import SinkError, UsageError
 from ..frame import Frame, check_image
 from ..media import streams
 from ..media.color import BT601, LIMITED, Colors, Converter
+from ..media.container import ClipInfo
 from ..sources import SourceInfo
 from . import Sink
 from .file import pad_even
@@ -43,7 +44,7 @@ class PipeSink(Sink):
         *,
         pipe_format: str = "rgb24",
         file: BinaryIO | None = None,
-        clip: Any = None,
+        clip: ClipInfo | None = None,
     ) -> None:
         if pipe_format not in FORMATS:
             raise UsageError(
@@ -80,7 +81,7 @@ class PipeSink(Sink):
         else:
             height, width = image.shape[:2]
             even = pad_even(image, width + width % 2, height + height % 2)
-            planes: Any = self._converter.from_rgb(even, Y4M, "yuv420p").to_ndarray()
+            planes = self._converter.from_rgb(even, Y4M, "yuv420p").to_ndarray()
             self._put((b"FRAME\n" if self._format == "y4m" else b"") + planes.tobytes())
         self.frames += 1
 

@@ -102,7 +102,7 @@ class VirtualCameraSink(Sink):
     def __enter__(self) -> "VirtualCameraSink":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Any
 
 import cv2
 
@@ -133,7 +132,7 @@ class WindowSink(Sink):
     def __enter__(self) -> "WindowSink":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

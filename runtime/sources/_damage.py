@@ -6,7 +6,14 @@ well; what it cannot see either, nobody can who has nothing but the file
 (docs/benchmarks/fidelity.md has the figures).
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.stream import VideoStream
 
 # Decoders that give out a picture with errors as if it were whole, unless they are told to refuse
 # (measured: tests/fidelity/video.py --damage). A second decoder that is told so tells us.
@@ -22,7 +29,7 @@ class Inspector:
         stream: `av.VideoStream` whose packets will come.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: VideoStream) -> None:
         context = stream.codec_context
         self._codec = stream.codec.name
         self._prefix = prefix_length(self._codec, context.extradata)
@@ -30,7 +37,7 @@ class Inspector:
         if self._codec in SILENT:
             self._witness = _refusing_decoder(self._codec, context)
 
-    def finds(self, packet: Any) -> str:
+    def finds(self, packet: Packet) -> str:
         """What is wrong with this packet, "" if nothing is known to be."""
         import av
 
@@ -49,10 +56,10 @@ class Inspector:
         return reason
 
 
-def _refusing_decoder(codec: str, context: Any) -> Any:
+def _refusing_decoder(codec: str, context: VideoCodecContext) -> VideoCodecContext:
     import av
 
-    decoder: Any = av.CodecContext.create(codec, "r")
+    decoder = av.CodecContext.create(codec, "r")
     decoder.extradata = context.extradata
     decoder.width, decoder.height = context.width, context.height
     # Its pictures are thrown away, so they need not be smooth. One thread: errors then come with

@@ -1,10 +1,15 @@
 """When each decoded frame is shown: exact, strictly increasing, one time per frame."""
 
+from __future__ import annotations
+
 import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 # Containers that store decoding times only: with B-frames, their presentation times come out
 # of order (AVI with MPEG-4). The set of times is right, so it is handed out sorted.
@@ -38,9 +43,9 @@ class Clock:
         self._last: int | None = None
         self._steps: Counter[int] = Counter()
 
-    def assign(self, frames: Iterable[Any]) -> Iterator[tuple[Any, int]]:
+    def assign(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
         """Yield (frame, ticks) for decoded frames; holds back `lookahead` frames."""
-        waiting: deque[Any] = deque()
+        waiting: deque[VideoFrame] = deque()
         ticks: list[int] = []
         highest: int | None = None
         for frame in frames:

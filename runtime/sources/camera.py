@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
 
 import cv2
 
@@ -130,7 +129,7 @@ def choose_mode(modes: Sequence[Mode], width: int, height: int, fps: float) -> M
     return min(modes, key=badness, default=None)
 
 
-def _open(index: int, wish: tuple[int, int, float]) -> tuple[Any, Image]:
+def _open(index: int, wish: tuple[int, int, float]) -> tuple[cv2.VideoCapture, Image]:
     """An open camera in its best mode, and its first picture."""
     _quiet()
     cameras = list_cameras()

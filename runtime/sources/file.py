@@ -5,12 +5,14 @@ packets it could not use at all, broken pieces of the file and times that had to
 `strict` the first one is an error.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -19,12 +21,19 @@ from ..errors import SourceError, UsageError
 from ..frame import Frame, Image
 from ..media import container as containers
 from ..media.color import SDR, Colors, Converter, colors_of
-from ..media.timeline import Adjuster, Timeline, read_timeline
+from ..media.timeline import Adjuster, Timeline, fraction, read_timeline
 from . import Source, SourceInfo
 from ._clusters import Clusters
 from ._damage import Inspector
 from ._length import missing_bytes
 from ._times import UNORDERED, Clock
+
+if TYPE_CHECKING:
+    from av import Packet, VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+T = TypeVar("T")
 
 PICTURES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".exr"}
@@ -105,7 +114,7 @@ class FileSource(Source):
         path = Path(spec)
         return path.is_file() and path.suffix.lower() not in PICTURES
 
-    def _open(self) -> Any:
+    def _open(self) -> InputContainer:
         return containers.open_container(Path(self._spec), self._spec)
 
     def _path(self) -> Path | None:
@@ -119,7 +128,7 @@ class FileSource(Source):
         video = self._prepare()
         self._promised = containers.count_frames(self._container, video)
         rate = containers.guess_rate(video)
-        self._clock = Clock(_fraction(video.time_base), rate, self._lookahead())
+        self._clock = Clock(fraction(video.time_base), rate, self._lookahead())
         self._frames = self._clock.assign(self._decode())
         self._first = next(self._frames, None)
         if self._first is None:
@@ -136,7 +145,7 @@ class FileSource(Source):
             number = round((self.clip.end - self._time(self._first[1])) * rate)
         self.info = SourceInfo(self.name, width, height, rate, number)
 
-    def _prepare(self) -> Any:
+    def _prepare(self) -> VideoStream:
         """The stream of the open container, ready to decode and to be inspected."""
         video = containers.choose_stream(self._container, self._wanted, self._spec)
         self._is_cover = bool(int(video.disposition) & containers.ATTACHED_PIC)
@@ -171,7 +180,7 @@ class FileSource(Source):
         note = f"{kind} high dynamic range is tone-mapped to BT.709"
         self.clip = replace(self.clip, tagged=SDR, notes=[*self.clip.notes, note])
 
-    def _decode(self) -> Iterator[Any]:
+    def _decode(self) -> Iterator[VideoFrame]:
         """Decoded frames in presentation order; damage is counted, or raised when strict."""
         import av
 
@@ -200,7 +209,7 @@ class FileSource(Source):
             if packet is None or (packet.size == 0 and packet.dts is None):
                 return
 
-    def _packets(self) -> Iterator[Any]:
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
         """The packets of the stream, looked at, with times from 0."""
         import av
 
@@ -221,10 +230,12 @@ class FileSource(Source):
             self._inspect(packet)
             yield packet
 
-    def _from_key_frame(self, packets: Iterator[Any]) -> Iterator[Any]:
+    def _from_key_frame(
+        self, packets: Iterator[Packet[VideoStream]]
+    ) -> Iterator[Packet[VideoStream]]:
         """The packets from the first one on that can be decoded by itself; all of them if there is
         none (some encoders refresh pictures bit by bit)."""
-        skipped: list[Any] = []
+        skipped: list[Packet[VideoStream]] = []
         self._undecodable: int | None = None
         self._left_out = 0
         for packet in packets:
@@ -241,7 +252,7 @@ class FileSource(Source):
             yield from skipped
         yield from packets
 
-    def _inspect(self, packet: Any) -> None:
+    def _inspect(self, packet: Packet) -> None:
         """Look for damage that the decoder will not mention."""
         reason = self._inspector.finds(packet)
         if reason:
@@ -260,7 +271,7 @@ class FileSource(Source):
         for _ in range(clusters):
             self._hurt("broken clusters", "a piece of the Matroska file is not as it was written")
 
-    def _suspected(self, frame: Any) -> bool:
+    def _suspected(self, frame: VideoFrame) -> bool:
         """Whether damage was found in this frame's packet; each packet is asked about once."""
         name = frame.pts if frame.pts in self._suspects else None
         if not self._suspects[name]:
@@ -287,7 +298,7 @@ class FileSource(Source):
         if not self._closed:
             self._check_complete(index, end)
 
-    def _shown(self, frame: Any, ticks: int) -> int:
+    def _shown(self, frame: VideoFrame, ticks: int) -> int:
         """How long the last frame is shown, in ticks; 0 if nothing says so.
 
         The decoder's word is wrong in mp4 files with B-frames and a variable rate (it is the step
@@ -298,20 +309,20 @@ class FileSource(Source):
         if self._is_cover and self.clip.end:
             return round(self.clip.end / self._clock.time_base)  # as long as the music plays
         if stream.duration and stream.start_time is not None:
-            shift = round(self._timeline.seconds(stream.index) / _fraction(stream.time_base))
+            shift = round(self._timeline.seconds(stream.index) / fraction(stream.time_base))
             left = stream.start_time + shift + stream.duration - ticks
             if 0 < left <= 2 * max(own, self._clock.step):
                 return left
         return own
 
-    def _all(self) -> Iterator[tuple[Any, int]]:
+    def _all(self) -> Iterator[tuple[VideoFrame, int]]:
         if self._first is not None:
             first, self._first = self._first, None
             yield first
             del first
         yield from self._frames
 
-    def _continue(self) -> tuple[int, Iterator[tuple[Any, int]]]:
+    def _continue(self) -> tuple[int, Iterator[tuple[VideoFrame, int]]]:
         """Frames behind `after`: by seeking, and if that does not find the place, by counting."""
         assert self._after is not None
         index, time = self._after
@@ -351,7 +362,7 @@ class FileSource(Source):
     def _time(self, ticks: int) -> Fraction:
         return ticks * self._clock.time_base
 
-    def _picture(self, frame: Any) -> Image:
+    def _picture(self, frame: VideoFrame) -> Image:
         tags = colors_of(frame)
         if tags not in self._resolved:
             self._resolved[tags] = tags.resolved(frame.width, frame.height)
@@ -422,7 +433,7 @@ class FileSource(Source):
         self._container.close()
 
 
-def _with_next(items: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+def _with_next(items: Iterator[T]) -> Iterator[tuple[T, T | None]]:
     """Each item with the one behind it; None behind the last."""
     before = next(items, None)
     while before is not None:
@@ -431,13 +442,8 @@ def _with_next(items: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
         before = after
 
 
-def _has_size(packet: Any) -> bool:
+def _has_size(packet: Packet) -> bool:
     return bool(packet.size)
-
-
-def _fraction(value: Any) -> Fraction:
-    """PyAV's rationals as `Fraction` (newer versions have a type of their own)."""
-    return Fraction(value.numerator, value.denominator)
 
 
 PLUGIN = FileSource

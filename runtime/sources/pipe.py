@@ -6,6 +6,8 @@ By default the stream says itself what it is (YUV4MPEG2, Matroska, MPEG-TS, ...)
 no header; their size, rate and pixel format are given as `raw="640x480@30:rgb24"`.
 """
 
+from __future__ import annotations
+
 import re
 import stat
 import sys
@@ -13,12 +15,15 @@ import tempfile
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from ..errors import SourceError, UsageError
 from ..media import container as containers
 from ..media.timeline import Timeline, read_timeline
 from .file import FileSource
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 _RAW = re.compile(r"(?P<size>\d+x\d+)(@(?P<rate>\d+(/\d+|\.\d+)?))?(:(?P<format>\w+))?$")
 STANDARD_INPUT = ("-", "pipe:", "pipe:0")
@@ -72,11 +77,9 @@ class PipeSource(FileSource):
         """True for "-", named pipes and devices."""
         return is_pipe(spec)
 
-    def _open(self) -> Any:
-        options: dict[str, Any] = {}
-        if self._raw:
-            options = {"format": "rawvideo", "options": self._raw}
-        return containers.open_container(self._tee, "standard input", **options)
+    def _open(self) -> InputContainer:
+        format = "rawvideo" if self._raw else None
+        return containers.open_container(self._tee, "standard input", format, self._raw)
 
     def _path(self) -> Path | None:
         return self._tee.path
@@ -120,7 +123,7 @@ class Tee:
 
     def __init__(self, source: BinaryIO, folder: Path | None) -> None:
         self._source = source
-        self._copy: Any = None
+        self._copy: IO[bytes] | None = None
         self.path: Path | None = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -129,10 +132,10 @@ class Tee:
             )
             self._copy, self.path = handle, Path(handle.name)
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         """At most `size` bytes; empty at the end."""
         read = getattr(self._source, "read1", self._source.read)
-        data = read(min(size, CHUNK))
+        data = read(min(size, CHUNK) if size >= 0 else CHUNK)
         if self._copy is not None and data:
             self._copy.write(data)
         return data

@@ -8,15 +8,20 @@ faster than it is shown, so the newest-frame slot catches up with the present. A
 an address (its length is known) is played by the clock like a file; a broadcast is live.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import SourceError, UsageError
 from ..frame import Frame
 from ..media import container as containers
 from . import Source, SourceInfo
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "srt://")
 # Seconds to wait for the server: opening, and between two packets.
@@ -57,7 +62,7 @@ class StreamSource(Source):
         self._closed = False
         self._name = shown(spec)
         try:
-            self._container: Any = av.open(spec, options=dict(OPTIONS), timeout=TIMEOUT_S)
+            self._container = av.open(spec, options=dict(OPTIONS), timeout=TIMEOUT_S)
         except (av.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SourceError(
@@ -126,7 +131,7 @@ class StreamSource(Source):
             yield Frame(image, last, index)
             index += 1
 
-    def _moment(self, frame: Any, index: int) -> Fraction:
+    def _moment(self, frame: VideoFrame, index: int) -> Fraction:
         if frame.pts is None:
             return index / (self.info.rate or Fraction(30))
         base = frame.time_base
