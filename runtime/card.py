@@ -17,7 +17,7 @@ KEY = "impasto.card"
 FOLDING_KEY = "impasto.folding"
 FORMAT = 1
 
-Role = Literal["image", "style", "code", "scalar", "state"]
+Role = Literal["image", "style", "code", "scalar", "state", "mask"]
 Layout = Literal["NCHW", "NHWC"]
 Dtype = Literal["float32", "float16", "uint8"]
 Colors = Literal["RGB", "BGR"]

@@ -93,7 +93,6 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="FILE[:WEIGHT]",
-        required=True,
         help="model file or name; repeat with weights to mix (a.onnx:0.6 b.onnx:0.4)",
     )
     known = ["auto", *plugins.names(engines)]

@@ -7,18 +7,24 @@ tiles if memory demands it, with the same result.
 
 import argparse
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import cli
 from .errors import DONE, FAILED, StyleError
 from .meter import Meter
 from .pictures.opening import MAX_PIXELS
 
+if TYPE_CHECKING:
+    from .regions.options import Regions
+    from .stills.parts import Parts
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     from .model.flags import add_stylizer_flags
+    from .regions.options import add_region_flags
 
     parser = cli.new_parser("image", __doc__)
     cli.add_common_flags(parser)
@@ -73,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
     add_stylizer_flags(parser)
+    add_region_flags(parser)
     return parser
 
 
@@ -102,9 +109,11 @@ def run(args: argparse.Namespace) -> int:
     """Paint all inputs; a picture that fails in a batch is reported and the rest goes on."""
     from .model.flags import stylize_options, tell
     from .model.options import open_stylizer
+    from .regions.options import regions_of, take_models
     from .stills.batch import plan
 
     cli.take_paths(args)
+    part, beside = take_models(args)
     style = stylize_options(args)
     jobs, skipped = plan(
         args.input,
@@ -115,9 +124,11 @@ def run(args: argparse.Namespace) -> int:
     )
     meter, start = Meter(), time.perf_counter()
     totals: dict[str, Any] = {"in": 0, "out": 0, "size": (0, 0), "outputs": [], "failed": 0}
-    with open_stylizer(style) as stylizer:
+    with ExitStack() as stack:
+        stylizer = stack.enter_context(open_stylizer(style))
         tell(stylizer, args)
         painter = _painter(args, stylizer)
+        painter.parts = _parts(args, regions_of(part, beside, style), stack)
         with cli.Progress(len(jobs), "pictures", quiet=args.quiet or len(jobs) == 1) as progress:
             for source, target in jobs:
                 try:
@@ -164,6 +175,22 @@ def _painter(args: argparse.Namespace, stylizer: Any) -> Any:
         quiet=args.quiet,
     )
     return StillPainter(stylizer, options, lambda text: cli.say(text, quiet=args.quiet))
+
+
+def _parts(args: argparse.Namespace, regions: "Regions", stack: ExitStack) -> "Parts | None":
+    """Where the painting goes, and what paints the rest; None for everywhere."""
+    if regions.region == "all":
+        return None
+    from .model.options import open_stylizer
+    from .regions.matte import Matte
+    from .regions.segmenter import Segmenter
+    from .stills.parts import Parts
+
+    segmenter = Segmenter()
+    stack.callback(segmenter.close)
+    other = regions.beside
+    beside = _painter(args, stack.enter_context(open_stylizer(other))) if other else None
+    return Parts(regions.region, Matte(segmenter, calm=False), beside)
 
 
 def _paint_file(

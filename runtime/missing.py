@@ -31,6 +31,7 @@ WHEELS = {
     "scipy": "scipy",
     "skimage": "scikit-image",
     "tensorboard": "tensorboard",
+    "tflite": "tflite",
     "torch": "torch torchvision",
     "torch_pruning": "torch-pruning",
     "torchao": "torchao",

@@ -11,10 +11,13 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import cli
 from .errors import DONE, UsageError
+
+if TYPE_CHECKING:
+    from .card import ModelCard
 
 MEGABYTE = 1e6
 
@@ -114,7 +117,7 @@ def styles() -> list[Style]:
     }
     groups: dict[str, list[Path]] = {}
     for path in paths:
-        if path not in companions:
+        if path not in companions and not _masks(cards[path]):
             groups.setdefault(variant_of(path, cards[path]).style, []).append(path)
     found = []
     for name, members in sorted(groups.items()):
@@ -135,6 +138,11 @@ def styles() -> list[Style]:
             )
         )
     return found
+
+
+def _masks(card: "ModelCard | None") -> bool:
+    """Whether the model says where something is, and paints nothing."""
+    return card is not None and all(port.role == "mask" for port in card.outputs)
 
 
 def describe(style: Style) -> list[str]:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     from . import stabilizers
     from .media import encoders
     from .model.flags import add_stylizer_flags
+    from .regions.options import add_region_flags
 
     parser = cli.new_parser("video", __doc__)
     cli.add_common_flags(parser)
@@ -110,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="frames on standard output (default: rgb24)",
     )
     add_stylizer_flags(parser)
+    add_region_flags(parser)
     return parser
 
 
@@ -119,9 +122,12 @@ def run(args: argparse.Namespace) -> int:
     from .clips.runner import paint_clips
     from .model.flags import stylize_options, tell
     from .model.options import open_stylizer
+    from .regions.options import regions_of, take_models
 
     cli.take_paths(args)
+    part, beside = take_models(args)
     style = stylize_options(args)
+    regions = regions_of(part, beside, style)
     jobs = plan(args.input, args.output, style.name)
     # A run that was killed after its last step is complete: resuming it has nothing to do.
     skip = args.skip_existing or (args.resume and not args.overwrite)
@@ -134,7 +140,8 @@ def run(args: argparse.Namespace) -> int:
         while len(stylizers) < min(args.jobs, len(jobs)):
             stylizers.append(stack.enter_context(open_stylizer(style)))
         stop = stack.enter_context(_signals())
-        result = paint_clips(jobs, stylizers, clip_options(args), stop=stop, quiet=args.quiet)
+        options = replace(clip_options(args), regions=regions)
+        result = paint_clips(jobs, stylizers, options, stop=stop, quiet=args.quiet)
         if args.json:
             # Standard output may carry the pictures; then the object goes where people look.
             stream = sys.stderr if args.output == "-" else sys.stdout

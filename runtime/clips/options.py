@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..errors import UsageError
+from ..regions.options import Regions
 from ..sinks import SinkOptions
 from ..sources import SourceOptions
 
@@ -16,6 +17,7 @@ class ClipOptions:
         sink: wishes for `open_sink` (codec, quality, preset, encoder, pipe_format).
         stabilizer: a module of `runtime.stabilizers`.
         stability: of the stabilizer: 0 shows the network's frames as they are, 1 is calmest.
+        regions: which part of the picture is painted, and with what the rest.
         size: (width, height) that the pictures are fitted into first; None keeps their size.
         overwrite: replace existing outputs, and unfinished ones.
         resume: continue unfinished outputs.
@@ -28,6 +30,7 @@ class ClipOptions:
     sink: SinkOptions = field(default_factory=SinkOptions)
     stabilizer: str = "off"
     stability: float = 1.0
+    regions: Regions = field(default_factory=Regions)
     size: tuple[int, int] | None = None
     overwrite: bool = False
     resume: bool = False

@@ -1,5 +1,6 @@
 """One clip from file to file: source, stabilizer, sink, resume."""
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from ..media.container import ClipInfo
 from ..meter import Meter
 from ..model import arrays
 from ..model.conditions import Condition, Style
+from ..model.options import open_stylizer
 from ..model.stylizer import Effects, Stylizer
 from ..sinks import Sink, SinkOptions
 from ..sources import Source, SourceInfo, SourceOptions
@@ -89,17 +91,21 @@ def paint_clip(
         reading["spool"] = Path(job.output).absolute().parent
     source = sources.open_source(job.input, **reading)
     sink: Sink | None = None
+    closing = contextlib.ExitStack()
     try:
         if source.info.live:
             raise UsageError(f'"{job.input}" never ends; use {command("webcam")}')
         info, clip, scale = _scaled(source, options.size)
+        other = options.regions.beside
+        beside = [closing.enter_context(open_stylizer(other))] if other is not None else []
+        layers, finish, new_shot = _layers([stylizer, *beside], options, closing)
         writing: SinkOptions = {
             **options.sink,
             "clip": clip,
             "overwrite": options.overwrite,
             "resume": options.resume,
             "strict": options.source.get("strict", False),
-            "settings": fingerprint(stylizer, options),
+            "settings": fingerprint(stylizer, options, beside),
         }
         sink = sinks.open_sink(job.output, info, **writing)
         notes = [*(clip.notes if clip is not None else []), *sink.notes]
@@ -107,15 +113,16 @@ def paint_clip(
         if first:
             source = _continue(source, sink, job, reading)
             notes.append(f"continuing behind frame {first}")
-        session, finish = _around(stylizer, options)
         total = None if info.num_frames is None else max(0, info.num_frames - first)
         report = pipeline.run(
             source,
-            session,
-            open_stabilizer(options),
+            layers[0].session,
+            layers[0].stabilizer,
             [sink],
             meter,
             finish=finish,
+            beside=layers[1:],
+            on_shot=new_shot,
             stop=stop,
             progress=begin(total) if begin else None,
             first=first,
@@ -124,6 +131,7 @@ def paint_clip(
     except StyleError as error:
         raise _with_remains(error, sink, job) from error
     finally:
+        closing.close()
         source.close()
         _forget_spool(source)
     return _outcome(job, source, sink, info, report, first, notes)
@@ -218,7 +226,44 @@ def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Stylizer, pipelin
     if plain or stylizer.card.has_scalar("strength") or open_stabilizer(options) is None:
         return stylizer, None
     bare = Stylizer(stylizer.sessions, Effects(conditions=effects.conditions))
-    return bare, lambda image, styled: stylizer.finish(image, styled, effects.strength)
+
+    def finish(image: Image, styled: Image) -> Image:
+        return stylizer.finish(image, styled, effects.strength)
+
+    return bare, finish
+
+
+def _layers(
+    stylizers: Sequence[Stylizer], options: ClipOptions, closing: contextlib.ExitStack
+) -> tuple[list[pipeline.Layer], pipeline.Finish | None, Callable[[], None] | None]:
+    """What paints, what puts the paintings together, and what forgets a shot.
+
+    The mask is applied behind the stabilizers, one for each painting, so that no stroke of one part
+    is ever carried into the other.
+    """
+    around = [_around(stylizer, options) for stylizer in stylizers]
+    layers = [pipeline.Layer(bare, open_stabilizer(options)) for bare, _ in around]
+    region = options.regions.region
+    if region == "all":
+        return layers, around[0][1], None
+    from ..regions.matte import Matte, mix
+    from ..regions.segmenter import Segmenter
+
+    segmenter = Segmenter()
+    closing.callback(segmenter.close)
+    # Without a stabilizer every frame stands for itself, its mask as well.
+    matte = Matte(segmenter, calm=layers[0].stabilizer is not None)
+
+    def together(image: Image, *painted: Image) -> Image:
+        parts = [
+            picture if done is None else done(image, picture)
+            for picture, (_, done) in zip(painted, around, strict=True)
+        ]
+        mask = matte.of(image)
+        outside = parts[1] if len(parts) > 1 else image
+        return mix(parts[0], outside, mask if region == "person" else 1.0 - mask)
+
+    return layers, together, matte.reset
 
 
 def _outcome(
@@ -258,8 +303,16 @@ def _outcome(
     return Outcome(job, report.interrupted, facts, notes, failed)
 
 
-def fingerprint(stylizer: Stylizer, options: ClipOptions) -> dict[str, object]:
-    """What decides the pixels of the result; a run can only be resumed with the same."""
+def fingerprint(
+    stylizer: Stylizer, options: ClipOptions, beside: Sequence[Stylizer] = ()
+) -> dict[str, object]:
+    """What decides the pixels of the result; a run can only be resumed with the same.
+
+    Args:
+        stylizer: what paints.
+        options: of the clip.
+        beside: what paints the rest of the picture.
+    """
     effects = stylizer.effects
     return {
         "model": stylizer.label,
@@ -273,6 +326,8 @@ def fingerprint(stylizer: Stylizer, options: ClipOptions) -> dict[str, object]:
         "stabilizer": options.stabilizer,
         "stability": options.stability,
         "box": options.size,
+        "region": options.regions.region,
+        "beside": [other.digest for other in beside],
         "source": {name: str(value) for name, value in options.source.items() if value},
     }
 

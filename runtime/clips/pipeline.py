@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import tee
 from typing import Protocol
 
 from ..errors import SinkError, StyleError
@@ -21,7 +22,8 @@ from ..sources import Source
 from ..stabilizers import ShotStabilizer, Stabilizer
 from .stages import Reader, Shots, Writer
 
-Finish = Callable[[Image, Image], Image]
+# (frame as read, painted frame of each layer) to the frame that is written.
+Finish = Callable[..., Image]
 
 
 class Painter(Protocol):
@@ -44,6 +46,19 @@ class Painter(Protocol):
     def reset(self) -> None:
         """Forget the pictures before."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A painting of every frame.
+
+    Attributes:
+        session: what paints it.
+        stabilizer: None for none.
+    """
+
+    session: Painter
+    stabilizer: Stabilizer | ShotStabilizer | None
 
 
 @dataclass
@@ -78,6 +93,8 @@ def run(
     meter: Meter,
     *,
     finish: Finish | None = None,
+    beside: Sequence[Layer] = (),
+    on_shot: Callable[[], object] | None = None,
     stop: threading.Event | None = None,
     progress: Callable[[], None] | None = None,
     first: int = 0,
@@ -92,7 +109,10 @@ def run(
         sinks: each gets every frame. They are closed here: `close` when all went well, `abort`
             when the run was stopped or failed.
         meter: gets the stages decode, style, stabilize, encode.
-        finish: last touch: (frame as read, painted frame) to the frame that is written.
+        finish: last touch: (frame as read, painted frame, that of each layer beside it) to the
+            frame that is written; called in order.
+        beside: further paintings of every frame, which `finish` puts together.
+        on_shot: called before `finish` is given the first frame of a shot.
         stop: set it (from a signal handler) to end after the frame being painted.
         progress: called in the caller's thread after each frame that goes to the sinks.
         first: index of the first frame the sinks want: earlier ones are painted, so that the
@@ -114,7 +134,8 @@ def run(
     try:
         decoded.start()
         writer.start()
-        painted = _paint_all(decoded, session, stabilizer, meter, shots, finish, stop)
+        layers = [Layer(session, stabilizer), *beside]
+        painted = _paint(decoded, layers, meter, shots, finish, on_shot, stop)
         for frame in painted:
             if frame.index >= first:
                 writer.put(frame, shots.restart_for(frame.index), dict(source.damage))
@@ -173,21 +194,45 @@ def _abort(sinks: Sequence[Sink]) -> None:
         raise errors[0]
 
 
-def _paint_all(
+def _paint(
     frames: Iterable[Frame],
-    session: Painter,
-    stabilizer: Stabilizer | ShotStabilizer | None,
+    layers: Sequence[Layer],
     meter: Meter,
     shots: Shots,
     finish: Finish | None,
+    on_shot: Callable[[], object] | None,
     stop: threading.Event,
 ) -> Iterator[Frame]:
+    """Finished frames, in order, each with the time and index of its input."""
+    if finish is None:
+        yield from _paint_all(frames, layers[0], meter, shots, stop)
+        return
+    # Layers read ahead as they need; what one has read is kept for the others.
+    originals, *copies = tee(frames, 1 + len(layers))
+    # Cuts are found in what the camera saw: all layers find the same.
+    places = [shots, *(Shots() for _ in layers[1:])]
+    streams = [
+        _paint_all(copy, layer, meter, place, stop)
+        for copy, layer, place in zip(copies, layers, places, strict=True)
+    ]
+    for painted in zip(*streams, strict=False):  # a stopped run ends in the middle
+        image = next(originals).image
+        if on_shot is not None and shots.opens(painted[0].index):
+            on_shot()
+        shown = finish(image, *(frame.image for frame in painted))
+        yield replace(painted[0], image=shown)
+
+
+def _paint_all(
+    frames: Iterable[Frame], layer: Layer, meter: Meter, shots: Shots, stop: threading.Event
+) -> Iterator[Frame]:
     """Painted frames, in order, each with the time and index of its input."""
+    session, stabilizer = layer.session, layer.stabilizer
     session.reset()
     if isinstance(stabilizer, ShotStabilizer):
         # A shot may take long; whoever stops the run does not want to wait for its end.
         with suppress(_Stopped):
-            yield from _paint_shots(frames, session, stabilizer, meter, shots, finish, stop)
+            yield from _paint_shots(frames, session, stabilizer, meter, shots, stop)
         return
     shots.matter = stabilizer is not None or session.remembers
     for frame in frames:
@@ -211,8 +256,6 @@ def _paint_all(
                 styled = session.stylize(given)
             with meter("stabilize"):
                 shown = stabilizer.step(image, styled)
-        if finish is not None:
-            shown = finish(image, shown)
         shots.passed(frame)
         yield replace(frame, image=shown)
 
@@ -223,12 +266,10 @@ def _paint_shots(
     stabilizer: ShotStabilizer,
     meter: Meter,
     shots: Shots,
-    finish: Finish | None,
     stop: threading.Event,
 ) -> Iterator[Frame]:
     """As `_paint_all` for stabilizers that work on whole shots."""
     shots.matter = True
-    inputs: dict[int, Image] = {}
     # Index of the next frame to be styled, and seconds spent in `stylize` and waiting for frames.
     upcoming: int | None = None
     elsewhere = 0.0
@@ -244,8 +285,6 @@ def _paint_shots(
                 return
             upcoming = frame.index if upcoming is None else upcoming
             shots.passed(frame)
-            if finish is not None:
-                inputs[frame.index] = frame.image
             yield frame
 
     def stylize(image: Image) -> Image:
@@ -277,8 +316,6 @@ def _paint_shots(
         # What was spent on many frames at once is shared by them; the rest is this frame's own.
         share, spent = (spent / styled, 0.0) if styled else (share, spent)
         meter.add("stabilize", share + spent)
-        if finish is not None:
-            frame = replace(frame, image=finish(inputs.pop(frame.index), frame.image))
         yield frame
 
 

@@ -50,6 +50,10 @@ class Shots:
                 self._behind.append((behind, moment))
                 return
 
+    def opens(self, index: int) -> bool:
+        """Whether a shot begins with this frame."""
+        return any(behind == index - 1 for behind, _ in self._behind)
+
     def restart_for(self, index: int) -> Restart | None:
         """The frame behind which the shot of frame `index` begins; index -1: from the beginning."""
         if not self.matter:

@@ -71,7 +71,7 @@ def stylize_options(args: argparse.Namespace) -> StylizeOptions:
         UsageError: a weight or a scalar is no number.
     """
     return StylizeOptions(
-        models=[parse_models(text) for text in args.model],
+        models=[parse_models(text) for text in args.model or ()],
         engine=args.engine,
         device=args.device,
         precision_hint=args.precision_hint,

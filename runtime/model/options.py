@@ -57,7 +57,7 @@ class StylizeOptions:
 
     def __post_init__(self) -> None:
         if not self.models:
-            raise UsageError("no model is given; name at least one")
+            raise UsageError("no model is given; name one, as in --model starry")
         if not 0.0 <= self.strength <= 1.0:
             raise UsageError(f"strength is {self.strength}, allowed is 0..1")
         if "strength" in self.scalars:

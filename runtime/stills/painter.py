@@ -15,6 +15,7 @@ from ..onnxfile import OnnxFile
 from ..pictures.reading import Album, Picture
 from ..pictures.writing import without_metadata
 from . import folded_tiles, tiles
+from .parts import Parts
 from .tiles import AnyTiler, Window
 
 # Pictures up to this size are painted without asking how much memory that takes: the widest
@@ -63,17 +64,23 @@ class StillPainter:
         stylizer: models and effects.
         options: how to paint.
         say: takes one line for the user.
+        parts: where the painting goes; None for everywhere.
     """
 
     stylizer: Stylizer
     options: Options
     say: Callable[[str], None]
+    parts: Parts | None = None
     _tilers: list[AnyTiler] = field(default_factory=list)
     _bytes_per_pixel: float = 0.0
 
     def paint(self, picture: Picture) -> Picture:
         """The painted picture; alpha and metadata are the original's."""
         picture = self._fitted(picture)
+        painted = self._painted(picture)
+        return painted if self.parts is None else self.parts.together(picture, painted)
+
+    def _painted(self, picture: Picture) -> Picture:
         if self.stylizer.effects.strength <= 0.0:
             return picture
         tile = self._tile(picture)

@@ -313,3 +313,48 @@ def test_damage_travels_with_the_frames():
     source.damage = {"concealed": 2}
     _, sink = run(source)
     assert sink.remembered[0][1] == {"concealed": 2}
+
+
+class Pairs:
+    """A shot stabilizer that changes nothing: shots of three frames, read at once."""
+
+    def process(self, frames, stylize, *, on_cut=None):
+        shot = []
+        for frame in frames:
+            shot.append(frame)
+            if len(shot) == 3:
+                yield from self._shown(shot, stylize, on_cut if frame.index > 2 else None)
+                shot = []
+        yield from self._shown(shot, stylize, on_cut)
+
+    def _shown(self, shot, stylize, on_cut):
+        if on_cut is not None and shot:
+            on_cut()
+        yield from [replace(frame, image=stylize(frame.image)) for frame in shot]
+
+
+@pytest.mark.parametrize("stabilizer", [None, Pairs()])
+def test_two_paintings_of_every_frame_are_put_together(stabilizer):
+    calls = []
+
+    def finish(image, one, other):
+        calls.append((int(image[0, 0, 0]), int(one[0, 0, 0]), int(other[0, 0, 0])))
+        return other
+
+    beside = [pipeline.Layer(Invert(), stabilizer)]
+    report, sink = run(Frames(8), stabilizer=stabilizer, finish=finish, beside=beside)
+    assert report.frames_out == 8
+    assert calls == [(k, k, 255 - k) for k in range(8)]
+    assert [int(frame.image[0, 0, 0]) for frame in sink.got] == [255 - k for k in range(8)]
+    assert [frame.index for frame in sink.got] == list(range(8))
+
+
+def test_what_finishes_is_told_of_shots_before_their_first_frame():
+    events = []
+
+    def finish(image, painted):
+        events.append(int(image[0, 0, 0]))
+        return painted
+
+    run(Frames(7), stabilizer=Pairs(), finish=finish, on_shot=lambda: events.append("shot"))
+    assert events == ["shot", 0, 1, 2, "shot", 3, 4, 5, "shot", 6]

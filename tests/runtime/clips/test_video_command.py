@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from runtime import video
@@ -445,3 +446,30 @@ def test_what_pictures_cannot_hold_is_said(paint, make_clip, tmp_path):
     _, _, err = paint("--input", path, "--output", tmp_path / "p" / "%03d.png")
     assert "1 sound stream left out" in err
     assert "shape 4:3 become square" in err
+
+
+def test_parts_of_a_picture_in_styles_of_their_own(
+    invert_model, identity_model, make_clip, tmp_path
+):
+    """Inverted people and inverted background add up to both pictures; a second model that gives
+    the picture back is as no second model."""
+    path = make_clip("in.mp4", frames=3)
+    person, background, both = (tmp_path / f"{name}.mkv" for name in ("one", "other", "both"))
+    common = ("--device", "cpu", "--stabilizer", "off", "--quiet", "--codec", "ffv1", str(path))
+    inverted = ("--model", str(invert_model))
+    runs = [
+        [*inverted, "--only", "person", *common, str(person)],
+        [*inverted, "--only", "background", *common, str(background)],
+        [
+            *("--style-person", str(invert_model), "--style-background", str(identity_model)),
+            *(*common, str(both)),
+        ],
+    ]
+    assert [video.main(arguments) for arguments in runs] == [0, 0, 0]
+    one, other, together = (
+        np.stack([frame.image for frame in open_source(made)]).astype(int)
+        for made in (person, background, both)
+    )
+    assert np.abs(one + other - 255).mean() < 2
+    assert np.abs(one - other).mean() > 20  # neither is everywhere
+    assert np.abs(together - one).mean() < 1
