@@ -58,12 +58,24 @@ def build_parser() -> argparse.ArgumentParser:
         "--jobs", type=int, default=1, metavar="N", help="clips at once (default 1)"
     )
     parser.add_argument(
+        "--recursive", "-r", action="store_true", help="folders with all folders in them"
+    )
+    parser.add_argument(
         "--resume", action="store_true", help="continue unfinished outputs, begin the others"
     )
     parser.add_argument(
         "--skip-existing", action="store_true", help="leave out clips whose output is finished"
     )
     parser.add_argument("--strict", action="store_true", help="refuse damaged input")
+    parser.add_argument(
+        "--verify", action="store_true", help="decode finished files; compare pictures and times"
+    )
+    part = parser.add_argument_group("a part of a clip")
+    part.add_argument(
+        "--start", type=_time, metavar="TIME", help="begin here, as 12.5 or 1:02:03.5"
+    )
+    part.add_argument("--end", type=_time, metavar="TIME", help="end here, on the clip's own clock")
+    part.add_argument("--frames", type=int, metavar="N", help="at most so many frames (a preview)")
     reading = parser.add_argument_group("reading")
     reading.add_argument("--stream", type=int, metavar="N", help="index of the video stream")
     reading.add_argument(
@@ -71,6 +83,12 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("tonemap", "refuse"),
         default="tonemap",
         help="what to do with high dynamic range (default: tonemap)",
+    )
+    reading.add_argument(
+        "--deinterlace",
+        choices=("auto", "off"),
+        default="auto",
+        help="auto makes whole pictures of interlaced ones (default: auto)",
     )
     reading.add_argument(
         "--rate", type=_rate, metavar="FPS", help="of picture sequences, as 25 or 30000/1001"
@@ -128,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     part, beside = take_models(args)
     style = stylize_options(args)
     regions = regions_of(part, beside, style)
-    jobs = plan(args.input, args.output, style.name)
+    jobs = plan(args.input, args.output, style.name, recursive=args.recursive)
     # A run that was killed after its last step is complete: resuming it has nothing to do.
     skip = args.skip_existing or (args.resume and not args.overwrite)
     jobs, skipped = left_to_do(jobs, skip, args.overwrite)
@@ -151,6 +169,7 @@ def run(args: argparse.Namespace) -> int:
 
 def clip_options(args: argparse.Namespace) -> "ClipOptions":
     """What the flags of this command say about each clip."""
+    from .clips.excerpt import Span
     from .clips.options import ClipOptions
 
     return ClipOptions(
@@ -158,6 +177,7 @@ def clip_options(args: argparse.Namespace) -> "ClipOptions":
             "stream": args.stream,
             "strict": args.strict,
             "hdr": args.hdr,
+            "deinterlace": args.deinterlace,
             "raw": args.raw,
             "rate": args.rate,
             "allow_network": args.allow_network,
@@ -168,7 +188,9 @@ def clip_options(args: argparse.Namespace) -> "ClipOptions":
             "preset": args.preset,
             "encoder": args.encoder,
             "pipe_format": args.pipe_format,
+            "verify": args.verify,
         },
+        span=Span(args.start or Fraction(0), args.end, args.frames),
         stabilizer=args.stabilizer,
         stability=args.stability,
         size=args.size,
@@ -196,6 +218,17 @@ def _signals() -> Generator[threading.Event, None, None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _time(text: str) -> Fraction:
+    from .clips.excerpt import parse_time
+
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is no time, write seconds (12.5) or 1:02:03.5'
+        ) from None
 
 
 def _rate(text: str) -> Fraction:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import OutputExists, SourceError, UsageError
 from ..inputs import is_folder, list_folder
 from ..media import muxing
+from ..media.journal import SUFFIX as PARTS
 from ..sources.images import list_pictures
 from ..sources.pipe import is_pipe
 
@@ -28,21 +29,25 @@ class Job:
     output: str
 
 
-def plan(inputs: list[str], output: str | None, style: str) -> list[Job]:
+def plan(
+    inputs: list[str], output: str | None, style: str, *, recursive: bool = False
+) -> list[Job]:
     """Pair inputs with outputs before any work is done.
 
     Args:
         inputs: clips, folders of clips, folders of pictures (one clip each), patterns, "-".
         output: file, folder or "-"; None writes beside each input, as "clip-starry.mp4".
         style: the model's name, for those names.
+        recursive: folders with all folders in them; an output folder gets the same folders.
 
     Raises:
         SourceError: an input does not exist or holds no clip.
         UsageError: two clips would be written to one output.
     """
-    found = list(dict.fromkeys(spec for text in inputs for spec in expand(text)))
-    several = len(found) > 1 or (Path(inputs[0]).is_dir() and found[0] != inputs[0])
-    jobs = [Job(spec, _target(spec, output, style, several)) for spec in found]
+    # Each clip once, with the folder that the output's folders are counted from.
+    found = {spec: top for text in inputs for spec, top in _found(text, recursive)}
+    several = len(found) > 1 or (Path(inputs[0]).is_dir() and inputs[0] not in found)
+    jobs = [Job(spec, _target(spec, top, output, style, several)) for spec, top in found.items()]
     seen: dict[str, str] = {}
     for job in jobs:
         if job.output in seen:
@@ -57,16 +62,42 @@ def plan(inputs: list[str], output: str | None, style: str) -> list[Job]:
     return jobs
 
 
+def _found(text: str, recursive: bool) -> list[tuple[str, Path]]:
+    """The clips one input stands for, and the folder each is counted from."""
+    path = Path(text)
+    if not (recursive and is_folder(path)):
+        return [(spec, Path(spec).parent) for spec in expand(text)]
+    clips = [spec for folder in folders_in(path) for spec in _clips_in(folder)]
+    if not clips:
+        raise SourceError(f'"{text}" and the folders in it hold no clips and no pictures')
+    return [(spec, path) for spec in clips]
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """A folder and all folders below it, sorted; hidden ones and links to folders are left out."""
+    below = [p for p in list_folder(folder) if p.is_dir() and not p.is_symlink()]
+    shown = [p for p in below if not p.name.startswith(".") and p.suffix != PARTS]
+    return [folder, *(inner for path in shown for inner in folders_in(path))]
+
+
+def _clips_in(folder: Path) -> list[str]:
+    clips = [p for p in list_folder(folder) if p.suffix.lower() in VIDEOS and p.is_file()]
+    if clips:
+        return [_as_path(str(clip)) for clip in clips]
+    return [str(folder)] if list_pictures(str(folder)) else []
+
+
 def expand(text: str) -> list[str]:
     """The clips one input stands for."""
     path = Path(text)
     if is_folder(path):
-        clips = [p for p in list_folder(path) if p.suffix.lower() in VIDEOS and p.is_file()]
+        clips = _clips_in(path)
         if clips:
-            return [_as_path(str(clip)) for clip in clips]
-        if list_pictures(text):
-            return [text]
-        raise SourceError(f'the folder "{text}" holds no clips and no pictures')
+            return clips
+        raise SourceError(
+            f'the folder "{text}" holds no clips and no pictures; --recursive looks into the '
+            "folders in it"
+        )
     if glob.has_magic(text) and "://" not in text and not os.path.lexists(text):
         found = sorted(glob.glob(text))
         clips = [_as_path(name) for name in found if Path(name).suffix.lower() in VIDEOS]
@@ -78,7 +109,7 @@ def expand(text: str) -> list[str]:
     return [text]
 
 
-def _target(spec: str, output: str | None, style: str, several: bool) -> str:
+def _target(spec: str, top: Path, output: str | None, style: str, several: bool) -> str:
     source = Path(spec)
     suffix = source.suffix.lower()
     suffix = suffix if suffix in muxing.MUXERS else FALLBACK
@@ -95,7 +126,10 @@ def _target(spec: str, output: str | None, style: str, several: bool) -> str:
         raise UsageError(f'several clips need a folder as output, "{output}" is a file name')
     if Path(output).suffix.lower() == ".png":
         raise UsageError(f'several clips cannot share the pictures "{output}"; give a folder')
-    return str(Path(output) / f"{_stem(spec)}{suffix}")
+    folder = Path(output)
+    if os.path.lexists(spec):
+        folder = folder / os.path.relpath(Path(spec).parent, top)
+    return str(folder / f"{_stem(spec)}{suffix}")
 
 
 def _stem(spec: str) -> str:

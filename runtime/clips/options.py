@@ -6,6 +6,7 @@ from ..errors import UsageError
 from ..regions.options import Regions
 from ..sinks import SinkOptions
 from ..sources import SourceOptions
+from .excerpt import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class ClipOptions:
     Attributes:
         source: wishes for `open_source` (stream, strict, hdr, raw, rate).
         sink: wishes for `open_sink` (codec, quality, preset, encoder, pipe_format).
+        span: the part of the clip that is wanted.
         stabilizer: a module of `runtime.stabilizers`.
         stability: of the stabilizer: 0 shows the network's frames as they are, 1 is calmest.
         regions: which part of the picture is painted, and with what the rest.
@@ -28,6 +30,7 @@ class ClipOptions:
 
     source: SourceOptions = field(default_factory=SourceOptions)
     sink: SinkOptions = field(default_factory=SinkOptions)
+    span: Span = field(default_factory=Span)
     stabilizer: str = "off"
     stability: float = 1.0
     regions: Regions = field(default_factory=Regions)

@@ -24,9 +24,11 @@ from ..model.stylizer import Effects, Stylizer
 from ..sinks import Sink, SinkOptions
 from ..sources import Source, SourceInfo, SourceOptions
 from ..sources.pipe import is_pipe
+from ..sources.stream import StreamSource
 from ..stabilizers import ShotStabilizer, Stabilizer
 from . import pipeline
 from .batch import Job
+from .excerpt import Excerpt, Span, open_excerpt
 from .options import ClipOptions
 
 
@@ -84,16 +86,16 @@ def paint_clip(
     Raises:
         StyleError: see `open_source`, `open_sink` and `pipeline.run`.
     """
-    if options.resume and is_pipe(job.input):
-        raise UsageError("a run on standard input cannot be resumed: a pipe is read once")
+    if options.resume and _comes_once(job.input):
+        raise UsageError(f'"{job.input}" cannot be resumed: a pipe or a broadcast is read once')
     reading = options.source.copy()
     if is_pipe(job.input) and not is_pipe(job.output):
         reading["spool"] = Path(job.output).absolute().parent
-    source = sources.open_source(job.input, **reading)
+    source = open_excerpt(job.input, options.span, **reading)
     sink: Sink | None = None
     closing = contextlib.ExitStack()
     try:
-        if source.info.live:
+        if source.info.live and not StreamSource.accepts(job.input):
             raise UsageError(f'"{job.input}" never ends; use {command("webcam")}')
         info, clip, scale = _scaled(source, options.size)
         other = options.regions.beside
@@ -108,10 +110,10 @@ def paint_clip(
             "settings": fingerprint(stylizer, options, beside),
         }
         sink = sinks.open_sink(job.output, info, **writing)
-        notes = [*(clip.notes if clip is not None else []), *sink.notes]
+        notes = list(clip.notes) if clip is not None else []
         first = sink.frames
         if first:
-            source = _continue(source, sink, job, reading)
+            source = _continue(source, sink, job, options.span, reading)
             notes.append(f"continuing behind frame {first}")
         total = None if info.num_frames is None else max(0, info.num_frames - first)
         report = pipeline.run(
@@ -149,6 +151,9 @@ def _with_remains(error: StyleError, sink: Sink | None, job: Job) -> StyleError:
         )
     if not sink.saved or "--resume" in str(error):
         return error
+    if _comes_once(job.input):
+        where = f'"{job.output}" plays' if sink.plays else "they are not lost"
+        return type(error)(f"{error}; {sink.saved} frames came before: {where}")
     where = f'in "{job.output}", which plays' if sink.plays else "safe"
     return type(error)(
         f"{error}; the {sink.saved} frames before it are {where}, and --resume goes on behind them"
@@ -174,7 +179,11 @@ def _scaled(
     return info, clip, lambda image: arrays.resize(image, height, width)
 
 
-def _continue(source: Source, sink: Sink, job: Job, reading: SourceOptions) -> Source:
+def _comes_once(spec: str) -> bool:
+    return is_pipe(spec) or StreamSource.accepts(spec)
+
+
+def _continue(source: Source, sink: Sink, job: Job, span: Span, reading: SourceOptions) -> Source:
     """The source again, from the frame behind which painting must go on."""
     behind = sink.repaint_behind or sink.resumed
     if behind is None or behind[0] < 0:
@@ -183,6 +192,8 @@ def _continue(source: Source, sink: Sink, job: Job, reading: SourceOptions) -> S
         return _Skipping(source, behind[0])
     source.close()
     again: SourceOptions = {**reading, "after": behind, "seek": not sink.damage}
+    if isinstance(source, Excerpt):
+        return Excerpt(job.input, span, again, source.begins)
     return sources.open_source(job.input, **again)
 
 
@@ -276,7 +287,7 @@ def _outcome(
     notes: list[str],
 ) -> Outcome:
     result = sink.result
-    notes = [*notes, *(result.notes if result else [])]
+    notes = [*notes, *sink.notes, *(result.notes if result else [])]
     damage = {kind: number for kind, number in source.damage.items() if number}
     if damage:
         words = ", ".join(f"{number} {kind}" for kind, number in damage.items())
@@ -328,6 +339,7 @@ def fingerprint(
         "box": options.size,
         "region": options.regions.region,
         "beside": [other.digest for other in beside],
+        "span": str(options.span),
         "source": {name: str(value) for name, value in options.source.items() if value},
     }
 

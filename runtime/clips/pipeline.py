@@ -160,7 +160,9 @@ def run(
     decoded.join()
     writer.join()
     report.frames_in = max(report.frames_in, first)
-    report.interrupted = not (decoded.exhausted and report.frames_in == max(first, decoded.next))
+    # A broadcast has no end: whoever stops it has got what they wanted.
+    ended_itself = decoded.exhausted and report.frames_in == max(first, decoded.next)
+    report.interrupted = not (ended_itself or (source.info.live and report.frames_in > 0))
     _end(sinks, report)
     report.seconds = time.perf_counter() - started
     return report

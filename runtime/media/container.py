@@ -43,9 +43,9 @@ class ClipInfo:
         sample_aspect_ratio: width of a pixel divided by its height, as shown (after turning).
         orientation: quarter turns and flips applied to the pictures, as `read_orientation` gives.
         bits: of one component (8, 10, 12).
-        interlaced: True if the first frame says so.
         end: when the clip ends by its container, in seconds from its start; None if unknown.
         timeline: what brings the timestamps of all its streams to times from 0.
+        excerpt: other streams end with the pictures, as the clip goes on without them.
         notes: what a user should know, one line each.
     """
 
@@ -58,9 +58,9 @@ class ClipInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     orientation: tuple[bool, bool, bool] = (False, False, False)
     bits: int = 8
-    interlaced: bool = False
     end: Fraction | None = None
     timeline: Timeline = field(default_factory=Timeline)
+    excerpt: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -216,8 +216,6 @@ def describe(
         notes.append("transparency is dropped")
     if bits > 8 and not tagged.hdr:
         notes.append(f"{bits}-bit video is painted and written with 8 bits")
-    if frame.interlaced_frame:
-        notes.append("interlaced: both fields are painted as one picture")
     end = None
     if container.duration:
         end = Fraction(container.duration, 1_000_000)
@@ -232,7 +230,6 @@ def describe(
         sample_aspect_ratio=1 / ratio if orientation[0] else ratio,
         orientation=orientation,
         bits=bits,
-        interlaced=bool(frame.interlaced_frame),
         end=end,
         timeline=timeline,
         notes=notes,

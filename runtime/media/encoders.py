@@ -47,6 +47,7 @@ class Codec:
         quality: best, worst and our default constant quality; None if the codec has none.
         even: width and height must be even (chroma of half size that cannot be cropped).
         containers: endings of files it may be put in.
+        smallest: width and height that it needs at least.
     """
 
     software: str
@@ -55,6 +56,7 @@ class Codec:
     quality: tuple[int, int, int] | None
     even: bool
     containers: tuple[str, ...]
+    smallest: tuple[int, int] = (1, 1)
 
 
 # Default qualities: an identity model must give every clip of `shared/data/video` back at 40 dB and
@@ -88,6 +90,7 @@ CODECS = {
         "libvpx-vp9", ("vp9_qsv",), "yuv420p", (0, 63, 10), False, (".webm", ".mkv", ".mp4")
     ),
     "prores": Codec("prores_ks", (), "yuv422p10le", None, True, (".mov", ".mkv")),
+    "dnxhr": Codec("dnxhd", (), "yuv422p", None, True, (".mov",), (256, 120)),
     "ffv1": Codec("ffv1", (), "bgr0", None, False, (".mkv",)),
 }
 # What a container holds when no codec is asked for.
@@ -146,6 +149,16 @@ def check_codec(codec: str | None, suffix: str) -> str:
         fits = ", ".join(CODECS[codec].containers)
         raise UsageError(f'{codec} cannot be put into a "{suffix}" file; it fits {fits}')
     return codec
+
+
+def check_size(codec: str, width: int, height: int) -> None:
+    """Raises UsageError for pictures that are too small for the codec."""
+    least = CODECS[codec].smallest
+    if width < least[0] or height < least[1]:
+        raise UsageError(
+            f"{codec} needs pictures of {least[0]}x{least[1]} and more, these are "
+            f"{width}x{height}; take another --codec"
+        )
 
 
 def check_quality(codec: str, quality: int | None) -> int | None:
@@ -238,6 +251,8 @@ def encoder_options(encoder: str, quality: int | None, preset: str) -> dict[str,
         return {"crf": str(quality), "deadline": "good", "cpu-used": speed, "row-mt": "1"}
     if encoder == "prores_ks":
         return {"profile": "hq", "vendor": "apl0"}
+    if encoder == "dnxhd":
+        return {"profile": "dnxhr_hq"}
     if encoder == "ffv1":  # version 3 has checksums; slices use several cores; 12 is 1080p's best
         return {"level": "3", "slices": "12", "slicecrc": "1", "coder": "1"}
     if encoder.endswith("_nvenc"):

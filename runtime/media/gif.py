@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..inputs import file_address
 from .encoders import Encoding, open_encoder
 from .journal import Journal
-from .muxing import Joined, check_count, count_pictures, writing
+from .muxing import Joined, Parts, check, writing
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -26,7 +25,7 @@ TICK = Fraction(1, 100)  # GIF's only clock
 DITHER = "sierra2_4a"
 
 
-def join_gif(journal: Journal, encoding: Encoding, output: Path, overwrite: bool = False) -> Joined:
+def join_gif(parts: Parts) -> Joined:
     """Write the file.
 
     Raises:
@@ -35,7 +34,8 @@ def join_gif(journal: Journal, encoding: Encoding, output: Path, overwrite: bool
     """
     import av
 
-    with writing(journal, output, overwrite) as temporary:
+    journal, encoding = parts.journal, parts.encoding
+    with writing(journal, parts.output, parts.overwrite) as temporary:
         palette = _choose_palette(journal, encoding)
         with av.open(file_address(temporary), "w", format="gif") as container:
             stream = container.add_stream("gif", rate=min(encoding.rate, Fraction(100)))
@@ -47,8 +47,8 @@ def join_gif(journal: Journal, encoding: Encoding, output: Path, overwrite: bool
                 frame.pts, frame.time_base, last = tick, TICK, tick
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
-        result = Joined(frames=count_pictures(temporary))
-        check_count(journal, result, temporary)
+        result = Joined()
+        check(parts, result, temporary)
     return result
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from .container import open_container
 from .encoders import Encoding
 from .journal import Journal
 from .timeline import Timeline
+from .verify import verify
 
 if TYPE_CHECKING:
     from av import Packet
@@ -94,64 +95,85 @@ def tick_for(muxer: str, time_base: Fraction) -> Fraction:
     return Fraction(1, time_base.denominator)
 
 
-def join(
-    journal: Journal,
-    encoding: Encoding,
-    output: Path,
-    source: Path | None,
-    mappings: list[streams.StreamMapping],
-    timeline: Timeline | None = None,
-    whole: bool = True,
-    overwrite: bool = False,
-) -> Joined:
-    """Write the file.
+@dataclass(frozen=True)
+class Parts:
+    """What a finished file is put together from.
 
-    Args:
+    Attributes:
         journal: its segments.
         encoding: how they were encoded.
         output: where the finished file goes.
         source: file that holds the other streams, None if there are none.
         mappings: what becomes of them.
         timeline: of the source.
-        whole: False for an interrupted clip: what lies behind its last picture is left out.
+        whole: False if other streams end with the pictures: an interrupted clip, or an excerpt.
         overwrite: replace what is there even if it is not of this run.
+        verify: decode the file and compare its pictures with the journal before it gets its name.
+    """
+
+    journal: Journal
+    encoding: Encoding
+    output: Path
+    source: Path | None = None
+    mappings: list[streams.StreamMapping] = field(default_factory=list[streams.StreamMapping])
+    timeline: Timeline = field(default_factory=Timeline)
+    whole: bool = True
+    overwrite: bool = False
+    verify: bool = False
+
+    @property
+    def muxer(self) -> str:
+        """FFmpeg's name of the output's format."""
+        return MUXERS[self.output.suffix.lower()]
+
+    @property
+    def until(self) -> Fraction | None:
+        """Seconds behind which nothing of other streams is written; None for no limit."""
+        return None if self.whole else self.journal.segments[-1].end * self.encoding.time_base
+
+
+def join(parts: Parts) -> Joined:
+    """Write the file.
 
     Raises:
         SinkError: disk full, or the file does not hold what it must.
         OutputExists: a file of this name appeared meanwhile.
     """
-    muxer = MUXERS[output.suffix.lower()]
-    until = None if whole else journal.segments[-1].end * encoding.time_base
-    with writing(journal, output, overwrite) as temporary:
-        result = _write_what_goes(
-            journal, encoding, temporary, muxer, source, mappings, timeline or Timeline(), until
-        )
-        result.frames = count_pictures(temporary)
-        check_count(journal, result, temporary)
+    with writing(parts.journal, parts.output, parts.overwrite) as temporary:
+        result = _write_what_goes(parts, temporary)
+        check(parts, result, temporary)
     return result
 
 
-def _write_what_goes(
-    journal: Journal,
-    encoding: Encoding,
-    path: Path,
-    muxer: str,
-    source: Path | None,
-    mappings: list[streams.StreamMapping],
-    timeline: Timeline,
-    until: Fraction | None,
-) -> Joined:
+def check(parts: Parts, result: Joined, path: Path) -> None:
+    """Count the pictures of a file that was written, and decode them if that is asked for.
+
+    Raises:
+        SinkError: it does not hold what it must.
+    """
+    result.frames = count_pictures(path)
+    if result.frames != parts.journal.frames:
+        raise SinkError(
+            f"{parts.journal.frames} frames went in, {result.frames} are in {path.name}: "
+            "is the disk full?"
+        )
+    if parts.verify:
+        result.notes.append(verify(path, parts.output.name, parts.journal, parts.encoding))
+
+
+def _write_what_goes(parts: Parts, path: Path) -> Joined:
     """As `_write`; a stream that cannot be carried after all never costs the pictures."""
     fallen: list[streams.StreamMapping] = []
     while True:
         try:
-            result = _write(journal, encoding, path, muxer, source, mappings, timeline, until)
+            result = _write(parts, path)
         except streams.CarryError as error:
-            at = [mapping.index for mapping in mappings].index(error.index)
-            assert source is not None  # its stream failed
-            with open_container(source, str(source)) as container:
-                changed = streams.fall_back(container, mappings[at], muxer, str(error))
-            mappings = [*mappings[:at], changed, *mappings[at + 1 :]]
+            at = [mapping.index for mapping in parts.mappings].index(error.index)
+            assert parts.source is not None  # its stream failed
+            with open_container(parts.source, str(parts.source)) as container:
+                changed = streams.fall_back(container, parts.mappings[at], parts.muxer, str(error))
+            mappings = [*parts.mappings[:at], changed, *parts.mappings[at + 1 :]]
+            parts = replace(parts, mappings=mappings)
             fallen = [*(entry for entry in fallen if entry.index != error.index), changed]
             continue
         result.notes += [mapping.note for mapping in fallen]
@@ -188,15 +210,6 @@ def writing(journal: Journal, output: Path, overwrite: bool) -> Iterator[Path]:
         raise SinkError(_disk_words(error, output)) from None
 
 
-def check_count(journal: Journal, result: Joined, path: Path) -> None:
-    """Raises SinkError unless the file holds as many pictures as the journal."""
-    if result.frames != journal.frames:
-        raise SinkError(
-            f"{journal.frames} frames went in, {result.frames} are in {path.name}: "
-            "is the disk full?"
-        )
-
-
 def _disk_words(error: BaseException, output: Path) -> str:
     if getattr(error, "errno", None) == errno.ENOSPC:
         return (
@@ -206,22 +219,14 @@ def _disk_words(error: BaseException, output: Path) -> str:
     return f'"{output}" could not be written: {getattr(error, "strerror", None) or error}'
 
 
-def _write(
-    journal: Journal,
-    encoding: Encoding,
-    path: Path,
-    muxer: str,
-    source: Path | None,
-    mappings: list[streams.StreamMapping],
-    timeline: Timeline,
-    until: Fraction | None,
-) -> Joined:
+def _write(parts: Parts, path: Path) -> Joined:
     import av
 
+    encoding, muxer = parts.encoding, parts.muxer
     result = Joined()
     original = None
-    if source is not None:
-        original = open_container(source, str(source))
+    if parts.source is not None:
+        original = open_container(parts.source, str(parts.source))
     options = _muxer_options(muxer, encoding, original)
     output = av.open(file_address(path), "w", format=muxer, options=options)
     carrier = None
@@ -230,13 +235,13 @@ def _write(
         encoders.configure(video.codec_context, encoding, muxer)
         video.time_base = encoding.time_base
         if original is not None:
-            carrier = streams.Carrier(original, output, mappings, timeline, until)
-            _carry_metadata(original, output, video, mappings, timeline.start, until)
+            carrier = streams.Carrier(original, output, parts.mappings, parts.timeline, parts.until)
+            _carry_metadata(original, output, video, parts)
         shaped = muxer in MATROSKA and encoding.sample_aspect_ratio != 1
         if shaped:
             video.metadata["title"] = matroska.reserve(video.metadata.get("title", ""))
-        _start(output, carrier, mappings)
-        _mux(output, video, journal, encoding, carrier)
+        _start(output, carrier, parts.mappings)
+        _mux(output, video, parts.journal, encoding, carrier)
         output.close()
         if shaped:
             matroska.set_pixel_shape(
@@ -247,7 +252,7 @@ def _write(
         if original is not None:
             original.close()
     if carrier is not None:
-        _report(result, carrier, mappings)
+        _report(result, carrier, parts.mappings)
     return result
 
 
@@ -286,27 +291,32 @@ def _muxer_options(
 
 
 def _carry_metadata(
-    original: InputContainer,
-    output: OutputContainer,
-    video: VideoStream,
-    mappings: list[streams.StreamMapping],
-    start: Fraction,
-    until: Fraction | None,
+    original: InputContainer, output: OutputContainer, video: VideoStream, parts: Parts
 ) -> None:
     output.metadata.update(streams.clean(original.metadata))
     painted = {stream.index for stream in original.streams} - {
-        mapping.index for mapping in mappings
+        mapping.index for mapping in parts.mappings
     }
     for stream in original.streams.video:
         if stream.index in painted:
             video.metadata.update(streams.clean(stream.metadata))
             # A cover that is painted itself is the video now.
             video.disposition = int(stream.disposition) & ~streams.ATTACHED_PIC
-    chapters = [_earlier(chapter, start) for chapter in original.chapters()]
-    if until is not None:
-        chapters = [c for c in chapters if c["start"] * c["time_base"] < until]
+    if parts.timeline.skipped:
+        # It counts from a beginning that is not in the file.
+        for tags in (output.metadata, video.metadata):
+            tags.pop("timecode", None)
+    chapters = [_earlier(chapter, parts.timeline.start) for chapter in original.chapters()]
+    if parts.until is not None:
+        chapters = [_ended(chapter, parts.until) for chapter in chapters]
+    chapters = [chapter for chapter in chapters if chapter["end"] > chapter["start"]]
     if chapters:
         output.set_chapters(chapters)
+
+
+def _ended(chapter: Chapter, until: Fraction) -> Chapter:
+    """A chapter that ends with the pictures."""
+    return {**chapter, "end": min(chapter["end"], round(until / chapter["time_base"]))}
 
 
 def _earlier(chapter: Chapter, start: Fraction) -> Chapter:

@@ -16,6 +16,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .container import ClipInfo, open_container
 from .timeline import Adjuster, Timeline, fraction
 
@@ -354,7 +356,8 @@ class Carrier:
         self.copied: Counter[int] = Counter()
         self.lost: Counter[int] = Counter()
         self._source, self._output, self._until = source, output, until
-        self._adjust = Adjuster(timeline or Timeline())
+        timeline = timeline or Timeline()
+        self._adjust, self._excerpt = Adjuster(timeline), bool(timeline.skipped)
         self._outputs: dict[int, Stream | _Transcoder | _Rewriter] = {}
         for mapping in mappings:
             if mapping.action == "drop":
@@ -398,7 +401,7 @@ class Carrier:
             index = packet.stream.index
             output_stream = self._outputs[index]
             self._adjust(packet)
-            if packet.is_discard and self._is_cut_away(packet, output_stream):
+            if self._is_cut_away(packet, output_stream):
                 continue
             if isinstance(output_stream, (_Transcoder, _Rewriter)):
                 for time, made in self._transcode(output_stream, index, packet):
@@ -413,12 +416,20 @@ class Carrier:
                     yield time, made, index
 
     def _is_cut_away(self, packet: Packet, output_stream: Stream) -> bool:
-        """Whether a packet that an edit list hides is to be left out. Decoders drop its sound
-        themselves; and mp4 files say that the one right before the start only fills the decoder."""
+        """Whether a packet lies before the beginning: an edit list hides it, or an excerpt begins
+        behind it. What is transcoded is cut later, to the sample; and mp4 files say that the packet
+        right before the start only fills the decoder."""
         if isinstance(output_stream, _Transcoder) or packet.dts is None:
             return False
-        fills = packet.dts + (packet.duration or 0) >= 0
-        return not (fills and self._output.format.name in MP4)
+        end = packet.dts + (packet.duration or 0)
+        if not packet.is_discard:
+            if packet.dts >= 0 or not self._excerpt:
+                return False
+            if packet.stream.type == "subtitle" and end > 0:
+                packet.duration = end  # read already when the excerpt begins
+                packet.pts = packet.dts = 0
+                return False
+        return not (end >= 0 and self._output.format.name in MP4)
 
     def _transcode(
         self, output_stream: _Transcoder | _Rewriter, index: int, packet: Packet | None
@@ -492,10 +503,29 @@ class _Transcoder:
                 frame.pts = round(self._next / self._base)
             base = self._base = fraction(frame.time_base)
             self._next = frame.pts * base + Fraction(frame.samples, frame.sample_rate)
+            if self._next <= 0:
+                continue
             if until is None or frame.pts * base < until:
-                yield from self._timed(self._out.encode(self._laid_out(frame)))
+                yield from self._timed(self._out.encode(self._from_zero(self._laid_out(frame))))
         if packet is None:
             yield from self._timed(self._out.encode(None))
+
+    def _from_zero(self, frame: AudioFrame) -> AudioFrame:
+        """The frame without the samples that lie before time 0, where an excerpt begins."""
+        import av
+
+        base = fraction(frame.time_base)
+        early = round(-frame.pts * base * frame.sample_rate)
+        if early <= 0:
+            return frame
+        samples = frame.to_ndarray()
+        if not frame.format.is_planar:
+            early *= frame.layout.nb_channels
+        rest = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples[:, early:]), frame.format.name, frame.layout.name
+        )
+        rest.sample_rate, rest.time_base, rest.pts = frame.sample_rate, base, 0
+        return rest
 
     def _laid_out(self, frame: AudioFrame) -> AudioFrame:
         """The frame, with names for its loudspeakers if it has none: FFmpeg's resampler mixes one

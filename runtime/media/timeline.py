@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -37,10 +37,16 @@ class Timeline:
         start: seconds.
         pieces: for each stream the places in the file (bytes) where its pieces begin, ascending,
             and the offset of each, in seconds; empty where nothing jumps.
+        skipped: seconds of the clip that lie before its time 0, because an excerpt begins there.
     """
 
     start: Fraction = Fraction(0)
     pieces: dict[int, list[tuple[int, Fraction]]] = field(default_factory=dict)
+    skipped: Fraction = Fraction(0)
+
+    def later(self, seconds: Fraction) -> Timeline:
+        """The timeline of an excerpt that begins so many seconds into the clip."""
+        return replace(self, start=self.start + seconds, skipped=self.skipped + seconds)
 
     @property
     def jumps(self) -> int:

@@ -38,6 +38,7 @@ class SinkOptions(TypedDict, total=False):
         overwrite: replace an existing output, and an unfinished one.
         resume: continue an unfinished output.
         strict: refuse to leave a stream out that does not fit.
+        verify: decode a finished file, and compare its pictures with what was written.
         settings: what else decides the result, compared when a run is resumed.
     """
 
@@ -50,6 +51,7 @@ class SinkOptions(TypedDict, total=False):
     overwrite: bool
     resume: bool
     strict: bool
+    verify: bool
     settings: Mapping[str, object]
 
 

@@ -22,6 +22,7 @@ from ..media import encoders, muxing, streams
 from ..media.color import RGB, SDR, Converter
 from ..media.container import ClipInfo
 from ..media.journal import Journal, Packet, identity_of
+from ..media.timeline import Timeline
 from ..outputs import check_output
 from ..sources import SourceInfo
 from . import Restart, Sink
@@ -54,6 +55,7 @@ class FileSink(Sink):
             a run is resumed.
         segment: frames per segment.
         strict: refuse to leave a stream out that does not fit.
+        verify: decode the finished file and compare its pictures before it gets its name.
 
     Attributes:
         frames: written so far, those of an earlier run included.
@@ -79,13 +81,16 @@ class FileSink(Sink):
         settings: Mapping[str, object] | None = None,
         segment: int = SEGMENT_FRAMES,
         strict: bool = False,
+        verify: bool = False,
     ) -> None:
         self.path = Path(spec)
         self.info, self.clip = info, clip
         self.notes: list[str] = []
         self.result: muxing.Joined | None = None
         self._segment, self._overwrite, self._strict = segment, overwrite, strict
+        self._verify = verify
         chosen = encoders.check_codec(codec, self.path.suffix.lower())
+        encoders.check_size(chosen, info.width, info.height)
         quality = encoders.check_quality(chosen, quality)
         name, remarks = encoders.choose_encoder(chosen, encoder)
         self.notes += remarks
@@ -366,20 +371,23 @@ class FileSink(Sink):
         )
 
     def _join(self, whole: bool) -> muxing.Joined:
-        if self.path.suffix.lower() == ".gif":
-            from ..media.gif import join_gif
-
-            return join_gif(self.journal, self.encoding, self.path, self._overwrite)
-        return muxing.join(
+        clip = self.clip
+        parts = muxing.Parts(
             self.journal,
             self.encoding,
             self.path,
             self._source_path(),
             self.mappings,
-            self.clip.timeline if self.clip is not None else None,
-            whole,
-            self._overwrite,
+            Timeline() if clip is None else clip.timeline,
+            whole=whole and not (clip is not None and clip.excerpt),
+            overwrite=self._overwrite,
+            verify=self._verify and whole,
         )
+        if self.path.suffix.lower() == ".gif":
+            from ..media.gif import join_gif
+
+            return join_gif(parts)
+        return muxing.join(parts)
 
 
 def plan_encoding(

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from ..errors import OutputExists, SinkError, UsageError
 from ..frame import Frame, check_image
@@ -42,6 +43,7 @@ class ImagesSink(Sink):
         clip: the input's `ClipInfo`, to say what of it is left out; None for none.
         settings: what else decides the result (model, strength, ...): JSON values, compared when
             a run is resumed.
+        verify: read all pictures again at the end.
 
     Attributes:
         frames: pictures that are there, those of an earlier run included.
@@ -59,7 +61,9 @@ class ImagesSink(Sink):
         resume: bool = False,
         clip: ClipInfo | None = None,
         settings: Mapping[str, object] | None = None,
+        verify: bool = False,
     ) -> None:
+        self._verify = verify
         self.notes = streams.left_behind(clip)
         self._folder, self._name = split_pattern(spec)
         self._info, self._overwrite = info, overwrite
@@ -167,7 +171,19 @@ class ImagesSink(Sink):
         if not self._done:
             self._done = True
             self._write_times()
+            if self._verify:
+                self._read_again()
             self._journal.remove()
+
+    def _read_again(self) -> None:
+        for segment in self._journal.segments:
+            data = (self._folder / segment.file).read_bytes()
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            size = None if image is None else image.shape[:2]
+            whole = zlib.crc32(data) == segment.checksum
+            if not whole or size != (self._info.height, self._info.width):
+                raise SinkError(f'"{segment.file}" was verified and is not what was written')
+        self.notes.append(f"verified: {self.frames} pictures decode")
 
     def abort(self) -> None:
         """Write the list of times of what is there; the journal stays for `--resume`."""

@@ -51,10 +51,13 @@ class PipeSink(Sink):
                 f'pipe format "{pipe_format}" is unknown; write one of {", ".join(FORMATS)}'
             )
         self.frames = 0
-        self.notes = streams.left_behind(clip, shape=pipe_format == "y4m")
+        self.notes: list[str] = streams.left_behind(clip, shape=pipe_format == "y4m")
         self._info, self._format = info, pipe_format
         self._file = file or sys.stdout.buffer
         self._converter = Converter()
+        # Of the first frame, and how far the times of frames are from those of a constant rate.
+        self._start: Fraction | None = None
+        self._off = Fraction(0)
         if pipe_format == "y4m":
             rate = info.rate or Fraction(25)
             shape = clip.sample_aspect_ratio if clip is not None else Fraction(1)
@@ -83,7 +86,24 @@ class PipeSink(Sink):
             even = pad_even(image, width + width % 2, height + height % 2)
             planes = self._converter.from_rgb(even, Y4M, "yuv420p").to_ndarray()
             self._put((b"FRAME\n" if self._format == "y4m" else b"") + planes.tobytes())
+        self._compare(frame.time)
         self.frames += 1
+
+    def _compare(self, time: Fraction) -> None:
+        """How far a frame is from its place at the constant rate that a reader will take."""
+        self._start = time if self._start is None else self._start
+        place = self.frames / (self._info.rate or Fraction(25))
+        self._off = max(self._off, abs(time - self._start - place))
+
+    def _tell_rate(self) -> None:
+        rate = self._info.rate or Fraction(25)
+        if self._off > 1 / rate / 2:  # more than rounding
+            self.notes.append(
+                f"{self._format} has no times, only a rate: at {float(rate):.5g} frames per second "
+                f"pictures are up to {float(self._off):.2f} s from where the clip has them; a file "
+                "keeps a variable rate"
+            )
+            self._off = Fraction(0)
 
     def _put(self, data: bytes) -> None:
         try:
@@ -97,6 +117,7 @@ class PipeSink(Sink):
 
     def close(self) -> None:
         """Bring everything to the reader; the pipe itself is left open."""
+        self._tell_rate()
         try:
             self._file.flush()
         except BrokenPipeError:

@@ -34,12 +34,14 @@ class SourceOptions(TypedDict, total=False):
         stream: index of the video stream in its container.
         strict: refuse damaged input instead of concealing it.
         hdr: "tonemap" or "refuse".
+        deinterlace: "auto" or "off".
         raw: what bare frames on standard input look like, "WxH@FPS:FORMAT".
         rate: frames per second, of cameras and of pictures without times.
         size: (width, height) asked of cameras and synthetic sources.
         live: play by the clock.
         spool: folder for a copy of standard input, from which other streams are taken over.
         after: index and time of the frame behind which to begin.
+        start: seconds; the first frame at or after this time is the first one, with index 0.
         allow_network: whether the input may be an address.
         seek: whether `after` may be sought, instead of decoding all that is before it.
     """
@@ -47,6 +49,7 @@ class SourceOptions(TypedDict, total=False):
     stream: int | None
     strict: bool
     hdr: str
+    deinterlace: str
     raw: str | None
     rate: Fraction | None
     size: tuple[int, int] | None
@@ -54,6 +57,7 @@ class SourceOptions(TypedDict, total=False):
     spool: Path
     after: tuple[int, Fraction] | None
     seek: bool
+    start: Fraction
     allow_network: bool
 
 
@@ -88,7 +92,7 @@ class Source(Protocol):
             frames that come from no clip.
         damage: what was found broken and concealed so far, by kind.
         remarks: what a user should know at the end, one line each.
-        seekable: its class takes `after` and `seek`, see `SourceOptions`.
+        seekable: its class takes `after` and `start`, see `SourceOptions`.
         returns: a live source that ended or failed may come back, as cameras do.
         taken: `time.perf_counter` seconds at which the last frame was taken; 0 if unknown.
         decode_ms: milliseconds that the last frame took from its arrival to its delivery.

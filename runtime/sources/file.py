@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +26,7 @@ from ..media.timeline import Adjuster, Timeline, fraction, read_timeline
 from . import Source, SourceInfo
 from ._clusters import Clusters
 from ._damage import Inspector
+from ._fields import DEINTERLACE, deinterlaced
 from ._length import missing_bytes
 from ._times import UNORDERED, Clock
 
@@ -48,6 +50,11 @@ SEEK_MARGIN = 2
 # A clip whose last frame ends this much before its container says is called cut short; shorter gaps
 # are normal, because the container's duration is that of its longest stream.
 EARLY = Fraction(1)
+# What is said of interlaced clips: as they are, and made whole.
+INTERLACED = (
+    "interlaced: both fields are painted as one picture",
+    "interlaced: whole pictures were made of the fields (--deinterlace off leaves them)",
+)
 OUTPUT_CORRUPT = 1 << 3  # AV_CODEC_FLAG_OUTPUT_CORRUPT: give damaged frames out, marked
 
 
@@ -59,8 +66,11 @@ class FileSource(Source):
         stream: index of the video stream; None lets the rule of ffmpeg choose.
         strict: refuse damage instead of counting it.
         hdr: "tonemap" brings HDR to ordinary range, "refuse" raises.
+        deinterlace: "auto" joins the two fields of pictures that say they have them, "off" leaves
+            them as they are.
         after: continue behind this frame (its index and time) instead of at the beginning.
-        seek: find that place by seeking; False decodes everything before it again, which damaged
+        start: begin at the first frame at or after this time (seconds).
+        seek: find places by seeking; False decodes everything before it again, which damaged
             clips need to come out the same.
 
     Attributes:
@@ -83,19 +93,26 @@ class FileSource(Source):
         stream: int | None = None,
         strict: bool = False,
         hdr: str = "tonemap",
+        deinterlace: str = "auto",
         after: tuple[int, Fraction] | None = None,
+        start: Fraction = Fraction(0),
         seek: bool = True,
     ) -> None:
         if hdr not in ("tonemap", "refuse"):
             raise UsageError(f'hdr is "{hdr}", allowed are tonemap, refuse')
+        if deinterlace not in DEINTERLACE:
+            raise UsageError(
+                f'deinterlace is "{deinterlace}", allowed are {", ".join(DEINTERLACE)}'
+            )
+        self._deinterlace = deinterlace == "auto"
         self.name = Path(spec).name
         self.damage: Counter[str] = Counter()
         self.remarks: list[str] = []
         self._spec, self._wanted, self._strict, self._hdr = spec, stream, strict, hdr
-        self._after, self._seek = after, seek
+        self._after, self._start, self._seek = after, start, seek
         self._converter = Converter()
         self._resolved: dict[Colors, Colors] = {}
-        self._closed = self._sought = False
+        self._closed = self._sought = self._interlaced = False
         # Times of packets in which damage was found, until their frames come.
         self._suspects: Counter[int | None] = Counter()
         self._clusters: Clusters | None = None
@@ -128,11 +145,14 @@ class FileSource(Source):
         video = self._prepare()
         self._promised = containers.count_frames(self._container, video)
         rate = containers.guess_rate(video)
-        self._clock = Clock(fraction(video.time_base), rate, self._lookahead())
-        self._frames = self._clock.assign(self._decode())
+        self._rate = rate
+        self._begin_clock(fraction(video.time_base))
+        if self._start:
+            self._promised = 0
+            self._seek_start()
         self._first = next(self._frames, None)
         if self._first is None:
-            raise SourceError(f'"{self._spec}" has no frame that can be decoded')
+            raise SourceError(self._empty())
         frame = self._first[0]
         self.clip = containers.describe(self._container, video, frame, self._path(), self._timeline)
         if self.clip.colors.hdr:
@@ -144,6 +164,30 @@ class FileSource(Source):
         if number is None and rate and self.clip.end:
             number = round((self.clip.end - self._time(self._first[1])) * rate)
         self.info = SourceInfo(self.name, width, height, rate, number)
+
+    def _begin_clock(self, time_base: Fraction) -> None:
+        self._clock = Clock(time_base, self._rate, self._lookahead())
+        frames = self._decode()
+        if self._deinterlace:
+            frames = deinterlaced(frames)
+        self._frames = self._from_start(self._clock.assign(frames))
+
+    def _seek_start(self) -> None:
+        if self._seek and self._container.format.name in SEEKABLE:
+            self._restart(round(self._start / self._clock.time_base))
+
+    def _from_start(
+        self, frames: Iterator[tuple[VideoFrame, int]]
+    ) -> Iterator[tuple[VideoFrame, int]]:
+        """The frames that are not before `start`."""
+        return dropwhile(lambda item: self._time(item[1]) < self._start, frames)
+
+    def _empty(self) -> str:
+        if not self._start:
+            return f'"{self._spec}" has no frame that can be decoded'
+        length = self._container.duration
+        ends = f": it ends at {length / 1_000_000:.2f} s" if length else ""
+        return f'"{self._spec}" has no frame at or after {float(self._start):g} s{ends}'
 
     def _prepare(self) -> VideoStream:
         """The stream of the open container, ready to decode and to be inspected."""
@@ -205,6 +249,9 @@ class FileSource(Source):
                     continue
                 if self._suspected(frame) or frame.is_corrupt:
                     self._hurt("concealed", "a damaged frame")
+                if frame.interlaced_frame and not self._interlaced:
+                    self._interlaced = True
+                    self.remarks.append(INTERLACED[self._deinterlace])
                 yield frame
             if packet is None or (packet.size == 0 and packet.dts is None):
                 return
@@ -327,7 +374,7 @@ class FileSource(Source):
         assert self._after is not None
         index, time = self._after
         if self._seek and self._container.format.name in SEEKABLE:
-            ticks = round(time / self.clip.time_base)
+            ticks = round(time / self._clock.time_base)
             self._restart(ticks)
             for _, found in self._frames:
                 if found >= ticks:
@@ -351,13 +398,12 @@ class FileSource(Source):
             self._sought = False
             self._prepare()
         else:
-            base = self.clip.time_base
+            base = self._clock.time_base
             raw = ticks - round((self._timeline.seconds(self._stream.index) + SEEK_MARGIN) / base)
             self._container.seek(raw, stream=self._stream)
             self._sought = True
             self._watch()
-        self._clock = Clock(self._clock.time_base, self.info.rate, self._lookahead())
-        self._frames = self._clock.assign(self._decode())
+        self._begin_clock(self._clock.time_base)
 
     def _time(self, ticks: int) -> Fraction:
         return ticks * self._clock.time_base

@@ -7,6 +7,7 @@ at the times of a `timestamps.txt` beside them (Matroska's "timestamp format v2"
 
 import glob
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -40,6 +41,7 @@ class ImagesSource(Source):
         rate: frames per second where no `timestamps.txt` says more.
         strict: refuse unreadable pictures and pictures of another size.
         after: continue behind the frame of this index.
+        start: begin at the first picture at or after this time (seconds).
 
     Attributes:
         damage: Counter of "skipped" (unreadable) and "resized" pictures.
@@ -54,6 +56,7 @@ class ImagesSource(Source):
         rate: Fraction | int | None = None,
         strict: bool = False,
         after: tuple[int, Fraction] | None = None,
+        start: Fraction = Fraction(0),
     ) -> None:
         self.damage: Counter[str] = Counter()
         self._spec, self._strict, self._closed = spec, strict, False
@@ -61,13 +64,20 @@ class ImagesSource(Source):
         if not self._paths:
             raise SourceError(f'no pictures in "{spec}"; known endings: {", ".join(KNOWN)}')
         rate = Fraction(rate or RATE)
+        times = read_times(self._paths[0].parent / TIMES, len(self._paths))
+        self._times = times or [number / rate for number in range(len(self._paths))]
+        skipped = bisect_left(self._times, start)
+        self._paths, self._times = self._paths[skipped:], self._times[skipped:]
+        if not self._paths:
+            raise SourceError(
+                f'"{spec}" has no picture at or after {float(start):g} s: it has {skipped}'
+            )
         first = next((i for p in self._paths if (i := read_picture(p)) is not None), None)
         if first is None:
             raise SourceError(f'none of the {len(self._paths)} pictures in "{spec}" can be read')
-        self._times = read_times(self._paths[0].parent / TIMES, len(self._paths))
         self._rate, self._start = rate, 0 if after is None else after[0] + 1
         height, width = first.shape[:2]
-        base = Fraction(1, 1_000_000) if self._times else 1 / rate
+        base = Fraction(1, 1_000_000) if times else 1 / rate
         self.info = SourceInfo(Path(spec).name or spec, width, height, rate, len(self._paths))
         self.clip = ClipInfo(None, 0, "images", base, Colors(RGB, 2), replace(SDR, matrix=RGB))
 
@@ -99,8 +109,7 @@ class ImagesSource(Source):
                 self._hurt("resized", f'"{path.name}" has another size than the first')
                 size = (self.info.width, self.info.height)
                 image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            time = self._times[number] if self._times else number / self._rate
-            yield Frame(image, Fraction(time), index, 1 / self._rate)
+            yield Frame(image, self._times[number], index, 1 / self._rate)
             index += 1
 
     def _hurt(self, kind: str, what: str) -> None:
@@ -166,13 +175,17 @@ def check_gaps(paths: list[Path], name: str) -> None:
 
 
 def read_picture(path: Path) -> Image | None:
-    """(H, W, 3) uint8 RGB, turned by its EXIF tag, 16 bits reduced to 8; None if unreadable."""
+    """(H, W, 3) uint8 RGB, turned by its EXIF tag, 16 bits rounded to 8; None if unreadable."""
     try:
         data = np.fromfile(path, np.uint8)
     except OSError:
         return None
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+    if image is None or image.dtype not in (np.uint8, np.uint16):
+        return None
+    if image.dtype == np.uint16:
+        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_times(path: Path, number: int) -> list[Fraction] | None:

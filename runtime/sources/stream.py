@@ -83,6 +83,8 @@ class StreamSource(Source):
         if self._first is None:
             self.close()
             raise SourceError(f'"{self._name}" has no video frame')
+        if self._container.streams.audio:
+            self.remarks = ["its sound is not taken over: an address is read once"]
         live = not self._container.duration
         size = (self._first.width, self._first.height)
         self.info = SourceInfo(self._name, *size, rate, None, live)

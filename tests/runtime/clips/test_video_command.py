@@ -122,6 +122,22 @@ def test_a_folder_with_jobs_skip_existing_and_one_bad_clip(paint, make_clip, tmp
     assert paint("--input", folder, "--output", output)[0] == USAGE
 
 
+def test_folders_in_folders(paint, make_clip, tmp_path):
+    for name in ("a", "b/c", "b/.hidden"):
+        (tmp_path / "clips" / name).mkdir(parents=True)
+    make_clip("clips/one.mp4", frames=2)
+    for name in ("a", "b/c", "b/.hidden"):
+        make_clip(f"clips/{name}/one.mp4", frames=2)
+    assert paint("clips-that-are-not-there", "-r")[0] == USAGE
+    code, facts, _ = paint(tmp_path / "clips", "-o", tmp_path / "done", "--recursive", "--json")
+    assert (code, facts["frames_out"]) == (0, 6)
+    found = [path.relative_to(tmp_path / "done") for path in (tmp_path / "done").rglob("*.mp4")]
+    assert sorted(map(str, found)) == ["a/one.mp4", "b/c/one.mp4", "one.mp4"]
+    code, _, err = paint(tmp_path / "clips" / "b", "-o", tmp_path / "no")
+    assert code == USAGE
+    assert "--recursive looks into the folders in it" in err
+
+
 def test_several_clips_need_a_folder(paint, make_clip, tmp_path):
     a, b = make_clip("a.mp4", frames=2), make_clip("b.mp4", frames=2)
     code, _, err = paint("--input", a, b, "--output", tmp_path / "out.mp4")

@@ -16,8 +16,8 @@ def encoding(codec, **changes):
     facts = {
         "codec": codec,
         "encoder": entry.software,
-        "width": 64,
-        "height": 48,
+        "width": max(64, entry.smallest[0]),
+        "height": max(48, entry.smallest[1]),
         "pixel_format": entry.pixel_format,
         "rate": Fraction(25),
         "time_base": Fraction(1, 25),

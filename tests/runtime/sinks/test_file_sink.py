@@ -102,18 +102,48 @@ def test_identity_keeps_colors_and_tags(make_clip, tmp_path, matrix, span):
         ("vp9", ".webm"),
         ("vp9", ".mp4"),
         ("prores", ".mov"),
+        ("dnxhr", ".mov"),
         ("ffv1", ".mkv"),
     ],
 )
 def test_every_codec_keeps_every_frame(make_clip, tmp_path, codec, suffix):
-    path = make_clip("in.mp4", frames=9, size=(96, 64))
+    path = make_clip("in.mp4", frames=9, size=(256, 120) if codec == "dnxhr" else (96, 64))
     output = tmp_path / f"out{suffix}"
-    sink = copy(path, output, codec=codec, segment=4)
+    sink = copy(path, output, codec=codec, segment=4, verify=True)
+    assert sink.result.notes[-1] == "verified: 9 pictures decode, each at its time"
     assert sink.frames == sink.result.frames == 9
     before, after = read(path)[0], read(output)[0]
     assert len(after) == 9
     worst = min(psnr(a.image, b.image) for a, b in zip(before, after, strict=True))
     assert worst >= (99 if codec == "ffv1" else 32)
+
+
+def test_pictures_that_a_codec_finds_too_small(tmp_path):
+    with pytest.raises(UsageError, match="dnxhr needs pictures of 256x120 and more"):
+        open_sink(tmp_path / "o.mov", SourceInfo("x", 254, 120, Fraction(25)), codec="dnxhr")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["a picture", "a time"])
+def test_verifying_finds_what_is_wrong(make_clip, tmp_path, monkeypatch, damage):
+    """Nothing gets its name that does not decode to what was written."""
+    path, output = make_clip("in.mp4", frames=9), tmp_path / "out.mp4"
+    pictures = muxing._pictures
+
+    def wrong(*arguments):
+        for number, (packet, decoding) in enumerate(pictures(*arguments)):
+            if number == 5:
+                if damage == "a time":
+                    packet.pts += 3
+                else:
+                    packet.update(bytes(packet.size))
+            yield packet, decoding
+
+    monkeypatch.setattr(muxing, "_pictures", wrong)
+    with pytest.raises(SinkError, match=r"was verified and is wrong|9 frames went in"):
+        copy(path, output, preset="ultrafast", verify=True)
+    assert not output.exists()
+    assert Journal.is_unfinished(output)
 
 
 @pytest.mark.parametrize("size", [(33, 21), (1, 1), (34, 21)])

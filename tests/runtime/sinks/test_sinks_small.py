@@ -212,6 +212,18 @@ def test_y4m_says_what_it_is():
     assert np.abs(got[2].image.astype(int) - frames(4)[2].image).mean() < 6
 
 
+@pytest.mark.parametrize(("times", "told"), [((0, 1, 2, 3), 0), ((0, 1, 2, 8), 1)])
+def test_bare_frames_cannot_hold_variable_rates(times, told):
+    info = SourceInfo("x", 32, 24, Fraction(25))
+    sink = PipeSink("-", info, pipe_format="y4m", file=io.BytesIO())
+    for frame, time in zip(frames(4), times, strict=True):
+        sink.write(Frame(frame.image, Fraction(time, 25), frame.index))
+    sink.close()
+    sink.close()
+    assert len(sink.notes) == told
+    assert all("at 25 frames per second pictures are up to 0.20 s" in note for note in sink.notes)
+
+
 class Gone(io.BytesIO):
     def write(self, data):
         raise BrokenPipeError

@@ -1,6 +1,8 @@
 """Picture sequences and standard input as sources."""
 
 import io
+import os
+import threading
 from fractions import Fraction
 
 import cv2
@@ -41,6 +43,29 @@ def test_pattern_and_times_beside_the_pictures(tmp_path):
     (folder / "timestamps.txt").write_text("# timestamp format v2\n0\n33.5\n100\n")
     frames = list(open_source(f"{folder}/*.png"))
     assert [f.time for f in frames] == [0, Fraction(67, 2000), Fraction(1, 10)]
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "tiff"])
+def test_numbered_pictures_at_a_rate(tmp_path, ending):
+    images = render(4)
+    write_pictures(tmp_path / "p", images, f"f_000{{}}.{ending}")
+    with open_source(tmp_path / "p" / f"f_%04d.{ending}", rate=Fraction(24)) as source:
+        frames = list(source)
+    assert [f.time for f in frames] == [Fraction(n, 24) for n in range(4)]
+    worst = max(np.abs(f.image - i.astype(int)).mean() for f, i in zip(frames, images, strict=True))
+    assert worst < (12 if ending == "jpg" else 1e-9)  # sharp edges of color, in a JPEG
+    (tmp_path / "p" / f"f_0002.{ending}").unlink()
+    with pytest.raises(SourceError, match=r"1 pictures of .* are missing, the first is f_0002"):
+        open_source(tmp_path / "p" / f"f_%04d.{ending}")
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_sixteen_bits_are_rounded(tmp_path, ending):
+    # 257 v is v exactly; half a step more goes up, a little less stays.
+    deep = np.uint16([[0, 257 * 100, 257 * 100 + 129, 257 * 100 + 128, 65535]])
+    cv2.imwrite(str(tmp_path / f"deep.{ending}"), np.repeat(deep[..., None], 3, -1))
+    (frame,) = open_source(tmp_path / f"deep.{ending}")
+    assert frame.image[0, :, 0].tolist() == [0, 100, 101, 100, 255]
 
 
 def test_bad_times_are_refused(tmp_path):
@@ -123,6 +148,16 @@ def test_bad_descriptions_of_bare_frames(raw):
 def test_nothing_in_the_pipe():
     with pytest.raises(SourceError, match="standard input"):
         PipeSource("-", file=io.BytesIO())
+
+
+def test_a_named_pipe(make_clip, tmp_path):
+    path = make_clip("in.mkv", frames=4, time_base=Fraction(1, 1000), ticks=[0, 40, 80, 120])
+    os.mkfifo(tmp_path / "pipe")
+    thread = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(path.read_bytes(),))
+    thread.start()
+    with open_source(tmp_path / "pipe") as source:
+        assert len(list(source)) == 4
+    thread.join()
 
 
 def test_an_index_at_the_end_cannot_come_through_a_pipe(make_clip):

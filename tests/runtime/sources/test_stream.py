@@ -61,6 +61,32 @@ def test_a_recording_behind_an_address(server, tmp_path):
     assert all(abs(level - 40 * n) < 4 for n, level in enumerate(gray))
 
 
+def test_a_playlist_behind_an_address_becomes_a_clip(server, tmp_path, identity_model, capsys):
+    """HLS: only by its address, only if asked for; a broadcast ends when enough frames came."""
+    from runtime import video
+
+    with av.open(str(tmp_path / "list.m3u8"), "w", format="hls") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(12):
+            picture = np.full((48, 64, 3), 20 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    text = (tmp_path / "list.m3u8").read_text()
+    (tmp_path / "live.m3u8").write_text(text.replace("#EXT-X-ENDLIST\n", ""))
+    output = tmp_path / "out.mp4"
+    common = ["--model", str(identity_model), "--device", "cpu", "--stabilizer", "off", "-q"]
+    common += ["--output", str(output), "--overwrite"]
+    assert video.main([*common, f"{server}/list.m3u8"]) == 2
+    assert "--allow-network" in capsys.readouterr().err
+    for name, frames in (("list", 12), ("live", 5)):
+        limit = ["--frames", "5"] if name == "live" else []
+        assert video.main([*common, "--allow-network", *limit, f"{server}/{name}.m3u8"]) == 0
+        with open_source(output) as source:
+            times = [f.time for f in source]
+        assert times == [Fraction(n, 10) for n in range(frames)]
+
+
 def test_missing_text_and_dead_servers_are_one_line(server, tmp_path):
     (tmp_path / "page.html").write_text("<p>no video</p>")
     for path in ("missing.mkv", "page.html"):
