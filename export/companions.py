@@ -11,12 +11,12 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from runtime.card import ModelCard
+from runtime.card import JsonObject, ModelCard
 from runtime.checksum import sha256
 from runtime.engines import TensorInfo
 from runtime.errors import ParityError, UsageError
@@ -111,7 +111,7 @@ class TorchGraph:
 class _Styled:
     """A session with a fixed style, for `parity.check`."""
 
-    def __init__(self, session: StyleSession, conditions: dict[str, Any]) -> None:
+    def __init__(self, session: StyleSession, conditions: JsonObject) -> None:
         self.session, self.conditions = session, conditions
 
     def stylize_float(self, picture: np.ndarray) -> np.ndarray:
@@ -160,8 +160,7 @@ def export(
             _beside(path, [request.path.with_name(name) for name in names]),
             open_session(path) as theirs,
         ):
-            source_side: Any = _Styled(ours, conditions)
-            shipped: Any = _Styled(theirs, conditions)
+            source_side, shipped = _Styled(ours, conditions), _Styled(theirs, conditions)
             parities.append(check(source_side, shipped, photos[:2], "fp32"))
         refuse(parities[0], request.path.name)
 
@@ -186,7 +185,7 @@ def _beside(path: Path, companions: list[Path]) -> Iterator[None]:
             copy.unlink(missing_ok=True)
 
 
-def _conditions(card: ModelCard, photos: list[Image]) -> dict[str, Any]:
+def _conditions(card: ModelCard, photos: list[Image]) -> JsonObject:
     """A style for graphs that have a companion, an uneven mix for those that have none."""
     codes = [port for port in card.inputs if port.role == "code"]
     if any(port.companion for port in codes):

@@ -8,8 +8,9 @@ change it with --set. The student is a run folder like any other: resume it, exp
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from runtime.card import JsonObject
 from runtime.cli import command_main, command_parser
 from runtime.errors import UsageError
 from training.run import add_arguments, default_folder, run_command_line
@@ -37,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse_student(text: str) -> dict[str, Any]:
+def parse_student(text: str) -> JsonObject:
     """Network settings of a student like lean-c48n3r4. Raises UsageError naming the form."""
     match = re.fullmatch(r"lean-c(\d+)n(\d+)r(\d+)", text)
     if match is None:
@@ -80,7 +81,7 @@ def student_recipe(teacher: Path, student: str, settings: list[str]) -> "Recipe"
     return recipe_from_dict(table)
 
 
-def student_network(shape: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
+def student_network(shape: JsonObject, teacher: JsonObject) -> JsonObject:
     """A student's settings: where a lean teacher's convolutions repeat the picture's edge, its own
     do, too, and need no margin; zeros are kept out of sight by one as wide as they reach."""
     from training.networks import lean
@@ -91,7 +92,7 @@ def student_network(shape: dict[str, Any], teacher: dict[str, Any]) -> dict[str,
     return {**shape, "padding": padding, "margin": 0}
 
 
-def pruned_start(teacher: Path, network: dict[str, Any], student: dict[str, Any]) -> str:
+def pruned_start(teacher: Path, network: JsonObject, student: JsonObject) -> str:
     """The teacher as the student's start, where the student is a smaller network of its kind."""
     kind = ("name", "scale", "normalization")
     alike = all(network.get(k) == student.get(k, network.get(k)) for k in kind)

@@ -14,8 +14,9 @@ that nothing but rounding is left to learn.
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from runtime.card import JsonObject
 from runtime.cli import command_main, command_parser
 from training.run import add_arguments, check_output, options_of, run_command_line
 
@@ -45,8 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def finetuning_recipe(
-    table: dict[str, Any],
-    network: dict[str, Any],
+    table: JsonObject,
+    network: JsonObject,
     start: Path,
     steps: int,
     ranges: dict[str, list[float]],

@@ -7,9 +7,10 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runtime import plugins
+from runtime.card import JsonObject
 from runtime.errors import (
     GATE_REFUSED,
     UNAVAILABLE,
@@ -43,7 +44,7 @@ def missing(target: type[Target]) -> str:
     return "" if find(target) else target.available()
 
 
-def export(request: Request, python: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+def export(request: Request, python: Path, tell: Callable[[str], None]) -> JsonObject:
     """Make one artifact in an environment.
 
     Args:

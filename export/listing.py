@@ -1,8 +1,7 @@
 """The table of targets: what there is, what this machine can make, how to enable the rest."""
 
-from typing import Any
-
 from runtime import plugins
+from runtime.card import JsonObject
 
 from . import foreign_environments, targets
 from .targets import Target
@@ -19,7 +18,7 @@ def precisions() -> list[str]:
     return list(dict.fromkeys(precision for some in declared for precision in some))
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[JsonObject]:
     """One row per target, plain data for `--json`."""
     return [_row(name, target) for name, target in load_all().items()]
 
@@ -53,7 +52,7 @@ def table() -> str:
     return "\n".join([*lines, *([""] if notes or options else []), *options, *notes])
 
 
-def _row(name: str, target: type[Target]) -> dict[str, Any]:
+def _row(name: str, target: type[Target]) -> JsonObject:
     if target.folder:
         writes = [f"{target.suffix or 'a folder'}/" if target.suffix else "a folder"]
     else:

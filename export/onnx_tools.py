@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from runtime.card import KEY, ModelCard, Port, image_metadata
 from runtime.errors import EngineUnavailable, StyleError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 PRODUCER = "impasto"
 
 
-def library() -> Any:
+def library() -> ModuleType:
     """The onnx package. Raises EngineUnavailable if it is not installed."""
     try:
         import onnx

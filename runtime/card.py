@@ -12,6 +12,9 @@ from typing import Any, Literal, TypedDict, cast, get_args
 
 from .errors import CardMismatch
 
+# What `json` reads where a file has {...}: to be looked at value by value.
+JsonObject = dict[str, Any]
+
 KEY = "impasto.card"
 # Beside the card: the figures of a model that is folded for each scene (`runtime.model.folding`).
 FOLDING_KEY = "impasto.folding"
@@ -127,9 +130,9 @@ class ModelCard:
     target: str = "onnx"
     precision: str = "fp32"
     grade: str = ""
-    network: dict[str, Any] = field(default_factory=dict[str, Any])
+    network: JsonObject = field(default_factory=JsonObject)
     normalization: Literal["instance", "none"] = "none"
-    recipe: dict[str, Any] = field(default_factory=dict[str, Any])
+    recipe: JsonObject = field(default_factory=JsonObject)
     checkpoint_sha256: str = ""
     style: dict[str, str] = field(default_factory=dict[str, str])
     license: str = ""
@@ -155,7 +158,7 @@ class ModelCard:
             read: object = json.loads(text)
         except json.JSONDecodeError as error:
             raise CardMismatch(f"the card in {where} is not JSON ({error})") from None
-        data = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+        data = cast("JsonObject", read) if isinstance(read, dict) else {}
         if data.get("format") != FORMAT:
             found = data.get("format") if isinstance(read, dict) else type(read).__name__
             raise CardMismatch(
@@ -211,6 +214,6 @@ def image_metadata(card: ModelCard) -> dict[str, str]:
     }
 
 
-def _port(facts: dict[str, Any]) -> Port:
-    lists: dict[str, Any] = {key: tuple(facts.get(key, ())) for key in ("shape", "names")}
+def _port(facts: JsonObject) -> Port:
+    lists: JsonObject = {key: tuple(facts.get(key, ())) for key in ("shape", "names")}
     return Port(**{**facts, **lists})

@@ -48,7 +48,7 @@ class _Debug(argparse.Action):
     def __init__(self, option_strings: list[str], dest: str, **options: Any) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **options)
 
-    def __call__(self, *_: Any) -> None:
+    def __call__(self, *_: object) -> None:
         os.environ[DEBUG] = "1"
 
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+from .card import JsonObject
 from .cli import new_parser, run_command, say
 from .errors import DONE
 from .frame import Frame, Image
@@ -182,7 +182,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _paint(words: list[str]) -> tuple[int, dict[str, Any]]:
+def _paint(words: list[str]) -> tuple[int, JsonObject]:
     """Run `runtime.video`; its exit code and the facts it found."""
     from . import video
 
@@ -192,7 +192,7 @@ def _paint(words: list[str]) -> tuple[int, dict[str, Any]]:
 
 
 def _result(
-    facts: dict[str, Any], alone: float, args: argparse.Namespace, output: Path, both: Path
+    facts: JsonObject, alone: float, args: argparse.Namespace, output: Path, both: Path
 ) -> str:
     """What the demo says at the end."""
     still = "no stabilizer" if args.stabilizer == "off" else f'stabilizer "{args.stabilizer}"'

@@ -5,19 +5,24 @@ Paint pictures: files, folders and patterns ("photos/*.jpg"). Orientation is app
 tiles if memory demands it, with the same result.
 """
 
+from __future__ import annotations
+
 import argparse
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import cli
+from .card import JsonObject
 from .errors import DONE, FAILED, StyleError
 from .meter import Meter
 from .pictures.opening import MAX_PIXELS
 
 if TYPE_CHECKING:
+    from .model.stylizer import Stylizer
     from .regions.options import Regions
+    from .stills.painter import StillPainter
     from .stills.parts import Parts
 
 
@@ -123,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         skip_existing=args.skip_existing,
     )
     meter, start = Meter(), time.perf_counter()
-    totals: dict[str, Any] = {"in": 0, "out": 0, "size": (0, 0), "outputs": [], "failed": 0}
+    totals: JsonObject = {"in": 0, "out": 0, "size": (0, 0), "outputs": [], "failed": 0}
     with ExitStack() as stack:
         stylizer = stack.enter_context(open_stylizer(style))
         tell(stylizer, args)
@@ -162,7 +167,7 @@ def run(args: argparse.Namespace) -> int:
     return FAILED if totals["failed"] else DONE
 
 
-def _painter(args: argparse.Namespace, stylizer: Any) -> Any:
+def _painter(args: argparse.Namespace, stylizer: Stylizer) -> StillPainter:
     from .model.memory_need import GIGABYTE
     from .stills.painter import Options, StillPainter, parse_tile
 
@@ -177,7 +182,7 @@ def _painter(args: argparse.Namespace, stylizer: Any) -> Any:
     return StillPainter(stylizer, options, lambda text: cli.say(text, quiet=args.quiet))
 
 
-def _parts(args: argparse.Namespace, regions: "Regions", stack: ExitStack) -> "Parts | None":
+def _parts(args: argparse.Namespace, regions: Regions, stack: ExitStack) -> Parts | None:
     """Where the painting goes, and what paints the rest; None for everywhere."""
     if regions.region == "all":
         return None
@@ -196,10 +201,10 @@ def _parts(args: argparse.Namespace, regions: "Regions", stack: ExitStack) -> "P
 def _paint_file(
     source: Path,
     target: Path,
-    painter: Any,
+    painter: StillPainter,
     args: argparse.Namespace,
     meter: Meter,
-    totals: dict[str, Any],
+    totals: JsonObject,
 ) -> None:
     """One file: every frame of it is decoded, painted and written in turn."""
     from .pictures import writing
@@ -230,7 +235,7 @@ def _paint_file(
         cli.say(note, quiet=args.quiet)
 
 
-def _report(result: dict[str, Any], seconds: float, quiet: bool) -> None:
+def _report(result: JsonObject, seconds: float, quiet: bool) -> None:
     outputs = result["outputs"]
     if len(outputs) == 1:
         text = f"{outputs[0]}  {result['width']}x{result['height']}  {seconds:.2f} s"

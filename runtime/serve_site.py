@@ -18,6 +18,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+from .card import JsonObject
 from .cli import new_parser, run_command, say
 from .errors import DONE, UsageError
 from .inputs import inside
@@ -116,7 +117,7 @@ def open_server(folder: Path, address: str, certificate: Path | None = None) -> 
     return server, f"{scheme}://{server.place}/"
 
 
-def check_site(folder: Path) -> dict[str, Any]:
+def check_site(folder: Path) -> JsonObject:
     """What the page's listing holds.
 
     Raises:

@@ -10,11 +10,11 @@ import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from runtime.card import JsonObject
 from runtime.errors import StyleError, UsageError
 
 from . import networks
@@ -42,11 +42,11 @@ class Checkpoint:
         state: what else a resume needs (random generators), JSON.
     """
 
-    network: dict[str, Any]
-    recipe: dict[str, Any]
+    network: JsonObject
+    recipe: JsonObject
     step: int
     tensors: dict[str, Tensor]
-    state: dict[str, Any] = field(default_factory=dict)
+    state: JsonObject = field(default_factory=dict)
 
     def group(self, name: str) -> dict[str, Tensor]:
         """The tensors of one group, without the prefix."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from runtime.card import JsonObject
 from runtime.errors import UsageError
 from runtime.plugins import suggest
 
@@ -84,18 +85,18 @@ class Recipe:
     precision: str = "bf16"  # "bf16" or "fp16" (autocast; fp16 with loss scaling), or "fp32"
     sheet_every: int = 2000  # steps between contact sheets
     save_every: int = 500  # steps between checkpoints
-    network: dict[str, Any] = field(default_factory=lambda: {"name": "lean"})
+    network: JsonObject = field(default_factory=lambda: {"name": "lean"})
     objective: dict[str, float] = field(
         default_factory=lambda: {"style": 15.0, "content": 1.0, "tv": 0.1, "range": 2.0}
     )
-    options: dict[str, Any] = field(default_factory=dict)  # of the method
+    options: JsonObject = field(default_factory=dict)  # of the method
     style: StyleConfig = StyleConfig()
     data: DataConfig = DataConfig()
     backbone: BackboneConfig = BackboneConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     compute: ComputeConfig = ComputeConfig()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Plain dicts and lists, as TOML or JSON would have them."""
         return dataclasses.asdict(self)
 
@@ -133,7 +134,7 @@ FORMER_NAMES = {
 }
 
 
-def recipe_from_dict(table: dict[str, Any]) -> Recipe:
+def recipe_from_dict(table: JsonObject) -> Recipe:
     """Build a recipe from plain dicts, refusing unknown keys; `FORMER_NAMES` are understood."""
     table = dict(table)
     for section in ("objective", "options"):
@@ -143,7 +144,7 @@ def recipe_from_dict(table: dict[str, Any]) -> Recipe:
     return _fill(Recipe, table, "")
 
 
-def _fill(cls: type, table: dict[str, Any], prefix: str) -> Any:
+def _fill(cls: type, table: JsonObject, prefix: str) -> Any:
     types = typing.get_type_hints(cls)
     values = {}
     for key, value in table.items():
@@ -168,7 +169,7 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
     return value
 
 
-def apply_setting(table: dict[str, Any], setting: str) -> None:
+def apply_setting(table: JsonObject, setting: str) -> None:
     """`--set data.crop=128` or, where the name is unique, `--set crop=128`."""
     key, separator, text = setting.partition("=")
     if not separator:

@@ -3,7 +3,8 @@
 
 import sys
 import time
-from typing import Any
+
+from runtime.card import JsonObject
 
 
 def main() -> None:
@@ -11,7 +12,7 @@ def main() -> None:
     from runtime import cli, webcam
 
     args = webcam.build_parser().parse_args([*sys.argv[1:], "--json"])
-    found: list[dict[str, Any]] = []
+    found: list[JsonObject] = []
     cli.print_json = found.append
     began = time.monotonic_ns()
     webcam.run(args)

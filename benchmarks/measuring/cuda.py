@@ -61,7 +61,7 @@ class Events:
             raise EngineUnavailable(f"{name} answered error {status}; is the driver working?")
 
 
-def _load() -> Any:
+def _load() -> ctypes.CDLL:
     for name in LIBRARIES:
         try:
             return ctypes.CDLL(name)

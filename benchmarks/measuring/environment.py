@@ -9,7 +9,8 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+
+from runtime.card import JsonObject
 
 # Instruction sets that decide which kernels an inference engine picks, as /proc/cpuinfo names them.
 ISA = (
@@ -25,7 +26,7 @@ PACKAGES = (
 HOME = Path(__file__).resolve().parents[2]
 
 # Whatever JSON holds, by name.
-Facts = dict[str, Any]
+Facts = JsonObject
 
 
 def describe() -> Facts:

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from runtime.card import ModelCard
+from runtime.card import JsonObject, ModelCard
 from runtime.model import arrays, formats, zoo
 from runtime.model.conditions import Conditions
 from runtime.model.folding import Folding
@@ -148,7 +147,7 @@ def profile_macs(path: Path, card: ModelCard, height: int, width: int) -> int | 
     return sum_macs(events)
 
 
-def feeds(path: Path, card: ModelCard, height: int, width: int) -> dict[str, Any]:
+def feeds(path: Path, card: ModelCard, height: int, width: int) -> JsonObject:
     """Inputs for one gray picture of this size, and defaults or zeros for everything else."""
     port = card.port("image")
     image = np.full((height, width, 3), 128, np.uint8)
@@ -157,7 +156,7 @@ def feeds(path: Path, card: ModelCard, height: int, width: int) -> dict[str, Any
     return {port.name: arrays.to_tensor(image, port), **conditions.feeds(style, height, width)}
 
 
-def sum_macs(events: Iterable[dict[str, Any]]) -> int | None:
+def sum_macs(events: Iterable[JsonObject]) -> int | None:
     """Multiply-adds in a profile's node events; None if a multiplying node hides its shapes."""
     total = 0
     for event in events:

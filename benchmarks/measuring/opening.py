@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+from runtime.card import JsonObject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +61,7 @@ def _open_page(folder: Path) -> "StyleSession":
     return web_session(packed, page.read_style(packed), folder / "ort")
 
 
-def open_painter(model: str) -> tuple[Painter, dict[str, Any]]:
+def open_painter(model: str) -> tuple[Painter, JsonObject]:
     """A model file or a checkpoint as a function on tensors (1, 3, H, W) in [0, 1], and its recipe.
 
     Raises:

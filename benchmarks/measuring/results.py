@@ -17,8 +17,9 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
+from runtime.card import JsonObject
 from runtime.errors import OutputExists, UsageError
 
 from . import environment as machine
@@ -32,9 +33,9 @@ KINDS = (
 )
 
 # Words, numbers, flags or None, by name.
-Labels = dict[str, Any]
+Labels = JsonObject
 # Numbers, None, or lists of numbers, by name.
-Metrics = dict[str, Any]
+Metrics = JsonObject
 
 
 class Row(TypedDict):

@@ -7,16 +7,23 @@ must fail with --degenerate, ten minutes without a pause with --drift 10, pictur
 --slices FOLDER. Any ONNX file is a model. Needs scikit-image for its photographs, or --photos.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime import plugins, stabilizers
 from runtime.cli import Progress, command_main, command_parser, parse_fraction, parse_size, say
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 from runtime.outputs import check_output
+
+if TYPE_CHECKING:
+    from runtime.model.session import StyleSession
+
+    from .scenes import Scene
 
 # The line of a slice is taken at this share of the height; frames shown in a strip, of 24.
 SHOWN = (0.25, 0.6, 0.95)
@@ -117,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     return GATE_REFUSED if args.check and report.failures else DONE
 
 
-def _open(model: str) -> Any:
+def _open(model: str) -> StyleSession:
     from runtime.model.session import open_session
 
     return open_session(model)
@@ -149,14 +156,14 @@ def _photos(args: argparse.Namespace) -> list[str]:
     return args.photos.split(",") if args.photos else list(synthetic_clips.BUNDLED[:3])
 
 
-def _scenes(args: argparse.Namespace) -> list[Any]:
+def _scenes(args: argparse.Namespace) -> list[Scene]:
     from . import scenes, synthetic_clips
 
     kinds = list(synthetic_clips.KINDS) if args.clips is None else args.clips
     if isinstance(kinds, str):
         kinds = [] if kinds == "none" else _chosen(kinds, list(synthetic_clips.KINDS), "clip")
     photos, size = _photos(args), args.size[::-1]
-    make: list[Callable[[], list[Any]]] = [
+    make: list[Callable[[], list[Scene]]] = [
         lambda kind=kind, k=k: [
             scenes.synthetic(
                 kind,

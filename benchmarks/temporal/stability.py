@@ -1,10 +1,12 @@
 """Runs a stabilizer over a scene and measures what comes out."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +26,9 @@ from ..metrics.tile_edges import tile_edges
 from ..metrics.warped_ssim import warped_ssim
 from ..metrics.warping_error import warping_error
 from .scenes import Scene
+
+if TYPE_CHECKING:
+    from runtime.stabilizers import ShotStabilizer
 
 Stylize = Callable[[Image], Image]
 # Frames at the start that are not timed: the first allocates the memory.
@@ -86,7 +91,7 @@ def run_stabilizer(
 
 
 def _run_whole(
-    stabilizer: Any, frames: list[Image], stylize: Stylize
+    stabilizer: ShotStabilizer, frames: list[Image], stylize: Stylize
 ) -> tuple[list[Image], list[float]]:
     network = 0.0
 

@@ -5,9 +5,11 @@ recognizes its state dictionaries by them, and writes the same function as one o
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor
+
+from runtime.card import JsonObject
 
 State = dict[str, Tensor]
 
@@ -23,7 +25,7 @@ class Converted:
         notes: what a user should know.
     """
 
-    network: dict[str, Any]
+    network: JsonObject
     tensors: State
     method: str
     notes: tuple[str, ...] = field(default=())

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.card import ModelCard
+from runtime.card import JsonObject, ModelCard
 from runtime.frame import Image
 
 from .. import onnx_tools
@@ -58,7 +58,7 @@ def write(source: ExportSource, path: Path, options: Options) -> Written:
 
 def make_safe(
     model: ModelProto, card: ModelCard, photos: Sequence[Image]
-) -> tuple[list[str], dict[str, Any]]:
+) -> tuple[list[str], JsonObject]:
     """Turn a float32 graph into a float16 one that holds its values. In place.
 
     Args:
@@ -108,7 +108,7 @@ def _report(
     after: dict[str, np.ndarray],
     changed: list[Rescaled],
     wide: set[str],
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """One row per layer: its largest activation against float16's limits."""
     factors = {entry.node: (entry.least, entry.most) for entry in changed}
     stored = {tensor.name for tensor in model.graph.initializer}
@@ -118,7 +118,7 @@ def _report(
         if node.op_type not in LAYERS or value not in before:
             continue
         largest, shipped = float(before[value].max()), float(after[value].max())
-        row: dict[str, Any] = {
+        row: JsonObject = {
             "layer": _layer_name(node, stored),
             "operation": node.op_type,
             "largest": largest,

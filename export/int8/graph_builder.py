@@ -1,16 +1,26 @@
 """A small hand for writing ONNX graphs: nodes and constants by name, byte shuffles, quantizers."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import onnx_tools
+
+if TYPE_CHECKING:
+    import onnx
 
 # Operator set of hand-written graphs: the lowest that ONNX Runtime changes to its NHWC convolutions
 # (13 has all operators, but stays in NCHW there, with every transposition).
 OPSET = 14
 # TensorProto's numbers of element types.
 FLOAT, DOUBLE = 1, 11
+
+
+# What a node takes beside tensors, as far as it is used here.
+Attribute = int | float | str | list[int] | list[float]
 
 
 class GraphBuilder:
@@ -24,15 +34,15 @@ class GraphBuilder:
     def __init__(self, image: str, scale: int) -> None:
         self._onnx = onnx_tools.library()
         self.image, self.scale = image, scale
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
 
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Attribute) -> str:
         """Append a node; returns its output's name."""
         self.nodes.append(self._onnx.helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    def constant(self, name: str, values: Any) -> str:
+    def constant(self, name: str, values: ArrayLike) -> str:
         """Store an initializer; returns its name."""
         self.constants[name] = self._onnx.numpy_helper.from_array(np.asarray(values), name)
         return name
@@ -92,17 +102,19 @@ class GraphBuilder:
         whole = self.node("Concat", [one, full, self.integers("three", 3)], "out.whole", axis=0)
         return self.node("Reshape", [value, whole], "styled")
 
-    def dequantize(self, value: str, name: str, scale: Any, zero: Any, **attributes: Any) -> str:
+    def dequantize(
+        self, value: str, name: str, scale: ArrayLike, zero: ArrayLike, **attributes: Attribute
+    ) -> str:
         """A DequantizeLinear with its own constants."""
         s, z = self.constant(name + ".scale", scale), self.constant(name + ".zero", zero)
         return self.node("DequantizeLinear", [value, s, z], name + ".float", **attributes)
 
-    def quantize(self, value: str, name: str, scale: Any, zero: Any) -> str:
+    def quantize(self, value: str, name: str, scale: ArrayLike, zero: ArrayLike) -> str:
         """A QuantizeLinear with its own constants."""
         s, z = self.constant(name + ".scale", scale), self.constant(name + ".zero", zero)
         return self.node("QuantizeLinear", [value, s, z], name + ".bytes")
 
-    def requantize(self, value: str, name: str, scale: Any, zero: Any) -> str:
+    def requantize(self, value: str, name: str, scale: ArrayLike, zero: ArrayLike) -> str:
         """Quantize and dequantize: the pair engines fuse with what is around it."""
         return self.dequantize(self.quantize(value, name, scale, zero), name, scale, zero)
 
@@ -141,7 +153,7 @@ class GraphBuilder:
         self,
         read: tuple[str, str, str],
         weight: tuple[str, str, str],
-        target: tuple[Any, Any],
+        target: tuple[ArrayLike, ArrayLike],
         bias: str,
         name: str,
         padding: int,
@@ -160,7 +172,7 @@ class GraphBuilder:
         scale = self.constant(name + ".output.scale", target[0])
         zero = self.constant(name + ".output.zero", target[1])
         given = [*read, *weight, scale, zero, bias]
-        window: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [padding] * 4}
+        window: dict[str, Attribute] = {"kernel_shape": [3, 3], "pads": [padding] * 4}
         return self.node("QLinearConv", given, name + ".output.bytes", **window)
 
     def rows(self, value: str, name: str, step: int) -> str:
@@ -232,14 +244,14 @@ class GraphBuilder:
             self.node("Cast", [difference], name + ".variance", to=FLOAT),
         )
 
-    def finish(self, output: str) -> Any:
+    def finish(self, output: str) -> onnx.ModelProto:
         """The model with one picture output."""
         types = self._onnx.TensorProto
         shape = [1, "height", "width", 3]
         made = self._onnx.helper.make_tensor_value_info(output, types.UINT8, shape)
         return self._model([made])
 
-    def finish_statistics(self, means: list[str], variances: list[str]) -> Any:
+    def finish_statistics(self, means: list[str], variances: list[str]) -> onnx.ModelProto:
         """The model with outputs "mean" and "variance", (1, channels of all layers)."""
         types = self._onnx.TensorProto
         outputs = []
@@ -275,7 +287,7 @@ class GraphBuilder:
         one, three = self.integers("one", 1), self.integers("three", 3)
         return self.node("Slice", [shape, one, three], name + ".shape")
 
-    def _model(self, outputs: list[Any]) -> Any:
+    def _model(self, outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
         helper = self._onnx.helper
         image = helper.make_tensor_value_info(
             self.image, self._onnx.TensorProto.UINT8, [1, "height", "width", 3]

@@ -8,9 +8,11 @@ for S(32,2,4) at 1280x720 (performance.md, section 3c). The camera's bytes are t
 (scale 1/255, zero point 128) and the head's output scale is 1/255, so both ends cost nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +24,9 @@ from . import sampling
 from .calibrate import Calibration
 from .graph_builder import GraphBuilder
 from .lean_layers import EPSILON, PADDINGS, Layer, LeanLayers
+
+if TYPE_CHECKING:
+    import onnx
 
 # Camera bytes as the quantized input: (byte - MIDDLE) / 255.
 BYTE_SCALE = np.float32(1 / 255)
@@ -79,7 +84,7 @@ def output_scale(layer: Layer, calibration: Calibration) -> tuple[np.float32, np
 
 def integer_graph(
     parts: LeanLayers, calibration: Calibration, folding: Folding | None, *, sampled: bool = False
-) -> Any:
+) -> onnx.ModelProto:
     """The quantized graph as an `onnx.ModelProto`.
 
     Args:
@@ -131,7 +136,7 @@ def assemble(
     calibration: Calibration,
     convolve: Convolve,
     shrink: bool = False,
-) -> Any:
+) -> onnx.ModelProto:
     """Everything of a whole-frame graph but its convolutions: borders, roundings, residual sums.
 
     Args:
@@ -197,7 +202,7 @@ def _floats(build: GraphBuilder, value: Bytes, name: str) -> str:
     return build.dequantize(value.name, name, value.scale, value.zero)
 
 
-def statistics_graph(parts: LeanLayers, calibration: Calibration) -> Any:
+def statistics_graph(parts: LeanLayers, calibration: Calibration) -> onnx.ModelProto:
     """The measuring graph: mean and variance of every normalized convolution on a picture.
 
     It computes in float, but weights and activations are rounded as in the int8 graph, so that what
@@ -247,6 +252,6 @@ def _convolution(
     return build.convolution(value, layer.name, weight, weight_scale, bias, bias_scale, around)
 
 
-def check(model: Any) -> None:
+def check(model: onnx.ModelProto) -> None:
     """Let onnx check a graph that is not written through `onnx_tools.save`."""
     onnx_tools.library().checker.check_model(model, full_check=True)

@@ -13,13 +13,14 @@ What the layers are and how they are rounded is `integer_graph`'s.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training.quantization import quantize_weights
 
 from .calibrate import Calibration
+from .graph_builder import Attribute
 from .integer_graph import assemble, in_floats
 from .lean_layers import EPSILON, Layer, LeanLayers
 from .planar_builder import PlanarBuilder
@@ -47,7 +48,7 @@ def _convolution(build: PlanarBuilder, layer: Layer, value: str, zeros: int) -> 
     s = build.constant(name + ".weight_scale", scale)
     z = build.constant(name + ".weight_zero", np.zeros(len(weight), np.int8))
     kernel = build.node("DequantizeLinear", [w, s, z], name + ".kernel", axis=0)
-    window: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [zeros] * 4}
+    window: dict[str, Attribute] = {"kernel_shape": [3, 3], "pads": [zeros] * 4}
     if layer.gamma is None or layer.beta is None:
         bias = build.constant(name + ".bias", layer.bias.astype(np.float32))
         return build.node("Conv", [value, kernel, bias], name + ".conv", **window)

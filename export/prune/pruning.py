@@ -20,11 +20,13 @@ paints (`silence`).
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from runtime.card import JsonObject
 from runtime.errors import EngineUnavailable, UsageError
 from runtime.plugins import suggest
 from training import networks
@@ -207,10 +209,10 @@ def check_network(generator: nn.Module) -> None:
         raise UsageError(f'network "{name}" cannot be pruned.{suggest(name, list(PRUNABLE))}')
 
 
-def _check(generator: nn.Module, width: int, blocks: int) -> dict[str, Any]:
+def _check(generator: nn.Module, width: int, blocks: int) -> JsonObject:
     """The network's configuration, if it can be pruned to this shape."""
     check_network(generator)
-    config: dict[str, Any] = dict(generator.config)  # type: ignore[arg-type]
+    config: JsonObject = dict(generator.config)  # type: ignore[arg-type]
     for key, value in (("width", width), ("blocks", blocks)):
         least = 1 if key == "width" else 0
         if not least <= value <= config[key]:
@@ -259,7 +261,7 @@ def _slice(wide: nn.Module, narrow: nn.Module, photos: Sequence[Tensor]) -> dict
     return kept
 
 
-def _norm_pruner(tp: Any) -> Any:
+def _norm_pruner(tp: ModuleType) -> Any:
     """How torch-pruning slices our instance normalization: scale and shift of the same channels."""
 
     class NormPruner(tp.BasePruningFunc):
@@ -283,7 +285,7 @@ def _norm_pruner(tp: Any) -> Any:
     return NormPruner()
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import torch_pruning
     except ImportError:

@@ -13,11 +13,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
 from runtime import plugins
+from runtime.card import JsonObject
 from runtime.errors import UsageError
 from runtime.frame import Image
 from runtime.model.session import StyleSession, open_session
@@ -307,7 +307,7 @@ def _write(plan: Plan, checkpoint: Path, name: str, folder: Path) -> Path:
 
 def _point(
     name: str,
-    network: dict[str, Any],
+    network: JsonObject,
     seconds: dict[str, np.ndarray],
     totals: dict[str, float],
     base: str,

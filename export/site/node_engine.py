@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.card import ModelCard
+from runtime.card import JsonObject, ModelCard
 from runtime.checksum import sha256
 from runtime.engines import TensorInfo
 from runtime.errors import EngineUnavailable, StyleError
@@ -95,7 +95,7 @@ class NodeEngine:
             raise ValueError("this engine was closed")
         return self._process
 
-    def _receive(self) -> dict[str, Any]:
+    def _receive(self) -> JsonObject:
         (length,) = struct.unpack("<I", self._read(4))
         answer = json.loads(self._read(length))
         if "error" in answer:

@@ -9,13 +9,12 @@ import shutil
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL.Image
 
 from runtime import keys
-from runtime.card import ModelCard, Port
+from runtime.card import JsonObject, ModelCard, Port
 from runtime.checksum import sha256
 from runtime.errors import CardMismatch, UsageError
 from runtime.frame import Image
@@ -44,7 +43,7 @@ def write_site(
     photo: Image,
     dist: Path,
     folder: Path,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Write everything into `folder`.
 
     Raises:
@@ -162,7 +161,7 @@ def _why_not(card: ModelCard, path: Path) -> str:
     return ""
 
 
-def _engine(engine: engine_files.WebEngine, folder: Path) -> dict[str, Any]:
+def _engine(engine: engine_files.WebEngine, folder: Path) -> JsonObject:
     files = [f"ort/{name}" for name in engine.files]
     return {
         "name": engine.name,
@@ -177,7 +176,7 @@ def _engine(engine: engine_files.WebEngine, folder: Path) -> dict[str, Any]:
 
 def _style(
     called: str, path: Path, card: ModelCard, session: StyleSession, photo: Image, folder: Path
-) -> dict[str, Any]:
+) -> JsonObject:
     name = f"models/{called}"
     shutil.copyfile(path, folder / f"{name}.onnx")
     _save_jpeg(session.stylize(cover(photo, *PREVIEW)), folder / f"{name}.jpg")
@@ -217,7 +216,7 @@ def _style(
     }
 
 
-def _port(port: Port) -> dict[str, Any]:
+def _port(port: Port) -> JsonObject:
     return {
         "name": port.name,
         "dtype": port.dtype,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from runtime import engines, plugins
+from runtime.card import JsonObject
 
 if TYPE_CHECKING:
     from runtime.card import ModelCard
@@ -60,7 +61,7 @@ class Written:
 
     card: ModelCard | None
     steps: list[str]
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: JsonObject = field(default_factory=dict)
 
 
 class Target(ABC):

@@ -8,9 +8,8 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from runtime.card import ModelCard
+from runtime.card import JsonObject, ModelCard
 from runtime.checksum import sha256
 from runtime.errors import EngineUnavailable, ParityError, UsageError
 from runtime.inputs import inside
@@ -44,7 +43,7 @@ class Part:
     path: Path
     report: Report
     card: ModelCard
-    times: dict[str, Any]
+    times: JsonObject
 
     @property
     def files(self) -> list[Path]:

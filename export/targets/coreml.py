@@ -12,6 +12,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from runtime.card import KEY, ModelCard, beside
@@ -190,7 +191,7 @@ def _session(path: Path, size: tuple[int, int] | None = None) -> StyleSession:
     return StyleSession(program, card, path, "coreml", sha256(path))
 
 
-def _convert(ct: Any, source: ExportSource, sizes: tuple[tuple[int, int], ...]) -> Any:
+def _convert(ct: ModuleType, source: ExportSource, sizes: tuple[tuple[int, int], ...]) -> Any:
     import torch
 
     from ..source import WholeLevels
@@ -213,7 +214,7 @@ def _convert(ct: Any, source: ExportSource, sizes: tuple[tuple[int, int], ...]) 
     )
 
 
-def _small_weights(ct: Any, model: Any) -> Any:
+def _small_weights(ct: ModuleType, model: Any) -> Any:
     from coremltools.optimize import coreml as compress
 
     how = compress.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=0)
@@ -238,7 +239,7 @@ def _with_shape(card: ModelCard, size: tuple[int, int]) -> ModelCard:
     )
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         with quiet():
             import coremltools

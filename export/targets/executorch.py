@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.card import ModelCard
+from runtime.card import JsonObject, ModelCard
 from runtime.cli import parse_size
 from runtime.errors import EngineUnavailable, StyleError, UsageError
 from runtime.frame import Image
@@ -116,7 +116,7 @@ class ExecuTorchTarget(Target):
         steps.append(
             f"XNNPACK: {delegated} piece(s), {others} operation(s) outside; card beside the program"
         )
-        facts: dict[str, Any] = {"delegated_pieces": delegated, "operations_outside": others}
+        facts: JsonObject = {"delegated_pieces": delegated, "operations_outside": others}
         if shapes is not None:
             facts["largest"] = "x".join(map(str, largest(card, options)))
         card = replace(

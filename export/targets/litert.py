@@ -14,7 +14,8 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -172,7 +173,7 @@ def _frame(photo: Image, size: tuple[int, int]) -> np.ndarray:
     return cover(photo, *size)[None].astype(np.float32) / np.float32(255)
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     # Read by TensorFlow's logging when it is loaded: 2 is "errors only".
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:

@@ -13,7 +13,8 @@ import tempfile
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from runtime.errors import EngineUnavailable, StyleError
 
@@ -106,7 +107,7 @@ def _trace(source: ExportSource, sides: tuple[int, ...], path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript announces its end; pnnx reads nothing else
         try:
-            module: Any = torch.jit.trace(
+            module = torch.jit.trace(
                 Clamped(source.generator).eval(), (torch.rand(1, 3, *sides),), check_trace=False
             )
         except (RuntimeError, TypeError) as error:
@@ -115,7 +116,9 @@ def _trace(source: ExportSource, sides: tuple[int, ...], path: Path) -> None:
         module.save(str(path))
 
 
-def _convert(pnnx: Any, folder: Path, sides: tuple[int, ...], *, half: bool) -> tuple[str, bytes]:
+def _convert(
+    pnnx: ModuleType, folder: Path, sides: tuple[int, ...], *, half: bool
+) -> tuple[str, bytes]:
     """Run pnnx where it may leave its files; the .param text and the weights."""
     command = [pnnx.EXEC_PATH, "net.pt", f"inputshape=[1,3,{sides[0]},{sides[1]}]f32"]
     try:
@@ -145,7 +148,7 @@ def _is_unknown(line: str) -> bool:
     return line.startswith(("aten::", "prim::", "pnnx.", "torch.", "F.", "nn.", "Tensor."))
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import pnnx
     except ImportError:

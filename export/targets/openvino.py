@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from runtime.card import KEY, ModelCard
@@ -83,7 +84,7 @@ def _integer(source: ExportSource, options: Options) -> tuple[ModelCard, Any, li
     return byte_card(source.card), normalized_graph(parts, calibration), steps
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import openvino
     except ImportError:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from runtime.card import JsonObject
 from runtime.errors import ParityError, UsageError
 from runtime.frame import Image
 from runtime.model.session import StyleSession
@@ -43,7 +44,7 @@ def judge(
     theirs: StyleSession,
     photos: Sequence[Image],
     precision: str,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Mean scores of both over the photos, and their ratio.
 
     Args:
@@ -81,7 +82,7 @@ def mean_scores(
     return {key: float(np.mean([row[key] for row in found])) for key in found[0]}
 
 
-def refuse_worse(report: dict[str, Any], name: str) -> None:
+def refuse_worse(report: JsonObject, name: str) -> None:
     """Raise ParityError if the artifact paints worse than allowed."""
     ratio, most = report["objective_ratio"], report["largest_ratio"]
     if not ratio <= most:
@@ -143,7 +144,7 @@ def _scores(session: StyleSession, photo: Image, objective: Objective) -> dict[s
     return {**scores, "shift": shift_error(session, photo)}
 
 
-def build_objective(table: dict[str, Any], run: Path | None = None) -> Objective:
+def build_objective(table: JsonObject, run: Path | None = None) -> Objective:
     """The objective of a recipe, as cards hold it, without the terms that need motion.
 
     Args:

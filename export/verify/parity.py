@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Protocol
 
 import cv2
 import numpy as np
 
+from runtime.card import JsonObject
 from runtime.errors import ParityError
 from runtime.frame import Image
-from runtime.model.session import StyleSession
 
 from .photos import cover
 
@@ -72,7 +72,7 @@ class Parity:
             "ssim": min(report.ssim for report in self.sizes),
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Plain data for the report."""
         return {
             "passed": self.passed,
@@ -82,9 +82,21 @@ class Parity:
         }
 
 
+class Painter(Protocol):
+    """What is compared: a `StyleSession`, or one with its further inputs given."""
+
+    def stylize_float(self, image: np.ndarray, /) -> np.ndarray:
+        """(H, W, 3) float32 in 0..1 -> the painted one."""
+        ...
+
+    def reset(self) -> None:
+        """Forget earlier pictures."""
+        ...
+
+
 def check(
-    source: StyleSession,
-    artifact: StyleSession,
+    source: Painter,
+    artifact: Painter,
     photos: Sequence[Image],
     precision: str,
     sizes: Sequence[tuple[int, int]] = SIZES,
@@ -149,7 +161,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _compare(
-    source: StyleSession, artifact: StyleSession, photos: Sequence[Image], width: int, height: int
+    source: Painter, artifact: Painter, photos: Sequence[Image], width: int, height: int
 ) -> SizeReport:
     most, means, ratios, likeness = 0.0, [], [], []
     for photo in photos:

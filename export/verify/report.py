@@ -7,8 +7,9 @@ import platform
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from runtime.card import JsonObject
 from runtime.checksum import sha256
 from runtime.frame import Image
 from runtime.meter import Meter
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..source import ExportSource
 
 # What an export says of itself, as JSON holds it.
-Report = dict[str, Any]
+Report = JsonObject
 # Libraries whose version can change an artifact or its check.
 TOOLS = (
     "torch",

@@ -5,6 +5,8 @@ FFmpeg that PyAV carries. The list can be had as a software bill of materials in
 (https://cyclonedx.org/docs/1.6/json/).
 """
 
+from __future__ import annotations
+
 import importlib.metadata
 import re
 import textwrap
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ..card import JsonObject
 from ..invocation import VERSION
 from .machine import RIVALS
 
@@ -113,7 +116,7 @@ def text(parts: list[Component]) -> str:
     return "\n".join(lines)
 
 
-def sbom(parts: list[Component]) -> dict[str, Any]:
+def sbom(parts: list[Component]) -> JsonObject:
     """A CycloneDX 1.6 document; the first component is what it is about."""
     ours, *others = parts
     entries = []
@@ -135,8 +138,8 @@ def sbom(parts: list[Component]) -> dict[str, Any]:
     }
 
 
-def _entry(part: Component) -> dict[str, Any]:
-    entry: dict[str, Any] = {"type": "library", "name": part.name}
+def _entry(part: Component) -> JsonObject:
+    entry: JsonObject = {"type": "library", "name": part.name}
     if part.version:
         entry["version"] = part.version
     if not part.inside:
@@ -147,7 +150,7 @@ def _entry(part: Component) -> dict[str, Any]:
     return entry
 
 
-def _licenses(words: str) -> list[dict[str, Any]]:
+def _licenses(words: str) -> list[JsonObject]:
     """CycloneDX wants an SPDX expression, or a free name."""
     expression = re.fullmatch(r"[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*", words)
     return [{"expression": words}] if expression else [{"license": {"name": words}}]

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from ..card import JsonObject
 from ..console import silent
 
 Status = Literal["ok", "missing", "broken"]
@@ -326,7 +327,7 @@ def check_models() -> Iterator[Check]:
         yield Check("models", "models", "missing", f"none in {where}", mend)
 
 
-def as_json(checks: list[Check]) -> dict[str, Any]:
+def as_json(checks: list[Check]) -> JsonObject:
     """What `--json` prints."""
     return {
         "ok": not any(check.status == "broken" for check in checks),

@@ -8,6 +8,7 @@ of one size only; with free sizes a live run would build again whenever it chang
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 from ..card import FOLDING_KEY
@@ -22,7 +23,7 @@ CPU = "CPUExecutionProvider"
 TENSORRT_WHEELS = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12")
 
 
-def choose(ort: Any, device: str) -> tuple[list[Any], str]:
+def choose(ort: ModuleType, device: str) -> tuple[list[Any], str]:
     """Providers to ask for, best first, and why it is not a better one ("" if it is the best).
 
     TensorRT is added by `tensorrt`, when the graph is known.
@@ -53,7 +54,11 @@ def choose(ort: Any, device: str) -> tuple[list[Any], str]:
 
 
 def tensorrt(
-    ort: Any, number: int, inputs: Sequence[TensorInfo], metadata: dict[str, str], digest: str
+    ort: ModuleType,
+    number: int,
+    inputs: Sequence[TensorInfo],
+    metadata: dict[str, str],
+    digest: str,
 ) -> list[Any] | None:
     """Providers with TensorRT first, where "auto" should try it; else None.
 
@@ -85,7 +90,7 @@ def cache_key(digest: str, gpu: Any, tensorrt: str, ort: str) -> str:
     return f"{digest[:16]}-{name}-sm{gpu.capability}-cuda{gpu.driver}-tensorrt{tensorrt}-ort{ort}"
 
 
-def _options(ort: Any, number: int, digest: str) -> dict[str, Any]:
+def _options(ort: ModuleType, number: int, digest: str) -> dict[str, Any]:
     """TensorRT's options: its engine is kept, where it can be said what it is good for."""
     options: dict[str, Any] = {"device_id": number}
     version, gpu = _version(), _gpu(number)
@@ -134,7 +139,7 @@ def _gpu(number: int) -> Any:
     return gpu
 
 
-def _preload(ort: Any) -> None:
+def _preload(ort: ModuleType) -> None:
     """Let ONNX Runtime find cuBLAS and cuDNN in NVIDIA's pip wheels, which the dynamic linker does
     not search."""
     if hasattr(ort, "preload_dlls"):
@@ -143,7 +148,7 @@ def _preload(ort: Any) -> None:
 
 
 @lru_cache(maxsize=16)
-def _why_not(ort: Any, provider: str, number: int) -> str | None:
+def _why_not(ort: ModuleType, provider: str, number: int) -> str | None:
     from . import _starts
 
     return _starts.why_not(ort, provider, {"device_id": number})

@@ -6,6 +6,7 @@ Packages of ours take and give pictures, which are bytes in the order (1, H, W, 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,7 +40,7 @@ class CoreMlEngine:
 
     @staticmethod
     def open(
-        model: Path | bytes, device: str = "auto", threads: int | None = None, **options: Any
+        model: Path | bytes, device: str = "auto", threads: int | None = None, **options: object
     ) -> "CoreMlEngine":
         """Load a package; see `runtime.engines.EnginePlugin.open`. Threads are Core ML's choice."""
         library = _library()
@@ -91,7 +92,7 @@ class CoreMlEngine:
 PLUGIN = CoreMlEngine
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     if sys.platform != "darwin":
         raise EngineUnavailable(
             "Core ML runs on macOS only; packages are written and examined on any system"

@@ -58,7 +58,7 @@ class ExecuTorchEngine:
 
     @staticmethod
     def open(
-        model: Path | bytes, device: str = "auto", threads: int | None = None, **options: Any
+        model: Path | bytes, device: str = "auto", threads: int | None = None, **options: object
     ) -> "ExecuTorchEngine":
         """Load a program; see `runtime.engines.EnginePlugin.open`.
 

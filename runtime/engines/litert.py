@@ -69,7 +69,7 @@ class LiteRtEngine:
 
     @staticmethod
     def open(
-        model: Path | bytes, device: str = "auto", threads: int | None = None, **options: Any
+        model: Path | bytes, device: str = "auto", threads: int | None = None, **options: object
     ) -> "LiteRtEngine":
         """Load a model; see `runtime.engines.EnginePlugin.open`."""
         interpreter_class = _library()
@@ -121,7 +121,7 @@ class LiteRtEngine:
 PLUGIN = LiteRtEngine
 
 
-def _library() -> Any:
+def _library() -> type:
     try:
         with silent():
             from ai_edge_litert.interpreter import Interpreter

@@ -10,6 +10,7 @@ bits is switched off here, and `--precision-hint f16` or `bf16` switches it on.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -112,7 +113,7 @@ class NcnnEngine:
 PLUGIN = NcnnEngine
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import ncnn
     except ImportError:

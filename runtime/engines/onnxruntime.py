@@ -8,6 +8,7 @@ compared with what the finished session says it runs on.
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -183,7 +184,7 @@ def lists_gpu() -> bool:
     return CUDA in _library().get_available_providers()
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import onnxruntime as ort
     except ImportError:
@@ -202,7 +203,7 @@ def _library() -> Any:
 
 
 def _with_tensorrt(
-    ort: Any,
+    ort: ModuleType,
     engine: OnnxRuntimeEngine,
     model: Path | bytes,
     number: int,
@@ -231,7 +232,7 @@ def _with_tensorrt(
     return better
 
 
-def _options(ort: Any, threads: int | None, patterns: bool = True) -> Any:
+def _options(ort: ModuleType, threads: int | None, patterns: bool = True) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = SILENT
     options.enable_mem_pattern = patterns
@@ -243,7 +244,7 @@ def _options(ort: Any, threads: int | None, patterns: bool = True) -> Any:
     return options
 
 
-def _share_memory(ort: Any, options: Any) -> None:
+def _share_memory(ort: ModuleType, options: Any) -> None:
     """Let a session take its memory from the process's arena, where another one's is free again.
 
     A session's own arena keeps the most it ever needed until the session is closed.
@@ -257,7 +258,9 @@ def _share_memory(ort: Any, options: Any) -> None:
     options.add_session_config_entry("session.use_env_allocators", "1")
 
 
-def _create(ort: Any, source: str | bytes, providers: list[Any], options: Any, name: str) -> Any:
+def _create(
+    ort: ModuleType, source: str | bytes, providers: list[Any], options: Any, name: str
+) -> Any:
     try:
         with quiet():
             return ort.InferenceSession(source, options, providers=providers)

@@ -7,6 +7,7 @@ look at, not to compare. So float32 is the default here, and `--precision-hint b
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -93,7 +94,7 @@ class OpenVinoEngine:
 PLUGIN = OpenVinoEngine
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import openvino
     except ImportError:

@@ -6,10 +6,10 @@ import math
 import os
 import sys
 from collections import deque
-from typing import Any
 
 import numpy as np
 
+from ..card import JsonObject
 from ..meter import Meter
 from .controller import Window
 
@@ -161,10 +161,10 @@ class Gauges:
         )
         self._slice, self._slice_start = [], now
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> JsonObject:
         """Latency over the whole run, and the timeline if the run was long enough for one."""
         latency = self._meter.percentiles("latency")
-        found: dict[str, Any] = {"latency_ms": latency}
+        found: JsonObject = {"latency_ms": latency}
         if len(self.timeline) > 1:
             found["timeline"] = self.timeline
         return found

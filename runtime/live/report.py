@@ -1,21 +1,21 @@
 """What a live run tells at its end."""
 
 import math
-from typing import Any
 
+from ..card import JsonObject
 from .cores import num_cores
 from .overlay import HELD
 from .setup import LiveRun
 
 
-def report(live: LiveRun) -> dict[str, Any]:
+def report(live: LiveRun) -> JsonObject:
     """What `--json` prints."""
     show, meter, parts = live.show, live.meter, live.show.parts
     last = show.last
     stylizer = last.active.stylizer if last else live.stylizer
     stages = meter.summary()["stages_ms"]
     stages.pop("latency", None)
-    result: dict[str, Any] = {
+    result: JsonObject = {
         "frames_in": parts.capture.arrived,
         "frames_out": parts.gauges.shown,
         "width": live.size[0],
@@ -59,14 +59,14 @@ def report(live: LiveRun) -> dict[str, Any]:
     return result
 
 
-def _stylizer(live: LiveRun) -> dict[str, Any]:
+def _stylizer(live: LiveRun) -> JsonObject:
     """What the frames were painted with at the end, and what else there was to choose from."""
     parts, last = live.show.parts, live.show.last
     if last is None:
         return {}
     key = last.active.key
     entry = parts.styles.entries[key.style]
-    found: dict[str, Any] = {"style": entry.label, "threads": key.threads, "cores": num_cores()}
+    found: JsonObject = {"style": entry.label, "threads": key.threads, "cores": num_cores()}
     if parts.controller is not None and len(parts.controller.tried) > 1:
         tried = parts.controller.tried.items()
         found["threads_ms_per_frame"] = {str(k): round(ms, 2) for k, ms in sorted(tried)}
@@ -87,7 +87,7 @@ def _stylizer(live: LiveRun) -> dict[str, Any]:
     return found
 
 
-def summary(result: dict[str, Any]) -> str:
+def summary(result: JsonObject) -> str:
     """The same for a person, in one line."""
     latency = result["latency_ms"]
     size = "x".join(str(side) for side in result.get("working_size", (0, 0)))

@@ -27,6 +27,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from ..card import JsonObject
 from ..errors import SinkError, SourceError, StyleError, UsageError
 from ..inputs import inside
 from ..outputs import LONGEST_NAME, check_folder, replacing, take_lock
@@ -93,7 +94,7 @@ class Journal:
         announced: names of files that an earlier run listed, whole or not.
     """
 
-    def __init__(self, folder: Path, header: dict[str, Any], segments: list[Segment]) -> None:
+    def __init__(self, folder: Path, header: JsonObject, segments: list[Segment]) -> None:
         self.folder = folder
         self.header = header
         self.segments = segments
@@ -116,7 +117,7 @@ class Journal:
         return (Journal.folder_for(output) / LISTING).is_file()
 
     @staticmethod
-    def create(output: Path, header: dict[str, Any]) -> "Journal":
+    def create(output: Path, header: JsonObject) -> "Journal":
         """Start anew; an older unfinished state is removed."""
         folder = Journal.folder_for(output)
         try:

@@ -18,11 +18,11 @@ Nothing here knows any model.
 import base64
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ..card import FOLDING_KEY
+from ..card import FOLDING_KEY, JsonObject
 from ..engines import Engine
 from ..errors import CardMismatch
 from ..onnxfile import OnnxFile
@@ -211,7 +211,7 @@ def _packed(values: np.ndarray) -> str:
     return base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
 
 
-def _layer(entry: dict[str, Any]) -> FoldedLayer:
+def _layer(entry: JsonObject) -> FoldedLayer:
     vectors = {
         key: np.frombuffer(base64.b64decode(entry[key], validate=True), "<f4") for key in VECTORS
     }

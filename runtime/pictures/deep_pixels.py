@@ -3,14 +3,20 @@ know is set right here: white as zero, colors multiplied by their alpha, extra s
 alpha, transparent colors, planes one after the other.
 """
 
+from __future__ import annotations
+
 import struct
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from ..errors import SourceError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 # Pillow's modes with more than 8 bits a channel.
 MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
@@ -26,7 +32,7 @@ KEPT = (256, 257, COMPRESSION, 266, 274, 278, 317, 322, 323)
 BAND_PIXELS = 2**22
 
 
-def sample_bits(image: Any) -> int:
+def sample_bits(image: PillowImage) -> int:
     """Bits per channel as stored (Pillow opens 16-bit color as 8-bit)."""
     if image.format == "TIFF":
         bits = image.tag_v2.get(BITS, (8,))
@@ -34,7 +40,7 @@ def sample_bits(image: Any) -> int:
     return 16 if image.mode in MODES else 8
 
 
-def is_deep(image: Any, path: Path) -> bool:
+def is_deep(image: PillowImage, path: Path) -> bool:
     """Whether the file holds 16 bits a channel that `read` can keep."""
     if image.format == "PNG":
         with path.open("rb") as stream:
@@ -43,7 +49,7 @@ def is_deep(image: Any, path: Path) -> bool:
     return sample_bits(image) == 16 and image.mode != "CMYK"
 
 
-def read(path: Path, image: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
+def read(path: Path, image: PillowImage) -> tuple[np.ndarray, np.ndarray | None] | None:
     """(H, W, 3) pixels and (H, W) alpha, or None, both uint16; None if these are no 16-bit pixels.
 
     Args:
@@ -83,7 +89,7 @@ def _decode(data: np.ndarray) -> np.ndarray | None:
     return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
 
 
-def _transparent(gray: np.ndarray, image: Any) -> np.ndarray | None:
+def _transparent(gray: np.ndarray, image: PillowImage) -> np.ndarray | None:
     """Alpha of a gray PNG that calls one level transparent."""
     level = image.info.get("transparency") if image.format == "PNG" else None
     if not isinstance(level, int):
@@ -100,7 +106,7 @@ def _divide(pixels: np.ndarray, alpha: np.ndarray) -> None:
         part[:] = np.minimum(np.rint(part * (65535.0 / cover)), 65535)
 
 
-def _planes(data: np.ndarray, tags: Any, path: Path) -> list[np.ndarray]:
+def _planes(data: np.ndarray, tags: Mapping[int, Any], path: Path) -> list[np.ndarray]:
     """The file once for each of its planes, described as a gray picture."""
     number = tags[SAMPLES]
     tiled = TILE_OFFSETS in tags

@@ -1,8 +1,14 @@
 """What a picture file says about its picture: EXIF, color profile, XMP, resolution, texts."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif
+    from PIL.Image import Image as PillowImage
 
 # EXIF tags of the first directory that describe the picture and not the file's structure (in TIFF
 # both share one directory): description, make, model, software, date, artist, host, rating,
@@ -26,14 +32,14 @@ class Metadata:
         texts: PNG texts, and a JPEG or GIF comment under "comment".
     """
 
-    exif: Any = None
+    exif: Exif | None = None
     icc: bytes = b""
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
     texts: dict[str, str] = field(default_factory=dict)
 
 
-def read_metadata(image: Any) -> Metadata:
+def read_metadata(image: PillowImage) -> Metadata:
     """Metadata of an open Pillow image; `icc` is left empty (it belongs to the pixels)."""
     xmp = image.info.get("xmp", b"")
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
@@ -51,7 +57,7 @@ def exif_bytes(metadata: Metadata) -> bytes:
     return metadata.exif.tobytes() if metadata.exif is not None else b""
 
 
-def _clean_exif(exif: Any) -> Any:
+def _clean_exif(exif: Exif) -> Exif | None:
     from PIL import Image
 
     clean = Image.Exif()
@@ -67,7 +73,7 @@ def _clean_exif(exif: Any) -> Any:
     return clean if len(clean) else None
 
 
-def _texts(image: Any) -> dict[str, str]:
+def _texts(image: PillowImage) -> dict[str, str]:
     texts = {
         str(key): str(value)
         for key, value in getattr(image, "text", {}).items()

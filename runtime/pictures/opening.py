@@ -6,6 +6,8 @@ some are no pictures at all; what is not in `FORMATS` is not opened.
 HEIC and JPEG XL come from packages of their own, which are used if they are installed.
 """
 
+from __future__ import annotations
+
 import struct
 import warnings
 from collections.abc import Iterator
@@ -13,11 +15,14 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import SourceError, StyleError
 from ..inputs import check_file
 from ..invocation import command
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 # Pillow's names of what is opened. MPO is opened as JPEG.
 FORMATS = (
@@ -109,7 +114,7 @@ def decoding(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Any:
+def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> PillowImage:
     """`PIL.Image.open` of an ordinary file of one of `FORMATS`.
 
     Args:

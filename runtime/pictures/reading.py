@@ -5,10 +5,12 @@ transparency understood. Decoding is done in bands of rows, so that a picture of
 fits beside its own decoder.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from ..frame import Image
 from . import color_profile, deep_pixels
 from .metadata import ORIENTATION, Metadata, read_metadata
 from .opening import MAX_PIXELS, decoding, open_picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 # Rows decoded at a time, as a number of pixels: 4 M pixels are 16 MB in Pillow.
 BAND_PIXELS = 2**22
@@ -98,7 +103,7 @@ class Album:
         """Close the file; may be called twice."""
         self._image.close()
 
-    def __enter__(self) -> "Album":
+    def __enter__(self) -> Album:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,7 +145,7 @@ class Album:
         return *found, color_profile.to_srgb(found[0], icc)
 
 
-def _times_shown(image: Any) -> int:
+def _times_shown(image: PillowImage) -> int:
     """How often an animation is shown, 0 for ever."""
     loop = image.info.get("loop")
     if image.format == "GIF":
@@ -190,7 +195,7 @@ def bands(picture: Picture, dtype: str) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(band, dtype=dtype)
 
 
-def _pixels(image: Any) -> tuple[np.ndarray, np.ndarray | None, bytes]:
+def _pixels(image: PillowImage) -> tuple[np.ndarray, np.ndarray | None, bytes]:
     """8-bit pixels by Pillow, in sRGB, and the profile they are now in (b"" if none was given)."""
     image.load()
     if image.mode in deep_pixels.MODES:
@@ -211,10 +216,10 @@ def _pixels(image: Any) -> tuple[np.ndarray, np.ndarray | None, bytes]:
     return pixels, alpha, icc
 
 
-def _to_srgb(image: Any) -> tuple[Any, bytes]:
+def _to_srgb(image: PillowImage) -> tuple[Callable[[PillowImage], PillowImage], bytes]:
     """A function from a band of this image to RGB, and the profile of its result."""
 
-    def plain(band: Any) -> Any:
+    def plain(band: PillowImage) -> PillowImage:
         return band.convert("RGB")
 
     profile = image.info.get("icc_profile")
@@ -239,7 +244,7 @@ def _to_srgb(image: Any) -> tuple[Any, bytes]:
         return plain, b""
     icc = ImageCms.ImageCmsProfile(srgb).tobytes()
 
-    def converted(band: Any) -> Any:
+    def converted(band: PillowImage) -> PillowImage:
         return ImageCms.applyTransform(band.convert(mode), convert)
 
     return converted, icc

@@ -4,12 +4,14 @@ PNG and TIFF stills have writers of our own, in bands of rows: Pillow knows no 1
 copy of a picture of 20000x20000 pixels would not fit beside the picture. The rest is Pillow's.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from .metadata import Metadata, exif_bytes
 from .png_file import write_png
 from .reading import Picture, flatten, to_bytes
 from .tiff_file import write_tiff
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 # Suffix -> Pillow's name of the format. Formats without color (XBM, ...) are left out on purpose.
 FORMATS = {
@@ -123,7 +128,7 @@ def _reported(path: Path) -> Iterator[None]:
         raise SinkError(f'cannot write "{path}": {reason}') from None
 
 
-def _pillow(picture: Picture) -> Any:
+def _pillow(picture: Picture) -> PillowImage:
     from PIL import Image
 
     picture = to_bytes(picture)
@@ -132,7 +137,7 @@ def _pillow(picture: Picture) -> Any:
     return Image.fromarray(np.dstack([picture.pixels, picture.alpha]))
 
 
-def _save(part: Path, kind: str, image: Any, *, quality: int, metadata: Metadata) -> None:
+def _save(part: Path, kind: str, image: PillowImage, *, quality: int, metadata: Metadata) -> None:
     from PIL import Image
 
     Image.init()
@@ -141,9 +146,9 @@ def _save(part: Path, kind: str, image: Any, *, quality: int, metadata: Metadata
     image.save(part, kind, **_options(kind, metadata, quality))
 
 
-def _options(kind: str, metadata: Metadata, quality: int) -> dict[str, Any]:
+def _options(kind: str, metadata: Metadata, quality: int) -> dict[str, object]:
     """Pillow's arguments for everything this format can carry."""
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     exif = exif_bytes(metadata)
     if kind in ("JPEG", "WEBP", "AVIF"):
         options["quality"] = quality

@@ -10,12 +10,12 @@ then painted by the model with these statistics folded in.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from ..engines import Engine
 from ..errors import StyleError
+from ..model.conditions import Condition
 from ..model.session import StyleSession
 from ..onnxfile import OnnxFile
 from .tiles import GRID, Read, Window, common_grid, outer_window, span, verify
@@ -41,7 +41,7 @@ class FoldedTiler:
     layers: tuple[str, ...]
     grid: int
     halo: int
-    conditions: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, Condition] = field(default_factory=dict[str, Condition])
     _scale: Fraction = Fraction(1)
     _surplus: Fraction = Fraction(0)
     _fed: dict[str, np.ndarray] = field(default_factory=dict)

@@ -13,12 +13,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from ..engines import Engine
 from ..errors import StyleError
+from ..model.conditions import Condition
 from ..model.session import StyleSession
 from ..onnxfile import OnnxFile
 from .whole_picture import Point, Statistics, cut
@@ -45,7 +46,7 @@ class AnyTiler(Protocol):
     """A session prepared for tiling: what `Tiler` and `folded_tiles.FoldedTiler` have in common."""
 
     session: StyleSession
-    conditions: Mapping[str, Any]
+    conditions: Mapping[str, Condition]
     grid: int
     halo: int
 
@@ -83,7 +84,7 @@ class Tiler:
     """
 
     session: StyleSession
-    conditions: Mapping[str, Any]
+    conditions: Mapping[str, Condition]
     model: OnnxFile
     points: list[Point]
     grid: int
@@ -219,7 +220,7 @@ def count_windows(height: int, width: int, tile: int) -> int:
     return -(-height // tile) * -(-width // tile)
 
 
-def prepare(session: StyleSession, conditions: Mapping[str, Any] | None = None) -> Tiler:
+def prepare(session: StyleSession, conditions: Mapping[str, Condition] | None = None) -> Tiler:
     """Find out how a session can be tiled: its places of statistics, and how far it sees.
 
     Raises:

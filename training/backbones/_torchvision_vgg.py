@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from runtime.card import JsonObject
 from runtime.errors import EngineUnavailable, UsageError
 
 from . import Backbone, _weights
@@ -62,7 +62,7 @@ def file_name(name: str) -> str:
     return f"{name}_imagenet.safetensors"
 
 
-def _state_dict(name: str, weights: str | Path | None) -> dict[str, Any]:
+def _state_dict(name: str, weights: str | Path | None) -> JsonObject:
     if weights is not None and Path(weights).is_dir():
         weights = Path(weights) / file_name(name)
     if weights is None:

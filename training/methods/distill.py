@@ -14,11 +14,11 @@ learned. After Hinton, Vinyals, Dean 2015 (arXiv:1503.02531), on pictures instea
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from runtime.card import JsonObject
 from runtime.errors import UsageError
 
 from ..checkpoint import load_checkpoint
@@ -103,7 +103,7 @@ class Distill(perceptual.Perceptual):
         return super().paint(images)
 
 
-def options_of(cls: type, table: dict[str, Any]) -> dict[str, Any]:
+def options_of(cls: type, table: JsonObject) -> JsonObject:
     """The settings in `table` that an options dataclass knows."""
     return {key: value for key, value in table.items() if key in cls.__dataclass_fields__}
 

@@ -15,10 +15,10 @@ import threading
 import urllib.parse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import cv2
 
+from ...card import JsonObject
 from ...errors import UsageError
 from ...frame import Image
 from ...keys import KEYS, action_named
@@ -68,7 +68,7 @@ class Preview:
         self._number = 0
         self._jpeg: tuple[int, bytes] = (0, b"")
         self._jpeg_lock = threading.Lock()
-        self._state: dict[str, Any] = {}
+        self._state: JsonObject = {}
         self._closed = False
         try:
             self._server = _Server((host, port), _Handler)
@@ -100,7 +100,7 @@ class Preview:
             "styles": styles,
         }
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> JsonObject:
         """What was published last."""
         return {**self._state, "watchers": self.watchers}
 
