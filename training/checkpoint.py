@@ -65,13 +65,14 @@ class Checkpoint:
         try:
             generator.load_state_dict(weights)
         except RuntimeError as error:
-            raise UsageError(f"checkpoint does not fit its own network: {error}") from None
+            first = str(error).splitlines()[-1].strip()
+            raise UsageError(f"checkpoint does not fit its own network: {first}") from None
         ranges = self.group(f"extra.{RANGES}")
         if clipping and ranges and isinstance(generator, lean.Generator):
-            found = {name: byte_range(*map(float, pair)) for name, pair in ranges.items()}
             try:
-                generator.clip(found)
-            except ValueError as error:
+                pairs = {name: pair.tolist() for name, pair in ranges.items()}
+                generator.clip({name: byte_range(low, high) for name, (low, high) in pairs.items()})
+            except (TypeError, ValueError) as error:
                 raise UsageError(f"checkpoint does not fit its own network: {error}") from None
         return generator.eval()
 
@@ -173,10 +174,27 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         ) from None
     if header is None:
         raise UsageError(f"{path} holds tensors but no impasto header: not a checkpoint of ours")
-    data = json.loads(header)
-    if data.get("format") != FORMAT:
-        raise UsageError(f"{path} has format {data.get('format')}, this version reads {FORMAT}")
+    data = _read_header(header, path)
     return Checkpoint(data["network"], data["recipe"], data["step"], tensors, data["state"])
+
+
+def _read_header(text: str, path: Path) -> JsonObject:
+    """What the header of a checkpoint says. Raises UsageError unless it has all its parts."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the header of {path} is damaged ({error})") from None
+    known = data.get("format") if isinstance(data, dict) else type(data).__name__
+    if known != FORMAT:
+        raise UsageError(f"{path} has format {known}, this version reads {FORMAT}")
+    for key, kind in (("network", dict), ("recipe", dict), ("step", int), ("state", dict)):
+        if not isinstance(data.get(key), kind):
+            raise UsageError(f'the header of {path} is damaged: its "{key}" is no {kind.__name__}')
+    if not isinstance(data["network"].get("name"), str) or data["step"] < 0:
+        raise UsageError(f"the header of {path} is damaged: no name of a network, or no step")
+    if not isinstance(data["recipe"].get("style", {}), dict):
+        raise UsageError(f'the header of {path} is damaged: "style" of its recipe is no dict')
+    return data
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:

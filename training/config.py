@@ -7,14 +7,21 @@ import tomllib
 import typing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from runtime.card import JsonObject
 from runtime.errors import UsageError
 from runtime.plugins import suggest
 
+from .settings import Between, Count, Decay, Enlargement, Positive, Share, Side, Weight, fill
+
 RECIPES = Path(__file__).parent / "recipes"
 DATA_VARIABLE = "IMPASTO_DATA"
+
+# Pictures at once, or parts of such a batch: more than any device holds.
+BatchSize = Annotated[int, Between(1, 4096)]
+# What both NumPy and PyTorch take.
+Seed = Annotated[int, Between(0, 2**63 - 1)]
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class StyleConfig:
     """The painting."""
 
     image: str = ""  # file; relative names are looked up in $IMPASTO_DATA/style as well
-    size: int = 384  # px, short side; larger means larger strokes on the photo
+    size: Side = 384  # px, short side; larger means larger strokes on the photo
     title: str = ""
     artist: str = ""
     license: str = ""
@@ -34,12 +41,14 @@ class DataConfig:
     """The photos."""
 
     content: str = "content"  # folder; relative names are looked up in $IMPASTO_DATA as well
-    limit: int = 0  # photos to read; 0 reads all
-    short_side: int = 320  # px; photos are kept in memory at this size
-    crop: int = 192  # px; side of the training square
-    zoom: float = 1.6  # crops are cut from squares up to this much larger
-    enlarge: float = 1.0  # half of them from squares up to this much smaller: full-size frames
-    seeds: float = 0.2  # largest deviation of the input noise (half of the steps have none)
+    limit: Count = 0  # photos to read; 0 reads all
+    short_side: Side = 320  # px; photos are kept in memory at this size
+    crop: Side = 192  # px; side of the training square
+    zoom: Enlargement = 1.6  # crops are cut from squares up to this much larger
+    enlarge: Enlargement = (
+        1.0  # half of them from squares up to this much smaller: full-size frames
+    )
+    seeds: Share = 0.2  # largest deviation of the input noise (half of the steps have none)
 
 
 @dataclass(frozen=True)
@@ -55,19 +64,19 @@ class BackboneConfig:
 class OptimizerConfig:
     """Adam with warm-up and cosine decay."""
 
-    lr: float = 1e-3  # Johnson et al. use 1e-3 as well
-    warmup: int = 20  # steps
-    end: float = 0.05  # the cosine ends at this share of lr
-    clip: float = 1.0  # largest gradient norm; 0 turns clipping off
-    beta1: float = 0.9
-    beta2: float = 0.99  # 0.999 reacts too slowly for runs of this length
+    lr: Annotated[float, Between(0, 10)] = 1e-3  # Johnson et al. use 1e-3 as well
+    warmup: Count = 20  # steps
+    end: Share = 0.05  # the cosine ends at this share of lr
+    clip: Weight = 1.0  # largest gradient norm; 0 turns clipping off
+    beta1: Decay = 0.9
+    beta2: Decay = 0.99  # 0.999 reacts too slowly for runs of this length
 
 
 @dataclass(frozen=True)
 class ComputeConfig:
     """How the work is done; the result is the same up to rounding, so a resume may change it."""
 
-    accumulate: int = 1  # parts a batch is computed in, one after another: less memory
+    accumulate: BatchSize = 1  # parts a batch is computed in, one after another: less memory
     recompute: bool = False  # forget activations, compute them again on the way back: less memory
     compile: bool = False  # torch.compile; a network it cannot compile runs as it is
 
@@ -78,15 +87,15 @@ class Recipe:
 
     name: str = ""
     method: str = "perceptual"
-    steps: int = 40_000
-    batch: int = 2
-    seed: int = 0
-    ema: float = 0.999  # decay of the averaged weights that are exported; 0 turns it off
+    steps: Count = 40_000
+    batch: BatchSize = 2
+    seed: Seed = 0  # of all random numbers
+    ema: Decay = 0.999  # decay of the averaged weights that are exported; 0 turns it off
     precision: str = "bf16"  # "bf16" or "fp16" (autocast; fp16 with loss scaling), or "fp32"
-    sheet_every: int = 2000  # steps between contact sheets
-    save_every: int = 500  # steps between checkpoints
+    sheet_every: Positive = 2000  # steps between contact sheets
+    save_every: Positive = 500  # steps between checkpoints
     network: JsonObject = field(default_factory=lambda: {"name": "lean"})
-    objective: dict[str, float] = field(
+    objective: dict[str, Weight] = field(
         default_factory=lambda: {"style": 15.0, "content": 1.0, "tv": 0.1, "range": 2.0}
     )
     options: JsonObject = field(default_factory=dict)  # of the method
@@ -141,32 +150,10 @@ def recipe_from_dict(table: JsonObject) -> Recipe:
         if isinstance(given := table.get(section), dict):
             # Of a name and its former one, the later wins: `--set` comes after the file.
             table[section] = {FORMER_NAMES.get(key, key): value for key, value in given.items()}
-    return _fill(Recipe, table, "")
-
-
-def _fill(cls: type, table: JsonObject, prefix: str) -> Any:
-    types = typing.get_type_hints(cls)
-    values = {}
-    for key, value in table.items():
-        if key not in types:
-            raise UsageError(f'recipe has no key "{prefix}{key}".{suggest(key, list(types))}')
-        values[key] = _convert(types[key], value, f"{prefix}{key}")
-    return cls(**values)
-
-
-def _convert(kind: Any, value: Any, key: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise UsageError(f'recipe key "{key}" is a table, not {value!r}')
-        return _fill(typing.cast(type, kind), value, key + ".")
-    origin = typing.get_origin(kind) or kind
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(value)
-    if origin is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, origin) or (origin is not bool and isinstance(value, bool)):
-        raise UsageError(f'recipe key "{key}" must be {origin.__name__}, not {value!r}')
-    return value
+    recipe = fill(Recipe, table, "recipe", "key")
+    if not isinstance(recipe.network.get("name"), str):
+        raise UsageError('recipe key "network" lacks its name: network.name = "lean"')
+    return recipe
 
 
 def apply_setting(table: JsonObject, setting: str) -> None:

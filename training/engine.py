@@ -111,6 +111,17 @@ class Engine:
                 raise UsageError(
                     f"cannot resume {self.checkpoint_path}: it holds another network ({first})"
                 ) from None
+        try:
+            self._restore(checkpoint)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+            # Libraries say each in its own way that a state is not one of theirs.
+            raise UsageError(
+                f"cannot resume {self.checkpoint_path}: the state of its optimizers or of its "
+                f"random numbers is damaged; {self.previous_path.name} is the one before"
+            ) from None
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        """Everything but the weights."""
         for name, optimizer in self.method.optimizers.items():
             restore_optimizer(optimizer, checkpoint.group("optimizer." + name))
         if self.ema is not None:

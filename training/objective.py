@@ -86,6 +86,9 @@ class Objective:
 
         Returns:
             term name -> unweighted scalar, and "total".
+
+        Raises:
+            UsageError: all terms leave pictures of this size out.
         """
         scale = scale or {}
         features = self.backbone(output, self.layers)
@@ -98,6 +101,12 @@ class Objective:
         total = torch.zeros((), device=output.device)
         for name, value in values.items():
             total = total + self.weights[name] * scale.get(name, 1.0) * value
+        if output.requires_grad and not total.requires_grad:
+            height, width = output.shape[2:]
+            raise UsageError(
+                f"no term of the objective applies to pictures of {width}x{height} px; take a "
+                "larger data.crop and style.size, or other terms"
+            )
         return {**values, "total": total}
 
     def _needs(self, what: str) -> bool:

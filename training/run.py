@@ -140,7 +140,7 @@ def resumed_recipe(
             f'"{output}" is a run of the recipe "{table.get("name")}", not of "{named}"; '
             "leave --recipe out, or choose another --output"
         )
-    painting = Path(table.get("style", {}).get("image", "")).name
+    painting = Path(recipe_from_dict(table).style.image).name
     if style is not None and style.is_file() and painting != style.name:
         raise UsageError(
             f'"{output}" is a run with the painting "{painting}", not with "{style.name}"; leave '

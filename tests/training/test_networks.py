@@ -105,7 +105,7 @@ def test_lean_starts_gray_and_without_checkerboard():
     ("name", "config", "message"),
     [
         ("leen", {}, 'Did you mean "lean"?'),
-        ("lean", {"width": 0}, "width and scale must be at least 1"),
+        ("lean", {"width": 0}, "is 0, allowed is 1..4096"),
         ("lean", {"margin": 10}, "multiple of scale"),
         ("johnson", {"blokcs": 3}, 'Did you mean "blocks"?'),
     ],

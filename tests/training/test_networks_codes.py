@@ -157,10 +157,10 @@ def test_unet_dropout_only_while_training():
         ("adain", {"level": 6}, "allowed are 1 to 5"),
         ("wct", {"levels": ()}, "levels are 1 to 5"),
         ("wct", {"alpha": 2.0}, "allowed is 0..1"),
-        ("cin", {"styles": 0}, "styles must be at least 1"),
+        ("cin", {"styles": 0}, "is 0, allowed is 1..4096"),
         ("microast", {"margin": 10}, "multiple of scale"),
-        ("unet_pix2pix", {"depth": 1}, "depth at least 2"),
-        ("patchgan", {"layers": 0}, "at least 1"),
+        ("unet_pix2pix", {"depth": 1}, "allowed is 2..12"),
+        ("patchgan", {"layers": 0}, "is 0, allowed is 1..12"),
     ],
 )
 def test_bad_configurations(name, config, message):

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from runtime.errors import UsageError
+
 
 class Chain(nn.Module):
     """Convolutions named by their ReLU ("relu3_1") with "pool" between them.
@@ -44,6 +46,11 @@ class Chain(nn.Module):
         for name in names:
             if name == "pool":
                 x = F.max_pool2d(x, 2)
+            elif min(x.shape[2:]) < 2:  # reflection needs a neighbor
+                raise UsageError(
+                    f'a picture is too small for the layer "{name}" of the loss network; take a '
+                    "larger data.crop and style.size, or shallower layers"
+                )
             else:
                 x = F.relu(self.convs[name](F.pad(x, (1, 1, 1, 1), mode="reflect")))
         return x

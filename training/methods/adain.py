@@ -36,6 +36,7 @@ from ..losses.periodicity import periodicity_energy
 from ..losses.range import out_of_range
 from ..losses.style import gram_energy, gram_matrix
 from ..losses.tv import total_variation
+from ..settings import Enlargement, Side
 from ..updates import Updates
 from . import Assets, cut_to_multiple
 from .perceptual import learning_rate, read_options, start_weights
@@ -49,8 +50,8 @@ class Options:
     """Settings of the method, `[options]` in a recipe."""
 
     styles: tuple[str, ...] = ("style", "monet")  # folders of paintings
-    style_side: int = 384  # px, short side the paintings are kept at
-    style_zoom: float = 2.0  # style squares are cut up to this much larger than the crop
+    style_side: Side = 384  # px, short side the paintings are kept at
+    style_zoom: Enlargement = 2.0  # style squares are cut up to this much larger than the crop
     start: str = ""  # checkpoint of this very network to go on from
     blend: bool = True  # content target: AdaIN of the features; else the photo's own features
 

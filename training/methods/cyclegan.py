@@ -35,6 +35,7 @@ from ..losses.gan import check_kind, generator_loss
 from ..losses.periodicity import periodicity_energy
 from ..losses.phase_roughness import phase_roughness
 from ..losses.style import StyleTerm, gram_matrix
+from ..settings import Count, Share, Weight
 from ..updates import Updates, Values
 from . import Assets, _adversarial, cut_to_multiple
 from .perceptual import read_options
@@ -48,17 +49,17 @@ class Options:
 
     second: str = "monet"  # folder of the second domain; the first is data.content
     gan: str = "lsgan"
-    cycle: float = 10.0
-    identity: float = 0.5  # share of `cycle`; the paper's for painting, 0 else
-    pool: int = 50
-    decay_start: float = 0.5  # share of the run after which the rate falls to zero
-    discriminator_rate: float = 1.0  # learning rate, as a share of the generator's
+    cycle: Weight = 10.0
+    identity: Weight = 0.5  # share of `cycle`; the paper's for painting, 0 else
+    pool: Count = 50
+    decay_start: Share = 0.5  # share of the run after which the rate falls to zero
+    discriminator_rate: Weight = 1.0  # learning rate, as a share of the generator's
     discriminator: dict = field(default_factory=dict)  # width, layers of the discriminators
-    settle: float = 0.0  # share of the run in which both generators learn only |G(x) - x|
-    settle_rate: float = 5.0  # learning rate meanwhile, as a multiple of the later one
-    periodicity: float = 0.0  # weight of `losses.periodicity` on what both generators make
-    phase_roughness: float = 0.0  # and of `losses.phase_roughness`
-    style: float = 0.0  # weight of `losses.style` to the second domain's mean Gram matrices
+    settle: Share = 0.0  # share of the run in which both generators learn only |G(x) - x|
+    settle_rate: Weight = 5.0  # learning rate meanwhile, as a multiple of the later one
+    periodicity: Weight = 0.0  # weight of `losses.periodicity` on what both generators make
+    phase_roughness: Weight = 0.0  # and of `losses.phase_roughness`
+    style: Weight = 0.0  # weight of `losses.style` to the second domain's mean Gram matrices
     start: str = ""  # checkpoint whose generators and discriminators this run begins with
 
 

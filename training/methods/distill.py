@@ -25,6 +25,7 @@ from ..checkpoint import load_checkpoint
 from ..config import Recipe
 from ..losses import Film
 from ..objective import Objective
+from ..settings import Positive, Weight
 from . import Assets, perceptual
 
 TERM = "teacher"
@@ -35,9 +36,9 @@ class Options(perceptual.Options):
     """Settings of the method: the perceptual method's, and the teacher."""
 
     teacher: str = ""  # checkpoint
-    output: float = 5.0  # weight of the difference to the teacher's picture
-    output_end: float = 0.2  # share of it that is left at the end
-    teacher_every: int = 4  # steps between the teacher's pictures
+    output: Weight = 5.0  # weight of the difference to the teacher's picture
+    output_end: Weight = 0.2  # share of it that is left at the end
+    teacher_every: Positive = 4  # steps between the teacher's pictures
 
 
 class Lesson(Objective):

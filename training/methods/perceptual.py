@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from runtime.errors import UsageError
-from runtime.plugins import load, suggest
+from runtime.plugins import load
 
 from .. import networks
 from ..backbones import open_backbone, recompute
@@ -28,6 +28,7 @@ from ..losses import Film
 from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
 from ..objective import Objective
 from ..pruned_start import prune_weights
+from ..settings import Positive, Share, fill
 from ..updates import Updates
 from . import Assets
 
@@ -39,21 +40,17 @@ VALIDATION = 3  # photos shown on the contact sheet; kept out of training
 class Options:
     """Settings of the method, `[options]` in a recipe."""
 
-    motion_every: int = 2  # steps between motion terms
-    ramp_start: float = 0.03  # share of the run at which periodicity and motion set in
-    ramp_end: float = 0.13  # and at which they have their full weight
+    motion_every: Positive = 2  # steps between motion terms
+    ramp_start: Share = 0.03  # share of the run at which periodicity and motion set in
+    ramp_end: Share = 0.13  # and at which they have their full weight
     start: str = ""  # checkpoint or file in models/: of this network, or of a larger lean one
     clips: str = ""  # folder of video, for "luminance" and "frame_difference"; not needed else
     colors: str = "painting"  # or "photos": the painting is recolored to the photos' colors first
 
 
 def read_options(cls: type, table: dict, method: str):
-    """Build an options dataclass, suggesting the near key for an unknown one."""
-    for key in table:
-        if key not in cls.__dataclass_fields__:
-            hint = suggest(key, list(cls.__dataclass_fields__))
-            raise UsageError(f'method "{method}" has no option "{key}".{hint}')
-    return cls(**table)
+    """Build an options dataclass; raises UsageError as `settings.fill` does."""
+    return fill(cls, table, f'method "{method}"', "option")
 
 
 def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:

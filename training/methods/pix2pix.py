@@ -17,6 +17,7 @@ from ..config import Recipe, find_data
 from ..data.images import to_tensor
 from ..data.paired import Pairs
 from ..losses.gan import check_kind, generator_loss
+from ..settings import Share, Weight
 from ..updates import Updates, Values
 from . import Assets, _adversarial, cut_to_multiple
 from .perceptual import read_options
@@ -29,10 +30,10 @@ class Options:
     """Settings of the method, `[options]` in a recipe; the defaults are the paper's."""
 
     gan: str = "vanilla"
-    l1: float = 100.0
-    gan_weight: float = 1.0  # 0 leaves plain regression
-    decay_start: float = 0.5
-    discriminator_rate: float = 1.0  # learning rate, as a share of the generator's
+    l1: Weight = 100.0
+    gan_weight: Weight = 1.0  # 0 leaves plain regression
+    decay_start: Share = 0.5
+    discriminator_rate: Weight = 1.0  # learning rate, as a share of the generator's
     discriminator: dict = field(default_factory=dict)  # width, layers of the discriminator
 
 

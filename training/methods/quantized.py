@@ -31,6 +31,7 @@ from ..config import Recipe, find_data
 from ..data.images import Photos, stroke_seeds, to_tensor
 from ..networks import lean
 from ..quantization import RANGES, QuantizedLean, Ranges
+from ..settings import Enlargement, Share, Weight
 from ..updates import Updates
 from . import Assets, cut_to_multiple
 from .perceptual import VALIDATION, learning_rate, read_options
@@ -42,9 +43,9 @@ class Options:
 
     original: str = ""  # checkpoint of G0
     ranges: dict[str, list[float]] = field(default_factory=dict)  # name -> [low, high] at first
-    range_lr: float = 10.0  # step size of the ranges, in units of the weights'
-    night: float = 0.25  # share of photos that are darkened
-    night_gamma: float = 4.0  # up to this exponent: bright spots on black, the widest ranges
+    range_lr: Weight = 10.0  # step size of the ranges, in units of the weights'
+    night: Share = 0.25  # share of photos that are darkened
+    night_gamma: Enlargement = 4.0  # up to this exponent: bright spots on black, the widest ranges
 
 
 class Nights(Photos):

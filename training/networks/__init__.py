@@ -15,7 +15,9 @@ from torch import nn
 
 from runtime.card import Port
 from runtime.errors import UsageError
-from runtime.plugins import load, suggest
+from runtime.plugins import load
+
+from ..settings import fill
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,8 @@ def build(name: str, **config: Any) -> nn.Module:
         UsageError: unknown network, unknown setting (the nearest is suggested) or a bad value.
     """
     config_class, generator_class = load(sys.modules[__name__], name)
-    known = [field.name for field in dataclasses.fields(config_class)]
-    for key in config:
-        if key not in known:
-            raise UsageError(f'network "{name}" has no setting "{key}".{suggest(key, known)}')
     try:
-        settings = config_class(**config)
+        settings = fill(config_class, config, f'network "{name}"', "setting")
     except ValueError as error:
         raise UsageError(f'network "{name}": {error}') from None
     network = generator_class(settings)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..settings import Channels, Layers, Margin, Padding, Scale
 from .layers import icnr_
 
 
@@ -17,15 +18,13 @@ from .layers import icnr_
 class StyledConfig:
     """Shape of the trunk, as `networks.lean.Config`."""
 
-    width: int = 48  # channels; multiples of 16 fill the vector units
-    blocks: int = 5  # residual blocks of two convolutions
-    scale: int = 4  # space-to-depth factor
-    padding: str = "zeros"  # of every convolution
-    margin: int = 16  # px replicated around the input and cropped from the output
+    width: Channels = 48  # channels; multiples of 16 fill the vector units
+    blocks: Layers = 5  # residual blocks of two convolutions
+    scale: Scale = 4  # space-to-depth factor
+    padding: Padding = "zeros"  # of every convolution
+    margin: Margin = 16  # px replicated around the input and cropped from the output
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.blocks < 0 or self.scale < 1:
-            raise ValueError("width and scale must be at least 1, blocks at least 0")
         if self.margin % self.scale:
             raise ValueError(f"margin {self.margin} must be a multiple of scale {self.scale}")
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from runtime.card import Port
 
+from ..settings import Channels
 from . import Graph
 from ._styled import StyledConfig, StyledTrunk
 
@@ -20,13 +21,11 @@ from ._styled import StyledConfig, StyledTrunk
 class Config(StyledConfig):
     """Shape of the trunk, and how many styles."""
 
-    styles: int = 16
+    styles: Channels = 16
     names: tuple[str, ...] = ()  # of the styles, as people ask for them
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.styles < 1:
-            raise ValueError("styles must be at least 1")
         object.__setattr__(self, "names", tuple(self.names))  # lists, from JSON
         if len(self.names) not in (0, self.styles):
             raise ValueError(f"{len(self.names)} names for {self.styles} styles")

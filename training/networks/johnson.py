@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..settings import Channels, Layers, Normalization, Padding
 from .layers import Residual, blur, norm
 
 
@@ -27,16 +28,12 @@ from .layers import Residual, blur, norm
 class Config:
     """Shape of a Johnson generator; the paper's is width 32, 5 blocks."""
 
-    width: int = 32  # channels of the first layer; the trunk has four times as many
-    blocks: int = 5  # residual blocks at 1/4 resolution
-    normalization: str = "instance"  # "instance" or "none"
-    padding: str = "reflect"  # of every convolution
+    width: Channels = 32  # channels of the first layer; the trunk has four times as many
+    blocks: Layers = 5  # residual blocks at 1/4 resolution
+    normalization: Normalization = "instance"
+    padding: Padding = "reflect"  # of every convolution
     antialias: bool = False  # low-pass filters where the picture is sampled down or up
     squash: bool = True  # the scaled tanh at the end; without it pictures are cut off at 0 and 1
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.blocks < 0:
-            raise ValueError("width must be at least 1, blocks at least 0")
 
 
 class ConvNormRelu(nn.Module):

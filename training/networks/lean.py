@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..settings import Channels, Layers, Margin, Normalization, Padding, Scale
 from .layers import Residual, icnr_, norm
 
 # Least width of a clipping range: a tensor that is zero on all photos still needs a scale.
@@ -35,16 +36,14 @@ def reach(blocks: int, scale: int = 4) -> int:
 class Config:
     """Shape of a lean generator; "lean-c48n3r4" is width 48, 3 blocks, scale 4."""
 
-    width: int = 48  # channels of the trunk; multiples of 16 fill the vector units
-    blocks: int = 5  # residual blocks of two convolutions
-    scale: int = 4  # space-to-depth factor r; 8 stays blocky to the eye
-    normalization: str = "instance"  # "instance" or "none"
-    padding: str = "zeros"  # of every convolution: "zeros", "replicate" or "reflect"
-    margin: int = 16  # px replicated around the input and cropped from the output
+    width: Channels = 48  # channels of the trunk; multiples of 16 fill the vector units
+    blocks: Layers = 5  # residual blocks of two convolutions
+    scale: Scale = 4  # space-to-depth factor r; 8 stays blocky to the eye
+    normalization: Normalization = "instance"
+    padding: Padding = "zeros"  # of every convolution: "zeros", "replicate" or "reflect"
+    margin: Margin = 16  # px replicated around the input and cropped from the output
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.blocks < 0 or self.scale < 1:
-            raise ValueError("width and scale must be at least 1, blocks at least 0")
         if self.margin % self.scale:
             raise ValueError(f"margin {self.margin} must be a multiple of scale {self.scale}")
 

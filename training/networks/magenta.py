@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..settings import Channels, Layers, Normalization, Padding
 from .layers import norm
 
 
@@ -22,14 +23,10 @@ from .layers import norm
 class Config:
     """Shape of a separable generator; the published one is width 32, 5 blocks."""
 
-    width: int = 32  # channels of the first layer; the trunk has four times as many
-    blocks: int = 5  # residual blocks at 1/4 resolution
-    normalization: str = "instance"  # "instance" or "none"
-    padding: str = "reflect"  # of every convolution
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.blocks < 0:
-            raise ValueError("width must be at least 1, blocks at least 0")
+    width: Channels = 32  # channels of the first layer; the trunk has four times as many
+    blocks: Layers = 5  # residual blocks at 1/4 resolution
+    normalization: Normalization = "instance"
+    padding: Padding = "reflect"  # of every convolution
 
 
 class Separable(nn.Module):

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from runtime.card import Port
 
 from ..feature_statistics import channel_moments
+from ..settings import Channels
 from . import Graph
 from ._styled import StyledConfig, StyledTrunk
 
@@ -22,13 +23,8 @@ from ._styled import StyledConfig, StyledTrunk
 class Config(StyledConfig):
     """Shape of the trunk, and of the style encoder."""
 
-    encoder_width: int = 32  # channels at 1/4 resolution; doubled at 1/8 and at 1/16
-    hidden: int = 128  # width of the layer that mixes the pooled statistics
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.encoder_width < 1 or self.hidden < 1:
-            raise ValueError("encoder_width and hidden must be at least 1")
+    encoder_width: Channels = 32  # channels at 1/4 resolution; doubled at 1/8 and at 1/16
+    hidden: Channels = 128  # width of the layer that mixes the pooled statistics
 
 
 class Generator(StyledTrunk):

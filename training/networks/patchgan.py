@@ -8,9 +8,11 @@ as in CycleGAN; pix2pix' batch normalization over a batch of one is the same thi
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor, nn
 
+from ..settings import Between, Channels, Normalization
 from .layers import norm
 
 
@@ -18,14 +20,10 @@ from .layers import norm
 class Config:
     """Shape of a PatchGAN; the paper's is width 64, 3 layers."""
 
-    width: int = 64  # channels of the first layer
-    layers: int = 3  # strided convolutions
-    channels: int = 3  # 6 for pix2pix: the input picture beside the output
-    normalization: str = "instance"  # "instance" or "none" (WGAN-GP wants "none")
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.layers < 1 or self.channels < 1:
-            raise ValueError("width, layers and channels must be at least 1")
+    width: Channels = 64  # channels of the first layer
+    layers: Annotated[int, Between(1, 12)] = 3  # strided convolutions
+    channels: Channels = 3  # 6 for pix2pix: the input picture beside the output
+    normalization: Normalization = "instance"  # "instance" or "none" (WGAN-GP wants "none")
 
 
 class Generator(nn.Module):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..settings import Channels, Layers
 from . import johnson
 from .layers import Residual
 
@@ -20,8 +21,8 @@ from .layers import Residual
 class Config(johnson.Config):
     """Shape of a ReCoNet generator; the paper's is width 48, 4 blocks."""
 
-    width: int = 48  # channels of the first layer; the trunk has four times as many
-    blocks: int = 4  # residual blocks at 1/4 resolution
+    width: Channels = 48  # channels of the first layer; the trunk has four times as many
+    blocks: Layers = 4  # residual blocks at 1/4 resolution
 
 
 class ResidualRelu(Residual):

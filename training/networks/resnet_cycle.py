@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..settings import Channels, Layers, Normalization, Padding
 from .layers import Residual, norm
 
 
@@ -22,15 +23,13 @@ from .layers import Residual, norm
 class Config:
     """Shape of a CycleGAN generator; the paper's is width 64, 9 blocks."""
 
-    width: int = 64  # channels of the first layer; the trunk has four times as many
-    blocks: int = 9  # residual blocks at 1/4 resolution
-    normalization: str = "instance"  # "instance" or "none"
-    padding: str = "reflect"  # of the blocks and the 7x7 ends
+    width: Channels = 64  # channels of the first layer; the trunk has four times as many
+    blocks: Layers = 9  # residual blocks at 1/4 resolution
+    normalization: Normalization = "instance"
+    padding: Padding = "reflect"  # of the blocks and the 7x7 ends
     upsample: str = "transposed"  # "transposed" (the paper's) or "resize"
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.blocks < 0:
-            raise ValueError("width must be at least 1, blocks at least 0")
         if self.upsample not in ("transposed", "resize"):
             raise ValueError(f'upsample is "{self.upsample}", allowed are transposed, resize')
 

@@ -9,10 +9,12 @@ outside training, where the paper keeps it as its only noise: an exported networ
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from ..settings import Between, Channels, Normalization
 from .layers import norm
 
 NOISY_LEVELS = 3  # levels with dropout, counted from the deepest
@@ -23,13 +25,9 @@ DROPOUT = 0.5
 class Config:
     """Shape of a pix2pix U-Net."""
 
-    width: int = 64  # channels of the first level; levels double it up to 8 times
-    depth: int = 8  # levels; sides are multiples of 2^depth
-    normalization: str = "instance"  # "instance" or "none"
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.depth < 2:
-            raise ValueError("width must be at least 1, depth at least 2")
+    width: Channels = 64  # channels of the first level; levels double it up to 8 times
+    depth: Annotated[int, Between(2, 12)] = 8  # levels; sides are multiples of 2^depth
+    normalization: Normalization = "instance"
 
 
 class Generator(nn.Module):
