@@ -20,12 +20,14 @@ class Frame:
         index: 0-based position in the stream (of the frames the source delivered).
         duration: seconds this frame is shown, exact, if the source says so. The next frame's time
             wins; this one decides how long the last frame stays.
+        alpha: (H, W) uint8, 0 transparent, not multiplied into the colors; None for opaque ones.
     """
 
     image: Image
     time: Fraction
     index: int
     duration: Fraction | None = None
+    alpha: np.ndarray | None = None
 
 
 def check_image(image: Image) -> Image:

@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli.add_path_flags(
         parser,
         'clips, folders, pictures ("frames/*.png"), "-" for standard input, "synthetic"',
-        ".mp4 .mov .mkv .webm .gif, a folder for several clips, frames/%%06d.png for "
+        ".mp4 .mov .mkv .webm .gif .webp .apng, a folder for several clips, frames/%%06d.png for "
         'pictures, "-" for standard output, "null" (default: beside the input)',
     )
     known = plugins.names(stabilizers)
@@ -124,6 +124,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="software, hardware (if one really works here), or a name such as h264_nvenc",
     )
     writing.add_argument(
+        "--pixel-format",
+        metavar="NAME",
+        help="as yuv444p or yuv420p10 (default: the codec's most played, alpha where it can be)",
+    )
+    writing.add_argument(
         "--pipe-format",
         choices=("rgb24", "bgr24", "yuv420p", "y4m"),
         default="rgb24",
@@ -187,6 +192,7 @@ def clip_options(args: argparse.Namespace) -> "ClipOptions":
             "quality": args.quality,
             "preset": args.preset,
             "encoder": args.encoder,
+            "pixel_format": args.pixel_format,
             "pipe_format": args.pipe_format,
             "verify": args.verify,
         },

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
+import numpy as np
+
 from ..frame import Frame, Image
 from ..meter import Meter
 from ..sinks import Restart, Sink
@@ -98,7 +100,7 @@ class Reader(threading.Thread):
                     break
                 self.next = frame.index + 1
                 if self._prepare is not None:
-                    frame = replace(frame, image=self._prepare(frame.image))
+                    frame = _prepared(frame, self._prepare)
                 self._meter.add("decode", (time.perf_counter() - start) * 1000)
                 _put(self._queue, frame, self._ended)
         except BaseException as error:
@@ -113,6 +115,14 @@ class Reader(threading.Thread):
                     raise item.error
                 return
             yield item
+
+
+def _prepared(frame: Frame, prepare: Callable[[Image], Image]) -> Frame:
+    """The frame at another size, its alpha as well."""
+    alpha = frame.alpha
+    if alpha is not None:
+        alpha = prepare(np.repeat(alpha[..., None], 3, -1))[..., 0]
+    return replace(frame, image=prepare(frame.image), alpha=alpha)
 
 
 class Writer(threading.Thread):

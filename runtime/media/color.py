@@ -104,6 +104,16 @@ def is_rgb(pixel_format: VideoFormat) -> bool:
     return bool(pixel_format.is_rgb) or pixel_format.name == "pal8"
 
 
+def chroma_of(pixel_format: VideoFormat) -> tuple[int, int]:
+    """Width and height in pixels of one sample of color; (0, 0) if there is none."""
+    if is_rgb(pixel_format):
+        return 1, 1
+    if len(pixel_format.components) < 3:
+        return 0, 0
+    wide = 64  # a multiple of all that is in use
+    return wide // pixel_format.chroma_width(wide), wide // pixel_format.chroma_height(wide)
+
+
 class Converter:
     """Converts between `av.VideoFrame` and `Image`; one per thread, it keeps swscale's tables.
 
@@ -131,7 +141,7 @@ class Converter:
         Args:
             frame: `av.VideoFrame` in any software pixel format.
             colors: resolved tags of the frame.
-            format: "rgb24" for (H, W, 3) uint8, "rgb48le" for uint16.
+            format: "rgb24" for (H, W, 3) uint8, "rgba" for (H, W, 4), "rgb48le" for uint16.
         """
         if format == "rgb24" and frame.format.name in PLANAR and colors.matrix in WEIGHTS:
             return planes_to_rgb([_plane(plane) for plane in frame.planes], colors)
@@ -152,9 +162,9 @@ class Converter:
         """An `av.VideoFrame` in `format`, carrying the tags it was made with.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB, or (H, W, 4) with alpha.
             colors: resolved tags; ignored for RGB formats.
-            format: pixel format of the encoder ("yuv420p", "yuv422p10le", "bgr0", "rgb24").
+            format: pixel format of the encoder ("yuv420p", "yuva420p", "yuv422p10le", "bgr0").
         """
         import av
 
@@ -162,7 +172,8 @@ class Converter:
         if format == "yuv420p" and colors.matrix in WEIGHTS and not (height % 2 or width % 2):
             frame = av.VideoFrame.from_ndarray(rgb_to_planes(image, colors), "yuv420p")
             return _tag(frame, colors)
-        picture = av.VideoFrame.from_ndarray(image, "rgb24")
+        given = "rgba" if image.shape[2] == 4 else "rgb24"
+        picture = av.VideoFrame.from_ndarray(image, given)
         if is_rgb(av.VideoFormat(format)):
             return self._reformatter.reformat(picture, format=format)
         frame = self._reformatter.reformat(

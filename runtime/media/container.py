@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import SourceError
 from ..inputs import check_file, file_address
-from .color import Colors, colors_of
+from .color import Colors, chroma_of, colors_of
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class ClipInfo:
         sample_aspect_ratio: width of a pixel divided by its height, as shown (after turning).
         orientation: quarter turns and flips applied to the pictures, as `read_orientation` gives.
         bits: of one component (8, 10, 12).
+        chroma: width and height of what color is stored for, in pixels: (1, 1) for 4:4:4 and RGB,
+            (2, 2) for 4:2:0; (0, 0) for gray.
+        alpha: some picture is transparent somewhere.
         end: when the clip ends by its container, in seconds from its start; None if unknown.
         timeline: what brings the timestamps of all its streams to times from 0.
         excerpt: other streams end with the pictures, as the clip goes on without them.
@@ -58,6 +61,8 @@ class ClipInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     orientation: tuple[bool, bool, bool] = (False, False, False)
     bits: int = 8
+    chroma: tuple[int, int] = (1, 1)
+    alpha: bool = False
     end: Fraction | None = None
     timeline: Timeline = field(default_factory=Timeline)
     excerpt: bool = False
@@ -212,10 +217,8 @@ def describe(
     ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
     ratio = Fraction(ratio.numerator, ratio.denominator) or Fraction(1)
     bits = max((component.bits for component in frame.format.components), default=8)
-    if any(component.is_alpha for component in frame.format.components):
-        notes.append("transparency is dropped")
     if bits > 8 and not tagged.hdr:
-        notes.append(f"{bits}-bit video is painted and written with 8 bits")
+        notes.append(f"{bits}-bit video is painted with 8 bits")
     end = None
     if container.duration:
         end = Fraction(container.duration, 1_000_000)
@@ -230,6 +233,7 @@ def describe(
         sample_aspect_ratio=1 / ratio if orientation[0] else ratio,
         orientation=orientation,
         bits=bits,
+        chroma=chroma_of(frame.format),
         end=end,
         timeline=timeline,
         notes=notes,

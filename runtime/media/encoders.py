@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import EngineUnavailable, SinkError, UsageError
-from .color import Colors
+from .color import Colors, chroma_of
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -48,6 +48,9 @@ class Codec:
         even: width and height must be even (chroma of half size that cannot be cropped).
         containers: endings of files it may be put in.
         smallest: width and height that it needs at least.
+        others: pixel formats it makes on request.
+        alpha: the pixel format that keeps transparency, by ending; endings where it is lost are
+            left out.
     """
 
     software: str
@@ -57,8 +60,12 @@ class Codec:
     even: bool
     containers: tuple[str, ...]
     smallest: tuple[int, int] = (1, 1)
+    others: tuple[str, ...] = ()
+    alpha: dict[str, str] = field(default_factory=dict[str, str])
 
 
+# Chroma of full, half and quarter size, in 8 and 10 bits: what x264 and x265 make.
+H26X = ("yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le")
 # Default qualities: an identity model must give every clip of `shared/data/video` back at 40 dB and
 # more (tests/fidelity/video.py); each codec's scale is its own.
 CODECS = {
@@ -69,6 +76,7 @@ CODECS = {
         (0, 51, 10),
         True,
         (".mp4", ".m4v", ".mov", ".mkv"),
+        others=H26X,
     ),
     "hevc": Codec(
         "libx265",
@@ -77,6 +85,7 @@ CODECS = {
         (0, 51, 12),
         True,
         (".mp4", ".m4v", ".mov", ".mkv"),
+        others=H26X,
     ),
     "av1": Codec(
         "libsvtav1",
@@ -85,16 +94,64 @@ CODECS = {
         (1, 63, 5),
         True,
         (".mp4", ".m4v", ".mkv", ".webm"),
+        others=("yuv420p10le",),
     ),
     "vp9": Codec(
-        "libvpx-vp9", ("vp9_qsv",), "yuv420p", (0, 63, 10), False, (".webm", ".mkv", ".mp4")
+        "libvpx-vp9",
+        ("vp9_qsv",),
+        "yuv420p",
+        (0, 63, 10),
+        False,
+        (".webm", ".mkv", ".mp4"),
+        others=("yuv422p", "yuv444p"),
+        alpha={".webm": "yuva420p", ".mkv": "yuva420p"},
     ),
     "prores": Codec("prores_ks", (), "yuv422p10le", None, True, (".mov", ".mkv")),
-    "dnxhr": Codec("dnxhd", (), "yuv422p", None, True, (".mov",), (256, 120)),
-    "ffv1": Codec("ffv1", (), "bgr0", None, False, (".mkv",)),
+    "prores4444": Codec(
+        "prores_ks",
+        (),
+        "yuv444p10le",
+        None,
+        True,
+        (".mov", ".mkv"),
+        alpha={".mov": "yuva444p10le", ".mkv": "yuva444p10le"},
+    ),
+    "dnxhr": Codec(
+        "dnxhd",
+        (),
+        "yuv422p",
+        None,
+        True,
+        (".mov",),
+        smallest=(256, 120),
+        others=("yuv422p10le", "yuv444p10le"),
+    ),
+    "ffv1": Codec(
+        "ffv1",
+        (),
+        "bgr0",
+        None,
+        False,
+        (".mkv",),
+        others=("yuv420p", *H26X),
+        alpha={".mkv": "bgra", ".webp": "bgra", ".apng": "bgra"},
+    ),
+}
+# Profiles that say what an encoder stores, by its pixel format.
+PROFILES = {
+    ("prores_ks", "yuv422p10le"): "hq",
+    ("prores_ks", "yuv444p10le"): "4444",
+    ("prores_ks", "yuva444p10le"): "4444",
+    ("dnxhd", "yuv422p"): "dnxhr_hq",
+    ("dnxhd", "yuv422p10le"): "dnxhr_hqx",
+    ("dnxhd", "yuv444p10le"): "dnxhr_444",
 }
 # What a container holds when no codec is asked for.
-DEFAULT_CODEC = {".webm": "vp9", ".gif": "ffv1"}
+DEFAULT_CODEC = {".webm": "vp9", ".gif": "ffv1", ".webp": "ffv1", ".apng": "ffv1"}
+# Moving pictures without sound, made of lossless segments when all frames are known.
+ANIMATIONS = (".gif", ".webp", ".apng")
+# What shares of chroma are called, by width and height in pixels of one sample.
+CHROMA = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (4, 1): "4:1:1", (1, 2): "4:4:0"}
 
 
 @dataclass(frozen=True)
@@ -138,7 +195,9 @@ def check_codec(codec: str | None, suffix: str) -> str:
     Raises:
         UsageError: unknown codec, unknown ending, or the two do not go together.
     """
-    known = sorted({ending for entry in CODECS.values() for ending in entry.containers} | {".gif"})
+    known = sorted(
+        {ending for entry in CODECS.values() for ending in entry.containers} | set(DEFAULT_CODEC)
+    )
     if suffix not in known:
         raise UsageError(f'output ending "{suffix}" is unknown; write one of {", ".join(known)}')
     if codec is None:
@@ -159,6 +218,61 @@ def check_size(codec: str, width: int, height: int) -> None:
             f"{codec} needs pictures of {least[0]}x{least[1]} and more, these are "
             f"{width}x{height}; take another --codec"
         )
+
+
+def choose_pixel_format(codec: str, encoder: str, wish: str | None) -> str | None:
+    """The pixel format that was asked for, with FFmpeg's name; None if none was.
+
+    Raises:
+        UsageError: the encoder does not make it.
+    """
+    if wish is None:
+        return None
+    entry = CODECS[codec]
+    allowed = [entry.pixel_format]
+    if encoder == entry.software:
+        allowed += [name for name in (*entry.others, *entry.alpha.values()) if name not in allowed]
+    # "yuv420p10" is what people write; the order of bytes is no choice of theirs.
+    name = f"{wish}le" if f"{wish}le" in allowed else wish
+    if name not in allowed:
+        shown = ", ".join(dict.fromkeys(name.removesuffix("le") for name in allowed))
+        raise UsageError(f'pixel format "{wish}" is not made by {encoder}; allowed are {shown}')
+    return name
+
+
+def chroma_words(codec: str, pixel_format: str, chroma: tuple[int, int]) -> list[str]:
+    """What is lost of a clip's color in this pixel format: one line, or none.
+
+    Args:
+        codec: key of `CODECS`.
+        pixel_format: what is written.
+        chroma: the clip's (`ClipInfo.chroma`).
+    """
+    import av
+
+    def loses(name: str) -> bool:
+        share = chroma_of(av.VideoFormat(name))
+        return share[0] > chroma[0] or share[1] > chroma[1]
+
+    if chroma == (0, 0) or not loses(pixel_format):
+        return []
+    words = [CHROMA.get(c, "full") for c in (chroma, chroma_of(av.VideoFormat(pixel_format)))]
+    better = [name for name in CODECS[codec].others if not loses(name)]
+    advice = f"; --pixel-format {better[0]} keeps it, fewer players know it" if better else ""
+    return [f"color is stored as {words[1]}, the clip has {words[0]}{advice}"]
+
+
+def alpha_words(suffix: str) -> str:
+    """Which outputs keep transparency, for those that do not."""
+    kept = [
+        f"{name} in {', '.join(ending for ending in entry.containers if ending in entry.alpha)}"
+        for name, entry in CODECS.items()
+        if entry.alpha
+    ]
+    return (
+        f"transparency is dropped, this {suffix} file has no place for it; what keeps it: "
+        f"{'; '.join(kept)}; .webp, .apng and frames/%06d.png"
+    )
 
 
 def check_quality(codec: str, quality: int | None) -> int | None:
@@ -250,7 +364,7 @@ def encoder_options(encoder: str, quality: int | None, preset: str) -> dict[str,
         speed = str(max(0, 6 - step))
         return {"crf": str(quality), "deadline": "good", "cpu-used": speed, "row-mt": "1"}
     if encoder == "prores_ks":
-        return {"profile": "hq", "vendor": "apl0"}
+        return {"vendor": "apl0"}
     if encoder == "dnxhd":
         return {"profile": "dnxhr_hq"}
     if encoder == "ffv1":  # version 3 has checksums; slices use several cores; 12 is 1080p's best
@@ -267,6 +381,9 @@ def encoder_options(encoder: str, quality: int | None, preset: str) -> dict[str,
 def build_options(encoding: Encoding) -> dict[str, str]:
     """All options of the encoder."""
     own = encoder_options(encoding.encoder, encoding.quality, encoding.preset)
+    profile = PROFILES.get((encoding.encoder, encoding.pixel_format))
+    if profile is not None:
+        own["profile"] = profile
     return {**own, **encoding.options}
 
 
@@ -286,7 +403,7 @@ def configure(context: VideoCodecContext, encoding: Encoding, container: str = "
     context.thread_count = encoding.threads
     context.flags |= GLOBAL_HEADER | FRAME_DURATION
     tags = encoding.tags
-    if encoding.pixel_format not in ("bgr0", "gbrp", "rgb24"):
+    if encoding.pixel_format not in ("bgr0", "bgra", "gbrp", "rgb24"):
         context.colorspace, context.color_range = tags.matrix, tags.range
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
     if encoding.codec == "hevc" and container in ("mp4", "mov", "ipod"):

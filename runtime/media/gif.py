@@ -52,7 +52,7 @@ def join_gif(parts: Parts) -> Joined:
     return result
 
 
-def _pictures(journal: Journal, encoding: Encoding) -> Iterator[VideoFrame]:
+def pictures_of(journal: Journal, encoding: Encoding) -> Iterator[VideoFrame]:
     """The frames of all segments, decoded, with their ticks."""
     import av
 
@@ -80,7 +80,7 @@ def _choose_palette(journal: Journal, encoding: Encoding) -> VideoFrame:
     source.link_to(generator)
     generator.link_to(sink)
     graph.configure(auto_buffer=False)
-    for frame in _pictures(journal, encoding):
+    for frame in pictures_of(journal, encoding):
         source.push(frame.reformat(format="bgr0"))
     source.push(None)
     return sink.pull()
@@ -107,7 +107,7 @@ def _mapped(journal: Journal, encoding: Encoding, palette: VideoFrame) -> Iterat
     palette.pts, palette.time_base = 0, encoding.time_base
     colors.push(palette)
     colors.push(None)
-    for frame in _pictures(journal, encoding):
+    for frame in pictures_of(journal, encoding):
         source.push(frame.reformat(format="bgr0"))
         yield from _pull(sink)
     source.push(None)

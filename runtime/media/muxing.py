@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import OutputExists, SinkError
 from ..inputs import file_address
 from ..outputs import replacing
-from . import encoders, matroska, streams
+from . import alpha, encoders, matroska, streams
 from .container import open_container
 from .encoders import Encoding
 from .journal import Journal
@@ -37,6 +37,8 @@ MUXERS = {
     ".mkv": "matroska",
     ".webm": "webm",
     ".gif": "gif",
+    ".webp": "webp",
+    ".apng": "apng",
 }
 MATROSKA = ("matroska", "webm")
 # Matroska counts milliseconds.
@@ -237,6 +239,8 @@ def _write(parts: Parts, path: Path) -> Joined:
         if original is not None:
             carrier = streams.Carrier(original, output, parts.mappings, parts.timeline, parts.until)
             _carry_metadata(original, output, video, parts)
+        if alpha.is_beside(encoding):
+            video.metadata["alpha_mode"] = "1"
         shaped = muxer in MATROSKA and encoding.sample_aspect_ratio != 1
         if shaped:
             video.metadata["title"] = matroska.reserve(video.metadata.get("title", ""))
@@ -367,8 +371,9 @@ def _pictures(
 ) -> Iterator[tuple[Packet, int]]:
     import av
 
+    beside = alpha.is_beside(encoding)
     for stored, decoding in journal.packets():
-        packet = av.Packet(stored.data)
+        packet = alpha.unpack(stored.data) if beside else av.Packet(stored.data)
         packet.stream = video
         packet.time_base = encoding.time_base
         packet.pts, packet.dts, packet.duration = stored.time, decoding, stored.duration

@@ -70,6 +70,7 @@ TEXT_SOURCES = ("subrip", "srt", "text", "webvtt", "mov_text", "ass", "ssa")
 # Facts that are true of the old file only.
 STALE = frozenset(
     {
+        "alpha_mode",
         "encoder",
         "major_brand",
         "minor_version",
@@ -149,16 +150,19 @@ def plan(container: InputContainer, video_index: int, muxer: str) -> list[Stream
     return mappings
 
 
-def left_behind(clip: ClipInfo | None, *, shape: bool = False) -> list[str]:
+def left_behind(clip: ClipInfo | None, *, shape: bool = False, alpha: bool = False) -> list[str]:
     """What an output that holds pictures only loses of a clip, one line each.
 
     Args:
         clip: the input's `ClipInfo`, or None.
         shape: the output keeps the shape of pixels.
+        alpha: the output keeps transparency.
     """
     if clip is None:
         return []
     notes = []
+    if clip.alpha and not alpha:
+        notes.append("transparency is dropped: bare frames have no place for it")
     ratio = clip.sample_aspect_ratio
     if ratio != 1 and not shape:
         notes.append(

@@ -33,7 +33,7 @@ class SinkOptions(TypedDict, total=False):
 
     Keys:
         clip: the input, whose colors, times and other streams the output takes over.
-        codec, quality, preset, encoder: of video files, see `runtime.media.encoders`.
+        codec, quality, preset, encoder, pixel_format: of video files, see `runtime.media.encoders`.
         pipe_format: of frames on standard output: "rgb24", "bgr24", "yuv420p", "y4m".
         overwrite: replace an existing output, and an unfinished one.
         resume: continue an unfinished output.
@@ -47,6 +47,7 @@ class SinkOptions(TypedDict, total=False):
     quality: int | None
     preset: str
     encoder: str
+    pixel_format: str | None
     pipe_format: str
     overwrite: bool
     resume: bool

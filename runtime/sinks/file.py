@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import OutputExists, SinkError, UsageError
 from ..frame import Frame, Image, check_image
-from ..media import encoders, muxing, streams
+from ..media import alpha, encoders, muxing, streams
 from ..media.color import RGB, SDR, Converter
 from ..media.container import ClipInfo
 from ..media.journal import Journal, Packet, identity_of
@@ -48,7 +48,8 @@ class FileSink(Sink):
         info: size and rate of the frames to come.
         clip: the input's `ClipInfo`, whose colors, shape of pixels, times and other streams the
             output takes over; None for frames that come from no clip.
-        codec, quality, preset, encoder: see `runtime.media.encoders`; None takes the default.
+        codec, quality, preset, encoder, pixel_format: see `runtime.media.encoders`; None takes the
+            default, which keeps transparency where the codec can.
         overwrite: replace an existing output and an unfinished one.
         resume: continue the unfinished output if there is one; see `resumed`.
         settings: what else decides the result (model, strength, ...): JSON values, compared when
@@ -76,6 +77,7 @@ class FileSink(Sink):
         quality: int | None = None,
         preset: str = encoders.PRESET,
         encoder: str = "software",
+        pixel_format: str | None = None,
         overwrite: bool = False,
         resume: bool = False,
         settings: Mapping[str, object] | None = None,
@@ -95,12 +97,14 @@ class FileSink(Sink):
         name, remarks = encoders.choose_encoder(chosen, encoder)
         self.notes += remarks
         shape = clip.sample_aspect_ratio if clip is not None else 1
-        if shape != 1 and self.path.suffix.lower() == ".gif":
+        suffix = self.path.suffix.lower()
+        if shape != 1 and suffix in encoders.ANIMATIONS:
             self.notes.append(
                 f"pixels of shape {shape.numerator}:{shape.denominator} become square: players of "
-                ".gif files know no others"
+                f"{suffix} files know no others"
             )
-        self.encoding = plan_encoding(info, clip, self.path, chosen, name, quality, preset)
+        pixels = self._choose_pixels(chosen, name, pixel_format)
+        self.encoding = plan_encoding(info, clip, self.path, chosen, name, pixels, quality, preset)
         if (self.encoding.width, self.encoding.height) != (info.width, info.height):
             self.notes.append(
                 f"{chosen} needs even sizes: the last column or row is repeated "
@@ -228,6 +232,24 @@ class FileSink(Sink):
             if empty:
                 self.journal.remove()
 
+    def _choose_pixels(self, codec: str, encoder: str, wish: str | None) -> str:
+        """The pixel format to write; what is lost in it is said."""
+        import av
+
+        entry, clip, suffix = encoders.CODECS[codec], self.clip, self.path.suffix.lower()
+        chosen = encoders.choose_pixel_format(codec, encoder, wish)
+        see_through = clip is not None and clip.alpha
+        if chosen is None:
+            chosen = entry.pixel_format
+            if see_through and encoder == entry.software:
+                chosen = entry.alpha.get(suffix, chosen)
+        self._alpha = alpha.has_alpha(av.VideoFormat(chosen))
+        if see_through and not self._alpha:
+            self.notes.append(encoders.alpha_words(suffix))
+        if clip is not None and suffix not in encoders.ANIMATIONS:
+            self.notes += encoders.chroma_words(codec, chosen, clip.chroma)
+        return chosen
+
     def _plan_streams(self) -> list[streams.StreamMapping]:
         from ..media.container import open_container
 
@@ -256,6 +278,7 @@ class FileSink(Sink):
             "encoder": encoding.encoder,
             "quality": encoding.quality,
             "preset": encoding.preset,
+            "pixel_format": encoding.pixel_format,
             "size": [self.info.width, self.info.height],
             "segment": self._segment,
         }
@@ -298,7 +321,7 @@ class FileSink(Sink):
         self._durations[tick] = max(1, self._ticks(end) - tick)
         self._encoder()
         picture = self._converter.from_rgb(
-            pad_even(frame.image, self.encoding.width, self.encoding.height),
+            pad_even(self._image(frame), self.encoding.width, self.encoding.height),
             self.encoding.colors,
             self.encoding.pixel_format,
         )
@@ -308,6 +331,13 @@ class FileSink(Sink):
         self.frames += 1
         self._in_segment += 1
         self._last_frame = frame
+
+    def _image(self, frame: Frame) -> Image:
+        """(H, W, 3), or (H, W, 4) where the file keeps transparency."""
+        if not self._alpha:
+            return frame.image
+        opaque = np.full(frame.image.shape[:2], alpha.OPAQUE, np.uint8)
+        return np.dstack([frame.image, opaque if frame.alpha is None else frame.alpha])
 
     def _last_duration(self, frame: Frame) -> Fraction:
         if frame.duration:
@@ -327,11 +357,10 @@ class FileSink(Sink):
         except av.FFmpegError as error:
             raise SinkError(f"{self.encoding.encoder} failed: {error.strerror}") from None
         for packet in made:
-            data = bytes(packet)
-            time = packet.pts
-            self._packets.append(
-                Packet(time, self._durations.pop(time, 1), bool(packet.is_keyframe), data)
-            )
+            time, key = packet.pts, bool(packet.is_keyframe)
+            beside = alpha.is_beside(self.encoding)
+            data = alpha.pack(packet, self.encoding) if beside else bytes(packet)
+            self._packets.append(Packet(time, self._durations.pop(time, 1), key, data))
 
     def _finish_segment(self, short: bool) -> None:
         if self._broken:
@@ -387,6 +416,10 @@ class FileSink(Sink):
             from ..media.gif import join_gif
 
             return join_gif(parts)
+        if self.path.suffix.lower() in encoders.ANIMATIONS:
+            from ..media.animation import join_animation
+
+            return join_animation(parts)
         return muxing.join(parts)
 
 
@@ -396,6 +429,7 @@ def plan_encoding(
     path: Path,
     codec: str,
     encoder: str,
+    pixel_format: str,
     quality: int | None,
     preset: str,
 ) -> encoders.Encoding:
@@ -419,7 +453,7 @@ def plan_encoding(
         encoder=encoder,
         width=width,
         height=height,
-        pixel_format=entry.pixel_format,
+        pixel_format=pixel_format,
         rate=min(rate, Fraction(LARGEST_RATE)),
         time_base=muxing.tick_for(muxer, base),
         colors=colors,

@@ -64,7 +64,7 @@ class ImagesSink(Sink):
         verify: bool = False,
     ) -> None:
         self._verify = verify
-        self.notes = streams.left_behind(clip)
+        self.notes = streams.left_behind(clip, alpha=True)
         self._folder, self._name = split_pattern(spec)
         self._info, self._overwrite = info, overwrite
         self._coming: tuple[int, Fraction] | None = None
@@ -127,9 +127,12 @@ class ImagesSink(Sink):
             raise ValueError(f"frame is {image.shape[1]}x{image.shape[0]}")
         number = self.frames
         path = self._path(number)
+        pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        if frame.alpha is not None:
+            pixels = np.dstack([pixels, frame.alpha])
         good, encoded = cv2.imencode(
             ".png",
-            cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+            pixels,
             [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION],
         )
         if not good:

@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import SourceError, UsageError
 from ..frame import Frame, Image
 from ..media import container as containers
+from ..media.alpha import decoder_for, has_alpha, is_transparent, shows_through
 from ..media.color import SDR, Colors, Converter, colors_of
 from ..media.timeline import Adjuster, Timeline, fraction, read_timeline
 from . import Source, SourceInfo
@@ -157,6 +158,8 @@ class FileSource(Source):
         self.clip = containers.describe(self._container, video, frame, self._path(), self._timeline)
         if self.clip.colors.hdr:
             self._plan_hdr()
+        if has_alpha(frame.format) and (is_transparent(frame) or self._shows_through()):
+            self.clip = replace(self.clip, alpha=True)
         height, width = frame.height, frame.width
         if self.clip.orientation[0]:
             height, width = width, height
@@ -164,6 +167,11 @@ class FileSource(Source):
         if number is None and rate and self.clip.end:
             number = round((self.clip.end - self._time(self._first[1])) * rate)
         self.info = SourceInfo(self.name, width, height, rate, number)
+
+    def _shows_through(self) -> bool:
+        with self._open() as container:
+            stream = containers.choose_stream(container, self._wanted, self._spec)
+            return shows_through(container, stream)
 
     def _begin_clock(self, time_base: Fraction) -> None:
         self._clock = Clock(time_base, self._rate, self._lookahead())
@@ -197,6 +205,7 @@ class FileSource(Source):
         video.codec_context.flags |= OUTPUT_CORRUPT
         if self._strict:
             video.codec_context.options = {"err_detect": "explode"}
+        self._decoder = decoder_for(video)
         self._stream = video
         self._watch()
         return video
@@ -232,7 +241,7 @@ class FileSource(Source):
         while not self._closed:
             packet = next(packets, None)
             try:
-                frames = self._stream.decode(packet)
+                frames = self._decoded(packet)
             except av.error.EOFError:
                 return
             except (av.error.InvalidDataError, av.error.PatchWelcomeError) as error:
@@ -255,6 +264,11 @@ class FileSource(Source):
                 yield frame
             if packet is None or (packet.size == 0 and packet.dts is None):
                 return
+
+    def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        if self._decoder is not None:
+            return self._decoder.decode(packet)
+        return self._stream.decode(packet)
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """The packets of the stream, looked at, with times from 0."""
@@ -340,7 +354,8 @@ class FileSource(Source):
             duration = self._time(shown) if shown else None
             time = self._time(ticks)
             end = time + (duration or 0)
-            yield Frame(self._picture(frame), time, index, duration)
+            image, alpha = self._picture(frame)
+            yield Frame(image, time, index, duration, alpha)
             index += 1
         if not self._closed:
             self._check_complete(index, end)
@@ -401,6 +416,8 @@ class FileSource(Source):
             base = self._clock.time_base
             raw = ticks - round((self._timeline.seconds(self._stream.index) + SEEK_MARGIN) / base)
             self._container.seek(raw, stream=self._stream)
+            if self._decoder is not None:
+                self._decoder.flush_buffers()
             self._sought = True
             self._watch()
         self._begin_clock(self._clock.time_base)
@@ -408,7 +425,8 @@ class FileSource(Source):
     def _time(self, ticks: int) -> Fraction:
         return ticks * self._clock.time_base
 
-    def _picture(self, frame: VideoFrame) -> Image:
+    def _picture(self, frame: VideoFrame) -> tuple[Image, np.ndarray | None]:
+        """Color, and alpha if the clip has any."""
         tags = colors_of(frame)
         if tags not in self._resolved:
             self._resolved[tags] = tags.resolved(frame.width, frame.height)
@@ -418,13 +436,16 @@ class FileSource(Source):
 
             image: np.ndarray = tone_map(self._converter.to_rgb(frame, colors, "rgb48le"), colors)
         else:
-            image = self._converter.to_rgb(frame, colors)
+            see_through = self.clip.alpha and has_alpha(frame.format)
+            image = self._converter.to_rgb(frame, colors, "rgba" if see_through else "rgb24")
         image = containers.turn(image, self.clip.orientation)
         if image.shape[:2] != (self.info.height, self.info.width):
             self._hurt("resized", "the size of the picture changes mid-clip")
             size = (self.info.width, self.info.height)
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return image
+        if image.shape[2] == 3:
+            return image, None
+        return np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3])
 
     def _check_complete(self, count: int, end: Fraction | None) -> None:
         """Compare with what the container promised."""

@@ -30,6 +30,7 @@ RATE = Fraction(25)  # FFmpeg's default for picture sequences
 TIMES = "timestamps.txt"
 # The number in the name of a sequence.
 PATTERN = re.compile(r"%0?\d*d")
+WITH_ALPHA = frozenset({".png", ".webp", ".tif", ".tiff"})
 
 
 class ImagesSource(Source):
@@ -73,13 +74,18 @@ class ImagesSource(Source):
                 f'"{spec}" has no picture at or after {float(start):g} s: it has {skipped}'
             )
         first = next((i for p in self._paths if (i := read_picture(p)) is not None), None)
+        # Of other kinds than PNG, which says it at its head, the first picture speaks for all.
+        asked = [p for p in self._paths if p.suffix.lower() == ".png"] or self._paths[:1]
+        see_through = any(map(has_alpha, asked))
         if first is None:
             raise SourceError(f'none of the {len(self._paths)} pictures in "{spec}" can be read')
         self._rate, self._start = rate, 0 if after is None else after[0] + 1
         height, width = first.shape[:2]
         base = Fraction(1, 1_000_000) if times else 1 / rate
         self.info = SourceInfo(Path(spec).name or spec, width, height, rate, len(self._paths))
-        self.clip = ClipInfo(None, 0, "images", base, Colors(RGB, 2), replace(SDR, matrix=RGB))
+        self.clip = ClipInfo(
+            None, 0, "images", base, Colors(RGB, 2), replace(SDR, matrix=RGB), alpha=see_through
+        )
 
     @staticmethod
     def accepts(spec: str) -> bool:
@@ -109,7 +115,11 @@ class ImagesSource(Source):
                 self._hurt("resized", f'"{path.name}" has another size than the first')
                 size = (self.info.width, self.info.height)
                 image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            yield Frame(image, self._times[number], index, 1 / self._rate)
+            alpha = None
+            if image.shape[2] == 4:
+                alpha = np.ascontiguousarray(image[..., 3])
+                image = np.ascontiguousarray(image[..., :3])
+            yield Frame(image, self._times[number], index, 1 / self._rate, alpha)
             index += 1
 
     def _hurt(self, kind: str, what: str) -> None:
@@ -175,17 +185,43 @@ def check_gaps(paths: list[Path], name: str) -> None:
 
 
 def read_picture(path: Path) -> Image | None:
-    """(H, W, 3) uint8 RGB, turned by its EXIF tag, 16 bits rounded to 8; None if unreadable."""
+    """(H, W, 3) uint8 RGB, or (H, W, 4) where there is alpha; turned by its EXIF tag, 16 bits
+    rounded to 8; None if unreadable."""
     try:
         data = np.fromfile(path, np.uint8)
     except OSError:
         return None
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+    image = None
+    if data.size and path.suffix.lower() in WITH_ALPHA:
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        if image is not None and (image.ndim != 3 or image.shape[2] != 4):
+            image = None
+    if image is None and data.size:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None or image.dtype not in (np.uint8, np.uint16):
         return None
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    order = cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    return cv2.cvtColor(image, order)
+
+
+def has_alpha(path: Path) -> bool:
+    """Whether a picture file is transparent somewhere; only its head is read where that is enough.
+
+    PNG says in byte 25 what its pixels are (PNG, section 11.2.2); 4 and 6 have alpha, 3 may have.
+    """
+    if path.suffix.lower() not in WITH_ALPHA:
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+    except OSError:
+        return False
+    if head[:4] == b"\x89PNG" and head[25:26] in (b"\x00", b"\x02"):
+        return False
+    image = read_picture(path)
+    return image is not None and image.shape[2] == 4 and int(image[..., 3].min()) < 255
 
 
 def read_times(path: Path, number: int) -> list[Fraction] | None:

@@ -89,6 +89,9 @@ class PipeSource(FileSource):
         # Read once: jumps, if any, stay.
         return read_timeline(self._container)
 
+    def _shows_through(self) -> bool:
+        return True  # read once: what comes cannot be known before
+
     def _missing_bytes(self) -> int:
         return 0  # what is not there yet cannot be told from what never comes
 

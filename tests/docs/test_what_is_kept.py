@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runtime.media import muxing, streams
+from runtime.media import encoders, muxing, streams
 from runtime.media.encoders import CODECS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "what-is-kept.md"
@@ -13,8 +13,10 @@ def table() -> str:
     """One row for each kind of file that is written."""
     rows = [HEAD, "|" + "---|" * HEAD.count(" | ") + "---|"]
     for suffix, muxer in muxing.MUXERS.items():
-        if muxer == "gif":
-            rows.append(f"| `{suffix}` | gif | none | left out | left out | left out | left out |")
+        if suffix in encoders.ANIMATIONS:
+            rows.append(
+                f"| `{suffix}` | {muxer} | none | left out | left out | left out | left out |"
+            )
             continue
         video = ", ".join(name for name, codec in CODECS.items() if suffix in codec.containers)
         sound = sorted({name.partition("_")[0] for name in streams.PLAYED[muxer]})
