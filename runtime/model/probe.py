@@ -6,6 +6,7 @@ stays undecided (red first or blue first cannot be seen from outside) is said in
 finding can be replaced by a flag.
 """
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -19,9 +20,14 @@ from ..onnxfile import OnnxFile
 from ..plugins import suggest
 from . import arrays
 from .probe_graph import Ends, read_ends
+from .probe_strides import downsampling
 from .probe_trial import DTYPES, Trial, range_words, sized, value_range
 
 OVERRIDES = tuple(CardFacts.__annotations__)
+# Share of values outside their range from which a model's answer is suspect.
+OUTSIDE = 0.05
+# Names of an input that is the frame painted before.
+PREVIOUS = re.compile(r"prev|last|past|history|recurr|t_?1$", re.IGNORECASE)
 
 
 def override(card: ModelCard, **overrides: Unpack[CardFacts]) -> ModelCard:
@@ -67,13 +73,14 @@ def override(card: ModelCard, **overrides: Unpack[CardFacts]) -> ModelCard:
 
 
 def foreign_card(
-    engine: Engine, path: Path, **overrides: Unpack[CardFacts]
+    engine: Engine, path: Path, graph: OnnxFile | None, **overrides: Unpack[CardFacts]
 ) -> tuple[ModelCard, list[str]]:
     """Work out a card for a model that has none.
 
     Args:
-        engine: the open model.
+        engine: the open model, its pictures in our form (`adapter`).
         path: its file, for messages.
+        graph: the file's content, None if it is of another kind.
         overrides: facts the user gave; they are not probed.
 
     Returns:
@@ -87,10 +94,16 @@ def foreign_card(
         if name not in OVERRIDES:
             raise UsageError(f'unknown override "{name}".{suggest(name, list(OVERRIDES))}')
     image, others = _roles(engine, path, overrides)
+    beginning = _ends(graph, image.name, "")
+    taken = overrides.get("input_range", overrides.get("range", beginning.input_range))
+    if taken and image.dtype != "uint8":
+        low, high = value_range(taken)
+        image = replace(image, low=low, high=high)
     trial = Trial(engine, path, image, others)
     trial.settle_layout(overrides.get("size"), overrides.get("output"))
-    multiple, minimum, scaled = trial.settle_size(overrides.get("multiple_of"))
-    ends = _ends(path, image.name, trial.output.name)
+    stride = downsampling(graph, image.name) if graph is not None else 0
+    multiple, minimum, scaled = trial.settle_size(overrides.get("multiple_of"), stride)
+    ends = _ends(graph, image.name, trial.output.name)
     low_high, output_range, ranged = trial.settle_range(overrides, ends)
     colors, output_colors, colored = trial.settle_colors(overrides, ends, low_high, output_range)
     image = replace(trial.image, low=low_high[0], high=low_high[1], colors=colors)
@@ -101,11 +114,13 @@ def foreign_card(
         else port
         for port in others
     )
+    # A previous frame is what was painted last.
+    states = tuple(replace(result, role="state") for port in others if port.role == "state")
     card = ModelCard(
         name=path.stem,
         method="foreign",
         inputs=(image, *styles),
-        outputs=(result,),
+        outputs=(result, *states),
         multiple_of=multiple,
         minimum=minimum,
     )
@@ -114,6 +129,11 @@ def foreign_card(
         notes.append(
             f'{path.name} gives the picture back unchanged in "{trial.output.name}"; if another '
             "output is the painted one, name it with --output-name"
+        )
+    if trial.outside(low_high, output_range) > OUTSIDE:
+        notes.append(
+            f"many of its values lie outside {range_words(output_range)}; if the picture looks "
+            "burnt out, say what it gives with --output-range"
         )
     return card, notes
 
@@ -129,7 +149,7 @@ def encoder_card(engine: Engine, path: Path) -> ModelCard:
         raise CardMismatch(f'"{path}" takes no picture, so it cannot be a style encoder')
     info = pictures[0]
     layout: Layout = "NHWC" if info.shape[3] == 3 else "NCHW"
-    ends = _ends(path, info.name, engine.outputs[0].name)
+    ends = _ends(read_graph(path), info.name, engine.outputs[0].name)
     low, high = value_range(ends.input_range or "0..1")
     image = Port(
         info.name,
@@ -145,14 +165,18 @@ def encoder_card(engine: Engine, path: Path) -> ModelCard:
     return ModelCard(path.stem, "foreign", (image,), outputs)
 
 
-def _ends(path: Path, picture: str, answer: str) -> Ends:
-    """What the graph's file says, if it is one that can be read so."""
+def read_graph(path: Path) -> OnnxFile | None:
+    """The file taken apart, None if it is of a kind that cannot be."""
     if path.suffix != ".onnx":
-        return Ends()
+        return None
     try:
-        return read_ends(OnnxFile.parse(path.read_bytes()), picture, answer)
+        return OnnxFile.parse(path.read_bytes())
     except (OSError, CardMismatch):
-        return Ends()
+        return None
+
+
+def _ends(graph: OnnxFile | None, picture: str, answer: str) -> Ends:
+    return Ends() if graph is None else read_ends(graph, picture, answer)
 
 
 def _is_picture(info: TensorInfo) -> bool:
@@ -174,20 +198,25 @@ def _roles(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Port, tupl
         )
     if len(pictures) > 2:
         raise CardMismatch(f'"{path}" takes {len(pictures)} pictures; one or two are understood')
+    before = [info for info in pictures if PREVIOUS.search(info.name)]
+    before = before if len(pictures) == 2 and len(before) == 1 else []
     styles = [info for info in pictures if "style" in info.name.lower()]
     style = styles[-1] if styles and len(pictures) == 2 else pictures[-1]
-    image = next((info for info in pictures if info is not style), pictures[0])
+    style = None if before else style
+    image = next((info for info in pictures if info not in (style, *before)), pictures[0])
     others: list[Port] = []
     for info in engine.inputs:
         if info is image:
             continue
-        role: Role = "style" if info is style else _small_role(info, path)
+        role: Role = (
+            "style" if info is style else "state" if info in before else _small_role(info, path)
+        )
         layout: Layout = "NHWC" if len(info.shape) == 4 and info.shape[3] == 3 else "NCHW"
         others.append(
             Port(
                 info.name,
                 role,
-                info.shape,
+                _free(info, layout) if role == "state" else info.shape,
                 info.dtype if info.dtype in DTYPES else "float32",  # type: ignore[arg-type]
                 layout,
                 default=1.0 if role == "scalar" else None,
@@ -197,6 +226,15 @@ def _roles(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Port, tupl
     layout = overrides.get("layout", "NCHW")
     port = Port(image.name, "image", image.shape, image.dtype, layout)  # type: ignore[arg-type]
     return port, tuple(others)
+
+
+def _free(info: TensorInfo, layout: Layout) -> tuple[int | str, ...]:
+    """The shape with the usual names for its free axes, by which a state is made."""
+    usual = ("N", 3, "H", "W") if layout == "NCHW" else ("N", "H", "W", 3)
+    return tuple(
+        axis if isinstance(axis, int) else name
+        for axis, name in zip(info.shape, usual, strict=True)
+    )
 
 
 def _numbers(info: TensorInfo) -> tuple[str, ...]:
@@ -236,6 +274,8 @@ def _note(card: ModelCard, path: Path, ranged: str, colored: str, scaled: bool) 
     for port in card.inputs:
         if port.role == "style":
             parts.append(f'style picture in "{port.name}"')
+        elif port.role == "state":
+            parts.append(f'the frame painted before in "{port.name}"')
         elif port.role == "code":
             parts.append(
                 f'styles 0 to {len(port.names) - 1} in "{port.name}" (--style 3 or '

@@ -17,6 +17,10 @@ from .probe_picture import alike, channel_match, fills, probe_picture
 DTYPES = ("float32", "float16", "uint8")
 # Sizes tried for graphs of free size: what small and deep networks (five halvings) need.
 SIZES = (128, 256, 512, 64)
+# How many times larger an answer may be: networks for super-resolution go to 8.
+LARGEST = 8
+# Side of the smallest pictures that are painted as they are; smaller ones are mirrored up to it.
+LEAST = 64
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 MINIMA = (1, 2, 4, 8, 16, 32, 64)
 # A range must be this much more likely than the next, or both must give the same picture.
@@ -40,6 +44,7 @@ class Trial:
         self.engine, self.path, self.image, self.others = engine, path, image, others
         self.output = Port(engine.outputs[0].name)
         self.size = (0, 0)
+        self._answers: dict[tuple[float, float], np.ndarray] = {}
         self.unchanged = False  # whether the answer is the picture itself
 
     def use(self, image: Port) -> Port:
@@ -51,6 +56,13 @@ class Trial:
         """The answer to a float picture in 0..1. Raises StyleError if the graph refuses."""
         return self.engine.run(self.feeds(view, port), [self.output.name])[self.output.name]
 
+    def answer(self, low_high: tuple[float, float]) -> np.ndarray:
+        """The answer to the picture of the probe in this range; each is asked for once."""
+        if low_high not in self._answers:
+            port = replace(self.image, low=low_high[0], high=low_high[1])
+            self._answers[low_high] = self.run(probe_picture(*self.size), port)
+        return self._answers[low_high]
+
     def feeds(self, view: np.ndarray, port: Port) -> dict[str, np.ndarray]:
         """All inputs for a float picture in 0..1."""
         feeds = {port.name: arrays.float_to_tensor(view, port)}
@@ -61,6 +73,10 @@ class Trial:
                 # A style is a picture of the same kind.
                 likewise = replace(other, low=port.low, high=port.high, colors=port.colors)
                 feeds[other.name] = arrays.float_to_tensor(style, likewise)
+            elif other.role == "state":
+                feeds[other.name] = np.zeros(
+                    arrays.tensor_shape(other, *view.shape[:2]), other.dtype
+                )
             else:
                 feeds[other.name] = _stand_in(other)
         return feeds
@@ -96,6 +112,7 @@ class Trial:
                 found = self._choose(results, feeds[port.name], side, layout, reasons)
                 if found is not None:
                     self.output, self.size = found, side
+                    self._answers = {(port.low, port.high): results[found.name]}
                     return self.use(port)
         last = f": {reasons[-1]}" if reasons else ""
         raise CardMismatch(f'"{self.path}" does not work as an image-to-image model{last}')
@@ -123,14 +140,25 @@ class Trial:
         self.unchanged = bool(found) and not changed
         return next(iter(changed or found), None)
 
-    def settle_size(self, given: int | None) -> tuple[int, int, bool]:
-        """(multiple_of, minimum, whether answers have another size than the picture)."""
+    def settle_size(self, given: int | None, stride: int = 0) -> tuple[int, int, bool]:
+        """(multiple_of, minimum, whether answers have another size than the picture).
+
+        Args:
+            given: `multiple_of` if the user gave one.
+            stride: what the graph says (`probe_strides`), 0 if it cannot be read: one run shows
+                whether it is right.
+        """
         if arrays.fixed_size(self.image) is not None:
             return 1, 1, False
         base = self.size[0]
+        expected = given or stride
+        if expected:
+            least = -(-LEAST // expected) * expected
+            if self._keeps_size(least, least + expected):
+                return expected, least, False
         multiple = given or next((m for m in MULTIPLES if self._keeps_size(base + m)), 0)
         if not multiple:
-            works = next((m for m in MULTIPLES if self._answers(base + m)), 0)
+            works = next((m for m in MULTIPLES if self._shape(base + m)), 0)
             if not works:
                 # One size ran and its neighbors do not: what looks free is fixed inside.
                 self.use(replace(self.image, shape=sized(self.image, *self.size)))
@@ -140,16 +168,16 @@ class Trial:
         minimum = next((m for m in small if self._keeps_size(m)), base)
         return multiple, minimum, False
 
-    def _answers(self, side: int) -> tuple[int, ...] | None:
+    def _shape(self, height: int, width: int = 0) -> tuple[int, ...] | None:
         try:
-            return self.run(probe_picture(side, side), self.image).shape
+            return self.run(probe_picture(height, width or height), self.image).shape
         except StyleError:
             return None
 
-    def _keeps_size(self, side: int) -> bool:
+    def _keeps_size(self, height: int, width: int = 0) -> bool:
         row, column, _ = arrays.spatial_axes(self.output)
-        shape = self._answers(side)
-        return shape is not None and (shape[row], shape[column]) == (side, side)
+        shape = self._shape(height, width)
+        return shape is not None and (shape[row], shape[column]) == (height, width or height)
 
     def settle_range(
         self, overrides: CardFacts, ends: Ends
@@ -192,13 +220,19 @@ class Trial:
                 )
         return best[1][0], best[1][1], how
 
+    def outside(self, low_high: tuple[float, float], output_range: tuple[float, float]) -> float:
+        """Share of the answer's values that lie clearly outside this range."""
+        low, high = output_range
+        room = 0.1 * (high - low)
+        values = self.answer(low_high)
+        return float(np.mean((values < low - room) | (values > high + room)))
+
     def _score(
         self, low_high: tuple[float, float], output_range: tuple[float, float]
     ) -> tuple[float, tuple[tuple[float, float], tuple[float, float]], np.ndarray]:
         """How much the answer looks like a picture under these ranges, and the picture."""
         view = probe_picture(*self.size)
-        port = replace(self.image, low=low_high[0], high=low_high[1])
-        result = self.run(view, port)
+        result = self.answer(low_high)
         output = replace(self.output, low=output_range[0], high=output_range[1])
         picture = arrays.tensor_to_float(result, output)
         score = fills(result[0].astype(np.float64), *output_range)
@@ -224,9 +258,9 @@ class Trial:
         elif "bgr" in self.image.name.lower():
             how, colors = "named", "BGR"
         view = probe_picture(*self.size)
-        port = replace(self.image, low=low_high[0], high=low_high[1])
         output = replace(self.output, low=output_range[0], high=output_range[1])
-        swapped = channel_match(view, arrays.tensor_to_float(self.run(view, port), output)) < 0.0
+        painted = arrays.tensor_to_float(self.answer(low_high), output)
+        swapped = channel_match(view, painted) < 0.0
         other: Colors = "RGB" if colors == "BGR" else "BGR"
         return colors, other if swapped else colors, how  # type: ignore[return-value]
 
@@ -295,7 +329,7 @@ def _output_layout(result: np.ndarray, side: tuple[int, int], layout: Layout) ->
         port = Port("output", layout=candidate)  # type: ignore[arg-type]
         row, column, channel = arrays.spatial_axes(port)
         close = all(
-            length / 2 <= found <= length * 2
+            length / 2 <= found <= length * LARGEST
             for length, found in zip(side, (result.shape[row], result.shape[column]), strict=True)
         )
         if result.shape[channel] == 3 and close:

@@ -331,7 +331,7 @@ def open_session(
         raise CardMismatch(f'"{path}" needs "{other.name}" beside it; copy or export both again')
     loaded = _open(path, name, device, threads, precision_hint)
     try:
-        card, notes = _card(loaded, path, overrides)
+        loaded, card, notes = _card(loaded, path, overrides)
         encoder = store.resolve(style_encoder) if style_encoder is not None else None
         session = StyleSession(loaded, card, path, name, "", threads, precision_hint, encoder)
     except BaseException:
@@ -372,15 +372,18 @@ def _metadata(path: Path) -> dict[str, str]:
         return {}
 
 
-def _card(engine: Engine, path: Path, overrides: CardFacts) -> tuple[ModelCard, list[str]]:
-    """The model's own card, or one worked out by probing; and what to tell the user."""
+def _card(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Engine, ModelCard, list[str]]:
+    """The model's own card, or one worked out by probing; and what to tell the user. The engine is
+    the given one, or one around it for pictures of another form."""
     text = engine.metadata.get(KEY)
     if text is None and beside(path).is_file():
         text = beside(path).read_text(encoding="utf-8")
     if text is None:
-        from . import probe
+        from . import adapter, probe
 
-        return probe.foreign_card(engine, path, **overrides)
+        graph = probe.read_graph(path)
+        engine = adapter.adapt(engine, graph)
+        return engine, *probe.foreign_card(engine, path, graph, **overrides)
     card = ModelCard.from_json(text, f'"{path}"')
     given = {value.name for value in engine.inputs}
     missing = [port.name for port in card.inputs if port.name not in given]
@@ -393,7 +396,7 @@ def _card(engine: Engine, path: Path, overrides: CardFacts) -> tuple[ModelCard, 
         from . import probe
 
         card = probe.override(card, **overrides)
-    return card, []
+    return engine, card, []
 
 
 def _image_output(card: ModelCard) -> Port:
