@@ -90,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Run all combinations in turns."""
-    from .measuring import results, rounds
+    from .measuring import opening, results, rounds
     from .measuring.calibration import Calibration, peaks
 
     path = check_result_file(args)
@@ -115,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
         "frames": rows[0]["metrics"]["frames"],
         "rounds": args.rounds,
         "clip": "synthetic" if args.input is None else Path(args.input).name,
+        "sha256": opening.checksums(args.models),
     }
     block = {
         "peak": {"t1": peaks(readings)},

@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """All runs, one after the other."""
-    from .measuring import results
+    from .measuring import opening, results
 
     path = check_result_file(args)
     if any(value is not None and value <= 0 for value in (args.frames, args.seconds)):
@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
         "seconds": None if args.frames else args.seconds or SECONDS,
         "frames": args.frames,
         "settling_s": SETTLING_S,
+        "sha256": opening.checksums(args.models),
     }
     deliver(args, path, results.document("soak", rows, settings))
     return DONE

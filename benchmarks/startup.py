@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Start processes in turns and take medians."""
     from runtime.model import store
 
-    from .measuring import cold, results, rounds
+    from .measuring import cold, opening, results, rounds
     from .measuring.calibration import Calibration, peaks
 
     path = check_result_file(args)
@@ -90,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
         "readings": readings,
         "marked_rounds": sorted(rounds.marked_rounds(readings, args.starts)),
     }
-    deliver(args, path, results.document("startup", rows, {"starts": args.starts}, block))
+    settings = {"starts": args.starts, "sha256": opening.checksums(paths.values())}
+    deliver(args, path, results.document("startup", rows, settings, block))
     return DONE
 
 

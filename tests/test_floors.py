@@ -35,6 +35,7 @@ COMMANDS = [
     "benchmarks.report",
     "benchmarks.quality",
     "benchmarks.sanity",
+    "benchmarks.scoreboard",
     "benchmarks.students",
     "benchmarks.targets",
 ]

@@ -1,7 +1,7 @@
 """How a benchmark opens a model of whatever kind: a file, a folder, a page, a checkpoint."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -91,6 +91,16 @@ def open_painter(model: str) -> tuple[Painter, JsonObject]:
         return torch.from_numpy(picture).permute(2, 0, 1)[None].clamp(0, 1).contiguous()
 
     return stylize, session.card.recipe
+
+
+def checksums(models: Iterable[str | Path]) -> dict[str, str]:
+    """Name -> sha256 of each model file, of a folder's none: a result file keeps them under
+    `settings`, so that a page can say whether its figures belong to the files that are shipped."""
+    from runtime.checksum import sha256
+    from runtime.model import store
+
+    paths = (Path(model) if Path(model).is_file() else store.resolve(model) for model in models)
+    return {path.stem: sha256(path) for path in paths if path.is_file()}
 
 
 def engine_label(session: "StyleSession") -> str:

@@ -29,7 +29,7 @@ NAME = "impasto.benchmark"
 VERSION = 1
 KINDS = (
     *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
-    *("sanity", "soak", "targets", "crawl", "students", "pruning"),
+    *("sanity", "soak", "targets", "crawl", "students", "pruning", "scoreboard"),
 )
 
 # Words, numbers, flags or None, by name.

@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Judge every model."""
-    from ..measuring import results
+    from ..measuring import opening, results
     from . import rows as quality_rows
 
     path = check_result_file(args)
@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     }
     for model in args.models:
         rows += _judge(model, photos, args, settings)
+    settings["sha256"] = opening.checksums(args.models)
     quality_rows.relate(rows)
     data = results.document("quality", rows, settings)
     if path is not None:
@@ -102,8 +103,8 @@ def _photos(args: argparse.Namespace) -> list[Path]:
     return pick_photos(args.content, args.photos)
 
 
-def pick_photos(folder: Path, count: int) -> list[Path]:
-    """At most `count` photos of a folder, evenly spread over their sorted names.
+def pick_photos(folder: Path, count: int, prefix: str = "") -> list[Path]:
+    """At most `count` photos of a folder, evenly spread over their sorted names that begin so.
 
     Raises:
         UsageError: no such folder, or no photo in it.
@@ -111,9 +112,11 @@ def pick_photos(folder: Path, count: int) -> list[Path]:
     suffixes = {".jpg", ".jpeg", ".png"}
     if not folder.is_dir():
         raise UsageError(f'no folder of photos "{folder}"')
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes)
+    every = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes)
+    found = [path for path in every if path.name.startswith(prefix)]
     if not found:
-        raise UsageError(f'no photo in "{folder}"; looked for {", ".join(sorted(suffixes))}')
+        looked_for = ", ".join(f"{prefix}*{suffix}" for suffix in sorted(suffixes))
+        raise UsageError(f'no photo in "{folder}"; looked for {looked_for}')
     count = min(count, len(found))
     return [found[i * len(found) // count] for i in range(count)]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from training.objective import Objective
 
 # Part of every key: raise it when the meaning of a curve changes.
-VERSION = 2  # 2: with the terms of the last picture
+VERSION = 3  # 3: with the coarse term, where a recipe has one
 # Iterations at which the onlookers score; dense where the curve is steep.
 LOOKS = (0, 1, 2, 3, 5, 7, 10, 13, 16, 20, 25, 30, 36, 43, 51, 60, 70, 85, 100, 119)
 LOOKS += tuple(range(140, 1001, 20))
@@ -34,7 +34,7 @@ LAYERS = {
     "vgg19_low": (("relu1_1", "relu2_1", "relu3_1"), ("relu3_1",)),
 }
 # Terms that judge a picture; "motion" and the grid-artifact losses speak about networks.
-PICTURE_TERMS = ("style", "content", "tv", "range", "palette")
+PICTURE_TERMS = ("style", "coarse", "content", "tv", "range", "palette")
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,17 @@ from ..measuring.results import Document
 
 SHORT = 8  # hexadecimal digits of a checksum that are shown; enough to tell ten files apart
 
+CHECKPOINT = ".safetensors"  # what the other formats are made from, and what training starts from
+
 # Kinds that measure the runtime itself or networks trained for the occasion: no bundled file.
 NO_BUNDLED_MODEL = ("budget", "sanity", "crawl")
 
 
 def bundled(folder: Path) -> dict[str, str]:
-    """Checksum to file name of every model in a folder."""
+    """Checksum to file name of every model and every checkpoint in a folder."""
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {sha256(path): path.name for path in files if formats.is_model(path)}
+    shipped = (p for p in files if formats.is_model(p) or p.suffix == CHECKPOINT)
+    return {sha256(path): path.name for path in shipped}
 
 
 def measured(data: Document) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from .. import budget, crawl, end_to_end, latency_tables, pruning, soak, startup
 from ..folding import table as folding
 from ..quality import table as quality
+from ..scoreboard import table as scoreboard
 from ..students import table as students
 from ..targets import table as targets
 from ..temporal import table as temporal
@@ -25,6 +26,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "targets": targets.usual,
     "students": students.usual,
     "pruning": pruning.table_of,
+    "scoreboard": scoreboard.usual,
 }
 
 # Blocks a page may have: name to (result files, table); the first file must be there.
@@ -51,6 +53,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "students": (("students",), students.usual),
     "student_targets": (("students",), students.targets),
     "pruning": (("pruning_starry",), pruning.table_of),
+    "scoreboard": (("scoreboard",), scoreboard.usual),
 }
 
 

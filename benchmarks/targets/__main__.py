@@ -64,7 +64,10 @@ def run(args: argparse.Namespace) -> int:
     size = "{}x{}".format(*args.size)
     rows = target_rows.made(summary["made"], size, rounds, engines, stopped)
     rows += target_rows.refused(summary)
-    settings = {"rounds": len(rounds.order), "converged": rounds.converged, "threads": 1}
+    settings = {
+        **{"rounds": len(rounds.order), "converged": rounds.converged, "threads": 1},
+        "sha256": target_rows.sources(summary["made"]),
+    }
     deliver(args, path, results.document("targets", rows, settings))
     return DONE
 

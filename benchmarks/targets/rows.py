@@ -1,6 +1,7 @@
 """Rows of `benchmarks.targets`: reports and times as one result file."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from export.listing import load_all
 
@@ -45,6 +46,12 @@ def made(
         }
         rows.append(results.row(labels, _metrics(report, name, rounds), ROW_ID))
     return rows
+
+
+def sources(reports: Sequence[Facts]) -> dict[str, str]:
+    """Name -> sha256 of the checkpoints that the artifacts were made from."""
+    found = [report["source"] for report in reports if "source" in report]
+    return {Path(source["checkpoint"]).stem: source["sha256"] for source in found}
 
 
 def refused(summary: Mapping[str, Sequence[dict[str, str]]]) -> list[Row]:

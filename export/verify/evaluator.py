@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # (width, height) judged: a camera's.
 SIZE = (640, 480)
 # Terms that need nothing but the picture and its photo.
-TERMS = ("style", "content", "palette", "periodicity", "phase_roughness", "tv")
+TERMS = ("style", "coarse", "content", "palette", "periodicity", "phase_roughness", "tv")
 # What reports call them where that differs, since their first version.
 REPORTED = {"periodicity": "lock", "phase_roughness": "grid"}
 # Shifts in px of `shift_error`: every phase of the 4-px grid of lean networks but zero.

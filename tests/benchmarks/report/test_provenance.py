@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from benchmarks.measuring import opening
 from benchmarks.report import bundled, provenance
 from runtime.checksum import sha256
 from tests.benchmarks.conftest import tiny_onnx
@@ -37,6 +38,24 @@ def test_the_bundled_file_is_named_and_a_former_one_is_called_so(models, make_do
     former = students(make_document, "ab" * 32)
     assert "To be measured again" in provenance.sentence(former, known)
     assert "`toy` abababab" in provenance.sentence(former, known)
+
+
+def test_a_checkpoint_is_shipped_as_well(models, make_document):
+    """The table of all formats is about the checkpoint that they were made from."""
+    checkpoint = models / "toy.safetensors"
+    checkpoint.write_bytes(b"weights")
+    data = make_document([], "targets", sha256={"toy": sha256(checkpoint)})
+    said = provenance.sentence(data, provenance.bundled(models))
+    assert f"with the bundled `toy.safetensors` {sha256(checkpoint)[:8]}." in said
+
+
+def test_names_and_files_have_checksums(models, monkeypatch):
+    monkeypatch.setenv("IMPASTO_MODELS", str(models))
+    file = models / "toy.onnx"
+    assert opening.checksums(["toy.onnx", str(models / "many.onnx")]) == {
+        "toy": sha256(file),
+        "many": sha256(models / "many.onnx"),
+    }
 
 
 def test_a_mixed_table_says_which_is_which(models, make_document):

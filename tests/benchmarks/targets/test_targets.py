@@ -26,7 +26,7 @@ def test_all_of_a_folder(tiny_model, tmp_path):
     (lost / "Manifest.json").write_text("{}")
     summary = {
         "made": [
-            report(tiny_model, "onnx"),
+            report(tiny_model, "onnx", source={"checkpoint": "tiny.safetensors", "sha256": "ab"}),
             report(lost, "coreml", judged={"skipped": "no painting"}),
         ],
         "skipped": [{"target": "litert", "precision": "fp32", "reason": "needs litert_torch"}],
@@ -39,6 +39,7 @@ def test_all_of_a_folder(tiny_model, tmp_path):
     assert targets.main([str(word) for word in words]) == 0
     data = results.read(output)
     made, not_run, refused, skipped = data["rows"]
+    assert data["settings"]["sha256"] == {"tiny": "ab"}
     assert made["labels"]["engine"] == made["labels"]["compared_by"] == "onnxruntime"
     assert made["metrics"]["psnr_db"] == 120.25 and made["metrics"]["cpu_p50_ms"] > 0
     assert "cpu_p50_ms" not in not_run["metrics"] and not_run["labels"]["note"]

@@ -1,0 +1,1 @@
+"""Pictures of models beside those of published networks of the same paintings."""
