@@ -33,6 +33,10 @@ KEYS = (
     *(Key((str(k),), f"style {k}", f"style number {k}", "--model") for k in range(1, 10)),
     Key(("+", "="), "stronger", "more of the style", "--strength"),
     Key(("-",), "weaker", "less of the style", "--strength"),
+    Key((".",), "more", "mix in more of the next style", "--model many"),
+    Key((",",), "less", "mix in less of it", "--model many"),
+    Key(("o",), "part", "style all, people, background", "--only"),
+    Key(("b",), "beside", "next style for the rest", "--style-background"),
     Key(("s",), "stabilizer", "stabilizer on, off", "--stabilizer"),
     Key(("v",), "split", "original left, styled right", "--split"),
     Key(("space",), "freeze", "hold the picture", "--freeze"),
@@ -40,11 +44,17 @@ KEYS = (
     Key(("r",), "record", "start, stop recording", "--record"),
     Key(("f",), "fullscreen", "full screen on, off", "--fullscreen"),
     Key(("m",), "mirror", "mirror on, off", "--mirror"),
+    Key(("a",), "rotate", "change styles by itself", "--rotate"),
     Key(("i",), "stats", "figures on, off", "--no-stats"),
     Key(("h", "?"), "help", "this list on, off", "--help"),
     Key(("q", "esc"), "quit", "stop", "--frames"),
 )
 ACTIONS = {key.action for key in KEYS}
+# What is set to a number from 0 to 1, as "strength 0.4", and what is switched, as "split on".
+LEVELS = ("strength", "mix", "stability", "divider")
+SWITCHES = ("stabilizer", "split", "freeze", "record", "fullscreen", "mirror", "stats", "help")
+PARTS = ("all", "person", "background")
+_STYLE = re.compile(r"(style|beside) (\d{1,4})")
 _BY_KEY = {name: key.action for key in KEYS for name in key.keys}
 # Codes `cv2.waitKeyEx` gives for keys without a character (ASCII).
 _SPECIAL = {32: "space", 27: "esc"}
@@ -59,7 +69,8 @@ def action_of(code: int) -> str | None:
 
 
 def action_named(word: str) -> str:
-    """The action of a key ("n", "space") or of its own name ("next", "style-3").
+    """The action of a key ("n", "space") or of its own name ("next", "style-3", "split on",
+    "strength 0.4", "part person").
 
     Raises:
         UsageError: no such key or action; a near one is suggested.
@@ -68,13 +79,29 @@ def action_named(word: str) -> str:
     for candidate in (word, word.lower(), plain, plain.lower()):
         if candidate in _BY_KEY:
             return _BY_KEY[candidate]
-        if candidate in ACTIONS:
+        if candidate in ACTIONS or _has_value(candidate):
             return candidate
     import difflib
 
     near = difflib.get_close_matches(plain.lower(), [*ACTIONS, *_BY_KEY], n=1)
     hint = f' Did you mean "{near[0]}"?' if near else ""
     raise UsageError(f'no key or action "{word}".{hint} Keys: {", ".join(_BY_KEY)}')
+
+
+def _has_value(action: str) -> bool:
+    """Whether it is an action with a value that is allowed."""
+    word, _, value = action.partition(" ")
+    if word in LEVELS:
+        try:
+            return 0.0 <= float(value) <= 1.0
+        except ValueError:
+            return False
+    if word == "part":
+        return value in PARTS
+    found = _STYLE.fullmatch(action)
+    if found is not None:
+        return word == "beside" or int(found[2]) > 0
+    return word in SWITCHES and value in ("on", "off")
 
 
 def parse_script(text: str) -> list[tuple[int, str]]:

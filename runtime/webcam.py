@@ -34,6 +34,7 @@ PREVIEW = "127.0.0.1:0"
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     from .model.flags import add_stylizer_flags
+    from .regions.options import add_region_flags
 
     parser = cli.new_parser("webcam", __doc__)
     parser.epilog = "keys:\n  " + "\n  ".join(help_lines()).replace("%", "%%")
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_output_flags(parser.add_argument_group("outputs"))
     _add_control_flags(parser.add_argument_group("controls at the start"))
     add_stylizer_flags(parser)
+    add_region_flags(parser)
     return parser
 
 
@@ -72,12 +74,24 @@ def _add_rate_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--working-size", type=cli.parse_size, metavar="WxH", help="fix the network's size instead"
     )
+    group.add_argument(
+        "--smallest",
+        type=_count,
+        metavar="PIXELS",
+        help="shorter side of the smallest working size (default: 256)",
+    )
     group.add_argument("--frames", type=_count, metavar="N", help="stop after N shown frames")
     group.add_argument("--seconds", type=_seconds, metavar="S", help="stop after S seconds")
 
 
 def _add_output_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--headless", action="store_true", help="no window")
+    group.add_argument(
+        "--position",
+        type=_position,
+        metavar="X,Y",
+        help="where the window opens, in pixels of the desktop: 1920,0 is a second screen",
+    )
     group.add_argument(
         "--record", metavar="FILE", help="video file; the r key stops and starts again"
     )
@@ -121,11 +135,28 @@ def _add_control_flags(group: argparse._ArgumentGroup) -> None:
     )
     for name, text in (
         ("split", "original left, styled right"),
-        ("mirror", "flip left and right"),
         ("freeze", "hold the first picture"),
         ("fullscreen", "cover the screen"),
     ):
         group.add_argument(f"--{name}", action="store_true", help=text)
+    group.add_argument(
+        "--style-list", action="store_true", help="print the styles that the keys reach, and stop"
+    )
+    group.add_argument(
+        "--mirror",
+        action=argparse.BooleanOptionalAction,
+        help="flip left and right, everywhere (default: a camera, on the screen alone)",
+    )
+    group.add_argument(
+        "--fade",
+        type=_duration,
+        default=0.5,
+        metavar="S",
+        help="time in which a new style comes in; 0 is at once (default: 0.5)",
+    )
+    group.add_argument(
+        "--rotate", type=_duration, default=0.0, metavar="S", help="next style after this time: 20s"
+    )
     group.add_argument("--no-stats", action="store_true", help="no figures over the picture")
     group.add_argument(
         "--keys",
@@ -138,6 +169,8 @@ def _add_control_flags(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show until the source ends or the user stops."""
     began = time.perf_counter()
+    if args.style_list:
+        return _list_styles(live_options(args))
     _check(args)
     options = live_options(args)
     from .live.report import report, summary
@@ -158,6 +191,16 @@ def run(args: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else DONE
 
 
+def _list_styles(options: "LiveOptions") -> int:
+    """Print the styles that the keys will reach, and where one paints another's part."""
+    from .live.setup import list_styles
+
+    for number, entry in enumerate(list_styles(options), 1):
+        grades = ", ".join(dict.fromkeys(variant.grade for variant in entry.variants))
+        print(f"{number:>3}  {entry.label:<28} {grades}".rstrip())
+    return DONE
+
+
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot work together, before anything is opened."""
     if args.json and any(output in ("-", "pipe:", "pipe:1") for output in args.output):
@@ -172,14 +215,25 @@ def _check(args: argparse.Namespace) -> None:
 
 def live_options(args: argparse.Namespace) -> "LiveOptions":
     """What the flags of this command say."""
+    from .live.ladder import SMALLEST_PX
     from .live.options import LiveOptions
     from .model.flags import stylize_options
+    from .regions.options import take_models
 
+    region, beside = take_models(args)
+    if beside:
+        args.model.insert(1, beside)
     style = replace(stylize_options(args), threads=args.threads)
     names = [name for name, _ in style.models]
     return LiveOptions(
         style=style,
         mixed=names != args.model,  # weights were given
+        region=region,
+        beside=bool(beside),
+        fade=args.fade,
+        rotate=args.rotate,
+        smallest=args.smallest or SMALLEST_PX,
+        position=args.position,
         source=args.source,
         allow_network=args.allow_network,
         size=args.size,
@@ -254,6 +308,26 @@ def _seconds(text: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError(f'"{text}" is not a number of seconds above 0')
     return value
+
+
+def _duration(text: str) -> float:
+    """Read "20s", "0.5" or "2m" as seconds."""
+    unit = {"s": 1.0, "m": 60.0}.get(text[-1:], 0.0)
+    try:
+        value = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f'"{text}" is no time, write 20s, 0.5 or 2m')
+    return value
+
+
+def _position(text: str) -> tuple[int, int]:
+    try:
+        x, y = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no place, write X,Y as in 1920,0') from None
+    return x, y
 
 
 def _target(text: str) -> float:

@@ -1,11 +1,14 @@
-"""From the network's size to the picture that is shown: scale up, strength, split view, mirror."""
+"""From the network's size to the picture that is shown: scale up, strength, parts, split view."""
 
 import cv2
+import numpy as np
 
 from ..buffers import Pool
 from ..frame import Image
+from ..regions.matte import mix
 from .controls import Settings
 from .pipeline import LiveFrame
+from .styles import Active
 from .upscale import upscale
 
 # The dividing line of the split view.
@@ -32,21 +35,43 @@ class Composer:
         painted = frame.painted
         if painted is None:
             raise ValueError("this frame was not painted")
-        picture = self._enlarged(painted, frame.image)
-        if settings.strength < 1.0 and not frame.active.stylizer.card.has_scalar("strength"):
+        picture = self._styled(painted, frame.image, frame.active, settings)
+        if frame.mask is not None:
+            # After the stabilizers: no stroke crosses the edge of a part.
+            rest = frame.beside
+            picture = mix(
+                picture,
+                self._fitted(frame.image)
+                if rest is None or rest.painted is None
+                else self._styled(rest.painted, frame.image, rest.active, settings),
+                self._fitted_mask(frame.mask),
+            )
+        if settings.split:
+            picture = self._split(frame.image, picture, settings.divider)
+        return picture
+
+    def mirrored(self, picture: Image) -> Image:
+        """Left and right exchanged, as in a mirror."""
+        return cv2.flip(picture, 1, dst=self._take())
+
+    def _styled(self, painted: Image, camera: Image, active: Active, settings: Settings) -> Image:
+        """A painting at the shown size, in its strength."""
+        picture = self._enlarged(painted, camera)
+        if settings.strength < 1.0 and not active.stylizer.card.has_scalar("strength"):
             picture = cv2.addWeighted(
                 picture,
                 settings.strength,
-                self._fitted(frame.image),
+                self._fitted(camera),
                 1.0 - settings.strength,
                 0.0,
                 dst=self._take(),
             )
-        if settings.split:
-            picture = self._split(frame.image, picture)
-        if settings.mirror:
-            picture = cv2.flip(picture, 1, dst=self._take())
         return picture
+
+    def _fitted_mask(self, mask: np.ndarray) -> np.ndarray:
+        if mask.shape == (self.height, self.width):
+            return mask
+        return cv2.resize(mask, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
 
     def _enlarged(self, painted: Image, camera: Image) -> Image:
         """What was painted at a smaller working size, at the shown size."""
@@ -63,9 +88,9 @@ class Composer:
             image, (self.width, self.height), dst=self._take(), interpolation=cv2.INTER_LINEAR
         )
 
-    def _split(self, image: Image, styled: Image) -> Image:
-        """The camera's picture in the left half, the styled one in the right."""
-        middle = self.width // 2
+    def _split(self, image: Image, styled: Image, divider: float) -> Image:
+        """The camera's picture on the left, the styled one on the right."""
+        middle = round(self.width * divider)
         both = self._take()
         both[:, middle:] = styled[:, middle:]
         both[:, :middle] = self._fitted(image)[:, :middle]

@@ -7,10 +7,20 @@ carries them out.
 
 from dataclasses import dataclass, replace
 
+from ..keys import LEVELS
+from ..regions import REGIONS, Region
+
 # One press of + or -: ten steps from the plain camera to the full style.
 STRENGTH_STEP = 0.1
 # The switches: action = field.
 _TOGGLES = ("stabilizer", "split", "mirror", "fullscreen", "help", "stats")
+_FIELDS = {**{name: name for name in _TOGGLES}, "freeze": "frozen"}
+_STEPS = {
+    "stronger": ("strength", STRENGTH_STEP),
+    "weaker": ("strength", -STRENGTH_STEP),
+    "more": ("mix", STRENGTH_STEP),
+    "less": ("mix", -STRENGTH_STEP),
+}
 EFFECTS = ("snapshot", "record", "quit")
 
 
@@ -21,8 +31,13 @@ class Settings:
     Attributes:
         style: index into the list of styles.
         strength: 0 = the camera's picture, 1 = the full style.
+        mix: share of the next style in the list, 0..1, where one model paints both.
+        region: the part of the picture that the style paints.
+        beside: index of the style that paints the rest, -1 for none.
         stabilizer: carry texture along the motion instead of letting it flicker.
-        split: original in the left half, styled in the right.
+        stability: of the stabilizer, 0..1.
+        split: original on the left, styled on the right.
+        divider: where they meet, 0..1 from the left.
         frozen: hold the input picture; style and strength still act on it.
         mirror: flip left and right.
         fullscreen: the window covers the screen.
@@ -31,34 +46,56 @@ class Settings:
 
     style: int = 0
     strength: float = 1.0
+    mix: float = 0.0
+    region: Region = "all"
+    beside: int = -1
     stabilizer: bool = True
+    stability: float = 1.0
     split: bool = False
+    divider: float = 0.5
     frozen: bool = False
     mirror: bool = False
     fullscreen: bool = False
     stats: bool = True
     help: bool = False
 
+    @property
+    def seen(self) -> Region:
+        """Where the style is seen: everywhere if it paints the rest as well."""
+        return "all" if self.beside == self.style else self.region
+
 
 def apply(settings: Settings, action: str, num_styles: int) -> Settings:
     """The settings after `action`; the same object if it changes none of them.
 
     Args:
-        action: a word of `keys.ACTIONS`.
+        action: as `keys.action_named` gives it.
         num_styles: how many styles there are; "next" goes round, "style 7" of 3 does nothing.
     """
+    word, _, value = action.partition(" ")
     if action in ("next", "previous"):
         step = 1 if action == "next" else -1
-        return replace(settings, style=(settings.style + step) % num_styles)
-    if action.startswith("style "):
-        wanted = int(action.split()[1]) - 1
-        return replace(settings, style=wanted) if wanted < num_styles else settings
-    if action in ("stronger", "weaker"):
-        step = STRENGTH_STEP if action == "stronger" else -STRENGTH_STEP
+        return replace(settings, style=(settings.style + step) % num_styles, mix=0.0)
+    if word == "style":
+        wanted = int(value) - 1
+        return replace(settings, style=wanted, mix=0.0) if wanted < num_styles else settings
+    if word == "part" and value in REGIONS:
+        return replace(settings, region=value)
+    if action == "part":  # the next one
+        after = REGIONS[(REGIONS.index(settings.region) + 1) % len(REGIONS)]
+        return replace(settings, region=after)
+    if word == "beside":
+        # Round through the styles; behind the last one comes none.
+        wanted = int(value) - 1 if value else (settings.beside + 2) % (num_styles + 1) - 1
+        return replace(settings, beside=wanted) if wanted < num_styles else settings
+    if action in _STEPS:
+        name, step = _STEPS[action]
         # Rounded so that ten steps down and up end where they began.
-        return replace(settings, strength=round(min(1.0, max(0.0, settings.strength + step)), 3))
-    if action == "freeze":
-        return replace(settings, frozen=not settings.frozen)
-    if action in _TOGGLES:
-        return replace(settings, **{action: not getattr(settings, action)})
+        level = round(min(1.0, max(0.0, getattr(settings, name) + step)), 3)
+        return replace(settings, **{name: level})
+    if word in LEVELS and value:
+        return replace(settings, **{word: float(value)})
+    if word in _FIELDS:
+        name = _FIELDS[word]
+        return replace(settings, **{name: value == "on" if value else not getattr(settings, name)})
     return settings

@@ -110,7 +110,7 @@ class Gauges:
         for _, _, stages_ms in self._recent:
             for name, value in stages_ms.items():
                 sums[name] = sums.get(name, 0.0) + value
-        order = ("decode", "style", "stabilize", "show")
+        order = ("decode", "style", "stabilize", "mask", "show")
         known = [name for name in order if name in sums]
         return {name: sums[name] / len(self._recent) for name in known}
 

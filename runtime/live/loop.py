@@ -26,6 +26,7 @@ from .ladder import Choice
 from .outputs import Outputs
 from .overlay import Stats, draw_help, draw_marks, draw_messages, draw_stats
 from .pipeline import LiveFrame, LivePipeline
+from .screen.menu import Menu, rows
 from .slot import Closed, Empty
 from .styles import Key, Styles
 
@@ -42,8 +43,47 @@ MESSAGE_S = 4.0
 # held back until this share of a frame's time has passed since the last one, so that the motion
 # does not limp.
 EVEN = 0.9
+# How long a style stays where only the key says that styles change by themselves.
+ROTATE_S = 20.0
 # Shown frames after which the files of a style are compared in the background: the start is over.
 SETTLED = 30
+
+
+PARTS = {"all": "everything", "person": "people alone", "background": "the background alone"}
+MIXES_WITH_NONE = "this style mixes with no other: --model many knows sixteen that do"
+
+
+class Rotation:
+    """Changes the style by itself.
+
+    Args:
+        seconds: how long each style stays; 0 leaves it off until it is switched on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.on = seconds > 0
+        self._seconds = seconds or ROTATE_S
+        self._style, self._since = -1, 0.0
+
+    def toggle(self) -> str:
+        """Switch it on or off; says which."""
+        self.on = not self.on
+        self._style = -1
+        return f"a new style every {self._seconds:g} s" if self.on else "this style stays"
+
+    def due(self, now: float, style: int) -> bool:
+        """Whether the style has been there long enough.
+
+        Args:
+            now: in seconds.
+            style: the one that is shown; another one than before counts anew.
+        """
+        if style != self._style:
+            self._style, self._since = style, now
+        if not self.on or now - self._since < self._seconds:
+            return False
+        self._since = now
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +101,8 @@ class Parts:
         later: what can wait until the first frame is on the screen.
         script: (frame, action), sorted.
         frames, seconds: when to stop, None for never.
+        rotate: seconds after which the next style comes by itself, 0 for never.
+        mirror_screen_only: a mirrored picture is for who looks at it, not for the outputs.
         target_fps: 0 for none.
         quiet: no human text.
     """
@@ -78,6 +120,8 @@ class Parts:
     script: Sequence[tuple[int, str]] = ()
     frames: int | None = None
     seconds: float | None = None
+    rotate: float = 0.0
+    mirror_screen_only: bool = False
     target_fps: float = 0.0
     quiet: bool = False
 
@@ -97,10 +141,13 @@ class Show:
         self.last: LiveFrame | None = None
         self._composer = Composer(*size)
         self._pool = Pool(limit=3)
-        self._picture: Image | None = None
+        self._picture: Image | None = None  # as the outputs get it
+        self._seen: Image | None = None  # as it stands on the screen
         self._messages: list[tuple[float, str]] = []
         self._status = self._note = ""
         self._script = list(parts.script)
+        self._menu = Menu()
+        self._rotation = Rotation(parts.rotate)
         self._done = False
         self._publish_at = 0.0
         self._offered: tuple[object, ...] = ()
@@ -135,16 +182,19 @@ class Show:
         parts = self.parts
         self._hold_back(frame)
         start, work = time.perf_counter(), time.thread_time()
-        picture = self._composer.compose(frame, self.settings)
-        self.last, self._picture = frame, picture
+        seen = picture = self._composer.compose(frame, self.settings)
+        if self.settings.mirror and (not parts.mirror_screen_only or self._watched):
+            seen = self._composer.mirrored(picture)
+            picture = picture if parts.mirror_screen_only else seen
+        self.last, self._picture, self._seen = frame, picture, seen
         shown = Frame(picture, frame.time, frame.index)
         for output_thread in parts.outputs.threads:
             output_thread.offer(shown)
         parts.outputs.recorder.offer(shown)
         if parts.outputs.preview is not None:
-            parts.outputs.preview.offer(picture)
+            parts.outputs.preview.offer(seen)
         if parts.outputs.window is not None:
-            self._draw(parts.outputs.window, picture)
+            self._draw(parts.outputs.window, seen)
         now = time.perf_counter()
         frame.stages_ms["show"] = (now - start) * 1000.0
         frame.work_ms["show"] = (time.thread_time() - work) * 1000.0
@@ -162,6 +212,11 @@ class Show:
         if parts.frames is not None and parts.gauges.shown >= parts.frames:
             self._done = True
 
+    @property
+    def _watched(self) -> bool:
+        """Whether somebody may look at the screen."""
+        return self.parts.outputs.window is not None or self.parts.outputs.preview is not None
+
     def _hold_back(self, frame: LiveFrame) -> None:
         if frame.choice.every == 2 and frame.styled is None and self.parts.target_fps:
             due = self.parts.gauges.last + EVEN / self.parts.target_fps
@@ -173,17 +228,22 @@ class Show:
         """Picture, figures and messages into the window; reads its keys."""
         messages = self._current_messages()
         settings = self.settings
-        marked = settings.frozen or self.parts.outputs.recorder.seconds is not None
-        if settings.stats or settings.help or messages or marked:
+        recording = self.parts.outputs.recorder.seconds is not None
+        menu = self._menu.place is not None
+        if settings.stats or settings.help or messages or menu or settings.frozen or recording:
             canvas = self._pool.take(*picture.shape)
             canvas[:] = picture
             if settings.help:  # instead of the figures, which it would cover in part
                 draw_help(canvas)
+                draw_marks(canvas, self._stats())
             elif settings.stats:
                 draw_stats(canvas, self._stats())
             else:
                 draw_marks(canvas, self._stats())
             draw_messages(canvas, messages)
+            if menu:
+                self._menu.pointer = window.pointer
+                self._menu.draw(canvas, rows(settings, self.parts.styles.labels, recording))
             picture = canvas
         window.write(Frame(picture, Fraction(0), 0))
         self._press(window, window.key)
@@ -193,15 +253,22 @@ class Show:
         window = self.parts.outputs.window
         self._notice()
         if window is not None:
-            if self._picture is not None and (self._status or self._current_messages()):
-                self._draw(window, self._picture)
+            if self._seen is not None and (self._status or self._current_messages()):
+                self._draw(window, self._seen)
             else:
                 self._press(window, window.poll())
 
     def _press(self, window: "WindowSink", code: int) -> None:
-        action = action_of(code)
-        if action is not None:
-            self.parts.actions.put(action)
+        actions = [action_of(code)]
+        while window.clicks:
+            kind, x, y = window.clicks.pop(0)
+            if kind == "right":
+                self._menu.open(x, y)
+            else:
+                actions.append(self._menu.click(x, y))
+        for action in actions:
+            if action is not None:
+                self.parts.actions.put(action)
         if self._picture is not None and not window.open:
             self._done = True
 
@@ -237,12 +304,23 @@ class Show:
                 self._done = True
             elif action == "snapshot" and self._picture is not None:
                 self.parts.outputs.snapshots.save(self._picture, self._style_label())
-            elif action == "record":
-                self.parts.outputs.recorder.toggle()
+            elif action.partition(" ")[0] == "record":
+                running = self.parts.outputs.recorder.seconds is not None
+                if action == "record" or running != (action == "record on"):
+                    self.parts.outputs.recorder.toggle()
+            elif action == "rotate":
+                self.message(self._rotation.toggle())
+            elif action in ("more", "less") and self._alone():
+                self.message(MIXES_WITH_NONE)
             before = self.settings
             self.settings = apply(before, action, len(self.parts.styles.entries))
-            if self.settings is not before:
+            if self.settings != before:
                 self._apply(before)
+        if self._rotation.due(time.perf_counter(), self.settings.style):
+            self.parts.actions.put("next")
+
+    def _alone(self) -> bool:
+        return self.parts.styles.partner(self.settings.style) is None
 
     def _apply(self, before: Settings) -> None:
         pipeline, styles = self.parts.pipeline, self.parts.styles
@@ -253,10 +331,22 @@ class Show:
             choice = replace(choice, variant=styles.first(style, grade))
             styles.survey(style)
             self.message(f"style {style + 1}: {styles.labels[style]}")
+        self._tell(before)
         pipeline.set_plan(self.settings, choice)
         window = self.parts.outputs.window
         if window is not None and self.settings.fullscreen != before.fullscreen:
             window.set_fullscreen(self.settings.fullscreen)
+
+    def _tell(self, before: Settings) -> None:
+        """Say what cannot be seen from the picture alone."""
+        now, labels = self.settings, self.parts.styles.labels
+        if now.region != before.region:
+            self.message(f"painted: {PARTS[now.region]}")
+        if now.beside != before.beside:
+            self.message(f"the rest: {labels[now.beside] if now.beside >= 0 else 'as it is'}")
+        if now.mix != before.mix and now.mix and not self._alone():
+            other = labels[(now.style + 1) % len(labels)]
+            self.message(f"{100 * now.mix:.0f} % of {other}")
 
     def _steer(self) -> None:
         """Let the controller look at the last moments."""
@@ -268,9 +358,9 @@ class Show:
         now = time.perf_counter()
         choice = controller.choice
         wanted = Key(self.settings.style, choice.variant, choice.threads)
-        if (self.last.choice, self.last.active.key) != (choice, wanted):
+        if (self.last.choice, self.last.active.key) != (choice, wanted) or parts.pipeline.fading:
             # Frames painted before the last decision, or with the style that is still being
-            # replaced, are arriving: judge only new ones.
+            # replaced, are arriving: judge only new ones. A fade costs more, but not for long.
             parts.gauges.forget_window(now, parts.capture.arrived)
             return
         window = parts.gauges.window(now, parts.capture.arrived)
@@ -302,6 +392,21 @@ class Show:
         if choice.threads != self._threads:
             self._threads = choice.threads
             share_cores(choice.threads, num_cores())
+
+    def _state(self) -> tuple[str, ...]:
+        """What is switched on, in words."""
+        now, labels = self.settings, self.parts.styles.labels
+        words: list[str] = []
+        if now.seen != "all":
+            words.append(PARTS[now.region])
+            if 0 <= now.beside < len(labels):
+                words.append(f"the rest {labels[now.beside]}")
+        if now.mix and not self._alone():
+            words.append(f"{100 * now.mix:.0f} % {labels[(now.style + 1) % len(labels)]}")
+        words += [word for word, on in (("split", now.split), ("mirrored", now.mirror)) if on]
+        if self._rotation.on:
+            words.append("styles rotate")
+        return tuple(words)
 
     def _style_label(self) -> str:
         return self.parts.styles.labels[self.last.active.style] if self.last else ""
@@ -335,5 +440,6 @@ class Show:
             held=parts.controller.held if parts.controller else True,
             recording=parts.outputs.recorder.seconds,
             frozen=self.settings.frozen,
+            state=self._state(),
             messages=tuple(self._current_messages()),
         )

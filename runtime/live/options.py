@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..model.options import StylizeOptions
+from ..regions import Region
+from .ladder import SMALLEST_PX
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,14 @@ class LiveOptions:
         overwrite: replace existing outputs.
         stabilizer: a module of `runtime.stabilizers` that works frame by frame, or "off".
         stability: of the stabilizer, 0..1.
-        split, mirror, frozen, fullscreen, stats: see `runtime.live.controls.Settings`.
+        region: where the first model paints.
+        beside: the second model paints the rest.
+        split, frozen, fullscreen, stats: see `runtime.live.controls.Settings`.
+        mirror: flip left and right everywhere; None flips a camera, on the screen alone.
+        fade: seconds over which a new style comes in; 0 for at once.
+        rotate: seconds after which the next style comes by itself; 0 for never.
+        smallest: shorter side of the smallest working size in pixels.
+        position: (x, y) of the window on the desktop in pixels; None leaves it to the system.
         script: (number of shown frames, action) pairs, sorted: keys pressed by themselves.
         quiet: no human text on stderr.
     """
@@ -60,8 +69,14 @@ class LiveOptions:
     overwrite: bool = False
     stabilizer: str = "live"
     stability: float = 1.0
+    region: Region = "all"
+    beside: bool = False
     split: bool = False
-    mirror: bool = False
+    mirror: bool | None = None
+    fade: float = 0.5
+    rotate: float = 0.0
+    smallest: int = SMALLEST_PX
+    position: tuple[int, int] | None = None
     frozen: bool = False
     fullscreen: bool = False
     stats: bool = True

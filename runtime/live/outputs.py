@@ -90,7 +90,11 @@ def open_outputs(
         from ..sinks.window import WindowSink
 
         window = stack.enter_context(
-            WindowSink("window:Impasto", info, fullscreen=options.fullscreen)
+            WindowSink(
+                *("window:Impasto", info),
+                fullscreen=options.fullscreen,
+                position=options.position,
+            )
         )
     return Outputs(recorder, snapshots, threads, window, preview)
 

@@ -31,6 +31,7 @@ MIN_LINE_PX, MAX_LINE_PX = 12, 44
 BAR_BUDGETS = 1.5
 # A rate this near to the wish looks like it: 24.8 of 25 is no alarm.
 HELD = 0.95
+NOT_HELD = "the rate is not held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Stats:
         held: False when the rate was not held during the last moments.
         recording: seconds recorded so far, or None.
         frozen: the input picture is held.
+        state: what is switched on, in words.
         messages: lines for the user (camera lost, snapshot saved), newest last.
     """
 
@@ -75,6 +77,7 @@ class Stats:
     held: bool = True
     recording: float | None = None
     frozen: bool = False
+    state: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
 
     @property
@@ -100,34 +103,36 @@ def text_lines(stats: Stats) -> list[str]:
         f"{size}{rhythm}   stabilizer {stats.stabilizer}",
         f"dropped {stats.dropped} ({share:.1f} %)",
     ]
+    if stats.state:
+        lines.append(", ".join(stats.state))
     if not stats.held and stats.fps < HELD * stats.target_fps:
-        lines.append("the rate is not held")
+        lines.append(NOT_HELD)
     return lines
 
 
 def draw_stats(image: Image, stats: Stats) -> None:
     """Write the figures and stage bars into the top left corner of `image`, in place."""
-    line = _line_px(image)
+    line = line_px(image)
     lines = text_lines(stats)
     bars = list(stats.stages_ms.items())
-    width = max([_text_width(text, line) for text in lines] + [line * 14])
-    panel = _panel(image, 0, 0, width + line, round(line * (len(lines) + len(bars) + 0.8)))
+    width = max([text_width(text, line) for text in lines] + [line * 14])
+    box = panel(image, 0, 0, width + line, round(line * (len(lines) + len(bars) + 0.8)))
     y = line
     for row, text in enumerate(lines):
         color = WHITE if row == 0 else GRAY
         if row == 0 and stats.target_fps and stats.fps < HELD * stats.target_fps:
             color = AMBER
-        _write(panel, text, line // 2, y, line, RED if row == 4 else color)
+        write(box, text, line // 2, y, line, RED if text == NOT_HELD else color)
         y += line
     for name, ms in bars:
-        _bar(panel, name, ms, stats, y, line)
+        _bar(box, name, ms, stats, y, line)
         y += line
     draw_marks(image, stats)
 
 
 def draw_marks(image: Image, stats: Stats) -> None:
     """REC and HOLD in the top right corner, in place: shown with and without figures."""
-    line = _line_px(image)
+    line = line_px(image)
     if stats.recording is not None:
         seconds = int(stats.recording)
         _mark(image, f"REC {seconds // 60}:{seconds % 60:02}", RED, 0, line)
@@ -139,29 +144,30 @@ def draw_messages(image: Image, messages: Sequence[str]) -> None:
     """Write lines along the bottom edge, in place."""
     if not messages:
         return
-    line = _line_px(image)
+    line = line_px(image)
     height = round(line * (len(messages) + 0.6))
-    panel = _panel(image, 0, image.shape[0] - height, image.shape[1], height)
+    box = panel(image, 0, image.shape[0] - height, image.shape[1], height)
     for row, text in enumerate(messages):
-        _write(panel, text, line // 2, line * (row + 1), line, AMBER)
+        write(box, text, line // 2, line * (row + 1), line, AMBER)
 
 
 def draw_help(image: Image) -> None:
     """Write the key map over the middle, in place."""
     lines = help_lines()
-    line = min(_line_px(image), max(6, int(image.shape[0] / (len(lines) + 2))))
+    line = min(line_px(image), max(6, int(image.shape[0] / (len(lines) + 2))))
     rows = [text.partition("  ") for text in lines]
-    width = max(_text_width(words.strip(), line) for _, _, words in rows) + 6 * line
+    width = max(text_width(words.strip(), line) for _, _, words in rows) + 6 * line
     height = round(line * (len(lines) + 1))
     left = max(0, (image.shape[1] - width) // 2)
     top = max(0, (image.shape[0] - height) // 2)
-    panel = _panel(image, left, top, width, height)
+    box = panel(image, left, top, width, height)
     for row, (key, _, words) in enumerate(rows):
-        _write(panel, key, line, line * (row + 1), line, WHITE)
-        _write(panel, words.strip(), line * 5, line * (row + 1), line, GRAY)
+        write(box, key, line, line * (row + 1), line, WHITE)
+        write(box, words.strip(), line * 5, line * (row + 1), line, GRAY)
 
 
-def _line_px(image: Image) -> int:
+def line_px(image: Image) -> int:
+    """Height of a line of text on this picture, in pixels."""
     return max(MIN_LINE_PX, min(MAX_LINE_PX, round(LINE_PX * image.shape[0] / REFERENCE_ROWS)))
 
 
@@ -170,43 +176,45 @@ def _scale(line: int) -> float:
     return 0.55 * line / 21.0
 
 
-def _text_width(text: str, line: int) -> int:
+def text_width(text: str, line: int) -> int:
+    """Of a text in lines of this height, in pixels."""
     return cv2.getTextSize(text, FONT, _scale(line), 1)[0][0]
 
 
-def _write(panel: np.ndarray, text: str, x: int, y: int, line: int, color: tuple[int, ...]) -> None:
+def write(box: np.ndarray, text: str, x: int, y: int, line: int, color: tuple[int, ...]) -> None:
+    """One line of text, its baseline beginning at (x, y), in place."""
     # Hershey fonts know ASCII only; anything else would come out as question marks.
     plain = text.encode("ascii", "replace").decode("ascii")
     thick = 2 if line >= 34 else 1
-    cv2.putText(panel, plain, (x, y), FONT, _scale(line), color, thick, cv2.LINE_AA)
+    cv2.putText(box, plain, (x, y), FONT, _scale(line), color, thick, cv2.LINE_AA)
 
 
-def _panel(image: Image, left: int, top: int, width: int, height: int) -> np.ndarray:
+def panel(image: Image, left: int, top: int, width: int, height: int) -> np.ndarray:
     """A darkened part of the picture, cut at its edges, to draw into."""
     part = image[top : top + height, left : left + width]
     cv2.convertScaleAbs(part, dst=part, alpha=SHINE)
     return part
 
 
-def _bar(panel: np.ndarray, name: str, ms: float, stats: Stats, y: int, line: int) -> None:
+def _bar(box: np.ndarray, name: str, ms: float, stats: Stats, y: int, line: int) -> None:
     budget = 1000.0 / (stats.target_fps or 30.0)
     start = line * 5
-    room = max(1, panel.shape[1] - start - line * 5)
+    room = max(1, box.shape[1] - start - line * 5)
     length = round(room * min(BAR_BUDGETS, ms / budget) / BAR_BUDGETS)
     over = ms > budget
     worst = name == stats.bottleneck
     color = RED if over else AMBER if worst else GREEN
-    cv2.rectangle(panel, (start, y - line // 2), (start + length, y - 1), color, -1)
+    cv2.rectangle(box, (start, y - line // 2), (start + length, y - 1), color, -1)
     limit = start + round(room / BAR_BUDGETS)
-    cv2.line(panel, (limit, y - line // 2 - 2), (limit, y + 1), GRAY, 1)
-    _write(panel, name, line // 2, y, line, WHITE if worst else GRAY)
+    cv2.line(box, (limit, y - line // 2 - 2), (limit, y + 1), GRAY, 1)
+    write(box, name, line // 2, y, line, WHITE if worst else GRAY)
     shown = f"{ms:.1f} ms" if ms < 100 else f"{ms:.0f} ms"  # as wide, so that nothing is cut off
-    _write(panel, shown, start + room + line // 3, y, line, WHITE if worst else GRAY)
+    write(box, shown, start + room + line // 3, y, line, WHITE if worst else GRAY)
 
 
 def _mark(image: Image, text: str, color: tuple[int, ...], top: int, line: int) -> None:
-    width = _text_width(text, line) + 2 * line
-    panel = _panel(image, max(0, image.shape[1] - width), top, width, round(1.6 * line))
+    width = text_width(text, line) + 2 * line
+    box = panel(image, max(0, image.shape[1] - width), top, width, round(1.6 * line))
     center = (line // 2 + line // 4, round(0.8 * line))
-    cv2.circle(panel, center, line // 3, color, -1, cv2.LINE_AA)
-    _write(panel, text, line + line // 3, round(1.1 * line), line, WHITE)
+    cv2.circle(box, center, line // 3, color, -1, cv2.LINE_AA)
+    write(box, text, line + line // 3, round(1.1 * line), line, WHITE)

@@ -22,16 +22,42 @@ import numpy as np
 from ..buffers import Pool
 from ..frame import Image
 from ..meter import Meter
-from ..stabilizers import Stabilizer
+from ..regions import Region
+from ..regions.matte import Matte
 from .capture import Capture, Captured
 from .controls import Settings
 from .cores import num_cores
 from .ladder import Choice
+from .layers.layer import Layer, Make
+from .layers.parts import Parts
 from .slot import Closed, Slot
-from .styles import Active, Key, Styles
+from .styles import Active, Key, Mixture, Styles
 
 # How long `close` waits for a thread: a slow network may need seconds for its last frame.
 JOIN_S = 10.0
+
+
+def open_matte() -> Matte:
+    """The bundled network that finds people."""
+    from ..regions.segmenter import Segmenter
+
+    return Matte(Segmenter())
+
+
+@dataclass(slots=True)
+class Beside:
+    """The painting of the part that the style leaves out.
+
+    Attributes:
+        active: its style.
+        changed: the frame before had another.
+        styled, painted: as those of `LiveFrame`.
+    """
+
+    active: Active
+    changed: bool
+    styled: Image | None = None
+    painted: Image | None = None
 
 
 @dataclass(slots=True)
@@ -48,6 +74,9 @@ class LiveFrame:
         stylizer_changed: the frame before had another style, or the stabilizer was switched.
         styled: the network's answer at the working size; None if the network was spared.
         painted: the stabilizer's answer at the working size; `show` scales it up.
+        region: where the style goes.
+        beside: what is painted in the rest, None for nothing.
+        mask: (H, W) float32 in 0..1, where the style is seen; None for everywhere.
         stages_ms: how long each stage took for it.
         work_ms: of this, how long its thread had a processor.
     """
@@ -63,6 +92,9 @@ class LiveFrame:
     stylizer_changed: bool = False
     styled: Image | None = None
     painted: Image | None = None
+    region: Region = "all"
+    beside: Beside | None = None
+    mask: np.ndarray | None = None
     stages_ms: dict[str, float] = field(default_factory=dict[str, float])
     work_ms: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -80,24 +112,30 @@ class LivePipeline:
         self,
         capture: Capture,
         styles: Styles,
-        make_stabilizer: Callable[[bool], Stabilizer],
+        make_stabilizer: Make,
         choice: Choice,
         settings: Settings,
         meter: Meter,
         first: Choice | None = None,
+        make_matte: Callable[[], Matte] = open_matte,
+        fade: float = 0.0,
     ) -> None:
         """Make the threads; nothing runs before `start`.
 
         Args:
             first: what the very first frame is painted with, instead of `choice`.
-            make_stabilizer: a new one; the argument says whether it is switched on.
+            make_stabilizer: a new one, switched on or not, of this stability.
+            make_matte: opens what finds people, when it is first needed.
+            fade: seconds over which a new style or part comes in.
         """
         self._plan = (settings, choice)
         self._first = first
         self.output: Slot[LiveFrame] = Slot()
         self.propagated = self.held = 0
         self._cut = False
-        self._stabilizer: Stabilizer | None = None
+        self._fade = fade
+        self._layer, self._rest = Layer(make_stabilizer), Layer(make_stabilizer)
+        self._parts = Parts(make_matte)
         self._capture, self._styles, self._meter = capture, styles, meter
         self._make_stabilizer = make_stabilizer
         self._styled: Slot[LiveFrame] = Slot()
@@ -178,36 +216,57 @@ class LivePipeline:
             return
         picture = np.zeros((16, 16, 3), np.uint8)
         with suppress(ValueError):  # it may refuse so small a picture; then it warms up later
-            self._make_stabilizer(self.settings.stabilizer).step(picture, picture)
+            settings = self.settings
+            self._make_stabilizer(settings.stabilizer, settings.stability).step(picture, picture)
 
     def _stabilize(self) -> None:
         """One frame from the network to the screen."""
         frame = self._styled.get()
         start = _now()
-        if self._stabilizer is None or frame.stylizer_changed:
-            # Strokes of another style are no use.
-            self._stabilizer = self._make_stabilizer(frame.settings.stabilizer)
-            if frame.styled is not None:
-                # With no past there is nothing to carry: the first frame is shown as it was
-                # painted, and the stabilizer takes it in while it is already on the screen.
-                frame.painted = frame.styled
-                self._measure(frame, "stabilize", start)
-                self.output.put(frame)
-                self._stabilizer.step(frame.work, frame.styled)
-                return
-        if frame.styled is None:
-            frame.painted = self._stabilizer.skip(frame.work)
-        else:
-            # Without prepare(): it has to run between the last step and the network, and style and
-            # stabilize could never work at the same time. The network sees the raw frame instead.
-            frame.painted = self._stabilizer.step(frame.work, frame.styled)
-            self._cut = self._cut or self._stabilizer.cut
+        frame.painted = self._layered(
+            self._layer, frame, frame.stylizer_changed, frame.styled, None
+        )
+        self._cut = self._cut or (frame.styled is not None and self._layer.cut)
+        rest = frame.beside
+        if rest is not None:
+            rest.painted = self._layered(self._rest, frame, rest.changed, rest.styled, frame.work)
         self._measure(frame, "stabilize", start)
         if frame.painted is None:
             self.held += 1
             return
+        start = _now()
+        frame.mask = self._parts.mask(
+            frame.image, frame.region, frame.taken, self._fade, cut=self._layer.cut
+        )
+        if frame.mask is not None:
+            self._measure(frame, "mask", start)
         self.propagated += frame.styled is None
         self.output.put(frame)
+        self._layer.learn()
+        self._rest.learn()
+
+    def _layered(
+        self,
+        layer: Layer,
+        frame: LiveFrame,
+        changed: bool,
+        styled: Image | None,
+        before: Image | None,
+    ) -> Image | None:
+        """The layer's picture of a frame."""
+        settings, moment = frame.settings, frame.taken
+        if changed:
+            layer.begin(settings.stabilizer, settings.stability, moment, self._fade, before)
+            if styled is not None:
+                return layer.first(frame.work, styled, frame.image, moment)
+        # Without prepare(): it has to run between the last step and the network, and style and
+        # stabilize could never work at the same time. The network sees the raw frame instead.
+        return layer.next(frame.work, styled, frame.image, moment)
+
+    @property
+    def fading(self) -> bool:
+        """Whether an older style still shows."""
+        return self._layer.fading or self._rest.fading
 
     def _measure(self, frame: LiveFrame, stage: str, start: tuple[float, float]) -> None:
         clock, work = _now()
@@ -231,6 +290,7 @@ class _Painter:
         self._pool = Pool()
         self._frozen: Captured | None = None
         self._key: tuple[object, ...] = ()
+        self._rest_key: tuple[object, ...] = ()
         self._spared = True
 
     def prepare(self, captured: Captured, settings: Settings, choice: Choice) -> LiveFrame:
@@ -250,31 +310,68 @@ class _Painter:
             active,
             self._scaled(image, choice),
             self._changed(settings, active),
+            region=settings.seen,
+            beside=self._beside(settings, choice, active),
             stages_ms={"decode": captured.decode_ms},
             work_ms={"decode": captured.decode_ms},
         )
 
+    def _beside(self, settings: Settings, choice: Choice, active: Active) -> Beside | None:
+        """The style of the rest, once it is open; None for the camera's picture."""
+        if settings.seen == "all" or not 0 <= settings.beside < len(self._styles.entries):
+            self._rest_key = ()
+            return None
+        grade = self._styles.entries[active.style].grade(active.key.variant)
+        variant = self._styles.first(settings.beside, grade)
+        other = self._styles.beside(Key(settings.beside, variant, choice.threads))
+        if other is None:
+            return None
+        key = (settings.stabilizer, settings.stability, settings.beside, variant)
+        changed, self._rest_key = self._rest_key != key, key
+        return Beside(other, changed)
+
     def spare(self, frame: LiveFrame) -> bool:
         """Whether this frame goes to the stabilizer without the network."""
-        self._spared = frame.choice.every == 2 and not self._spared and not frame.stylizer_changed
+        new = frame.stylizer_changed or (frame.beside is not None and frame.beside.changed)
+        self._spared = frame.choice.every == 2 and not self._spared and not new
         return self._spared
 
     def paint(self, frame: LiveFrame, cut: bool) -> None:
         """Run the network; after a cut, found by the stabilizer, recurrent models must forget."""
         start = _now()
-        stylizer = frame.active.stylizer
+        frame.styled = self._styled(
+            frame, frame.active, cut, self._mixture(frame.settings, frame.active)
+        )
+        if frame.beside is not None:
+            frame.beside.styled = self._styled(frame, frame.beside.active, cut, None)
+        self._measure(frame, "style", start)
+
+    def _styled(
+        self, frame: LiveFrame, active: Active, cut: bool, mixture: Mixture | None
+    ) -> Image:
+        stylizer = active.stylizer
         if cut:
             stylizer.reset()
         # The strength is blended in after the stabilizer, which would otherwise carry pieces of the
         # camera's picture along; only a model with a knob of its own gets it here.
         strength = frame.settings.strength if stylizer.card.has_scalar("strength") else 1.0
-        frame.styled = stylizer.stylize(frame.work, strength=strength)
-        self._measure(frame, "style", start)
+        if mixture is not None:
+            return stylizer.stylize(frame.work, strength=strength, style=mixture)
+        return stylizer.stylize(frame.work, strength=strength)
+
+    def _mixture(self, settings: Settings, active: Active) -> Mixture | None:
+        """The styles that are mixed, unless the wanted one is still being opened."""
+        wanted = active.style == settings.style
+        return self._styles.mixture(active.style, settings.mix) if wanted else None
 
     def _changed(self, settings: Settings, active: Active) -> bool:
         """Whether this frame is the first of another style, or of another stabilizer setting. The
         same file with other threads paints the same strokes."""
-        key = (settings.stabilizer, active.key.style, active.key.variant)
+        mix = settings.mix if self._mixture(settings, active) is not None else 0.0
+        key = (
+            *(settings.stabilizer, settings.stability),
+            *(active.key.style, active.key.variant, mix),
+        )
         before, self._key = self._key, key
         if before and before != key:
             active.stylizer.reset()

@@ -88,7 +88,7 @@ def _stylizer(live: LiveRun) -> JsonObject:
 
 
 def summary(result: JsonObject) -> str:
-    """The same for a person, in one line."""
+    """The same for a person, in one line: what happened, and where what was kept lies."""
     latency = result["latency_ms"]
     size = "x".join(str(side) for side in result.get("working_size", (0, 0)))
     text = (
@@ -98,4 +98,8 @@ def summary(result: JsonObject) -> str:
     )
     if result["held"] is False and result["fps"] < HELD * result["target_fps"]:
         text += f"; {result['target_fps']:g} fps are more than this machine holds now"
+    for path in result.get("recorded", ()):
+        text += f"; recorded {path}"
+    if result.get("snapshots"):
+        text += f"; {len(result['snapshots'])} pictures, the last {result['snapshots'][-1]}"
     return text

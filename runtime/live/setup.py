@@ -87,19 +87,26 @@ def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) ->
         cli.say(line, quiet=options.quiet)
     info = capture.wait_info()
     size = _fitted(info, options.size)
+    camera = options.source.partition(":")[0] == "camera"
     settings = Settings(
         strength=options.style.strength,
+        region=options.region,
+        beside=_beside(options, styles),
         stabilizer=options.stabilizer != "off",
+        stability=options.stability,
         split=options.split,
         frozen=options.frozen,
-        mirror=options.mirror,
+        mirror=camera if options.mirror is None else options.mirror,
         fullscreen=options.fullscreen,
         stats=options.stats,
     )
     plan = _plan(options, info, size, stylizer.card.multiple_of, styles, threads)
     make_stabilizer = _stabilizer_maker(options)
     first = _first_choice(options, plan, stylizer.card.multiple_of)
-    pipeline = LivePipeline(capture, styles, make_stabilizer, plan.choice, settings, meter, first)
+    pipeline = LivePipeline(
+        *(capture, styles, make_stabilizer, plan.choice, settings, meter, first),
+        fade=options.fade,
+    )
     stack.callback(pipeline.close)
     pipeline.start()
     # From here on the network is painting the first frame.
@@ -124,6 +131,8 @@ def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) ->
         script=options.script,
         frames=options.frames,
         seconds=options.seconds,
+        rotate=options.rotate,
+        mirror_screen_only=camera and options.mirror is None,
         target_fps=plan.target_fps,
         quiet=options.quiet,
     )
@@ -179,11 +188,25 @@ def _open_styles(options: LiveOptions, threads: int) -> tuple[Styles, Stylizer]:
     return _open_first(options, threads, variants.ON_CPU)
 
 
+def list_styles(options: LiveOptions) -> list[Entry]:
+    """The styles of a run, in the order of its keys; opens none.
+
+    Raises:
+        ModelNotFound: a model that is not there.
+    """
+    styles = Styles(_all_entries(options, variants.ON_CPU))
+    return [*styles.entries, *([] if options.mixed else _neighbors(options, styles))]
+
+
+def _all_entries(options: LiveOptions, preferred: tuple[str, ...]) -> list[Entry]:
+    found = [_files(name, options.style.engine) for name, _ in options.style.models]
+    return [entry for label, files in found for entry in _entries(options, label, files, preferred)]
+
+
 def _open_first(
     options: LiveOptions, threads: int, preferred: tuple[str, ...]
 ) -> tuple[Styles, Stylizer]:
-    found = [_files(name, options.style.engine) for name, _ in options.style.models]
-    styles = Styles([_entry(options, label, files, preferred) for label, files in found])
+    styles = Styles(_all_entries(options, preferred))
     return styles, styles.open_first(Key(0, styles.first(0), threads))
 
 
@@ -198,16 +221,34 @@ def _files(name: str, engine: str) -> tuple[str, list[variants.Variant]]:
     return path.stem, [variants.variant_of(path, zoo.read_card(path))]
 
 
+def _entries(
+    options: LiveOptions,
+    label: str,
+    files: list[variants.Variant],
+    preferred: tuple[str, ...],
+) -> list[Entry]:
+    """The style of a model; of one that knows several by name, each, unless --style names some."""
+    card = zoo.read_card(files[0].path)
+    known = [port.names for port in card.inputs if port.names] if card is not None else []
+    if not known or options.style.styles:
+        return [_entry(options, label, files, preferred)]
+    return [_entry(options, name, files, preferred, name) for name in known[0]]
+
+
 def _entry(
     options: LiveOptions,
     label: str,
     files: list[variants.Variant],
     preferred: tuple[str, ...],
+    painting: str = "",
 ) -> Entry:
     def open_file(variant: int, threads: int) -> Stylizer:
-        return open_stylizer(options.style_of([(str(files[variant].path), 1.0)], threads))
+        style = options.style_of([(str(files[variant].path), 1.0)], threads)
+        if painting:
+            style = replace(style, styles=[(painting, 1.0)])
+        return open_stylizer(style)
 
-    return Entry(label, open_file, files, preferred)
+    return Entry(label, open_file, files, preferred, painting)
 
 
 def _neighbors(options: LiveOptions, styles: Styles) -> list[Entry]:
@@ -224,6 +265,13 @@ def _neighbors(options: LiveOptions, styles: Styles) -> list[Entry]:
         if name != mine[0].style and path not in [one.path for one in files]:
             entries.append(_entry(options, name, files, tuple(styles.entries[0].preferred)))
     return entries
+
+
+def _beside(options: LiveOptions, styles: Styles) -> int:
+    """Where the model of the rest stands among the styles, -1 for none: behind all of the first."""
+    first = styles.entries[0].variants
+    mine = sum(entry.variants == first for entry in styles.entries)
+    return mine if options.beside else -1
 
 
 def _hopes_for_gpu(options: LiveOptions) -> bool:
@@ -290,6 +338,7 @@ def _plan(
             multiple_of=multiple_of,
             every_second=propagated and options.stability > 0 and not fixed,
             fixed=fixed is not None,
+            smallest=options.smallest,
         )
 
     if options.target_fps == 0.0 or (fixed and len(order) == 1):
@@ -325,15 +374,15 @@ def _controller(
     return Controller(plan.target_fps, steps, start=plan.choice, split=split, cores=cores)
 
 
-def _stabilizer_maker(options: LiveOptions) -> Callable[[bool], Stabilizer]:
+def _stabilizer_maker(options: LiveOptions) -> Callable[[bool, float], Stabilizer]:
     """Makes stabilizers, switched on or off; their code is loaded when the first one is made."""
     from .. import stabilizers
 
     name = options.stabilizer if options.stabilizer != "off" else "live"
 
-    def make(wanted: bool) -> Stabilizer:
+    def make(wanted: bool, stability: float) -> Stabilizer:
         if not wanted:
             return load(stabilizers, "off")()
-        return load(stabilizers, name)(options.stability)
+        return load(stabilizers, name)(stability)
 
     return make

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import StyleError
+from ..model.conditions import Style
 from ..model.stylizer import Stylizer
 from ..model.variants import Variant, first_choice, ranking
 
@@ -27,6 +28,10 @@ KEPT = 4
 # of a run (about 0.2 ms) does not count, small enough not to disturb the running picture.
 TRIAL_SIZE = (192, 256)
 TRIAL_RUNS = 4
+
+
+# Names of styles that a model knows, with weights.
+Mixture = list[tuple[Style, float]]
 
 
 class Key(NamedTuple):
@@ -46,12 +51,14 @@ class Entry:
         variants: its files, best picture first; empty for a mixture of models.
         open: opens one, given its index and the threads of the engine.
         preferred: precisions, fastest first, as long as nothing was measured.
+        painting: its name among those that its model knows, "" for a model of one style.
     """
 
     label: str
     open: Callable[[int, int], Stylizer]
     variants: Sequence[Variant] = ()
     preferred: Sequence[str] = ()
+    painting: str = ""
 
     @property
     def num_variants(self) -> int:
@@ -97,6 +104,7 @@ class Styles:
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._wanted = Key(0)
+        self._beside: Key | None = None
         self._failed: dict[Key, str] = {}
         self._error: Exception | None = None
         self._active: Active | None = None
@@ -148,6 +156,42 @@ class Styles:
             self._wanted, self.note = key, ""
         self._enqueue(lambda: self._load(key))
 
+    def beside(self, key: Key) -> Active | None:
+        """A second style, to paint with beside the first; None until it is open. Called by the
+        thread that paints."""
+        with self._lock:
+            new, self._beside = key != self._beside, key
+            stylizer = self._open.get(key)
+            if stylizer is not None:
+                self._open.move_to_end(key)
+                return Active(stylizer, key)
+            if key in self._failed:
+                self.note = self._failed[key]
+                return None
+        if new:
+            self._enqueue(lambda: self._load(key))
+        return None
+
+    def ahead(self, key: Key) -> None:
+        """Open a style that will soon be asked for."""
+        if key not in self._open and key not in self._failed:
+            self._enqueue(lambda: self._load(key, ahead=True))
+
+    def mixture(self, style: int, share: float) -> Mixture | None:
+        """What the model paints that knows the style and the next one, of which it takes a share;
+        None for the style alone."""
+        after = self.partner(style)
+        if after is None or not share:
+            return None
+        return [(self.entries[style].painting, 1.0 - share), (self.entries[after].painting, share)]
+
+    def partner(self, style: int) -> int | None:
+        """The next style, if one model paints both."""
+        after = (style + 1) % len(self.entries)
+        one, other = self.entries[style], self.entries[after]
+        same = bool(one.painting and other.painting) and one.variants == other.variants
+        return after if same and after != style else None
+
     def take(self) -> Active:
         """The style for the next frame; called by the one thread that paints.
 
@@ -162,7 +206,7 @@ class Styles:
             if self._wanted != active.key and self._wanted in self._open:
                 active = self._active = Active(self._open[self._wanted], self._wanted)
                 self._open.move_to_end(self._wanted)
-            old = [key for key in self._open if key != active.key]
+            old = [key for key in self._open if key not in (active.key, self._beside)]
             closing = [self._open.pop(key) for key in old[: max(0, len(self._open) - KEPT)]]
         for stylizer in closing:
             stylizer.close()
@@ -196,9 +240,10 @@ class Styles:
         except Exception as error:  # a bug; the painting thread raises it
             self._error = error
 
-    def _load(self, key: Key) -> None:
+    def _load(self, key: Key, *, ahead: bool = False) -> None:
         with self._lock:
-            if self._wanted != key or key in self._open:
+            asked = ahead or key in (self._wanted, self._beside)
+            if not asked or key in self._open:
                 return  # already open, or another wish came meanwhile
         entry = self.entries[key.style]
         try:

@@ -34,22 +34,34 @@ class WindowSink(Sink):
         spec: "window", or "window:TITLE".
         info: of the frames to come; the window takes any size.
         fullscreen: cover the screen from the start.
+        position: (x, y) of its corner on the desktop in pixels, where a second screen goes on to
+            the right or below; None leaves it to the system.
 
     Attributes:
         frames: how many were shown.
         key: code of the last key pressed since the last `write` or `poll`, -1 for none.
+        pointer: (x, y) of the mouse in pixels of the picture.
+        clicks: buttons pressed since they were last taken out: ("left" or "right", x, y).
 
     Raises:
         EngineUnavailable: this OpenCV has no windows, or there is no display.
     """
 
     def __init__(
-        self, spec: str = "window", info: SourceInfo | None = None, *, fullscreen: bool = False
+        self,
+        spec: str = "window",
+        info: SourceInfo | None = None,
+        *,
+        fullscreen: bool = False,
+        position: tuple[int, int] | None = None,
     ) -> None:
         check_windows()
         self.frames = 0
         self._title = spec.partition(":")[2] or TITLE
-        self._fullscreen = fullscreen
+        self._fullscreen, self._position = fullscreen, position
+        self.pointer = (-1, -1)
+        self.clicks: list[tuple[str, int, int]] = []
+        self._beside = (0, 0)  # black to the left of the picture and above it
         self._open = False
         self._closed = False
         self._pool = Pool(limit=2)
@@ -69,7 +81,9 @@ class WindowSink(Sink):
             self._create(width, height)
         buffer = self._pool.take(height, width, 3)
         picture = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR, dst=buffer)
-        cv2.imshow(self._title, with_bars(picture, *self._inside()))
+        shown = with_bars(picture, *self._inside())
+        self._beside = (shown.shape[1] - width) // 2, (shown.shape[0] - height) // 2
+        cv2.imshow(self._title, shown)
         self.frames += 1
         self.poll()
 
@@ -111,10 +125,18 @@ class WindowSink(Sink):
         """As `close`: a window keeps nothing."""
         self.close()
 
+    def _mouse(self, event: int, x: int, y: int, flags: int, data: object) -> None:
+        """What OpenCV tells of the mouse, in pixels of what is shown, black bars included."""
+        self.pointer = (x - self._beside[0], y - self._beside[1])
+        kind = {cv2.EVENT_LBUTTONDOWN: "left", cv2.EVENT_RBUTTONDOWN: "right"}.get(event)
+        if kind is not None:
+            self.clicks.append((kind, *self.pointer))
+
     def _inside(self) -> tuple[int, int]:
         """(width, height) of the window's inside in pixels; (0, 0) where that cannot be asked."""
         try:
-            return cv2.getWindowImageRect(self._title)[2:4]
+            _, _, width, height = cv2.getWindowImageRect(self._title)
+            return width, height
         except cv2.error:
             return 0, 0
 
@@ -125,6 +147,9 @@ class WindowSink(Sink):
         cv2.namedWindow(self._title, flags)
         scale = min(1.0, MAX_WIDTH / width, MAX_HEIGHT / height)
         cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
+        if self._position is not None:
+            cv2.moveWindow(self._title, *self._position)
+        cv2.setMouseCallback(self._title, self._mouse)
         self._open = True
         if self._fullscreen:
             self.set_fullscreen(True)

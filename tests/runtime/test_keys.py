@@ -83,3 +83,56 @@ def test_ten_steps_down_and_up_are_exact():
     for action in ["weaker"] * 10 + ["stronger"] * 10:
         settings = apply(settings, action, 1)
     assert settings.strength == 1.0
+
+
+@pytest.mark.parametrize(
+    ("action", "field", "value"),
+    [
+        ("strength 0.4", "strength", 0.4),
+        ("mix 1", "mix", 1.0),
+        ("stability 0", "stability", 0.0),
+        ("divider 0.25", "divider", 0.25),
+        ("split on", "split", True),
+        ("stats off", "stats", False),
+        ("freeze on", "frozen", True),
+        ("part person", "region", "person"),
+        ("beside 2", "beside", 1),
+        ("beside 0", "beside", -1),
+    ],
+)
+def test_actions_with_a_value(action, field, value):
+    once = apply(Settings(), action_named(action), 3)
+    assert getattr(once, field) == value
+    assert apply(once, action, 3) == once
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["strength 1.1", "strength x", "split 2", "part people", "style 0", "style", "mix nan"],
+)
+def test_values_that_are_not_allowed_are_refused(action):
+    with pytest.raises(UsageError):
+        action_named(action)
+
+
+def test_the_rest_goes_round_through_the_styles_and_none():
+    settings, seen = Settings(), []
+    for _ in range(4):
+        settings = apply(settings, "beside", 3)
+        seen.append(settings.beside)
+    assert seen == [0, 1, 2, -1]
+
+
+def test_parts_go_round_and_one_style_for_all_is_everywhere():
+    settings = Settings(style=1, beside=0)
+    seen = []
+    for _ in range(3):
+        settings = apply(settings, "part", 3)
+        seen.append(settings.region)
+    assert seen == ["person", "background", "all"]
+    assert Settings(style=1, beside=1, region="person").seen == "all"
+    assert Settings(style=1, beside=0, region="person").seen == "person"
+
+
+def test_a_new_style_is_not_mixed():
+    assert apply(Settings(mix=0.5), "next", 3).mix == 0

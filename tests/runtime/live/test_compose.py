@@ -11,7 +11,7 @@ from runtime.live.compose import Composer
 from runtime.live.controls import Settings
 from runtime.live.gauges import TIMELINE_S, WARM_UP, Gauges, resident_mb
 from runtime.live.ladder import Choice
-from runtime.live.pipeline import LiveFrame
+from runtime.live.pipeline import Beside, LiveFrame
 from runtime.live.styles import Active, Key
 from runtime.meter import Meter
 
@@ -62,19 +62,36 @@ def test_a_models_own_strength_knob_is_not_applied_twice():
     assert (composed(Settings(strength=0.5), card=card) == 200).all()
 
 
-def test_split_shows_both_and_mirror_turns_the_whole():
+def test_split_shows_both_and_a_mirror_turns_the_whole():
     split = composed(Settings(split=True))
     assert (split[:, :4] == 0).all()
     assert (split[:, 8 : WIDTH // 2 - 2] == 40).all()
     assert (split[:, WIDTH // 2 + 2 :] == 200).all()
-    both = composed(Settings(split=True, mirror=True))
-    assert np.array_equal(both, split[:, ::-1])
+    composer = Composer(WIDTH, HEIGHT)
+    assert np.array_equal(composer.mirrored(split), split[:, ::-1])
+    moved = composed(Settings(split=True, divider=0.25))
+    assert (moved[:, 8 : WIDTH // 4 - 2] == 40).all()
+    assert (moved[:, WIDTH // 4 + 2 :] == 200).all()
+
+
+def test_a_part_of_the_picture():
+    """The painting inside the mask, the camera's picture or the second painting outside."""
+    frame = made()
+    frame.mask = np.zeros((HEIGHT, WIDTH), np.float32)
+    frame.mask[:, 32:] = 1
+    shown = Composer(WIDTH, HEIGHT).compose(frame, Settings(region="person"))
+    assert (shown[:, 32:] == 200).all()
+    assert np.array_equal(shown[:, :32], frame.image[:, :32])
+    frame.beside = Beside(frame.active, False, None, np.full((24, 32, 3), 90, np.uint8))
+    shown = Composer(WIDTH, HEIGHT).compose(frame, Settings(region="person"))
+    assert (shown[:, 32:] == 200).all()
+    assert (shown[:, 8:24] == 90).all()
 
 
 def test_the_input_is_never_written_to():
     frame = made()
     before = frame.image.copy(), frame.painted.copy()
-    for settings in (Settings(strength=0.3, split=True, mirror=True), Settings(mirror=True)):
+    for settings in (Settings(strength=0.3, split=True), Settings()):
         Composer(WIDTH, HEIGHT).compose(frame, settings)
     assert np.array_equal(frame.image, before[0])
     assert np.array_equal(frame.painted, before[1])

@@ -98,7 +98,7 @@ def build(source, stylizer=None, choice=None, stabilizer=None, settings=None):
     pipeline = LivePipeline(
         capture,
         styles,
-        lambda on: stabilizer or Off(),
+        lambda on, stability: stabilizer or Off(),
         choice or Choice(WIDTH, HEIGHT),
         settings or Settings(),
         Meter(),
@@ -199,7 +199,7 @@ def test_the_first_frame_alone_may_be_smaller():
     pipeline = LivePipeline(
         capture,
         styles,
-        lambda on: Off(),
+        lambda on, stability: Off(),
         full,
         Settings(),
         Meter(),

@@ -196,3 +196,27 @@ def test_other_threads_are_another_opening_of_the_same_file(tmp_path, opened):
     styles.select(Key(0, 0, 1))
     assert styles.take().key.threads == 1  # still open
     styles.close()
+
+
+def test_a_second_style_is_opened_beside_the_first_and_kept(opened):
+    styles = Styles(entries(opened, *"abcdefg"))
+    styles.open_first(Key(0))
+    wait_for(lambda: styles.beside(Key(6)) is not None)
+    for style in range(1, 6):
+        styles.select(Key(style))
+        wait_for(lambda style=style: styles.take().style == style)
+    assert styles.beside(Key(6)).style == 6
+    assert not styles.beside(Key(6)).stylizer.closed
+    styles.close()
+
+
+def test_styles_of_one_model_mix_and_others_do_not():
+    def entry(name, painting="", files=()):
+        return Entry(name, lambda variant, threads: None, files, painting=painting)
+
+    one = (object(),)
+    styles = Styles([entry("a", "a", one), entry("b", "b", one), entry("c")])
+    assert styles.mixture(0, 0.25) == [("a", 0.75), ("b", 0.25)]
+    assert styles.mixture(0, 0.0) is None
+    assert styles.mixture(1, 0.5) is None
+    assert styles.partner(2) is None

@@ -34,16 +34,21 @@ class Toolkit:
             "resizeWindow",
             "setWindowProperty",
             "destroyWindow",
+            "moveWindow",
         ):
             monkeypatch.setattr(
                 cv2, name, lambda *args, name=name: self.calls.append((name, *args))
             )
+        monkeypatch.setattr(cv2, "setMouseCallback", self.set_mouse)
         monkeypatch.setattr(cv2, "imshow", self.imshow)
         monkeypatch.setattr(cv2, "waitKeyEx", lambda _: self.keys.pop(0) if self.keys else -1)
         monkeypatch.setattr(cv2, "waitKey", lambda _: -1)
         monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: self.visible)
         monkeypatch.setattr(cv2, "getWindowImageRect", lambda _: (0, 0, 0, 0))
         monkeypatch.setattr(window, "check_windows", lambda: None)
+
+    def set_mouse(self, title, callback):
+        self.mouse = callback
 
     def imshow(self, title, picture):
         self.picture = picture.copy()
@@ -183,3 +188,16 @@ def test_bars_are_black_and_the_picture_keeps_its_shape(inside, shape, corner):
     assert shown.shape[:2] == shape
     assert (shown[top : top + 24, left : left + 32] == 200).all()
     assert int(shown.sum()) == int(picture.sum())
+
+
+def test_the_mouse_is_told_in_pixels_of_the_picture(toolkit, monkeypatch):
+    """A 64x48 picture in a window twice as wide as it needs: 32 black pixels on each side."""
+    monkeypatch.setattr(cv2, "getWindowImageRect", lambda _: (0, 0, 128, 48))
+    with WindowSink(position=(1920, 0)) as sink:
+        sink.write(frame())
+        assert ("moveWindow", "Impasto", 1920, 0) in toolkit.calls
+        toolkit.mouse(cv2.EVENT_MOUSEMOVE, 42, 5, 0, None)
+        assert sink.pointer == (10, 5)
+        toolkit.mouse(cv2.EVENT_RBUTTONDOWN, 42, 5, 0, None)
+        toolkit.mouse(cv2.EVENT_LBUTTONDOWN, 33, 7, 0, None)
+        assert sink.clicks == [("right", 10, 5), ("left", 1, 7)]

@@ -1,0 +1,1 @@
+"""What stands on the screen besides the picture and its figures."""
