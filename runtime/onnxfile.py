@@ -6,10 +6,12 @@ carried over as bytes. Field numbers are those of onnx.proto3 (ModelProto, Graph
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from .errors import CardMismatch
+from .inputs import inside
 
 # ModelProto
 GRAPH, OPSET = 7, 8
@@ -18,7 +20,7 @@ NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 5, 11, 12, 13
 # NodeProto
 NODE_INPUT, NODE_OUTPUT, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7
 # TensorProto
-DIMS, DATA_TYPE, NAME, RAW = 1, 2, 8, 9
+DIMS, DATA_TYPE, NAME, RAW, OUTSIDE, PLACE = 1, 2, 8, 9, 13, 14
 # TensorProto element types.
 ELEMENT = {"float32": 1, "int32": 6, "float16": 10, "float64": 11}
 # Of those whose numbers can be read: numpy's name, and the field that holds them if not raw.
@@ -157,6 +159,12 @@ class OnnxFile:
                 return None if found is None else _tensor(list(fields(found)))
         return None
 
+    @property
+    def initializers(self) -> frozenset[str]:
+        """Names of all stored tensors."""
+        stored = _messages(self._graph, INITIALIZER)
+        return frozenset(_text(list(fields(value)), NAME) for value in stored)
+
     def documentation(self, name: str) -> str:
         """What the file says in words about an input or output ("" if nothing)."""
         for value in (*_messages(self._graph, INPUT), *_messages(self._graph, OUTPUT)):
@@ -212,9 +220,56 @@ class OnnxFile:
         ]
         return replace(self, nodes=tuple(nodes), _graph=(*self._graph, *stored))
 
+    def brought_inside(self, path: Path) -> bytes:
+        """The model as bytes, with the tensors that lie beside its file, which is at `path`."""
+        graph = [
+            (number, kind, _brought_inside(value, path))
+            if number == INITIALIZER and isinstance(value, bytes)
+            else (number, kind, value)
+            for number, kind, value in self._graph
+        ]
+        body = encode(graph)
+        return encode(
+            [entry if entry[0] != GRAPH else (GRAPH, LENGTH, body) for entry in self._model]
+        )
+
     def replaced(self, nodes: Sequence[Node]) -> "OnnxFile":
         """The same model with other nodes."""
         return replace(self, nodes=tuple(nodes))
+
+
+def read_onnx(path: Path) -> bytes:
+    """A model file as one piece: tensors that lie in files beside it are brought inside.
+
+    Raises:
+        CardMismatch: it is no ONNX file, or a file beside it is missing or too short.
+        UsageError: it names a file outside of its folder.
+    """
+    data = path.read_bytes()
+    if b"location" not in data:  # the key under which every tensor outside says where it lies
+        return data
+    return OnnxFile.parse(data).brought_inside(path)
+
+
+def _brought_inside(tensor: bytes, path: Path) -> bytes:
+    """A TensorProto with its data (external_data: location, offset, length in bytes)."""
+    entries = list(fields(tensor))
+    if not _number(entries, PLACE):
+        return tensor
+    pairs = [list(fields(value)) for value in _messages(entries, OUTSIDE)]
+    facts = {_text(pair, 1): _text(pair, 2) for pair in pairs}
+    other = inside(path.parent, facts.get("location", ""), f'"{path}"')
+    try:
+        with other.open("rb") as stream:
+            stream.seek(int(facts.get("offset", "0")))
+            raw = stream.read(int(facts.get("length", "-1")))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CardMismatch(f'"{path}" keeps weights in "{other.name}": {reason}') from None
+    if len(raw) < int(facts.get("length", "0")):
+        raise CardMismatch(f'"{path}" keeps weights in "{other.name}", which is cut off')
+    kept = [entry for entry in entries if entry[0] not in (OUTSIDE, PLACE)]
+    return encode([*kept, (RAW, LENGTH, raw)])
 
 
 def fields(data: bytes) -> Iterator[Field]:

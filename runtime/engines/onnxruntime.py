@@ -19,6 +19,7 @@ from ._provider_choice import CPU, CUDA, TENSORRT, choose, tensorrt
 from ._quiet import quiet
 from ._scratch import scratch
 from ._threads import allowed_threads
+from ._unreadable import explain
 
 # ONNX type names of the element types our models use, and their numpy names.
 DTYPES = {
@@ -266,6 +267,9 @@ def _create(
             return ort.InferenceSession(source, options, providers=providers)
     except Exception as error:  # ORT raises a dozen classes without a common base
         reason = " ".join(str(error).split())
+        cause = explain(source, reason)
+        if cause:
+            raise CardMismatch(f"{name} is not a model ONNX Runtime can load: {cause}") from None
         raise CardMismatch(
             f"{name} is not a model ONNX Runtime can load (truncated, damaged, or another kind "
             f"of file): {reason[:200]}"

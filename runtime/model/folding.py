@@ -128,11 +128,15 @@ class Folding:
             GRAPH_KEY: base64.b64encode(self.graph).decode("ascii"),
         }
 
-    def with_vectors(self, model: bytes) -> bytes:
+    def with_vectors(self, model: bytes, name: str = "the model") -> bytes:
         """A foldable ONNX file whose vectors are all initializers, of a scene that is none.
 
         Where the file normalizes by itself, a layer is a convolution `<layer>.bare.output.bytes`,
         a sum, and `<layer>.output.bytes`; it becomes the one convolution with a bias.
+
+        Raises:
+            CardMismatch: another program renamed or folded away what is replaced here, so that
+                the picture would be another one without a word.
         """
         file = OnnxFile.parse(model)
         made = {name: node for node in file.nodes for name in node.outputs}
@@ -145,6 +149,7 @@ class Folding:
             bare = made.get(f"{layer.name}.bare.output.bytes")
             last = made.get(f"{layer.name}.output.bytes")
             if bare is None or last is None:
+                self._check(layer, file.initializers, name)
                 continue
             scale, bias = f"{layer.name}.weight_scale", f"{layer.name}.bias"
             inputs = (*bare.inputs[:4], scale, bare.inputs[5], *last.inputs[1:], bias)
@@ -154,6 +159,15 @@ class Folding:
         if not stored:
             return model
         return file.replaced(nodes).with_constants(stored).serialize(file.outputs)
+
+    def _check(self, layer: FoldedLayer, stored: frozenset[str], name: str) -> None:
+        wanted = [f"{layer.name}.weight_scale", f"{layer.name}.bias"]
+        missing = [tensor for tensor in wanted if tensor not in stored]
+        if missing:
+            raise CardMismatch(
+                f"{name} was changed after its export: it has no {' and no '.join(missing)}, "
+                "which every scene replaces; use the file as it was exported"
+            )
 
     @property
     def channels(self) -> int:

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..engines import Engine, TensorInfo
 from ..errors import CardMismatch
+from ..onnxfile import read_onnx
 from .background import Aside
 from .folding import Folding
 
@@ -268,7 +269,7 @@ def open_folded(model: Path, metadata: dict[str, str], device: str, threads: int
     folding = _folding(metadata)
     measuring = Aside(lambda: _open_measuring(folding, device, threads), "impasto-open")
     try:
-        source = folding.with_vectors(model.read_bytes())
+        source = folding.with_vectors(read_onnx(model), model.name)
         base = OnnxRuntimeEngine.open(source, device, threads, keep=True)
     finally:
         measuring.wait()

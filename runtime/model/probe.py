@@ -16,7 +16,7 @@ import numpy as np
 from ..card import CardFacts, Layout, ModelCard, Port, Role
 from ..engines import Engine, TensorInfo
 from ..errors import CardMismatch, UsageError
-from ..onnxfile import OnnxFile
+from ..onnxfile import OnnxFile, read_onnx
 from ..plugins import suggest
 from . import arrays
 from .probe_graph import Ends, read_ends
@@ -170,8 +170,8 @@ def read_graph(path: Path) -> OnnxFile | None:
     if path.suffix != ".onnx":
         return None
     try:
-        return OnnxFile.parse(path.read_bytes())
-    except (OSError, CardMismatch):
+        return OnnxFile.parse(read_onnx(path))
+    except (OSError, CardMismatch, UsageError):
         return None
 
 

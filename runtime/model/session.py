@@ -20,7 +20,8 @@ from ..checksum import sha256
 from ..engines import Engine
 from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
-from . import arrays, formats, store, zoo
+from ..onnxfile import read_onnx
+from . import arrays, card_check, formats, store, zoo
 from .conditions import Condition, Conditions
 from .folding import Folding, SceneEngine
 from .formats import open_model
@@ -231,7 +232,7 @@ class StyleSession:
         measures the picture first, if the model is folded for each scene."""
         found = [] if self.folding is None else [self.folding.graph]
         if self.model_path.suffix == ".onnx":
-            found.append(self.model_path.read_bytes())
+            found.append(read_onnx(self.model_path))
         return found
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
@@ -385,18 +386,12 @@ def _card(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Engine, Mod
         engine = adapter.adapt(engine, graph)
         return engine, *probe.foreign_card(engine, path, graph, **overrides)
     card = ModelCard.from_json(text, f'"{path}"')
-    given = {value.name for value in engine.inputs}
-    missing = [port.name for port in card.inputs if port.name not in given]
-    if missing:
-        raise CardMismatch(
-            f'the card in "{path}" names inputs the graph does not have: {", ".join(missing)} '
-            f"(it has: {', '.join(sorted(given))})"
-        )
+    card, notes = card_check.fitted(card, engine, path)
     if overrides:
         from . import probe
 
         card = probe.override(card, **overrides)
-    return engine, card, []
+    return engine, card, notes
 
 
 def _image_output(card: ModelCard) -> Port:

@@ -21,7 +21,7 @@ from ..engines import Engine
 from ..errors import StyleError
 from ..model.conditions import Condition
 from ..model.session import StyleSession
-from ..onnxfile import OnnxFile
+from ..onnxfile import OnnxFile, read_onnx
 from .whole_picture import Point, Statistics, cut
 
 # (top, left, bottom, right) in pixels of the padded picture.
@@ -230,7 +230,7 @@ def prepare(session: StyleSession, conditions: Mapping[str, Condition] | None = 
         raise StyleError("a model of fixed size needs no tiles: pictures are scaled to its size")
     if session.model_path.suffix != ".onnx":
         raise StyleError(f'"{session.model_path.name}" cannot be tiled exactly, only .onnx can')
-    model, points = cut(OnnxFile.parse(session.model_path.read_bytes()))
+    model, points = cut(OnnxFile.parse(read_onnx(session.model_path)))
     grid = common_grid(session)
     tiler = Tiler(session, conditions or {}, model, points, grid)
     reach = _reach(tiler)

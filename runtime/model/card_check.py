@@ -1,0 +1,81 @@
+"""Whether a card fits its graph: converters change sizes, types and axes, but not cards."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..card import ModelCard, Port
+from ..engines import Engine, TensorInfo
+from ..errors import CardMismatch
+from . import arrays
+
+FLOATS = ("float32", "float16")
+AGAIN = "export the model again, or remove its card (the metadata key impasto.card)"
+
+
+def fitted(card: ModelCard, engine: Engine, path: Path) -> tuple[ModelCard, list[str]]:
+    """The card, corrected where the graph itself leaves no doubt, and a line for each correction.
+
+    Raises:
+        CardMismatch: they contradict each other, so that the picture would be a wrong one.
+    """
+    given = {info.name: info for info in engine.inputs}
+    made = {info.name: info for info in engine.outputs}
+    _check_names([port.name for port in card.inputs], given, path, "inputs")
+    _check_names([port.name for port in card.outputs], made, path, "outputs")
+    unknown = given.keys() - {port.name for port in card.inputs}
+    if unknown:
+        raise CardMismatch(
+            f'"{path}" takes {", ".join(sorted(unknown))}, of which its card says nothing; {AGAIN}'
+        )
+    notes: list[str] = []
+
+    def checked(port: Port, info: TensorInfo) -> Port:
+        if port.role not in ("image", "style"):
+            return port
+        corrected = _corrected(port, info, path)
+        if corrected != port:
+            notes.append(
+                f'{path.name}: "{port.name}" is {list(info.shape)} {info.dtype} in the graph, not '
+                "as its card says; the graph counts"
+            )
+        return corrected
+
+    inputs = tuple(checked(port, given[port.name]) for port in card.inputs)
+    outputs = tuple(checked(port, made[port.name]) for port in card.outputs)
+    return (replace(card, inputs=inputs, outputs=outputs) if notes else card), notes
+
+
+def _check_names(named: Sequence[str], known: dict[str, TensorInfo], path: Path, what: str) -> None:
+    missing = [name for name in named if name not in known]
+    if missing:
+        raise CardMismatch(
+            f'the card in "{path}" names {what} the graph does not have: {", ".join(missing)} '
+            f"(it has: {', '.join(sorted(known))})"
+        )
+
+
+def _corrected(port: Port, info: TensorInfo, path: Path) -> Port:
+    """The port with the graph's type, order of axes and fixed size."""
+    if len(info.shape) != 4:
+        return port  # some engines do not tell
+    if info.dtype != port.dtype:
+        if not {info.dtype, port.dtype} <= set(FLOATS):
+            raise CardMismatch(
+                f'"{path}" holds "{port.name}" as {info.dtype}, its card says {port.dtype}; {AGAIN}'
+            )
+        port = replace(port, dtype=info.dtype)  # type: ignore[arg-type]
+    channels = info.shape[arrays.spatial_axes(port)[2]]
+    if channels != 3:
+        other = replace(port, layout="NHWC" if port.layout == "NCHW" else "NCHW")
+        if info.shape[arrays.spatial_axes(other)[2]] == 3:
+            port = replace(other, shape=info.shape)
+        elif isinstance(channels, int):
+            raise CardMismatch(
+                f'"{path}" holds "{port.name}" as {list(info.shape)}, which is no picture in '
+                f"{port.layout}, as its card says; {AGAIN}"
+            )
+    size = arrays.fixed_size(replace(port, shape=info.shape))
+    if size is not None and size != arrays.fixed_size(port):
+        port = replace(port, shape=info.shape)
+    return port
