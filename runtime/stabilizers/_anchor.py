@@ -84,11 +84,11 @@ class Anchor:
         self._difference = cv2.add(self._difference, cv2.resize(step, small[::-1]))
 
     def release(self, share: np.ndarray) -> None:
-        """Less difference where the network's own paint was mixed in: `share` of it, (h, w) float32
-        in 0..1. What was painted now does not lag behind what is painted now."""
+        """Less difference where the network's own paint was mixed in: `share` of it, (h, w) uint8,
+        255 all. What was painted now does not lag behind what is painted now."""
         if self._difference is None or not cv2.countNonZero(share):
             return
-        kept = cv2.subtract(1, share)
+        kept = cv2.multiply(~share, 1 / 255, dtype=cv2.CV_32F)
         self._difference = cv2.multiply(self._difference, cv2.merge([kept, kept, kept]))
 
     def apply(self, picture: Image) -> Image:

@@ -1,9 +1,14 @@
 """From flow pixels to frame pixels: every flow pixel becomes a block."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
-NEIGHBORS = np.ones((3, 3), np.uint8)
+# Height, in flow pixels, of the strips in which work is confined to the box of what needs it.
+STRIP = 12
+
+Area = tuple[slice, slice]
 
 
 def spread(small: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -41,22 +46,37 @@ def shrink(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
 
 
-def mix(below: np.ndarray, above: np.ndarray, weight: np.ndarray) -> None:
+def boxes(mask: np.ndarray, size: tuple[int, int]) -> Iterator[Area]:
+    """The pixels of a picture of `size` (height, width) where `mask`, (h, w) uint8, is not 0, as
+    one box in each strip of it. (Small pictures have fewer pixels than flow pixels.)"""
+    height, width = size
+    h, w = mask.shape
+    for top in range(0, h, STRIP):
+        x, y, columns, rows = cv2.boundingRect(mask[top : top + STRIP])
+        if columns:
+            tall = (-(-(y + top + k) * height // h) for k in (0, rows))
+            wide = (-(-(x + k) * width // w) for k in (0, columns))
+            area = (slice(*tall), slice(*wide))
+            if area[0].start < area[0].stop and area[1].start < area[1].stop:
+                yield area
+
+
+def mix(below: np.ndarray, above: np.ndarray, share: np.ndarray) -> None:
     """Mix a share of one picture into another, in place and with soft edges.
 
     Args:
-        below, above: (H, W, 3) uint8; `below` is written to, where `weight` is not 0.
-        weight: (h, w) float32, share of `above` per flow pixel, 0..1; interpolated.
+        below, above: (H, W, 3) uint8; `below` is written to, where `share` is not 0.
+        share: (h, w) uint8, of `above` per flow pixel, 255 all; interpolated.
     """
     size = below.shape[:2]
-    some = cv2.compare(weight, 0, cv2.CMP_GT)
-    if not cv2.countNonZero(some):
-        return
-    # What is all new is copied: the mean of neighbors is taken at its edge alone.
-    whole = cv2.erode(cv2.compare(weight, 1, cv2.CMP_GE), NEIGHBORS)
-    cv2.copyTo(above, spread(whole, size), below)
-    pixels = np.flatnonzero(spread(some & ~whole, size))
-    share = cv2.resize(weight, size[::-1]).reshape(-1)[pixels][:, None]
-    flat = below.reshape(-1, 3)
-    own = flat[pixels].astype(np.float32)
-    flat[pixels] = own + share * (above.reshape(-1, 3)[pixels] - own) + np.float32(0.5)
+    # Interpolation reaches half a block further, which nobody has asked to be painted.
+    fine = cv2.copyTo(cv2.resize(share, size[::-1]), spread(share, size))
+    blend(below, above, fine, share)
+
+
+def blend(below: np.ndarray, above: np.ndarray, fine: np.ndarray, mask: np.ndarray) -> None:
+    """The same with the share of every pixel: `fine` (H, W) uint8, 0 where `mask` (h, w) is."""
+    for area in boxes(mask, below.shape[:2]):
+        part = cv2.cvtColor(fine[area], cv2.COLOR_GRAY2RGB)
+        new = cv2.multiply(above[area], part, scale=1 / 255)
+        below[area] = cv2.add(cv2.multiply(below[area], ~part, scale=1 / 255), new)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..frame import Image
 from . import _flow
-from ._blocks import shrink
+from ._blocks import shrink, spread
 
 # Weight of the past: noise falls to sqrt((1 - a) / (1 + a)) = 1/3.
 PAST = 0.8
@@ -45,15 +45,17 @@ class Denoiser:
         """
         if self._last is None or self._last_small is None:
             return self.start(image, small)
-        shift = np.median(flow[::8, ::8].reshape(-1, 2), axis=0)
+        some = flow[::8, ::8].reshape(-1, 2)
+        shift = np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
         whole = np.rint(shift * scale)
         past = _shifted(self._last, int(whole[0]), int(whole[1]))
-        away = np.array([[1, 0, whole[0] / scale[0]], [0, 1, whole[1] / scale[1]]], np.float32)
-        predicted = self._last_small
-        if whole.any():
+        away = whole / scale
+        if (away == np.rint(away)).all():
+            predicted = _shifted(self._last_small, int(away[0]), int(away[1]))
+        else:
             predicted = cv2.warpAffine(
-                predicted,
-                away,
+                self._last_small,
+                np.array([[1, 0, away[0]], [0, 1, away[1]]], np.float32),
                 small.shape[1::-1],
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
@@ -62,9 +64,8 @@ class Denoiser:
         gain = sum(cv2.mean(small, known)) / max(1.0, sum(cv2.mean(predicted, known)))
         if abs(gain - 1) > LEAST_GAIN:
             past = cv2.convertScaleAbs(past, alpha=gain)
-        known = cv2.resize(known, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-        mixed = cv2.addWeighted(image, 1 - PAST, past, PAST, 0)
-        clean = cv2.copyTo(mixed, known, image.copy())
+        clean = cv2.addWeighted(image, 1 - PAST, past, PAST, 0)
+        clean = cv2.copyTo(image, spread(~known, image.shape[:2]), clean)
         small = shrink(clean, small.shape[:2])
         self._last, self._last_small = clean, small
         return clean

@@ -66,7 +66,9 @@ def fit(mask: np.ndarray, small: np.ndarray, gray: np.ndarray) -> np.ndarray:
     return cv2.compare(cv2.add(cv2.multiply(slope, guide), offset), 127.5, cv2.CMP_GT)
 
 
-def uncovered(mask: np.ndarray, own: np.ndarray, behind: np.ndarray) -> np.ndarray:
+def uncovered(
+    mask: np.ndarray, own: np.ndarray, behind: np.ndarray, grid: np.ndarray
+) -> np.ndarray:
     """What the object hid in the reference: (h, w) uint8, 255.
 
     A place beside the object that comes from where the object comes from was behind it.
@@ -74,6 +76,7 @@ def uncovered(mask: np.ndarray, own: np.ndarray, behind: np.ndarray) -> np.ndarr
     Args:
         mask: (h, w) uint8, 255 where the object is.
         own, behind: (h, w, 2) float32, flow to the reference of the object and of the rest.
+        grid: every pixel's own place.
     """
     height, width = mask.shape
     y, x = np.nonzero(mask)
@@ -82,6 +85,5 @@ def uncovered(mask: np.ndarray, own: np.ndarray, behind: np.ndarray) -> np.ndarr
     before = np.zeros_like(mask)
     before[from_y, from_x] = 255
     before = cv2.morphologyEx(before, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    points = np.indices((height, width), np.float32)[::-1].transpose(1, 2, 0)
-    seen = cv2.remap(before, points + behind, None, cv2.INTER_NEAREST)
+    seen = cv2.remap(before, cv2.add(behind, grid), None, cv2.INTER_NEAREST)
     return cv2.dilate(seen & ~mask, MARGIN)

@@ -31,8 +31,6 @@ SAME_PX = 0.5
 # Residual (0..255) from which on what an object may have hid is taken to be something else; noise
 # of 3 leaves 2. Half of these places show what was there before: new paint would only flicker.
 DIFFERS = 4
-# Ages are counted up to this many frames: they are kept in bytes.
-MAX_AGE = 255
 
 
 def num_slots(height: int, width: int) -> int:
@@ -47,7 +45,7 @@ class Memory:
     Attributes:
         size: (height, width) of the frames; small: of the motion estimate.
         scale: frame pixels per flow pixel, (x, y).
-        age: (h, w) uint8, frames since the stroke at each pixel was painted, at most MAX_AGE.
+        age: (h, w) uint8, frames since the stroke at each pixel was painted, at most 255.
         moved: x, y, width, height in flow pixels of what moved with the last frame.
     """
 
@@ -74,9 +72,13 @@ class Memory:
         """Whether nothing was stored yet."""
         return self._newest < 0
 
-    def set_age(self, age: int, mask: np.ndarray) -> None:
-        """Set the age where `mask`, (h, w) uint8, is not 0."""
-        self.age[mask > 0] = age
+    def renew(self, mask: np.ndarray) -> None:
+        """Strokes where `mask`, (h, w) uint8, is 255 were painted now."""
+        self.age = self.age & ~mask
+
+    def expire(self, mask: np.ndarray) -> None:
+        """... and there they are as old as can be."""
+        self.age = self.age | mask
 
     def follow(self, small: Image) -> tuple[np.ndarray, np.ndarray]:
         """Move the pointers to a new frame.
@@ -98,8 +100,8 @@ class Memory:
         flow = self._motion.estimate(gray, last)
         self.moved = self._motion.moved
         if self.moved[2]:
-            self._move(cv2.add(flow, self._motion.grid), flow)
-            self._reference = self._seen.draw(self._shift, self._slot)
+            self._move(flow)
+            self._reference = self._seen.draw(self._shift, self._slot, self.moved, self._reference)
         self.age = cv2.add(self.age, 1)
         drawn = self._reference
         if gain != 1.0:
@@ -115,9 +117,13 @@ class Memory:
             error |= ~inside(points, self.small[1], self.small[0])
         return flow, error
 
-    def _move(self, where: np.ndarray, flow: np.ndarray) -> None:
-        """Take every pixel's pointer and age from `where`, (h, w, 2), it was in the last frame."""
+    def _move(self, flow: np.ndarray) -> None:
+        """Take every pixel's pointer and age from where it was in the last frame."""
         how = {"borderMode": cv2.BORDER_REPLICATE}
+        x, y, w, h = self.moved
+        area = (slice(y, y + h), slice(x, x + w))
+        flow = flow[area]
+        where = cv2.add(flow, self._motion.grid[area])
         nearest, _ = cv2.convertMaps(where, None, cv2.CV_16SC2, nninterpolation=True)
         shift = cv2.remap(self._shift, nearest, None, cv2.INTER_NEAREST, **how)
         slot = cv2.remap(self._slot, nearest, None, cv2.INTER_NEAREST, **how)
@@ -127,9 +133,9 @@ class Memory:
         together = cv2.inRange(cv2.absdiff(between, shift), (0, 0), (SAME_PX, SAME_PX))
         mixed = cv2.remap(cv2.multiply(self._slot, SLOT_STEP), where, None, cv2.INTER_LINEAR, **how)
         together &= cv2.compare(mixed, cv2.multiply(slot, SLOT_STEP), cv2.CMP_EQ)
-        self._shift = cv2.add(cv2.copyTo(between, together, shift), flow)
-        self._slot = slot
-        self.age = cv2.remap(self.age, nearest, None, cv2.INTER_NEAREST, **how)
+        age = cv2.remap(self.age, nearest, None, cv2.INTER_NEAREST, **how)
+        self._shift[area] = cv2.add(cv2.copyTo(between, together, shift), flow)
+        self._slot[area], self.age[area] = slot, age
 
     def clamp(self) -> None:
         """Let pointers that leave their slot point to its border, for frames without new paint."""
@@ -155,14 +161,14 @@ class Memory:
         """Keep this frame in the oldest slot and let pixels point to it.
 
         Args:
-            painted: (H, W, 3) uint8, what is remembered of the output.
+            painted: (H, W, 3) uint8, what is remembered of the output; nobody writes to it later.
             small: (h, w, 3) uint8, the input at flow resolution.
             rebase: (h, w) uint8, 255 where pixels shall point to this frame and 0 elsewhere; None:
                 everywhere. Pixels whose slot is overwritten next are re-based as well.
         """
         self._newest = (self._newest + 1) % self._slots
-        # The copy in the slot, not `painted`: a session may paint its next frame into that buffer.
-        self._last = self._painted.put(painted, self._newest)
+        self._last = painted
+        self._painted.put(painted, self._newest)
         self._seen.put(small, self._newest)
         if rebase is None or self._reference is None:
             self._shift[:], self._slot[:] = 0, self._newest
@@ -172,5 +178,5 @@ class Memory:
         moved = cv2.bitwise_or(doomed, rebase)
         if cv2.countNonZero(moved):
             self._shift = cv2.copyTo(self._nowhere, moved, self._shift)
-            self._slot[moved > 0] = self._newest
+            np.putmask(self._slot, moved, np.uint8(self._newest))
             self._reference = cv2.copyTo(small, moved, self._reference.copy())

@@ -129,7 +129,7 @@ class Motion:
         if found is None:
             return self._full_plane(affine)
         own = self.own = _layers.fit(found, now, gray)
-        hidden = _layers.uncovered(found, dense, camera)
+        hidden = _layers.uncovered(found, dense, camera, self._search_grid)
         self.uncovered = cv2.resize(hidden, self._size, interpolation=cv2.INTER_NEAREST)
         departure = cv2.blur(cv2.subtract(dense, camera), SMOOTH)
         local = cv2.resize(departure, self._size, interpolation=cv2.INTER_LINEAR)
@@ -223,7 +223,8 @@ class Motion:
         rest, other = (self._difference(now, then, flow) for flow in (camera, dense))
         rest, other = cv2.multiply(rest, rest), cv2.multiply(other, other)
         some = cv2.blur(cv2.min(rest, other), WINDOW)[::NOISE_STEP, ::NOISE_STEP]
-        noise = max(NOISE_LEAST, float(np.median(some)))
+        middle = some.size // 2
+        noise = max(NOISE_LEAST, float(np.partition(some, middle, axis=None)[middle]))
         most = MOST * noise
         gain = cv2.min(cv2.max(cv2.subtract(rest, other), -most), most)
         slope = _slope(now)

@@ -37,7 +37,7 @@ class Track:
 
     Attributes:
         shift: (h, w, 2) float32, displacement into the painting frame.
-        rank: (h, w) int16, of the frame that paints: 0 is the best.
+        rank: (h, w) uint8, of the frame that paints: 0 is the best.
     """
 
     shift: np.ndarray
@@ -45,8 +45,8 @@ class Track:
 
 
 def middle_first(count: int) -> np.ndarray:
-    """Rank of each of `count` frames, (count,) int: the middle 0, middles of the halves 1, 2..."""
-    ranks, queue, place = np.zeros(count, np.int16), [(0, count)], 0
+    """Rank of each of `count` frames, uint8: the middle 0, the middles of the halves 1, 2..."""
+    ranks, queue, place = np.zeros(count, np.uint8), [(0, count)], 0
     while queue:
         start, stop = queue.pop(0)
         if start < stop:
@@ -74,7 +74,7 @@ class Tracker:
     def own(self, rank: int) -> Track:
         """Every pixel painted by the frame of this rank, which it is."""
         shape = (self._h, self._w)
-        return Track(np.zeros((*shape, 2), np.float32), np.full(shape, rank, np.int16))
+        return Track(np.zeros((*shape, 2), np.float32), np.full(shape, rank, np.uint8))
 
     def follow(self, track: Track, way: Way, index: int) -> tuple[Track, np.ndarray]:
         """Carry pointers from a neighboring frame to frame `index`, whose way there is `way`.
@@ -84,7 +84,7 @@ class Tracker:
         """
         seen = self._seen[index]
         moved = track if way.flow is None else self._move(track, way.flow)
-        drawn = self._book.draw(cv2.add(self._grid, moved.shift), moved.rank)
+        drawn = self._book.draw(moved.shift, moved.rank)
         before, now = _flow.to_gray(drawn), _flow.to_gray(seen)
         gain = _flow.brightness_gain(before, now)
         if gain != 1.0:

@@ -41,7 +41,7 @@ from .live import Live
 MAX_CHUNK, MIN_CHUNK, MEMORY_BYTES = 96, 8, 384 * 2**20
 # Bytes per pixel of a frame (its painted picture; the input until then), and per flow pixel: two
 # small pictures twice, two flows, two masks, one track.
-FRAME_BYTES, FLOW_BYTES = 3, 40
+FRAME_BYTES, FLOW_BYTES = 3, 42
 # Frames after which the first pixels of the last chunk's picture give way to the new chunk's.
 HANDOVER = 4
 # Frames, standard deviation, over which the low-frequency difference to the network is averaged.
@@ -125,10 +125,9 @@ class _Painted:
     def pictures(self) -> Iterator[Image]:
         """The stabilized picture of every frame."""
         tracks = self._tracks()
-        points = _flow.grid(*self.small)
         gaps = []
         for rank, track in zip(self._ranks, tracks, strict=True):
-            then = self._painted.draw(cv2.add(points, track.shift), track.rank)
+            then = self._painted.draw(track.shift, track.rank)
             gaps.append(coarse_gap(self._painted.page(rank), then, self._canvas.size))
         for track, gap in zip(tracks, _smooth(gaps), strict=True):
             picture = self._canvas.draw(track)

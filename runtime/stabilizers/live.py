@@ -18,7 +18,7 @@ from ._blocks import mix, shrink
 from ._denoise import Denoiser
 from ._handover import order
 from ._heap import keep_pictures
-from ._memory import MAX_AGE, Memory
+from ._memory import Memory
 
 # Frames a stroke lives at strength 1; three seconds at 30 frames/s.
 LIFE = 90
@@ -40,9 +40,10 @@ class Live:
         self.fade = int(min(FADE, max(1, life / 2)))
         self.life = max(1, round(life))
         # Share of new paint by age: 1/n, 1/(n-1) ... 1 are equal shares of it in every frame.
-        self._shares = np.zeros(256, np.float32)
-        self._shares[self.life : self.life + self.fade] = 1 / np.arange(self.fade, 0, -1)
-        self._shares[self.life + self.fade :] = 1
+        self._shares = np.zeros(256, np.uint8)
+        steps = np.arange(self.fade, 0, -1)
+        self._shares[self.life : self.life + self.fade] = np.rint(255 / steps)
+        self._shares[self.life + self.fade :] = 255
         self.reset()
 
     def reset(self) -> None:
@@ -102,21 +103,20 @@ class Live:
             self._follow(image)
         memory, lost, self._pending = self._memory_for(image), self._lost, None
         if lost is None:
-            memory.store(styled, self._small, None)
+            memory.store(styled.copy(), self._small, None)
             # Neighbors are of nearly the same age: strokes are exchanged along soft shapes.
             memory.age = (self.life * order(*memory.small)).astype(np.uint8)
             return styled
         shown = memory.draw()
         share = cv2.LUT(memory.age, self._shares)
-        fresh = lost | cv2.compare(share, 1, cv2.CMP_GE)
+        fresh = cv2.compare(cv2.max(share, lost), 255, cv2.CMP_EQ)
         # Around what is not recognizable any more a mixture hides the seam; what ages has soft
         # edges already.
-        share = cv2.max(share, cv2.blur(cv2.multiply(lost, 1 / 255, dtype=cv2.CV_32F), RIM))
-        share[lost > 0] = 1
+        share = cv2.max(cv2.max(share, cv2.blur(lost, RIM)), lost)
         self._anchor.learn(styled, shown, memory.small)
         self._anchor.release(share)
         mix(shown, styled, share)
-        memory.set_age(0, fresh)
+        memory.renew(fresh)
         memory.store(shown, self._small, cv2.compare(share, 0, cv2.CMP_GT))
         return self._anchor.apply(shown)
 
@@ -132,7 +132,7 @@ class Live:
         memory.clamp()
         propagated = memory.draw()
         # What is not recognizable any more is painted as soon as the network is back.
-        memory.set_age(MAX_AGE, self._lost)
+        memory.expire(self._lost)
         memory.store(propagated, self._small, np.zeros(memory.small, np.uint8))
         return self._anchor.apply(propagated)
 

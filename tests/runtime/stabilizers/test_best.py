@@ -285,8 +285,8 @@ def test_a_book_keeps_its_pages(count, side):
     pages = rng.integers(0, 256, (count, side, side + 1, 3), np.uint8)
     for page, image in enumerate(pages):
         book.put(image, page)
-    chosen = rng.integers(0, count, (side, side + 1))
-    drawn = book.draw(_flow.grid(side, side + 1), chosen)
+    chosen = rng.integers(0, count, (side, side + 1), np.uint8)
+    drawn = book.draw(np.zeros((*chosen.shape, 2), np.float32), chosen)
     y, x = np.indices(chosen.shape)
     assert (drawn == pages[chosen, y, x]).all()
     assert all((book.page(k) == pages[k]).all() for k in range(count))
@@ -306,7 +306,7 @@ def test_two_painters_are_blended_where_they_meet(size):
     canvas = Canvas(2, size, (18, 30))
     for rank in range(2):
         canvas.book.put(np.full((*size, 3), 200 * rank, np.uint8), rank)
-    rank = np.zeros((18, 30), np.int16)
+    rank = np.zeros((18, 30), np.uint8)
     rank[:, 15:] = 1
     drawn = canvas.draw(Track(np.zeros((18, 30, 2), np.float32), rank))
     row = drawn[size[0] // 2, :, 0].astype(int)

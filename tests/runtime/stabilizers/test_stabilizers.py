@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runtime import plugins, stabilizers
 from runtime.stabilizers import _flow, _layers
-from runtime.stabilizers._blocks import mix
+from runtime.stabilizers._blocks import boxes, mix, spread
 from runtime.stabilizers._denoise import Denoiser
 from runtime.stabilizers._memory import MAX_ROWS, MEMORY_BYTES, PAD, num_slots
 from runtime.stabilizers._motion import QUICK, Motion
@@ -347,7 +347,7 @@ class TestParts:
         mask = np.zeros((40, 60), np.uint8)
         mask[10:30, 20:30] = 255
         own, behind = (np.full((40, 60, 2), (dx, 0), np.float32) for dx in (6, 0))
-        hidden = _layers.uncovered(mask, own, behind)
+        hidden = _layers.uncovered(mask, own, behind, _flow.grid(40, 60))
         assert (hidden[10:30, 30:36] == 255).all()
         assert not hidden[:, :26].any() and not hidden[:, 40:].any()
 
@@ -364,9 +364,9 @@ class TestParts:
     @pytest.mark.parametrize("size", [(24, 40), (30, 53)])
     def test_a_mixture_is_soft_and_exact_at_its_ends(self, size):
         below, above = np.full((*size, 3), 50, np.uint8), np.full((*size, 3), 150, np.uint8)
-        weight = np.zeros((12, 20), np.float32)
-        weight[:, 5:] = 0.5
-        weight[:, 12:] = 1
+        weight = np.zeros((12, 20), np.uint8)
+        weight[:, 5:] = 128
+        weight[:, 12:] = 255
         mix(below, above, weight)
         row = below[size[0] // 2, :, 0].astype(int)
         scale = size[1] / 20
@@ -378,8 +378,19 @@ class TestParts:
     def test_a_mixture_of_the_same_is_the_same(self):
         picture = landscape()[:40, :60].copy()
         kept = picture.copy()
-        mix(picture, kept, np.random.default_rng(0).random((20, 30)).astype(np.float32))
+        mix(picture, kept, np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8))
         assert (picture == kept).all()
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.integers(0, 2**16), st.integers(1, 90), st.integers(1, 90))
+    def test_boxes_hold_every_pixel_of_a_mask(self, seed, height, width):
+        mask = (np.random.default_rng(seed).random((40, 33)) > 0.97).astype(np.uint8) * 255
+        held = np.zeros((height, width), bool)
+        for area in boxes(mask, (height, width)):
+            assert not held[area].any()
+            held[area] = True
+        assert held[spread(mask, (height, width)) > 0].all()
+        assert not list(boxes(np.zeros_like(mask), (height, width)))
 
     def test_smear_is_found(self):
         x = np.zeros((20, 30), np.float32)
