@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .checks.summary import Ability
 
 # What is printed for the states of a check: an option that is not there is no fault.
-SHOWN = {"ok": "ok", "missing": "option", "broken": "broken"}
+SHOWN = {"ok": "ok", "optional": "option", "broken": "broken"}
 
 
 def build_parser() -> argparse.ArgumentParser:

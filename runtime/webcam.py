@@ -52,7 +52,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--size", type=cli.parse_size, metavar="WxH", help="asked of the camera, and shown"
     )
     source.add_argument(
-        "--allow-network", action="store_true", help="let --source be an address (rtsp://, http://)"
+        "--allow-network",
+        action="store_true",
+        help="let --source and --output be addresses, and --osc listen to others",
     )
     source.add_argument("--once", action="store_true", help="stop at the end of a clip")
     _add_rate_flags(parser.add_argument_group("rate"))
@@ -159,6 +161,12 @@ def _add_control_flags(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--no-stats", action="store_true", help="no figures over the picture")
     group.add_argument(
+        "--osc", metavar="HOST:PORT", help="listen for OSC messages: 9000 or 127.0.0.1:9000"
+    )
+    group.add_argument(
+        "--midi", nargs="?", const="", metavar="DEVICE", help="listen to a MIDI desk"
+    )
+    group.add_argument(
         "--keys",
         default="",
         metavar="SCRIPT",
@@ -249,6 +257,8 @@ def live_options(args: argparse.Namespace) -> "LiveOptions":
         pipe_format=args.pipe_format,
         serve=args.serve,
         token=args.token,
+        osc=args.osc,
+        midi=args.midi,
         snapshots=Path(args.snapshots),
         overwrite=args.overwrite,
         stabilizer=args.stabilizer,

@@ -1,6 +1,6 @@
 """What a machine has for Impasto, found out by trying: packages, providers, encoders, cameras.
 
-Each check gives lines that say ok, missing (an option that you may not need) or broken (mend this),
+Each check gives lines that say ok, optional (not here; you may not need it) or broken (mend this),
 and in the last two cases what to type.
 """
 
@@ -16,7 +16,7 @@ from typing import Literal
 from ..card import JsonObject
 from ..console import silent
 
-Status = Literal["ok", "missing", "broken"]
+Status = Literal["ok", "optional", "broken"]
 # Wheels that install the same module and overwrite each other without a word.
 RIVALS = {
     "onnxruntime": (
@@ -51,9 +51,9 @@ class Check:
     """One line of the doctor.
 
     Attributes:
-        group: "packages", "engine", "encoders", "screen", "cameras", "models".
+        group: "packages", "engine", "encoders", "screen", "stage", "cameras", "models".
         name: what was looked at.
-        status: "ok", "missing" or "broken".
+        status: "ok", "optional" (not here, and not needed by everybody) or "broken".
         detail: what was found.
         mend: what to do about it, "" if nothing.
     """
@@ -75,6 +75,7 @@ def run_checks() -> list[Check]:
         check_engines,
         check_encoders,
         check_screen,
+        check_stage,
         check_cameras,
         check_models,
     )
@@ -162,7 +163,7 @@ def check_engine() -> Iterator[Check]:
                 "engine", name, "broken", reason, "pip install --force-reinstall onnxruntime"
             )
         else:
-            yield Check("engine", name, "missing", reason, GPU_MEND[name])
+            yield Check("engine", name, "optional", reason, GPU_MEND[name])
 
 
 def check_engines() -> Iterator[Check]:
@@ -177,7 +178,7 @@ def check_engines() -> Iterator[Check]:
         reads = f"reads {formats.words(plugin.suffixes)}"
         reason = engines.why_not(name)
         if reason:
-            yield Check("engine", plugin.label, "missing", reads, plugin.install)
+            yield Check("engine", plugin.label, "optional", reads, plugin.install)
             continue
         try:
             with silent():
@@ -189,7 +190,9 @@ def check_engines() -> Iterator[Check]:
         version = getattr(loaded, "__version__", "installed")
         if plugin.devices == ("cuda",) and (absent := _why_no_gpu()):
             mend = "nothing to do without an NVIDIA GPU; with one, install its driver"
-            yield Check("engine", plugin.label, "missing", f"{version} without GPU: {absent}", mend)
+            yield Check(
+                "engine", plugin.label, "optional", f"{version} without GPU: {absent}", mend
+            )
             continue
         yield Check("engine", plugin.label, "ok", f"{version}, {reads}")
 
@@ -236,7 +239,7 @@ def check_encoders() -> Iterator[Check]:
             yield Check("encoders", codec, "ok", entry.software)
         else:
             mend = "pip install --force-reinstall av (its wheels bring all software encoders)"
-            yield Check("encoders", codec, "missing", f"{entry.software}: {reason}", mend)
+            yield Check("encoders", codec, "optional", f"{entry.software}: {reason}", mend)
     hardware = [name for entry in codecs.values() for name in entry.hardware]
     working = [name for name in hardware if results[name] is None]
     if working:
@@ -245,7 +248,7 @@ def check_encoders() -> Iterator[Check]:
         yield Check(
             "encoders",
             "hardware",
-            "missing",
+            "optional",
             f"none of {', '.join(hardware)} works here",
             "not needed; NVENC comes with NVIDIA's driver",
         )
@@ -265,14 +268,14 @@ def check_screen() -> Iterator[Check]:
     except EngineUnavailable as error:
         toolkit = window.window_toolkit()
         mend = window.INSTALL if toolkit == "NONE" else "start it in a desktop session"
-        yield Check("screen", "window", "missing", str(error).partition(";")[0], mend)
+        yield Check("screen", "window", "optional", str(error).partition(";")[0], mend)
     from ..sinks import virtualcam
 
     platform = "linux" if sys.platform.startswith("linux") else sys.platform
     try:
         import pyvirtualcam
     except ImportError:
-        yield Check("screen", "virtual camera", "missing", "no pyvirtualcam", virtualcam.INSTALL)
+        yield Check("screen", "virtual camera", "optional", "no pyvirtualcam", virtualcam.INSTALL)
         return
     try:
         with pyvirtualcam.Camera(64, 64, 30) as camera:
@@ -280,7 +283,27 @@ def check_screen() -> Iterator[Check]:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         mend = virtualcam.SETUP.get(platform, virtualcam.SETUP["linux"])
-        yield Check("screen", "virtual camera", "missing", reason[:160], mend)
+        yield Check("screen", "virtual camera", "optional", reason[:160], mend)
+
+
+# What a stage wants besides: module, what it is for, the wheel.
+STAGE = (
+    ("pythonosc", "OSC in", "python-osc"),
+    ("rtmidi", "MIDI in", "python-rtmidi mido"),
+    ("cyndilib", "NDI out", "cyndilib"),
+)
+
+
+def check_stage() -> Iterator[Check]:
+    """Control desks and outputs of a stage, by loading their libraries."""
+    for module, name, wheel in STAGE:
+        try:
+            with silent():
+                importlib.import_module(module)
+        except ImportError:
+            yield Check("stage", name, "optional", f"no {wheel.split()[0]}", f"pip install {wheel}")
+            continue
+        yield Check("stage", name, "ok", module)
 
 
 def check_cameras() -> Iterator[Check]:
@@ -304,7 +327,7 @@ def check_cameras() -> Iterator[Check]:
         yield Check(
             "cameras",
             "camera",
-            "missing",
+            "optional",
             "none found",
             "plug one in; --source synthetic or a clip needs none",
         )
@@ -324,7 +347,7 @@ def check_models() -> Iterator[Check]:
     if not store.available():
         where = ", ".join(str(folder) for folder in store.folders())
         mend = f"let ${store.VARIABLE} name their folder"
-        yield Check("models", "models", "missing", f"none in {where}", mend)
+        yield Check("models", "models", "optional", f"none in {where}", mend)
 
 
 def as_json(checks: list[Check]) -> JsonObject:

@@ -32,6 +32,8 @@ class LiveOptions:
         pipe_format: of frames on standard output.
         serve: "HOST:PORT" of a page with picture and controls; None for none.
         token: password of that page; None makes one up where one is needed.
+        osc: "HOST:PORT" to listen at for OSC messages; None for none.
+        midi: name of a MIDI device, "" for the first; None for none.
         snapshots: folder for single pictures.
         overwrite: replace existing outputs.
         stabilizer: a module of `runtime.stabilizers` that works frame by frame, or "off".
@@ -65,6 +67,8 @@ class LiveOptions:
     pipe_format: str = "rgb24"
     serve: str | None = None
     token: str | None = None
+    osc: str | None = None
+    midi: str | None = None
     snapshots: Path = Path()
     overwrite: bool = False
     stabilizer: str = "live"

@@ -115,6 +115,7 @@ def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) ->
     from .outputs import open_outputs
 
     actions: queue.SimpleQueue[str] = queue.SimpleQueue()
+    _open_remotes(options, actions, stack)
     outputs = open_outputs(options, size, info, plan.target_fps, meter, actions, stack)
     stack.callback(pipeline.close)  # again: threads stop before the files are finished
     parts = Parts(
@@ -138,6 +139,25 @@ def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) ->
     )
     show = Show(parts, settings, size)
     return LiveRun(show, meter, stylizer, size)
+
+
+def _open_remotes(
+    options: LiveOptions, actions: "queue.SimpleQueue[str]", stack: contextlib.ExitStack
+) -> None:
+    """Listen to what steers from outside."""
+    if options.osc is not None:
+        from .remote.osc import OscInput
+
+        listening = OscInput(
+            options.osc, actions, allow_network=options.allow_network, quiet=options.quiet
+        )
+        osc = stack.enter_context(listening)
+        cli.say(f"OSC at port {osc.port}: /impasto/strength 0.4, ...", quiet=options.quiet)
+    if options.midi is not None:
+        from .remote.midi import MidiInput
+
+        midi = stack.enter_context(MidiInput(options.midi, actions))
+        cli.say(f"MIDI from {midi.name}", quiet=options.quiet)
 
 
 def _opener(options: LiveOptions) -> Callable[[], Source]:

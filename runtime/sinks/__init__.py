@@ -39,6 +39,7 @@ class SinkOptions(TypedDict, total=False):
         resume: continue an unfinished output.
         strict: refuse to leave a stream out that does not fit.
         verify: decode a finished file, and compare its pictures with what was written.
+        allow_network: whether the output may be an address.
         settings: what else decides the result, compared when a run is resumed.
     """
 
@@ -54,6 +55,7 @@ class SinkOptions(TypedDict, total=False):
     strict: bool
     verify: bool
     settings: Mapping[str, object]
+    allow_network: bool
 
 
 # Index and time (seconds) of a frame.
@@ -162,14 +164,15 @@ def open_sink(spec: str | Path, info: SourceInfo, **options: Unpack[SinkOptions]
     prefix, colon, rest = text.partition(":")
     if colon and prefix in ("file", "images", "pipe", "null"):
         return _build(load(folder, prefix), rest, info, options)
-    for name in known:
+    # First what an address is: it may end as a file does.
+    for name in ["stream", *known]:
         plugin = load(folder, name)
         # Windows and virtual cameras have no path; the webcam command opens them itself.
         if plugin.accepts(text):
             return _build(plugin, text, info, options)
     raise UsageError(
         f'no sink writes "{text}"; give a file name with one of these endings: .mp4 .mkv .mov '
-        f".webm .gif, frames/%06d.png for pictures, - for standard output, or null"
+        f".webm .gif, frames/%06d.png for pictures, - for standard output, null, rtmp:// or ndi"
     )
 
 

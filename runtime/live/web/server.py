@@ -136,8 +136,8 @@ class Handling:
         """No access log."""
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """Read "127.0.0.1:8080", "localhost:0", "[::1]:8080" or "8080".
+def parse_address(text: str, flag: str = "--serve") -> tuple[str, int]:
+    """Read "127.0.0.1:8080", "localhost:0", "[::1]:8080" or "8080", which a flag was given.
 
     Raises:
         UsageError: it is none of these.
@@ -146,7 +146,7 @@ def parse_address(text: str) -> tuple[str, int]:
     host = host.strip("[]") if colon else "127.0.0.1"
     host = "127.0.0.1" if host in ("", "localhost") else host
     if not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise UsageError(f'--serve "{text}": write HOST:PORT, for example 127.0.0.1:8080')
+        raise UsageError(f'{flag} "{text}": write HOST:PORT, for example 127.0.0.1:8080')
     return host, int(port)
 
 

@@ -13,9 +13,9 @@ def test_the_summary_says_what_can_be_done():
     good = [
         *(Check("packages", name, "ok") for name in ("numpy", "OpenCV", "Pillow", "PyAV")),
         Check("engine", "CPU", "ok"),
-        Check("engine", "CUDA", "missing", "no GPU", "buy one"),
+        Check("engine", "CUDA", "optional", "no GPU", "buy one"),
         Check("encoders", "h264", "ok", "libx264"),
-        Check("screen", "window", "missing", "headless build", "pip install opencv-python"),
+        Check("screen", "window", "optional", "headless build", "pip install opencv-python"),
         Check("cameras", "camera:0", "ok", "a camera"),
         Check("models", "starry.onnx", "ok"),
     ]
@@ -31,7 +31,7 @@ def test_the_summary_says_what_can_be_done():
 
 
 def test_options_are_not_called_missing():
-    assert doctor.detail_lines([Check("engine", "ncnn", "missing", "reads .param", "pip")]) == [
+    assert doctor.detail_lines([Check("engine", "ncnn", "optional", "reads .param", "pip")]) == [
         "engine",
         "  option  ncnn: reads .param",
         "          -> pip",

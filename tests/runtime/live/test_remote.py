@@ -1,0 +1,157 @@
+"""Control desks: what OSC and MIDI messages mean, and OSC over the loopback."""
+
+import math
+import queue
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.errors import UsageError
+from runtime.keys import ACTIONS, action_named
+from runtime.live.controls import Settings, apply
+from runtime.live.remote import midi, table
+from runtime.live.remote.table import of_midi, of_osc
+
+PATIENCE_S = 20.0
+
+
+@pytest.mark.parametrize(
+    ("address", "values", "action"),
+    [
+        ("/impasto/strength", [0.4], "strength 0.4"),
+        ("/impasto/strength", [7], "strength 1"),
+        ("/impasto/stability", [0], "stability 0"),
+        ("/impasto/style", [3], "style 3"),
+        ("/impasto/style", [3.0], "style 3"),
+        ("/impasto/beside", [0], "beside 0"),
+        ("/impasto/split", [1.0], "split on"),
+        ("/impasto/split", [0], "split off"),
+        ("/impasto/split", [], "split"),
+        ("/impasto/split", ["on"], "split on"),
+        ("/impasto/record", [True], "record on"),
+        ("/impasto/part", ["person"], "part person"),
+        ("/impasto/next", [], "next"),
+        ("/impasto/next", [1.0], "next"),
+        ("/impasto/next", [0.0], None),  # the button was let go
+    ],
+)
+def test_osc(address, values, action):
+    assert of_osc(address, values) == action
+
+
+@pytest.mark.parametrize(
+    ("address", "values"),
+    [
+        ("/strength", [0.5]),
+        ("/impasto/strenght", [0.5]),
+        ("/impasto/style", [1.5]),
+        ("/impasto/style", [0]),
+        ("/impasto/quit", []),
+        ("/impasto/part", ["people"]),
+        ("/impasto/strength", [math.nan]),
+        ("/impasto/strength", [b"\0"]),
+    ],
+)
+def test_osc_that_means_nothing(address, values):
+    with pytest.raises(UsageError):
+        of_osc(address, values)
+
+
+@given(
+    st.text(max_size=12).map("/impasto/".__add__)
+    | st.sampled_from(sorted(ACTIONS)).map("/impasto/".__add__),
+    st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)),
+)
+def test_any_osc_message_is_refused_or_an_action(address, values):
+    try:
+        action = of_osc(address, values)
+    except UsageError:
+        return
+    if action is not None:
+        assert isinstance(apply(Settings(), action, 3), Settings)
+
+
+@pytest.mark.parametrize(
+    ("message", "action"),
+    [
+        (("control_change", 1, 127), "strength 1.000"),
+        (("control_change", 2, 0), "mix 0.000"),
+        (("control_change", 99, 5), None),
+        (("program_change", 4, 0), "style 5"),
+        (("note_on", 36, 90), "next"),
+        (("note_on", 36, 0), None),  # MIDI's other way to let a note go
+        (("note_on", 20, 90), None),
+    ],
+)
+def test_midi(message, action):
+    assert of_midi(*message) == action
+    assert action is None or action_named(action)
+
+
+def test_every_pad_and_knob_is_an_action():
+    assert all(action_named(word) for word in table.NOTES)
+    assert all(action_named(f"{word} 1") for word in table.CONTROLS.values())
+
+
+def test_messages_of_mido():
+    mido = pytest.importorskip("mido")
+    port = midi.MidiInput.__new__(midi.MidiInput)  # without a device
+    port._actions = queue.SimpleQueue()
+    for message in (
+        mido.Message("control_change", control=1, value=64),
+        mido.Message("program_change", program=1),
+        mido.Message("note_on", note=38, velocity=1),
+        mido.Message("note_off", note=38),
+        mido.Message("pitchwheel", pitch=1),
+    ):
+        port.receive(message)
+    found = [port._actions.get() for _ in range(port._actions.qsize())]
+    assert found == ["strength 0.504", "style 2", "freeze"]
+
+
+def test_osc_over_the_loopback():
+    pytest.importorskip("pythonosc")
+    from pythonosc.udp_client import SimpleUDPClient
+
+    from runtime.live.remote.osc import OscInput
+
+    actions: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with OscInput("127.0.0.1:0", actions) as listening:
+        client = SimpleUDPClient("127.0.0.1", listening.port)
+        for address, value in (
+            ("/impasto/style", 2),
+            ("/nonsense", 1),
+            ("/impasto/strength", 0.25),
+            ("/impasto/record", 1),
+        ):
+            client.send_message(address, value)
+        found = [actions.get(timeout=PATIENCE_S) for _ in range(3)]
+    assert found == ["style 2", "strength 0.25", "record on"]
+    assert actions.empty()
+
+
+def test_osc_for_everybody_must_be_asked_for():
+    pytest.importorskip("pythonosc")
+    from runtime.live.remote.osc import OscInput
+
+    with pytest.raises(UsageError, match="--allow-network"):
+        OscInput("0.0.0.0:0", queue.SimpleQueue())
+
+
+def test_the_page_has_every_address_and_note():
+    """docs/guide/webcam.md tells what the table does."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "guide" / "webcam.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `/impasto/")]
+    told = "\n".join(rows)
+    words = {*table.NOTES, *table.CONTROLS.values(), "style"}
+    assert all(f"`/impasto/{word}" in told for word in words)
+    for number, word in enumerate(table.NOTES, table.FIRST_NOTE):
+        assert any(word in row and str(number) in row for row in rows), word
+    for row in rows:
+        for written in re.findall(r"`(/impasto/[^`]+)`", row):
+            address, _, value = written.partition(" ")
+            values = [float(value)] if re.fullmatch("[0-9.]+", value) else [value] if value else []
+            assert of_osc(address, values)
