@@ -10,22 +10,16 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from . import engines, missing, plugins
+from .console import Progress as Progress
 from .console import printable
 from .errors import FAILED, INTERRUPTED, UNAVAILABLE, StyleError, UsageError
 from .invocation import VERSION, as_typed, command
 
-# A bar is repainted at most this often; more would only cost time.
-BAR_SECONDS = 0.1
-# Without a terminal one plain line this often: readable in a log, alive for a watcher.
-LINE_SECONDS = 5.0
-# Work shorter than this shows no progress at all.
-QUIET_SECONDS = 2.0
 # Set by --debug, and by tests: unexpected errors keep their traceback, in other processes as well.
 DEBUG = "IMPASTO_DEBUG"
 
@@ -308,83 +302,3 @@ def parse_models(text: str) -> tuple[str, float]:
     if not name or not 0.0 < weight < float("inf"):
         raise UsageError(f'model "{text}": the weight must be a number above 0, as in a.onnx:0.6')
     return name, weight
-
-
-class Progress:
-    """How far the work is, on stderr: a bar on a terminal, else a plain line every few seconds.
-
-    Nothing appears in the first two seconds, so short work stays silent.
-    """
-
-    def __init__(
-        self,
-        total: int | None,
-        unit: str = "frames",
-        *,
-        quiet: bool = False,
-        stream: TextIO | None = None,
-    ) -> None:
-        self._total = total
-        self._unit = unit
-        self._quiet = quiet
-        self._stream = stream or sys.stderr
-        self._bar = self._stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._start = time.monotonic()
-        self._shown = self._start
-        self._width = 0
-        self.count = 0
-
-    def update(self, step: int = 1, note: str = "") -> None:
-        """Count `step` more done; repaint if it is time."""
-        self.count += step
-        now = time.monotonic()
-        pause = BAR_SECONDS if self._bar else LINE_SECONDS
-        if self._quiet or now - self._start < QUIET_SECONDS or now - self._shown < pause:
-            return
-        self._shown = now
-        self._paint(self._text(now - self._start, note))
-
-    def close(self) -> None:
-        """Clear the bar; may be called twice."""
-        if self._width:
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._stream.flush()
-            self._width = 0
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _text(self, seconds: float, note: str) -> str:
-        rate = self.count / seconds if seconds > 0 else 0.0
-        parts = [f"{self.count} {self._unit}"]
-        if self._total:
-            parts = [f"{self.count}/{self._total} {self._unit}"]
-            parts.append(f"{100 * self.count // self._total} %")
-        parts.append(f"{rate:.1f}/s")
-        if self._total and rate > 0:
-            parts.append(f"ETA {clock((self._total - self.count) / rate)}")
-        return "  ".join([*parts, note] if note else parts)
-
-    def _paint(self, text: str) -> None:
-        if not self._bar:
-            print(text, file=self._stream, flush=True)
-            return
-        if self._total:
-            filled = min(20, 20 * self.count // self._total)
-            text = f"[{'#' * filled}{'.' * (20 - filled)}] {text}"
-        self._stream.write("\r" + text.ljust(self._width))
-        self._stream.flush()
-        self._width = len(text)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    whole = max(0, round(seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, seconds_left = divmod(rest, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{seconds_left:02}"
-    return f"{minutes}:{seconds_left:02}"

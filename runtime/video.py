@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from . import cli, plugins
+from .console import MODES
 
 if TYPE_CHECKING:
     from .clips.options import ClipOptions
@@ -56,6 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="clips at once (default 1)"
+    )
+    parser.add_argument(
+        "--progress",
+        choices=MODES,
+        default="auto",
+        help="a bar on a terminal and lines in a log (auto), or one of them; json: one object a "
+        "line on stderr",
     )
     parser.add_argument(
         "--recursive", "-r", action="store_true", help="folders with all folders in them"
@@ -164,7 +172,9 @@ def run(args: argparse.Namespace) -> int:
             stylizers.append(stack.enter_context(open_stylizer(style)))
         stop = stack.enter_context(_signals())
         options = replace(clip_options(args), regions=regions)
-        result = paint_clips(jobs, stylizers, options, stop=stop, quiet=args.quiet)
+        result = paint_clips(
+            jobs, stylizers, options, stop=stop, quiet=args.quiet, progress=args.progress
+        )
         if args.json:
             # Standard output may carry the pictures; then the object goes where people look.
             stream = sys.stderr if args.output == "-" else sys.stdout

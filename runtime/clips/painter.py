@@ -5,6 +5,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -70,7 +71,7 @@ def paint_clip(
     meter: Meter,
     *,
     stop: threading.Event | None = None,
-    begin: Callable[[int | None], Callable[[], None]] | None = None,
+    begin: Callable[[int | None], pipeline.Watcher] | None = None,
 ) -> Outcome:
     """Paint one clip.
 
@@ -80,8 +81,8 @@ def paint_clip(
         options: see `ClipOptions`.
         meter: gets the stage times.
         stop: set it to end early with a playable output.
-        begin: called with the number of frames to come (None if unknown); returns what is called
-            after each frame.
+        begin: called with the number of frames to come (None if unknown); returns what is told how
+            far the run is.
 
     Raises:
         StyleError: see `open_source`, `open_sink` and `pipeline.run`.
@@ -115,7 +116,9 @@ def paint_clip(
         if first:
             source = _continue(source, sink, job, options.span, reading)
             notes.append(f"continuing behind frame {first}")
-        total = None if info.num_frames is None else max(0, info.num_frames - first)
+        # What comes again before the first new frame is painted, too.
+        behind = (sink.repaint_behind or sink.resumed or (-1, Fraction(0)))[0] + 1
+        total = None if info.num_frames is None else max(0, info.num_frames - behind)
         report = pipeline.run(
             source,
             layers[0].session,
@@ -126,7 +129,7 @@ def paint_clip(
             beside=layers[1:],
             on_shot=new_shot,
             stop=stop,
-            progress=begin(total) if begin else None,
+            watcher=begin(total) if begin else None,
             first=first,
             prepare=scale,
         )

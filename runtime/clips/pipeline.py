@@ -26,6 +26,19 @@ from .stages import Reader, Shots, Writer
 Finish = Callable[..., Image]
 
 
+class Watcher(Protocol):
+    """Is told how far a run is, in the caller's thread."""
+
+    def painted(self) -> None:
+        """The network has painted one more frame that the sinks want."""
+
+    def written(self) -> None:
+        """One more frame goes to the sinks."""
+
+    def shot(self) -> None:
+        """A shot begins."""
+
+
 class Painter(Protocol):
     """What paints frames: a `StyleSession` or a `Stylizer`."""
 
@@ -96,7 +109,7 @@ def run(
     beside: Sequence[Layer] = (),
     on_shot: Callable[[], object] | None = None,
     stop: threading.Event | None = None,
-    progress: Callable[[], None] | None = None,
+    watcher: Watcher | None = None,
     first: int = 0,
     prepare: Callable[[Image], Image] | None = None,
 ) -> Report:
@@ -114,7 +127,7 @@ def run(
         beside: further paintings of every frame, which `finish` puts together.
         on_shot: called before `finish` is given the first frame of a shot.
         stop: set it (from a signal handler) to end after the frame being painted.
-        progress: called in the caller's thread after each frame that goes to the sinks.
+        watcher: is told how far the run is.
         first: index of the first frame the sinks want: earlier ones are painted, so that the
             stabilizer knows the past, and thrown away (resumed runs).
         prepare: first touch, in the decoding thread: the frame as read to the frame to paint, for
@@ -130,17 +143,19 @@ def run(
     started = time.perf_counter()
     decoded = Reader(source, meter, stop, ended, prepare)
     writer = Writer(sinks, meter, ended)
-    shots = Shots()
+    shots = Shots(watcher.shot if watcher is not None else None)
     try:
         decoded.start()
         writer.start()
+        if watcher is not None:
+            session = _Watched(session, watcher)
         layers = [Layer(session, stabilizer), *beside]
         painted = _paint(decoded, layers, meter, shots, finish, on_shot, stop)
         for frame in painted:
             if frame.index >= first:
                 writer.put(frame, shots.restart_for(frame.index), dict(source.damage))
-                if progress is not None:
-                    progress()
+                if watcher is not None:
+                    watcher.written()
             report.painted += 1
             report.frames_in = frame.index + 1
             if stop.is_set():
@@ -243,7 +258,7 @@ def _paint_all(
             with meter("style"):
                 shown = session.stylize(image)
             if session.begins_scene:
-                shots.begin(frame.index)
+                shots.begin(frame.index, cut=False)
         else:
             with meter("stabilize"):
                 given = stabilizer.prepare(image)
@@ -319,6 +334,29 @@ def _paint_shots(
         share, spent = (spent / styled, 0.0) if styled else (share, spent)
         meter.add("stabilize", share + spent)
         yield frame
+
+
+class _Watched(Painter):
+    """A painter whose pictures are counted."""
+
+    def __init__(self, painter: Painter, watcher: Watcher) -> None:
+        self._painter, self._watcher = painter, watcher
+
+    @property
+    def remembers(self) -> bool:
+        return self._painter.remembers
+
+    @property
+    def begins_scene(self) -> bool:
+        return self._painter.begins_scene
+
+    def stylize(self, image: Image) -> Image:
+        painted = self._painter.stylize(image)
+        self._watcher.painted()
+        return painted
+
+    def reset(self) -> None:
+        self._painter.reset()
 
 
 class _Stopped(Exception):

@@ -3,19 +3,21 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from ..cli import Progress, say
+from ..cli import say
 from ..errors import DONE, FAILED, INTERRUPTED, StyleError
 from ..meter import Meter
 from ..model.stylizer import Stylizer
 from .batch import Job
 from .options import ClipOptions
 from .painter import Outcome, paint_clip
+from .pipeline import Watcher
+from .progress import BatchProgress, ClipProgress
 
 STAGES = ("decode", "style", "stabilize", "encode")
 
@@ -101,6 +103,7 @@ def paint_clips(
     *,
     stop: threading.Event | None = None,
     quiet: bool = True,
+    progress: str = "auto",
 ) -> Result:
     """Paint all clips, as many at once as there are stylizers.
 
@@ -113,23 +116,26 @@ def paint_clips(
         options: what to do with every clip.
         stop: set it to end early with playable outputs.
         quiet: errors only on stderr.
+        progress: how it is shown, one of `console.MODES`.
 
     Raises:
         StyleError: the only clip failed. One of several is reported, and the others go on.
     """
-    run = _Run(stylizers, options, stop or threading.Event(), len(jobs) > 1, quiet)
+    mode = "none" if quiet else progress
+    run = _Run(stylizers, options, stop or threading.Event(), len(jobs) > 1, quiet, mode)
     start = time.perf_counter()
     if len(stylizers) == 1:
         endings = [run.paint(job) for job in jobs]
     else:
         endings = list[Ending]()
         with (
-            Progress(len(jobs), "clips", quiet=quiet) as progress,
+            BatchProgress(len(jobs), mode) as watcher,
             ThreadPoolExecutor(len(stylizers), "clip") as pool,
         ):
+            run.watcher = watcher
             for ending in pool.map(run.paint, jobs):
                 endings.append(ending)
-                progress.update()
+                watcher.finished()
     return Result(endings, time.perf_counter() - start, run.meter)
 
 
@@ -143,10 +149,13 @@ class _Run:
         stop: threading.Event,
         several: bool,
         quiet: bool,
+        mode: str,
     ) -> None:
+        # Of all clips at once; None to watch each by itself.
+        self.watcher: Watcher | None = None
         self.meter = Meter()
         self._options, self._stop, self._several, self._quiet = options, stop, several, quiet
-        self._bars = not quiet and len(stylizers) == 1
+        self._mode = mode
         self._free: SimpleQueue[Stylizer] = SimpleQueue()
         for stylizer in stylizers:
             self._free.put(stylizer)
@@ -174,8 +183,10 @@ class _Run:
     def _paint(self, job: Job, stylizer: Stylizer) -> Outcome:
         with contextlib.ExitStack() as stack:
 
-            def begin(total: int | None) -> Callable[[], None]:
-                return stack.enter_context(Progress(total, quiet=not self._bars)).update
+            def begin(total: int | None) -> Watcher:
+                if self.watcher is not None:
+                    return self.watcher
+                return stack.enter_context(ClipProgress(total, self._mode))
 
             return paint_clip(
                 job, stylizer, self._options, self.meter, stop=self._stop, begin=begin

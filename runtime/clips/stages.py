@@ -31,12 +31,16 @@ AHEAD = 4096
 class Shots:
     """Where each shot begins, so that a resumed run can begin painting there.
 
+    Args:
+        on_shot: called when one begins by a cut.
+
     Attributes:
         matter: False when every frame is painted for itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_shot: Callable[[], object] | None = None) -> None:
         self.matter = False
+        self._on_shot = on_shot
         # Frames behind which shots begin, oldest first; the first shot begins behind frame -1.
         self._behind = [(-1, Fraction(0))]
         self._recent: deque[tuple[int, Fraction]] = deque(maxlen=AHEAD)
@@ -45,11 +49,13 @@ class Shots:
         """A frame was read."""
         self._recent.append((frame.index, frame.time))
 
-    def begin(self, index: int) -> None:
-        """A shot begins with this frame."""
+    def begin(self, index: int, *, cut: bool = True) -> None:
+        """A shot begins with this frame; not by a cut where every frame is one of its own."""
         for behind, moment in reversed(self._recent):
             if behind == index - 1:
                 self._behind.append((behind, moment))
+                if cut and self._on_shot is not None:
+                    self._on_shot()
                 return
 
     def opens(self, index: int) -> bool:

@@ -250,6 +250,11 @@ def count_frames(container: InputContainer, stream: VideoStream) -> int:
     return stream.frames
 
 
+def count_hidden(stream: VideoStream) -> int:
+    """How many of them an edit list hides, as far as the index of the file says so."""
+    return sum(entry.is_discard for entry in getattr(stream, "index_entries", ()))
+
+
 def guess_rate(stream: VideoStream) -> Fraction | None:
     """Nominal frames per second: the measured average, else what the container promises."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):

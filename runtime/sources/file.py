@@ -163,7 +163,7 @@ class FileSource(Source):
         height, width = frame.height, frame.width
         if self.clip.orientation[0]:
             height, width = width, height
-        number = self._promised or None
+        number = max(0, self._promised - containers.count_hidden(video)) or None
         if number is None and rate and self.clip.end:
             number = round((self.clip.end - self._time(self._first[1])) * rate)
         self.info = SourceInfo(self.name, width, height, rate, number)

@@ -1,7 +1,6 @@
 """Shared command-line parts: sizes, weights, exit codes, progress."""
 
 import argparse
-import io
 import json
 import subprocess
 import sys
@@ -74,50 +73,6 @@ def test_json_is_one_line(capsys):
     cli.print_json({"a": 1, "b": [2]})
     out = capsys.readouterr().out
     assert out.count("\n") == 1 and json.loads(out) == {"a": 1, "b": [2]}
-
-
-def clocked(monkeypatch, times):
-    values = iter(times)
-    monkeypatch.setattr(cli.time, "monotonic", lambda: next(values))
-
-
-def test_progress_is_silent_at_first_then_speaks_every_few_seconds(monkeypatch):
-    stream = io.StringIO()
-    clocked(monkeypatch, [0.0, 1.0, 1.9, 6.0, 7.0, 11.5])
-    progress = cli.Progress(10, stream=stream)
-    for _ in range(5):
-        progress.update()
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("3/10 frames  30 %") and "ETA" in lines[0]
-
-
-def test_progress_paints_a_bar_on_a_terminal(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    stream = Terminal()
-    monkeypatch.setenv("TERM", "xterm")
-    clocked(monkeypatch, [0.0, 3.0, 3.05, 4.0])
-    progress = cli.Progress(4, "tiles", stream=stream)
-    for _ in range(3):
-        progress.update()
-    progress.close()
-    progress.close()
-    shown = stream.getvalue()
-    assert shown.count("\r") == 4 and "[###############.....] 3/4 tiles" in shown
-
-
-def test_quiet_progress_says_nothing(monkeypatch):
-    stream = io.StringIO()
-    clocked(monkeypatch, [0.0, 100.0])
-    cli.Progress(None, quiet=True, stream=stream).update()
-    assert stream.getvalue() == ""
-
-
-def test_clock():
-    assert [cli.clock(s) for s in (0, 65, 3661)] == ["0:00", "1:05", "1:01:01"]
 
 
 def test_outputs_are_protected(tmp_path):

@@ -1,6 +1,7 @@
 """Pipeline: order, counts, errors from every stage, stopping; nothing hangs, nothing is lost."""
 
 import threading
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from runtime.clips import pipeline
+from runtime.clips.pipeline import Watcher
 from runtime.errors import SinkError, SourceError
 from runtime.frame import Frame
 from runtime.meter import Meter
@@ -164,15 +166,56 @@ def test_a_sink_that_loses_a_frame_is_an_error():
         run(Frames(10), sinks=[Forgetful()])
 
 
+class Told(Watcher):
+    """Counts what it is told, and passes one thing on."""
+
+    def __init__(self, on_written=lambda: None):
+        self.counts = Counter()
+        self._on_written = on_written
+
+    def painted(self):
+        self.counts["painted"] += 1
+
+    def shot(self):
+        self.counts["shots"] += 1
+
+    def written(self):
+        self.counts["written"] += 1
+        self._on_written()
+
+
+def test_a_watcher_is_told_of_painted_and_written_frames_and_of_shots():
+    class Cuts:
+        """A stabilizer that finds a cut at frame 6, and paints shots as a whole."""
+
+        def process(self, frames, stylize, *, on_cut=None):
+            shot = []
+            for frame in frames:
+                if frame.index == 6:
+                    yield from shot
+                    shot.clear()
+                    on_cut()
+                shot.append(replace(frame, image=stylize(frame.image)))
+                seen.append((told.counts["painted"], told.counts["written"]))
+            yield from shot
+
+    told, seen, sink = Told(), [], Memory()
+    sink.frames = 2  # of an earlier run
+    run(Frames(10), stabilizer=Cuts(), sinks=[sink], watcher=told, first=2)
+    assert told.counts == {"painted": 10, "written": 8, "shots": 1}
+    # Painted frames are told at once, not when the shot is finished.
+    assert seen[:7] == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 4)]
+
+
 def test_stopping_keeps_whole_frames_and_aborts():
     stop, seen = threading.Event(), []
 
-    def progress():
+    def written():
         seen.append(1)
         if len(seen) == 12:
             stop.set()
 
-    report, sink = run(Frames(10_000), stop=stop, progress=progress)
+    report, sink = run(Frames(10_000), stop=stop, watcher=Told(written))
     assert report.interrupted
     assert sink.end == "aborted"
     assert 12 <= len(sink.got) < 40
@@ -182,7 +225,7 @@ def test_stopping_keeps_whole_frames_and_aborts():
 def test_stopping_after_the_last_frame_is_no_interruption():
     stop, seen = threading.Event(), []
 
-    def progress():
+    def written():
         seen.append(1)
         if len(seen) == 10:
             while not finished.wait(0.01):
@@ -196,7 +239,7 @@ def test_stopping_after_the_last_frame_is_no_interruption():
             yield from super().__iter__()
             finished.set()
 
-    report, sink = run(Source(10), stop=stop, progress=progress)
+    report, sink = run(Source(10), stop=stop, watcher=Told(written))
     # The reader may see the event before or after it saw the end; both are reported truthfully.
     assert report.interrupted == (sink.end == "aborted")
     assert report.frames_out == 10
