@@ -8,9 +8,10 @@ have it beside them as `<file>.card.json`.
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast, get_args
+from typing import Annotated, Any, Literal, TypedDict, cast, get_args
 
-from .errors import CardMismatch
+from .errors import CardMismatch, UsageError
+from .fields import Between, fill
 
 # What `json` reads where a file has {...}: to be looked at value by value.
 JsonObject = dict[str, Any]
@@ -24,6 +25,12 @@ Role = Literal["image", "style", "code", "scalar", "state", "mask"]
 Layout = Literal["NCHW", "NHWC"]
 Dtype = Literal["float32", "float16", "uint8"]
 Colors = Literal["RGB", "BGR"]
+# px. Sides are padded to multiples of this, which for more would be the whole picture.
+Step = Annotated[int, Between(1, 8192)]
+# px that a pixel of the answer sees on each side.
+Reach = Annotated[int, Between(0, 65536)]
+# What such a number of axes has.
+PICTURE_AXES = 4
 
 
 class CardFacts(TypedDict, total=False):
@@ -124,9 +131,9 @@ class ModelCard:
     method: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    multiple_of: int = 1
-    minimum: int = 1
-    overlap: int = 0
+    multiple_of: Step = 1
+    minimum: Step = 1
+    overlap: Reach = 0
     target: str = "onnx"
     precision: str = "fp32"
     grade: str = ""
@@ -156,21 +163,21 @@ class ModelCard:
         """
         try:
             read: object = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise CardMismatch(f"the card in {where} is not JSON ({error})") from None
         data = cast("JsonObject", read) if isinstance(read, dict) else {}
         if data.get("format") != FORMAT:
             found = data.get("format") if isinstance(read, dict) else type(read).__name__
             raise CardMismatch(
-                f"the card in {where} has format {found}, this version reads {FORMAT}; "
+                f"the card in {where} has format {str(found)[:40]}, this version reads {FORMAT}; "
                 "use the release that made the model, or export it again"
             )
         try:
-            for side in ("inputs", "outputs"):
-                data[side] = tuple(_port(facts) for facts in data[side])
-            return ModelCard(**data)
-        except (TypeError, KeyError) as error:
+            card = fill(ModelCard, data, "it", "fact")
+            _check_ports(card)
+        except UsageError as error:
             raise CardMismatch(f"the card in {where} is damaged: {error}") from None
+        return card
 
     def port(self, role: Role) -> Port:
         """The first input port of this role. Raises CardMismatch when there is none."""
@@ -214,6 +221,15 @@ def image_metadata(card: ModelCard) -> dict[str, str]:
     }
 
 
-def _port(facts: JsonObject) -> Port:
-    lists: JsonObject = {key: tuple(facts.get(key, ())) for key in ("shape", "names")}
-    return Port(**{**facts, **lists})
+def _check_ports(card: ModelCard) -> None:
+    """Raises CardMismatch for ports that no graph can have."""
+    if not card.inputs or not card.outputs:
+        raise CardMismatch("it has no inputs, or no outputs")
+    for port in (*card.inputs, *card.outputs):
+        if any(isinstance(axis, int) and axis < 1 for axis in port.shape):
+            raise CardMismatch(f'port "{port.name}" has the shape {list(port.shape)}')
+        if port.role in ("image", "style") and len(port.shape) != PICTURE_AXES:
+            raise CardMismatch(f'port "{port.name}" is a picture of {len(port.shape)} axes, not 4')
+    for ports in (card.inputs, card.outputs):
+        if len({port.name for port in ports}) < len(ports):
+            raise CardMismatch("two of its ports have one name")

@@ -4,7 +4,8 @@ Only the lists of nodes, inputs and outputs are taken apart; weights and everyth
 carried over as bytes. Field numbers are those of onnx.proto3 (ModelProto, GraphProto, NodeProto).
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,7 +36,20 @@ NUMBERS = {
 }
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
+# A number of 64 bits has at most 10 bytes (encoding.md of protocol buffers).
+VARINT_BYTES = 10
+
 Field = tuple[int, int, int | bytes]
+
+
+@contextmanager
+def _reading() -> Generator[None, None, None]:
+    """Whatever nonsense bytes lead to is one error; most of a file is taken apart when it is asked
+    for."""
+    try:
+        yield
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+        raise CardMismatch(f"this is not an ONNX file, or a damaged one ({error})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,7 @@ class Node:
     domain: str = ""
     rest: tuple[Field, ...] = field(default=(), repr=False)
 
+    @_reading()
     def ints(self, name: str) -> tuple[int, ...] | None:
         """An integer or integer-list attribute, None if it is not set."""
         for number, _, value in self.rest:
@@ -65,12 +80,14 @@ class Node:
             return tuple(value - 2**64 if value >= 2**63 else value for value in found)
         return None
 
+    @_reading()
     def attribute(self, name: str) -> bytes | None:
         """A tensor attribute's message, None if it is not set."""
         for entries in self._attributes(name):
             return next(iter(_messages(entries, 5)), None)  # t
         return None
 
+    @_reading()
     def number(self, name: str) -> float | None:
         """A float attribute, None if it is not set."""
         for entries in self._attributes(name):
@@ -99,33 +116,32 @@ class OnnxFile:
     _graph: tuple[Field, ...] = field(repr=False)
 
     @staticmethod
+    @_reading()
     def parse(data: bytes) -> "OnnxFile":
         """Take a model apart. Raises CardMismatch if it is not one."""
-        try:
-            model = tuple(fields(data))
-            graph = tuple(
-                entry
-                for number, _, value in model
-                if number == GRAPH and isinstance(value, bytes)
-                for entry in fields(value)
-            )
-            nodes = tuple(_node(value) for value in _messages(graph, NODE))
-            opset = max(
-                (
-                    _number(list(fields(value)), 2)
-                    for value in _messages(model, OPSET)
-                    if _text(list(fields(value)), 1) in ("", "ai.onnx")
-                ),
-                default=0,
-            )
-            inputs, outputs = (
-                tuple(_text(list(fields(value)), 1) for value in _messages(graph, number))
-                for number in (INPUT, OUTPUT)
-            )
-        except (IndexError, ValueError, TypeError) as error:
-            raise CardMismatch(f"this is not an ONNX file ({error})") from None
+        model = tuple(fields(data))
+        graph = tuple(
+            entry
+            for number, _, value in model
+            if number == GRAPH and isinstance(value, bytes)
+            for entry in fields(value)
+        )
+        nodes = tuple(_node(value) for value in _messages(graph, NODE))
+        opset = max(
+            (
+                _number(list(fields(value)), 2)
+                for value in _messages(model, OPSET)
+                if _text(list(fields(value)), 1) in ("", "ai.onnx")
+            ),
+            default=0,
+        )
+        inputs, outputs = (
+            tuple(_text(list(fields(value)), 1) for value in _messages(graph, number))
+            for number in (INPUT, OUTPUT)
+        )
         return OnnxFile(nodes, inputs, outputs, opset, model, graph)
 
+    @_reading()
     def initializer_ints(self, name: str) -> tuple[int, ...] | None:
         """A stored int64 tensor's numbers, None if there is none of this name."""
         for value in _messages(self._graph, INITIALIZER):
@@ -146,6 +162,7 @@ class OnnxFile:
             )
         return None
 
+    @_reading()
     def constant(self, name: str) -> np.ndarray | None:
         """A stored tensor of numbers (initializer or Constant node), None if there is none of this
         name, or its numbers lie outside the file."""
@@ -160,11 +177,13 @@ class OnnxFile:
         return None
 
     @property
+    @_reading()
     def initializers(self) -> frozenset[str]:
         """Names of all stored tensors."""
         stored = _messages(self._graph, INITIALIZER)
         return frozenset(_text(list(fields(value)), NAME) for value in stored)
 
+    @_reading()
     def documentation(self, name: str) -> str:
         """What the file says in words about an input or output ("" if nothing)."""
         for value in (*_messages(self._graph, INPUT), *_messages(self._graph, OUTPUT)):
@@ -183,6 +202,7 @@ class OnnxFile:
                 wanted.update(node.inputs)
         return tuple(reversed(kept))
 
+    @_reading()
     def serialize(
         self,
         outputs: Sequence[str],
@@ -309,13 +329,14 @@ def encode(entries: Sequence[Field]) -> bytes:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 7 * VARINT_BYTES, 7):
         byte = data[at]
         value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+        at += 1
         if byte < 0x80:
             return value, at
+    raise ValueError("a number is too long")
 
 
 def _varints(data: bytes) -> list[int]:

@@ -105,7 +105,7 @@ def test_imports_go_to_the_left_only(path):
 # lines above it here. What stands directly in runtime/ is the ground floor (the first line), the
 # command line (the third) or a command (the last). docs/architecture.md says what each is for.
 ROOMS = [
-    {"frame", "errors", "plugins", "console", "meter", "keys", "card"}
+    {"frame", "errors", "plugins", "console", "meter", "keys", "card", "fields"}
     | {"onnxfile", "checksum", "inputs", "outputs", "buffers"}
     | {"invocation", "missing"},
     {"engines"},

@@ -11,17 +11,13 @@ from typing import Annotated, Any
 
 from runtime.card import JsonObject
 from runtime.errors import UsageError
+from runtime.fields import Between, fill
 from runtime.plugins import suggest
 
-from .settings import Between, Count, Decay, Enlargement, Positive, Share, Side, Weight, fill
+from .settings import BatchSize, Count, Decay, Enlargement, Positive, Seed, Share, Side, Weight
 
 RECIPES = Path(__file__).parent / "recipes"
 DATA_VARIABLE = "IMPASTO_DATA"
-
-# Pictures at once, or parts of such a batch: more than any device holds.
-BatchSize = Annotated[int, Between(1, 4096)]
-# What both NumPy and PyTorch take.
-Seed = Annotated[int, Between(0, 2**63 - 1)]
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,10 @@ class OnnxRuntimeEngine:
             )
         number = device.partition(":")[2] or "0"
         gpu = f"cuda:{number}"
-        engine = OnnxRuntimeEngine(session, gpu if active == CUDA else "cpu", values)
+        try:
+            engine = OnnxRuntimeEngine(session, gpu if active == CUDA else "cpu", values)
+        except UnicodeDecodeError:
+            raise CardMismatch(f"{_name(model)} is damaged: its names are no text") from None
         engine.note, engine.optimized = reason, graph
         if providers[0] != CPU and active != CUDA:
             engine.note = "no usable GPU (driver, CUDA or cuDNN missing): running on the CPU"

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from ..buffers import Pool
+from ..errors import StyleError
 from ..frame import Image
 from ..meter import Meter
 from ..regions import Region
@@ -339,11 +340,19 @@ class _Painter:
     def paint(self, frame: LiveFrame, cut: bool) -> None:
         """Run the network; after a cut, found by the stabilizer, recurrent models must forget."""
         start = _now()
-        frame.styled = self._styled(
-            frame, frame.active, cut, self._mixture(frame.settings, frame.active)
-        )
+        mixture = self._mixture(frame.settings, frame.active)
+        try:
+            frame.styled = self._styled(frame, frame.active, cut, mixture)
+        except StyleError as error:
+            frame.active = self._styles.give_up(frame.active.key, error)
+            self.paint(frame, cut)
+            return
         if frame.beside is not None:
-            frame.beside.styled = self._styled(frame, frame.beside.active, cut, None)
+            try:
+                frame.beside.styled = self._styled(frame, frame.beside.active, cut, None)
+            except StyleError as error:
+                self._styles.refuse(frame.beside.active.key, error)
+                frame.beside = None
         self._measure(frame, "style", start)
 
     def _styled(

@@ -161,13 +161,13 @@ class Styles:
         thread that paints."""
         with self._lock:
             new, self._beside = key != self._beside, key
+            if key in self._failed:  # it may be open, and have failed to paint
+                self.note = self._failed[key]
+                return None
             stylizer = self._open.get(key)
             if stylizer is not None:
                 self._open.move_to_end(key)
                 return Active(stylizer, key)
-            if key in self._failed:
-                self.note = self._failed[key]
-                return None
         if new:
             self._enqueue(lambda: self._load(key))
         return None
@@ -212,6 +212,23 @@ class Styles:
             stylizer.close()
         return active
 
+    def give_up(self, key: Key, error: StyleError) -> Active:
+        """The style to go on with where one that was taken cannot paint: the one used before.
+
+        Raises:
+            StyleError: the error itself, where no other style is open.
+        """
+        with self._lock:
+            others = [other for other in self._open if other != key]
+            if not others:
+                raise error
+            broken = self._open.pop(key)
+            active = self._active = Active(self._open[others[-1]], others[-1])
+            self._wanted = active.key
+        broken.close()
+        self.refuse(key, error)
+        return active
+
     def survey(self, style: int) -> None:
         """Measure the files of a style in the background; the result goes to `costs`."""
         if len(self.entries[style].variants) > 1 and style not in self.costs:
@@ -248,15 +265,20 @@ class Styles:
         entry = self.entries[key.style]
         try:
             stylizer = entry.open(key.variant, key.threads)
-        except StyleError as error:
-            with self._lock:
-                self.note = f"{entry.name(key.variant)}: {error}"
-                self._failed[key] = self.note
-                if self._wanted == key and self._active is not None:
-                    self._wanted = self._active.key
+        except Exception as error:  # a neighbor's fault, or ours about it: the show goes on
+            self.refuse(key, error)
             return
         with self._lock:
             self._open[key] = stylizer
+
+    def refuse(self, key: Key, error: Exception) -> None:
+        """Remember that a style is of no use, and say so; it is not opened again."""
+        kind = "" if isinstance(error, StyleError) else f"{type(error).__name__}: "
+        with self._lock:
+            self.note = f"{self.entries[key.style].name(key.variant)}: {kind}{error}"
+            self._failed[key] = self.note
+            if self._wanted == key and self._active is not None:
+                self._wanted = self._active.key
 
     def _survey(self, style: int) -> None:
         """Time of each file for a small gray picture, as a ratio to the first that works.
@@ -281,7 +303,7 @@ class Styles:
                         stylizer.stylize(image)
                         runs.append(clock() - start)
                     times.append(min(runs))
-            except StyleError as error:
+            except Exception as error:  # as in `_load`
                 self.note = f"{entry.name(variant)}: {error}"
                 times.append(float("inf"))  # never predicted to fit, so never chosen
         base = next((time for time in times if time < float("inf")), 1.0)

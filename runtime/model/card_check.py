@@ -1,16 +1,50 @@
-"""Whether a card fits its graph: converters change sizes, types and axes, but not cards."""
+"""The card of a model: where it stands, and whether it fits its graph. Converters change sizes,
+types and axes, but not cards.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..card import ModelCard, Port
+from ..card import KEY, ModelCard, Port, beside
 from ..engines import Engine, TensorInfo
 from ..errors import CardMismatch
 from . import arrays
 
+# A card is some kilobytes; what is a thousand times as long is none.
+MOST_BYTES = 16 << 20
 FLOATS = ("float32", "float16")
 AGAIN = "export the model again, or remove its card (the metadata key impasto.card)"
+
+
+def card_of(engine: Engine, path: Path) -> ModelCard | None:
+    """The card of an open model as it stands there (`card_check.fitted` compares it with the
+    graph); None if it has none.
+
+    Raises:
+        CardMismatch: it is damaged.
+    """
+    text = engine.metadata.get(KEY)
+    if text is None:
+        text = read_beside(path)
+    return None if text is None else ModelCard.from_json(text, f'"{path}"')
+
+
+def read_beside(model: Path) -> str | None:
+    """The text of the card beside a model; None if there is none.
+
+    Raises:
+        CardMismatch: it cannot be read.
+    """
+    path = beside(model)
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise CardMismatch(f'"{path}" is no card: it has more than {MOST_BYTES >> 20} MB')
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardMismatch(f'the card "{path}" cannot be read: {error}') from None
 
 
 def fitted(card: ModelCard, engine: Engine, path: Path) -> tuple[ModelCard, list[str]]:

@@ -12,6 +12,7 @@ from ..errors import CardMismatch, UsageError
 from ..inputs import inside
 from ..plugins import suggest
 from . import arrays
+from .card_check import card_of, fitted
 
 # A picture (H, W, 3) uint8 RGB, its path, or the name of a style that the model knows.
 Style = np.ndarray | str | Path
@@ -236,18 +237,17 @@ def _key(style: Condition) -> object:
 
 
 def _open_companion(path: Path, engine_name: str, device: str) -> tuple[Engine, ModelCard]:
-    from ..card import KEY
     from .formats import open_model
 
     if not path.is_file():
         raise CardMismatch(f'the companion "{path.name}" is missing: it belongs beside the model')
     engine = open_model(path, engine_name, device)
-    text = engine.metadata.get(KEY)
-    if text is None:
+    card = card_of(engine, path)
+    if card is None:
         from . import probe
 
         return engine, probe.encoder_card(engine, path)
-    return engine, ModelCard.from_json(text, f'"{path}"')
+    return engine, fitted(card, engine, path)[0]
 
 
 def _picture(port: Port, image: np.ndarray) -> np.ndarray:

@@ -108,7 +108,7 @@ class Folding:
                 )
             layers = tuple(_layer(entry) for entry in data["layers"])
             graph = base64.b64decode(metadata[GRAPH_KEY], validate=True)
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise CardMismatch(f"the model's folding figures are damaged: {error}") from None
         return Folding(layers, graph)
 
@@ -151,6 +151,8 @@ class Folding:
             if bare is None or last is None:
                 self._check(layer, file.initializers, name)
                 continue
+            if len(bare.inputs) < 6 or bare not in nodes or last not in nodes:
+                raise CardMismatch(f"the model's folding figures do not fit its layer {layer.name}")
             scale, bias = f"{layer.name}.weight_scale", f"{layer.name}.bias"
             inputs = (*bare.inputs[:4], scale, bare.inputs[5], *last.inputs[1:], bias)
             nodes[nodes.index(bare)] = replace(bare, inputs=inputs, outputs=last.outputs)
@@ -231,9 +233,17 @@ def _layer(entry: JsonObject) -> FoldedLayer:
     }
     if len({len(values) for values in vectors.values()}) != 1:
         raise ValueError(f"vectors of different length in {entry['name']}")
-    return FoldedLayer(
-        name=entry["name"],
+    layer = FoldedLayer(
+        name=str(entry["name"]),
         input_scale=float(entry["input_scale"]),
         epsilon=float(entry["epsilon"]),
         **vectors,
     )
+    numbers = [
+        layer.input_scale,
+        layer.epsilon,
+        *(v for values in vectors.values() for v in values),
+    ]
+    if not np.isfinite(numbers).all() or min(layer.input_scale, *layer.weight_scale) <= 0:
+        raise ValueError(f"scales of {layer.name} that are not above 0, or no numbers")
+    return layer

@@ -64,7 +64,9 @@ def is_model(path: Path) -> bool:
     A file like `starry.engine.onnx` is none: it is part of `starry.engine`.
     """
     suffix = suffix_of(path)
-    if not suffix or suffix_of(Path(path.name.removesuffix(suffix))) or not path.exists():
+    if not suffix or suffix_of(Path(path.name.removesuffix(suffix))):
+        return False
+    if not (path.is_file() or path.is_dir()):  # nothing, or a pipe that nobody writes to
         return False
     other = beside(path)
     return other is None or other.is_file()
@@ -112,11 +114,11 @@ def open_model(
     else:
         engine = choose(model, engine)
     plugin: engines.EnginePlugin = plugins.load(engines, engine)
-    if hint is None:
-        return plugin.open(model, device, threads)
-    if hint not in plugin.hints:
+    if hint is not None and hint not in plugin.hints:
         allowed = ", ".join(plugin.hints) or "none: it computes as the file says"
         raise UsageError(f"--precision-hint {hint}: --engine {engine} allows {allowed}")
+    if hint is None:
+        return plugin.open(model, device, threads)
     return plugin.open(model, device, threads, hint=hint)
 
 

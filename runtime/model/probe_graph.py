@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..card import Colors
+from ..errors import CardMismatch
 from ..onnxfile import Node, OnnxFile
 
 RANGES = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)}
@@ -55,7 +56,17 @@ def read_ends(graph: OnnxFile, picture: str, answer: str) -> Ends:
     Args:
         graph: parsed.
         picture, answer: names of the picture's input and output.
+
+    Returns:
+        what could be read; nothing of a damaged graph.
     """
+    try:
+        return _read(graph, picture, answer)
+    except (ArithmeticError, CardMismatch, IndexError, TypeError, ValueError):
+        return Ends()  # nodes without what such nodes have
+
+
+def _read(graph: OnnxFile, picture: str, answer: str) -> Ends:
     reasons: list[str] = []
     taken, colors, why = _beginning(graph, picture)
     reasons += [why] if why else []

@@ -15,13 +15,14 @@ from typing import Unpack
 import cv2
 import numpy as np
 
-from ..card import FOLDING_KEY, KEY, CardFacts, ModelCard, Port, beside
+from ..card import FOLDING_KEY, CardFacts, ModelCard, Port
 from ..checksum import sha256
 from ..engines import Engine
 from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
 from ..onnxfile import read_onnx
-from . import arrays, card_check, formats, store, zoo
+from . import arrays, formats, store, zoo
+from .card_check import card_of, fitted
 from .conditions import Condition, Conditions
 from .folding import Folding, SceneEngine
 from .formats import open_model
@@ -376,17 +377,14 @@ def _metadata(path: Path) -> dict[str, str]:
 def _card(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Engine, ModelCard, list[str]]:
     """The model's own card, or one worked out by probing; and what to tell the user. The engine is
     the given one, or one around it for pictures of another form."""
-    text = engine.metadata.get(KEY)
-    if text is None and beside(path).is_file():
-        text = beside(path).read_text(encoding="utf-8")
-    if text is None:
+    card = card_of(engine, path)
+    if card is None:
         from . import adapter, probe
 
         graph = probe.read_graph(path)
         engine = adapter.adapt(engine, graph)
         return engine, *probe.foreign_card(engine, path, graph, **overrides)
-    card = ModelCard.from_json(text, f'"{path}"')
-    card, notes = card_check.fitted(card, engine, path)
+    card, notes = fitted(card, engine, path)
     if overrides:
         from . import probe
 

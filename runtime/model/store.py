@@ -51,6 +51,12 @@ def resolve(name: str | Path) -> Path:
             and lists what there is.
     """
     asked = Path(name).expanduser()
+    try:
+        if asked.exists() and not (asked.is_file() or asked.is_dir()):
+            raise ModelNotFound(f'"{name}" is no ordinary file (a pipe, a socket or a device)')
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelNotFound(f'model "{str(name)[:80]}" cannot be read: {reason}') from None
     kinds = formats.suffixes()
     tries = [asked, *(asked.with_name(asked.name + suffix) for suffix in kinds)]
     places = [Path()]

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ..card import KEY, ModelCard, beside
+from ..card import KEY, ModelCard
 from ..errors import CardMismatch
+from .card_check import read_beside
 
 # Field numbers of ONNX's ModelProto and StringStringEntryProto (onnx.proto) and the wire types of
 # protocol buffers (encoding.md): varint, 8 bytes, length-delimited, 4 bytes.
@@ -23,9 +24,9 @@ def read_card(path: Path) -> ModelCard | None:
     try:
         if path.suffix == ".xml" and (found := _xml_card(path)) is not None:
             return found
-        if beside(path).is_file():
-            return ModelCard.from_json(beside(path).read_text(encoding="utf-8"), f'"{path}"')
-        text = read_metadata(path).get(KEY)
+        text = read_beside(path)
+        if text is None:
+            text = read_metadata(path).get(KEY)
         return None if text is None else ModelCard.from_json(text, f'"{path}"')
     except (OSError, EOFError, UnicodeDecodeError, CardMismatch):
         return None

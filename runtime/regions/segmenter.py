@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..card import KEY, ModelCard
 from ..errors import CardMismatch
 from ..frame import Image
 from ..model import arrays, formats, store
+from ..model.card_check import card_of
 
 # The bundled network: MediaPipe's selfie segmentation, see `export.import_segmentation`.
 DEFAULT = "person"
@@ -28,10 +28,9 @@ class Segmenter:
     def __init__(self, model: str | Path = DEFAULT, device: str = "cpu", threads: int = 1) -> None:
         path = store.resolve(model)
         self._engine = formats.open_model(path, "auto", device, threads)
-        text = self._engine.metadata.get(KEY)
-        if text is None:
+        card = card_of(self._engine, path)
+        if card is None:
             raise CardMismatch(f'"{path}" has no card; a mask needs a model whose card names one')
-        card = ModelCard.from_json(text, f'"{path}"')
         masks = [port for port in card.outputs if port.role == "mask"]
         if not masks:
             raise CardMismatch(f'model "{card.name}" gives no mask')

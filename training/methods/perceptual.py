@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from runtime.errors import UsageError
+from runtime.fields import fill
 from runtime.plugins import load
 
 from .. import networks
@@ -28,7 +29,7 @@ from ..losses import Film
 from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
 from ..objective import Objective
 from ..pruned_start import prune_weights
-from ..settings import Positive, Share, fill
+from ..settings import Positive, Share
 from ..updates import Updates
 from . import Assets
 

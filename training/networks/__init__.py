@@ -15,9 +15,8 @@ from torch import nn
 
 from runtime.card import Port
 from runtime.errors import UsageError
+from runtime.fields import fill
 from runtime.plugins import load
-
-from ..settings import fill
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from ..settings import Between, Channels, Normalization
+from runtime.fields import Between
+
+from ..settings import Channels, Normalization
 from .layers import norm
 
 

@@ -14,7 +14,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from ..settings import Between, Channels, Normalization
+from runtime.fields import Between
+
+from ..settings import Channels, Normalization
 from .layers import norm
 
 NOISY_LEVELS = 3  # levels with dropout, counted from the deepest

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import runtime.live.styles
-from runtime.errors import CardMismatch
+from runtime.errors import CardMismatch, StyleError
 from runtime.live.styles import KEPT, Entry, Key, Styles
 from runtime.model.variants import ON_CPU, Variant
 
@@ -112,16 +112,32 @@ def test_a_style_that_failed_is_not_opened_again_for_every_frame(opened):
     styles.close()
 
 
-def test_a_bug_while_opening_reaches_the_painting_thread(opened):
+def test_a_neighbor_that_breaks_in_a_way_nobody_thought_of_does_not_end_the_show(opened):
     def explode(variant, threads):
         raise ZeroDivisionError("bug")
 
     styles = Styles([*entries(opened, "one"), Entry("two", explode)])
     styles.open_first(Key(0))
     styles.select(Key(1))
-    wait_for(lambda: styles._error)
-    with pytest.raises(ZeroDivisionError):
-        styles.take()
+    wait_for(lambda: styles.note)
+    assert styles.note == "two: ZeroDivisionError: bug"
+    assert styles.take().style == 0
+    styles.close()
+
+
+def test_a_style_that_opens_but_cannot_paint_gives_way_to_the_one_before(opened):
+    styles = Styles(entries(opened, "one", "two"))
+    styles.open_first(Key(0))
+    styles.select(Key(1))
+    wait_for(lambda: styles.take().style == 1)
+    broken = styles.take()
+    assert styles.give_up(broken.key, StyleError("it gave no picture")).style == 0
+    assert opened["two"].closed
+    styles.select(Key(1))  # the keys still ask for it, frame by frame
+    assert styles.take().style == 0
+    assert styles.note == "two: it gave no picture"
+    with pytest.raises(StyleError, match="nothing is left"):
+        styles.give_up(Key(0), StyleError("nothing is left"))
     styles.close()
 
 

@@ -70,7 +70,7 @@ def test_the_graph_counts_and_that_is_said(tmp_path, build_model, said, shape, k
         (card(dtype="uint8"), "its card says uint8"),
         (card(inputs=("picture",)), "inputs the graph does not have: picture"),
         (card(outputs=("painted",)), "outputs the graph does not have: painted"),
-        (card(inputs=()), "takes x, of which its card says nothing"),
+        (card(inputs=()), "it has no inputs, or no outputs"),
     ],
 )
 def test_a_contradiction_is_refused(tmp_path, build_model, said, word):
