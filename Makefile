@@ -3,6 +3,7 @@
 #   make test                 format, lint, types, tests, docs
 #   make test-install         what a new user does: a wheel in empty environments, make demo in a clone
 #   make test-edge            the converters for phones, each in an environment of its own
+#   make test-batch           batches on Ray, in an environment of its own
 PYTHON ?= python3
 MODEL ?= starry.onnx
 INPUT ?=
@@ -15,10 +16,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The runtime alone, about 140 MB: `make demo` waits for nothing else.
 LEAN := .venv-runtime
+RAY := .venv-ray
 PIP := -m pip --disable-pip-version-check install
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")
 
-.PHONY: demo test test-install test-edge web lock venv clean
+.PHONY: demo test test-install test-edge test-batch web lock venv clean
 
 # Every file that is downloaded is checked against its hash; what runs is this checkout.
 $(LEAN)/.ready: requirements-runtime.txt pyproject.toml
@@ -65,5 +67,15 @@ test-install:
 test-edge: venv
 	$(BIN)/python tests/check_edge.py
 
+# The runtime and Ray, about 1.2 GB.
+$(RAY)/.ready: requirements-runtime.txt pyproject.toml
+	$(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python $(PIP) --quiet --require-hashes -r requirements-runtime.txt
+	$(RAY)/bin/python $(PIP) --quiet --no-build-isolation -e '.[ray,test]'
+	touch $@
+
+test-batch: $(RAY)/.ready
+	$(RAY)/bin/python -m pytest tests/batch
+
 clean:
-	rm -rf $(VENV) $(LEAN) .venv-executorch .venv-litert .venv-coreml demo runs .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LEAN) $(RAY) .venv-executorch .venv-litert .venv-coreml demo runs .pytest_cache .ruff_cache .hypothesis

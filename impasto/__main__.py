@@ -12,6 +12,7 @@ COMMANDS = {
     "image": ("image", "paint pictures"),
     "video": ("video", "paint clips, with their sound"),
     "webcam": ("webcam", "paint a camera live"),
+    "batch": ("batch.__main__", "paint archives on many machines"),
     "demo": ("demo", "paint a short clip that comes with Impasto and say how fast that was"),
     "models": ("models", "list the styles there are, or fetch more"),
     "doctor": ("doctor", "say what works on this machine and how to mend the rest"),

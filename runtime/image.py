@@ -22,6 +22,7 @@ from .pictures.opening import MAX_PIXELS
 if TYPE_CHECKING:
     from .model.stylizer import Stylizer
     from .regions.options import Regions
+    from .stills.files import PaintedFile
     from .stills.painter import StillPainter
     from .stills.parts import Parts
 
@@ -116,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
     from .model.options import open_stylizer
     from .regions.options import regions_of, take_models
     from .stills.batch import plan
+    from .stills.files import FileOptions, paint_file
 
     cli.take_paths(args)
     part, beside = take_models(args)
@@ -134,10 +136,12 @@ def run(args: argparse.Namespace) -> int:
         tell(stylizer, args)
         painter = _painter(args, stylizer)
         painter.parts = _parts(args, regions_of(part, beside, style), stack)
+        files = FileOptions(args.quality, args.strip, args.max_pixels, args.overwrite)
         with cli.Progress(len(jobs), "pictures", quiet=args.quiet or len(jobs) == 1) as progress:
             for source, target in jobs:
                 try:
-                    _paint_file(source, target, painter, args, meter, totals)
+                    done = paint_file(source, target, painter, files, meter)
+                    _count(totals, target, done, args.quiet)
                 except StyleError as error:
                     if len(jobs) == 1:
                         raise
@@ -198,41 +202,13 @@ def _parts(args: argparse.Namespace, regions: Regions, stack: ExitStack) -> Part
     return Parts(regions.region, Matte(segmenter, calm=False), beside)
 
 
-def _paint_file(
-    source: Path,
-    target: Path,
-    painter: StillPainter,
-    args: argparse.Namespace,
-    meter: Meter,
-    totals: JsonObject,
-) -> None:
-    """One file: every frame of it is decoded, painted and written in turn."""
-    from .pictures import writing
-    from .pictures.reading import Album
-
-    with Album(source, args.max_pixels) as album:
-        painter.stylizer.reset()
-        animated = album.num_frames > 1 and writing.holds_animation(target)
-        wanted = album.num_frames if animated else 1
-        frames = painter.paint_album(album, wanted, meter, strip=args.strip)
-        notes = list(album.notes)
-        with meter("encode"):
-            notes += writing.write(
-                target,
-                frames,
-                quality=args.quality,
-                loop=album.loop,
-                animated=animated,
-                overwrite=args.overwrite,
-            )
-        if album.num_frames > 1 and not animated:
-            notes.append(f"{target.name}: this format holds no animation, only the first frame")
-    totals["in"] += wanted
-    totals["out"] += len(frames)
-    totals["size"] = frames[0].size
+def _count(totals: JsonObject, target: Path, done: PaintedFile, quiet: bool) -> None:
+    totals["in"] += done.frames_in
+    totals["out"] += done.frames_out
+    totals["size"] = done.size
     totals["outputs"].append(str(target))
-    for note in notes:
-        cli.say(note, quiet=args.quiet)
+    for note in done.notes:
+        cli.say(note, quiet=quiet)
 
 
 def _report(result: JsonObject, seconds: float, quiet: bool) -> None:

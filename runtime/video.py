@@ -15,7 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from . import cli, plugins
+from . import cli
 from .console import MODES
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    from . import stabilizers
-    from .media import encoders
+    from .clips.flags import add_encoding_flags, add_painting_flags
     from .model.flags import add_stylizer_flags
     from .regions.options import add_region_flags
 
@@ -37,24 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         ".mp4 .mov .mkv .webm .gif .webp .apng, a folder for several clips, frames/%%06d.png for "
         'pictures, "-" for standard output, "null" (default: beside the input)',
     )
-    known = plugins.names(stabilizers)
-    parser.add_argument(
-        "--stabilizer",
-        choices=known,
-        default="best" if "best" in known else "off",
-        help="keeps strokes still: best works on whole shots, live frame by frame "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--stability",
-        type=cli.parse_fraction,
-        default=1.0,
-        metavar="0..1",
-        help="0 shows the network's frames as they are, 1 is calmest (default: 1)",
-    )
-    parser.add_argument(
-        "--size", type=cli.parse_size, metavar="WxH", help="fit the pictures into this box first"
-    )
+    add_painting_flags(parser)
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="clips at once (default 1)"
     )
@@ -110,27 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--raw", metavar="WxH@FPS:FORMAT", help="what bare frames on standard input look like"
     )
     writing = parser.add_argument_group("writing")
-    writing.add_argument(
-        "--codec", choices=tuple(encoders.CODECS), help="default: h264; vp9 for .webm"
-    )
-    writing.add_argument(
-        "--quality",
-        type=int,
-        metavar="N",
-        help="constant quality on the codec's own scale, lower is better (h264: 0..51, default 10)",
-    )
-    writing.add_argument(
-        "--preset",
-        choices=encoders.SPEEDS,
-        default=encoders.PRESET,
-        help="effort of the encoder (default: %(default)s)",
-    )
-    writing.add_argument(
-        "--encoder",
-        default="software",
-        metavar="NAME",
-        help="software, hardware (if one really works here), or a name such as h264_nvenc",
-    )
+    add_encoding_flags(writing.add_argument)
     writing.add_argument(
         "--pixel-format",
         metavar="NAME",

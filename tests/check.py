@@ -30,8 +30,9 @@ def tests(arguments: list[str]) -> dict[str, list[str]]:
     if arguments:
         return {"your choice": [*PYTHON, "pytest", *arguments]}
     folder = ROOT / "tests"
-    # tests/edge needs environments of its own: tests/check_edge.py.
-    packages = sorted({path.parent for path in folder.glob("*/**/test_*.py")} - {folder / "edge"})
+    # These need environments of their own: tests/check_edge.py, make test-batch.
+    apart = {folder / "edge", folder / "batch"}
+    packages = sorted({path.parent for path in folder.glob("*/**/test_*.py")} - apart)
     names = dict.fromkeys(path.relative_to(folder).parts[0] for path in packages)
     runs = {name: [*PYTHON, "pytest", f"tests/{name}"] for name in names}
     alone = [str(path.relative_to(ROOT)) for path in sorted(folder.glob("test_*.py"))]

@@ -14,6 +14,7 @@ COMMANDS = [
     "runtime.image",
     "runtime.video",
     "runtime.webcam",
+    "runtime.batch",
     "runtime.doctor",
     "runtime.demo",
     "runtime.models",
@@ -46,7 +47,7 @@ LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
 ]
 HEAVY = [
     *("torch", "torchvision", "onnx", "onnxscript", "skimage"),
-    *("tensorrt", "openvino", "ncnn", "pnnx"),
+    *("tensorrt", "openvino", "ncnn", "pnnx", "ray", "pyarrow"),
 ]
 
 
@@ -117,7 +118,7 @@ ROOMS = [
     {"clips"},
     {"live"},
     {"image", "video", "webcam", "models", "checks", "serve_site"},
-    {"demo", "doctor"},
+    {"demo", "doctor", "batch"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 MOST_MODULES = 24  # of one folder, so that its listing is still read at a glance

@@ -17,7 +17,10 @@ def test_every_package_of_the_runtime_is_installed_and_no_other():
 
 
 def test_every_command_is_a_module_of_the_runtime():
-    assert all((ROOT / "runtime" / f"{module}.py").is_file() for module, _ in COMMANDS.values())
+    assert all(
+        (ROOT / "runtime" / f"{module.replace('.', '/')}.py").is_file()
+        for module, _ in COMMANDS.values()
+    )
     assert PROJECT["project"]["scripts"] == {"impasto": "impasto.__main__:main"}
 
 

@@ -98,10 +98,10 @@ def paint_clip(
     try:
         if source.info.live and not StreamSource.accepts(job.input):
             raise UsageError(f'"{job.input}" never ends; use {command("webcam")}')
-        info, clip, scale = _scaled(source, options.size)
+        info, clip, scale = scaled(source, options.size)
         other = options.regions.beside
         beside = [closing.enter_context(open_stylizer(other))] if other is not None else []
-        layers, finish, new_shot = _layers([stylizer, *beside], options, closing)
+        layers, finish, new_shot = layers_of([stylizer, *beside], options, closing)
         writing: SinkOptions = {
             **options.sink,
             "clip": clip,
@@ -163,7 +163,7 @@ def _with_remains(error: StyleError, sink: Sink | None, job: Job) -> StyleError:
     )
 
 
-def _scaled(
+def scaled(
     source: Source, box: tuple[int, int] | None
 ) -> tuple[SourceInfo, ClipInfo | None, Callable[[Image], Image] | None]:
     """Size of the output, the clip's description at that size, and what brings frames to it."""
@@ -247,7 +247,7 @@ def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Stylizer, pipelin
     return bare, finish
 
 
-def _layers(
+def layers_of(
     stylizers: Sequence[Stylizer], options: ClipOptions, closing: contextlib.ExitStack
 ) -> tuple[list[pipeline.Layer], pipeline.Finish | None, Callable[[], None] | None]:
     """What paints, what puts the paintings together, and what forgets a shot.

@@ -17,7 +17,7 @@ from typing import Protocol
 from ..errors import SinkError, StyleError
 from ..frame import Frame, Image
 from ..meter import Meter
-from ..sinks import Sink
+from ..sinks import FrameFacts, Sink
 from ..sources import Source
 from ..stabilizers import ShotStabilizer, Stabilizer
 from .stages import Reader, Shots, Writer
@@ -111,6 +111,7 @@ def run(
     stop: threading.Event | None = None,
     watcher: Watcher | None = None,
     first: int = 0,
+    until: int | None = None,
     prepare: Callable[[Image], Image] | None = None,
 ) -> Report:
     """Paint all frames of a source into all sinks, in order.
@@ -130,6 +131,7 @@ def run(
         watcher: is told how far the run is.
         first: index of the first frame the sinks want: earlier ones are painted, so that the
             stabilizer knows the past, and thrown away (resumed runs).
+        until: index of the first frame the sinks do not want any more; None for all.
         prepare: first touch, in the decoding thread: the frame as read to the frame to paint, for
             another size.
 
@@ -143,7 +145,8 @@ def run(
     started = time.perf_counter()
     decoded = Reader(source, meter, stop, ended, prepare)
     writer = Writer(sinks, meter, ended)
-    shots = Shots(watcher.shot if watcher is not None else None)
+    context = stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0
+    shots = Shots(context, watcher.shot if watcher is not None else None)
     try:
         decoded.start()
         writer.start()
@@ -153,12 +156,13 @@ def run(
         painted = _paint(decoded, layers, meter, shots, finish, on_shot, stop)
         for frame in painted:
             if frame.index >= first:
-                writer.put(frame, shots.restart_for(frame.index), dict(source.damage))
+                restart, begins = shots.restart_for(frame.index), shots.opens(frame.index)
+                writer.put(frame, FrameFacts(restart, begins, dict(source.damage)))
                 if watcher is not None:
                     watcher.written()
             report.painted += 1
             report.frames_in = frame.index + 1
-            if stop.is_set():
+            if stop.is_set() or report.frames_in == until:
                 break
         writer.finish()
     except BaseException as error:
@@ -177,7 +181,8 @@ def run(
     report.frames_in = max(report.frames_in, first)
     # A broadcast has no end: whoever stops it has got what they wanted.
     ended_itself = decoded.exhausted and report.frames_in == max(first, decoded.next)
-    report.interrupted = not (ended_itself or (source.info.live and report.frames_in > 0))
+    enough = report.frames_in == until or (source.info.live and report.frames_in > 0)
+    report.interrupted = not (ended_itself or enough)
     _end(sinks, report)
     report.seconds = time.perf_counter() - started
     return report
@@ -261,12 +266,8 @@ def _paint_all(
                 shots.begin(frame.index, cut=False)
         else:
             with meter("stabilize"):
-                given = stabilizer.prepare(image)
-                if stabilizer.cut and frame.index:
-                    # Begin the shot with nothing left of the past, not even counters: a resumed run
-                    # begins here with a new stabilizer and must paint the same.
-                    stabilizer.reset()
-                    given = stabilizer.prepare(image)
+                given, cut = _prepared(frame, stabilizer)
+                if cut:
                     shots.begin(frame.index)
                     session.reset()
             with meter("style"):
@@ -275,6 +276,26 @@ def _paint_all(
                 shown = stabilizer.step(image, styled)
         shots.passed(frame)
         yield replace(frame, image=shown)
+
+
+def _prepared(frame: Frame, stabilizer: Stabilizer) -> tuple[Image, bool]:
+    """What the network is given of this frame, and whether a shot begins with it."""
+    given = stabilizer.prepare(frame.image)
+    if not (stabilizer.cut and frame.index):
+        return given, False
+    # Begin the shot with nothing left of the past, not even counters: a resumed run begins here
+    # with a new stabilizer and must paint the same.
+    stabilizer.reset()
+    return stabilizer.prepare(frame.image), True
+
+
+def cuts(frames: Iterable[Frame], stabilizer: Stabilizer) -> Iterator[tuple[Frame, bool]]:
+    """Each frame with whether `run` would begin a shot there; nothing is painted: where shots begin
+    depends on the frames as they are."""
+    for frame in frames:
+        _, cut = _prepared(frame, stabilizer)
+        stabilizer.step(frame.image, frame.image)
+        yield frame, cut or not frame.index
 
 
 def _paint_shots(

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..frame import Frame, Image
 from ..meter import Meter
-from ..sinks import Restart, Sink
+from ..sinks import FrameFacts, Restart, Sink
 from ..sources import Source
 
 # Frames that may wait between two stages. A few smooth out uneven stages; more only cost memory
@@ -26,24 +26,29 @@ QUEUE_FRAMES = 4
 POLL = 0.1
 # Frames a stabilizer may read ahead of the frame it paints.
 AHEAD = 4096
+# The place before the first frame.
+START: Restart = (-1, Fraction(0))
 
 
 class Shots:
     """Where each shot begins, so that a resumed run can begin painting there.
 
     Args:
+        context: frames before a shot that are needed to find its beginning again.
         on_shot: called when one begins by a cut.
 
     Attributes:
         matter: False when every frame is painted for itself.
+        latest: index of the frame with which the newest shot begins.
     """
 
-    def __init__(self, on_shot: Callable[[], object] | None = None) -> None:
+    def __init__(self, context: int = 0, on_shot: Callable[[], object] | None = None) -> None:
         self.matter = False
-        self._on_shot = on_shot
-        # Frames behind which shots begin, oldest first; the first shot begins behind frame -1.
-        self._behind = [(-1, Fraction(0))]
-        self._recent: deque[tuple[int, Fraction]] = deque(maxlen=AHEAD)
+        self.latest = 0
+        self._context, self._on_shot = context, on_shot
+        # First frame of each shot, oldest first, and behind which frame a run finds it.
+        self._begun: list[tuple[int, Restart]] = [(0, START)]
+        self._recent: deque[Restart] = deque(maxlen=AHEAD)
 
     def passed(self, frame: Frame) -> None:
         """A frame was read."""
@@ -51,24 +56,32 @@ class Shots:
 
     def begin(self, index: int, *, cut: bool = True) -> None:
         """A shot begins with this frame; not by a cut where every frame is one of its own."""
-        for behind, moment in reversed(self._recent):
-            if behind == index - 1:
-                self._behind.append((behind, moment))
-                if cut and self._on_shot is not None:
-                    self._on_shot()
+        if not self.matter:
+            return
+        self.latest = index
+        if cut and self._on_shot is not None:
+            self._on_shot()
+        wanted = index - 1 - self._context
+        if wanted < 0:
+            self._begun.append((index, START))
+            return
+        for recent in reversed(self._recent):
+            if recent[0] == wanted:
+                self._begun.append((index, recent))
                 return
 
     def opens(self, index: int) -> bool:
         """Whether a shot begins with this frame."""
-        return any(behind == index - 1 for behind, _ in self._behind)
+        return index == self.latest
 
     def restart_for(self, index: int) -> Restart | None:
-        """The frame behind which the shot of frame `index` begins; index -1: from the beginning."""
+        """The frame behind which a run must begin that is to paint frame `index` as this one does;
+        index -1: from the beginning."""
         if not self.matter:
             return None
-        while len(self._behind) > 1 and self._behind[1][0] < index:
-            del self._behind[0]
-        return self._behind[0]
+        while len(self._begun) > 1 and self._begun[1][0] <= index:
+            del self._begun[0]
+        return self._begun[0][1]
 
 
 class Reader(threading.Thread):
@@ -140,10 +153,10 @@ class Writer(threading.Thread):
         self._queue: queue.Queue[_Written | _End] = queue.Queue(QUEUE_FRAMES)
         self._error: BaseException | None = None
 
-    def put(self, frame: Frame, restart: Restart | None, damage: dict[str, int]) -> None:
+    def put(self, frame: Frame, facts: FrameFacts) -> None:
         """Hand over a frame; raises what a sink has raised meanwhile."""
         self._raise()
-        _put(self._queue, (frame, restart, damage), self._ended)
+        _put(self._queue, (frame, facts), self._ended)
 
     def finish(self) -> None:
         """Wait until everything is written; raises what a sink raised."""
@@ -155,10 +168,10 @@ class Writer(threading.Thread):
         """The thread: write until the end, or the first error."""
         try:
             while not isinstance(item := _get(self._queue, self._ended), _End):
-                frame, restart, damage = item
+                frame, facts = item
                 start = time.perf_counter()
                 for sink in self._sinks:
-                    sink.remember(restart, damage)
+                    sink.remember(facts)
                     sink.write(frame)
                 self._meter.add("encode", (time.perf_counter() - start) * 1000)
         except BaseException as error:
@@ -178,8 +191,8 @@ class _End:
 
 
 Item = TypeVar("Item")
-# What the writer is given: a frame, where its shot begins, what the source has counted so far.
-_Written = tuple[Frame, Restart | None, dict[str, int]]
+# What the writer is given.
+_Written = tuple[Frame, FrameFacts]
 
 
 def _put(target: "queue.Queue[Item]", item: Item, ended: threading.Event) -> None:

@@ -210,6 +210,10 @@ class SceneEngine(Engine, Protocol):
         """Whether the last picture began a scene: nothing before it mattered."""
         ...
 
+    def observe(self, picture: np.ndarray) -> None:
+        """Follow the scene to a picture that is not painted."""
+        ...
+
     def hurry(self) -> None:
         """From now on, scenes begin quickly rather than exactly."""
         ...

@@ -86,7 +86,7 @@ class FoldingEngine:
         self._engine: Engine | None = base
         self.folding, self._fold, self._measuring = folding, fold, measuring
         self._worker: ThreadPoolExecutor | None = None
-        self._hurried = False
+        self._hurried = self._observing = False
         self.folds = 0
         self.measurements = 0
         self.reset()
@@ -97,8 +97,15 @@ class FoldingEngine:
         """As the base engine, folded for the scene of the picture given."""
         if self._engine is None:
             raise ValueError("this engine was closed")
+        self._observing = False
         self._follow(feeds[self.inputs[0].name])
         return self._engine.run(feeds, outputs)
+
+    def observe(self, picture: np.ndarray) -> None:
+        """Follow the scene to a picture, given as to `run`, that is not painted: the next one that
+        is comes behind a `reset`."""
+        self._observing = True
+        self._follow(picture)
 
     def reset(self) -> None:
         """The next picture begins a new scene."""
@@ -235,10 +242,13 @@ class FoldingEngine:
         self._install(self._current + STEP * rest)
 
     def _install(self, statistics: np.ndarray) -> None:
+        self._current = statistics
+        if self._observing:
+            return
         new = self._folded(statistics)
         if self._engine is not None:
             self._engine.close()
-        self._engine, self._current = new, statistics
+        self._engine = new
         self.folds += 1
 
     def _folded(self, statistics: np.ndarray) -> Engine:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..card import CardFacts
 from ..errors import UsageError
 from ..frame import Image
-from . import variants
+from . import store, variants
 from .conditions import Condition, Style, load_style
 from .session import StyleSession, open_session
 from .stylizer import COLOR_MODES, Effects, Stylizer
@@ -70,6 +70,20 @@ class StylizeOptions:
     def name(self) -> str:
         """What outputs beside their inputs are called after: "starry", "starry-wave"."""
         return "-".join(Path(model).stem for model, _ in self.models)
+
+
+def model_files(options: StylizeOptions) -> list[Path]:
+    """The files that `open_stylizer` opens on this machine.
+
+    Raises:
+        ModelNotFound: one is not there.
+    """
+    names = [name for name, _ in options.models]
+    found = [variants.find(name, options.engine) for name in names]
+    return [
+        store.resolve(variants.best(files).path if files else name)
+        for name, files in zip(names, found, strict=True)
+    ]
 
 
 def open_stylizer(options: StylizeOptions) -> Stylizer:

@@ -165,6 +165,17 @@ class StyleSession:
             return False
         return self._scene is None or self._scene.begins_scene
 
+    def observe(self, image: Image) -> bool:
+        """Follow the scene to this picture without painting it: what `begins_scene` would say.
+
+        `reset` before the next picture that is painted.
+        """
+        with self._alone():
+            if self._scene is not None:
+                padded, _ = self._place(image)
+                self._scene.observe(arrays.to_tensor(padded, self._image))
+        return self.begins_scene
+
     def hurry(self) -> None:
         """Prefer frames in time to the last bit of exactness where a scene begins: models that are
         folded for each scene measure a smaller copy of its first frame, and correct it later."""

@@ -163,6 +163,10 @@ class Stylizer:
         """Whether the last picture began a scene in all sessions (`StyleSession.begins_scene`)."""
         return all(session.begins_scene for session, _ in self.sessions)
 
+    def observe(self, image: Image) -> bool:
+        """Whether this picture begins a scene in all sessions; see `StyleSession.observe`."""
+        return all([session.observe(image) for session, _ in self.sessions])
+
     def close(self) -> None:
         """Close all sessions; may be called twice."""
         for session, _ in self.sessions:

@@ -13,6 +13,7 @@ the kind of output allows it. A spec may be forced to one kind by its name: `ima
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
@@ -41,6 +42,7 @@ class SinkOptions(TypedDict, total=False):
         verify: decode a finished file, and compare its pictures with what was written.
         allow_network: whether the output may be an address.
         settings: what else decides the result, compared when a run is resumed.
+        segment: frames per segment of a video file, at most.
     """
 
     clip: "ClipInfo | None"
@@ -56,10 +58,27 @@ class SinkOptions(TypedDict, total=False):
     verify: bool
     settings: Mapping[str, object]
     allow_network: bool
+    segment: int
 
 
 # Index and time (seconds) of a frame.
 Restart = tuple[int, Fraction]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFacts:
+    """What a resumed run will need to know about a frame.
+
+    Attributes:
+        restart: the frame behind which painting must begin again to go on behind this frame with
+            the same result (index -1: from the beginning); None if nothing before it matters.
+        begins_shot: nothing before this frame matters to it, nor to those behind it.
+        damage: what the source has counted.
+    """
+
+    restart: Restart | None = None
+    begins_shot: bool = False
+    damage: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Sink(Protocol):
@@ -105,15 +124,8 @@ class Sink(Protocol):
         """Whether those can be played already."""
         return False
 
-    def remember(self, restart: Restart | None, damage: Mapping[str, int]) -> None:
-        """Facts about the next frame that a resumed run will need.
-
-        Args:
-            restart: the frame behind which painting must begin again to go on behind the next frame
-                with the same result (index -1: from the beginning); None if nothing before it
-                matters.
-            damage: what the source has counted.
-        """
+    def remember(self, facts: FrameFacts) -> None:
+        """Facts about the next frame."""
 
     def write(self, frame: Frame) -> None:
         """Take the next frame; all frames have the same size and increasing times.

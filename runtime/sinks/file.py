@@ -8,7 +8,8 @@ there are.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,11 +22,11 @@ from ..frame import Frame, Image, check_image
 from ..media import alpha, encoders, muxing, streams
 from ..media.color import RGB, SDR, Converter
 from ..media.container import ClipInfo
-from ..media.journal import Journal, Packet, identity_of
+from ..media.journal import Journal, Packet, Segment, identity_of
 from ..media.timeline import Timeline
 from ..outputs import check_output
 from ..sources import SourceInfo
-from . import Restart, Sink
+from . import FrameFacts, Restart, Sink
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 # A segment is closed after this many frames: what a crash may cost. Longer segments compress a
 # little better (each begins with a whole picture); 120 frames cost 1-3 % of size.
 SEGMENT_FRAMES = 120
+# ... or where a shot begins, if that leaves this part of them: one second and five, as players like
+# to find whole pictures.
+SHORTEST = 5
 # Frame rates that encoders take; a clip that says more has no constant rate and states its clock.
 LARGEST_RATE = 240
 # Clock for frames that come when they come (cameras): that of MPEG systems.
@@ -57,6 +61,7 @@ class FileSink(Sink):
         segment: frames per segment.
         strict: refuse to leave a stream out that does not fit.
         verify: decode the finished file and compare its pictures before it gets its name.
+        threads: of the encoder; 0 takes as many as this process has cores.
 
     Attributes:
         frames: written so far, those of an earlier run included.
@@ -84,6 +89,7 @@ class FileSink(Sink):
         segment: int = SEGMENT_FRAMES,
         strict: bool = False,
         verify: bool = False,
+        threads: int = 0,
     ) -> None:
         self.path = Path(spec)
         self.info, self.clip = info, clip
@@ -110,6 +116,7 @@ class FileSink(Sink):
                 f"{chosen} needs even sizes: the last column or row is repeated "
                 f"({self.encoding.width}x{self.encoding.height})"
             )
+        self._threads = threads or encoder_threads()
         self.mappings = self._plan_streams()
         self._journal = self._open_journal(overwrite, resume, settings or {})
         if self.journal.header["threads"]:
@@ -122,9 +129,8 @@ class FileSink(Sink):
         self._in_segment = 0
         self._pending: Frame | None = None
         self._last_tick: int | None = None
-        self._restart: Restart | None = None
-        self._coming: Restart | None = None
-        self._damage: dict[str, int] = {}
+        # Of the last frame that came, and of the one that comes.
+        self._known = self._coming = FrameFacts()
         self._done = self._broken = False
 
     @staticmethod
@@ -169,17 +175,9 @@ class FileSink(Sink):
         """Whether the file was put together from them."""
         return self.journal.wrote(self.path)
 
-    def remember(self, restart: Restart | None, damage: Mapping[str, int]) -> None:
-        """Facts about the next frame that a resumed run will need.
-
-        Args:
-            restart: the frame behind which painting must begin again to go on behind the next frame
-                with the same result (index -1: from the beginning); None if nothing before it
-                matters.
-            damage: what the source has counted.
-        """
-        self._coming = restart
-        self._damage = dict(damage)
+    def remember(self, facts: FrameFacts) -> None:
+        """Facts about the next frame."""
+        self._coming = facts
 
     def write(self, frame: Frame) -> None:
         """Encode the next frame; see `runtime.sinks.Sink`."""
@@ -193,13 +191,25 @@ class FileSink(Sink):
         try:
             if pending is not None:
                 self._encode(pending, frame.time)
-                if self._in_segment >= self._segment:
+                if segment_ends(self._in_segment, self._segment, self._coming.begins_shot):
                     self._close_segment()
         except BaseException:
             # What follows would lack these frames; the segments before them are whole.
             self._broken = True
             raise
-        self._restart = self._coming
+        self._known = self._coming
+
+    def adopt(self, segments: Iterable[tuple[Segment, Path]]) -> None:
+        """Take closed segments that other processes made, behind those that are there.
+
+        Args:
+            segments: what a journal said of each, and its file, which is moved.
+        """
+        for segment, file in segments:
+            name = f"{len(self.journal.segments):05}.seg"
+            shutil.move(file, self.journal.folder / name)
+            self.journal.add(replace(segment, file=name, first=self.journal.frames))
+        self.frames = self.journal.frames
 
     def close(self) -> None:
         """Encode what is left, put the file together, remove the unfinished state."""
@@ -300,10 +310,7 @@ class FileSink(Sink):
                 "anew with --overwrite"
             )
         check_output(self.path, overwrite=overwrite)
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-        return Journal.create(
-            self.path, {"threads": threads or os.cpu_count() or 1, "settings": settings}
-        )
+        return Journal.create(self.path, {"threads": self._threads, "settings": settings})
 
     def _ticks(self, time: Fraction) -> int:
         return round(time / self.encoding.time_base)
@@ -388,15 +395,15 @@ class FileSink(Sink):
             )
         last = self._last_frame.time
         restart = None
-        if self._restart is not None:
-            index, time = self._restart
+        if self._known.restart is not None:
+            index, time = self._known.restart
             restart = (index, f"{time.numerator}/{time.denominator}")
         self.journal.write_segment(
             packets,
             last_time=f"{last.numerator}/{last.denominator}",
             restart=restart,
             short=short,
-            damage=self._damage,
+            damage=dict(self._coming.damage),
         )
 
     def _join(self, whole: bool) -> muxing.Joined:
@@ -462,6 +469,26 @@ def plan_encoding(
         quality=quality,
         preset=preset,
     )
+
+
+def encoder_threads() -> int:
+    """Cores that this process may use."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    return own or os.cpu_count() or 1
+
+
+def segment_ends(frames: int, longest: int, shot: bool) -> bool:
+    """Whether a segment is closed behind this many frames.
+
+    Where a shot begins, the whole picture with which a segment begins costs nothing, and painting
+    can begin there as well: such segments are painted by different machines.
+
+    Args:
+        frames: in the segment.
+        longest: frames of a segment.
+        shot: whether the next frame begins a shot.
+    """
+    return frames >= longest or (shot and frames * SHORTEST >= longest)
 
 
 def pad_even(image: Image, width: int, height: int) -> Image:

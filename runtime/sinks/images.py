@@ -24,7 +24,7 @@ from ..media.journal import Journal, Segment, identity_of
 from ..outputs import check_folder, replacing
 from ..sources import SourceInfo
 from ..sources.images import PATTERN, TIMES, list_sequence
-from . import Sink
+from . import FrameFacts, Sink
 
 HEADER = "# timestamp format v2\n"
 NAME = "%06d.png"  # six digits: nine hours at 30 frames per second
@@ -116,9 +116,9 @@ class ImagesSink(Sink):
         """What the source had counted when the last picture was written."""
         return dict(self._journal.segments[-1].damage) if self.frames else {}
 
-    def remember(self, restart: tuple[int, Fraction] | None, damage: dict[str, int]) -> None:
+    def remember(self, facts: FrameFacts) -> None:
         """As of `FileSink`."""
-        self._coming, self._damage = restart, dict(damage)
+        self._coming, self._damage = facts.restart, dict(facts.damage)
 
     def write(self, frame: Frame) -> None:
         """Write one picture; on return it is there under its final name."""

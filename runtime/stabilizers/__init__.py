@@ -67,7 +67,18 @@ class Stabilizer(Protocol):
 
 @runtime_checkable
 class ShotStabilizer(Protocol):
-    """What stabilizers offer that work on whole shots of files."""
+    """What stabilizers offer that work on whole shots of files.
+
+    Attributes:
+        context: frames before a shot, and behind it, without which its beginning and its end are
+            not found as in the whole clip.
+    """
+
+    context: int
+
+    def shots(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+        """Each frame with whether `process` lets a shot begin there; nothing is painted."""
+        ...
 
     def process(
         self,

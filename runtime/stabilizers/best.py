@@ -32,7 +32,7 @@ from ._book import Book
 from ._canvas import Canvas
 from ._handover import order
 from ._motion import Search
-from ._shots import Chunk, read_chunks
+from ._shots import WINDOW, Chunk, mark_cuts, read_chunks
 from ._steps import Steps, Way
 from ._tracks import Propagated, Track, Tracker, merge, middle_first
 from .live import Live
@@ -63,6 +63,12 @@ class Tail:
 
 class Best(Live):
     """Whole shots of files; `strength` scales how long one frame may paint: 96^s frames."""
+
+    context = WINDOW + 1  # the differences around a cut, one frame more than there are of them
+
+    def shots(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+        """Each frame with whether a shot begins there; see `runtime.stabilizers`."""
+        return mark_cuts(frames)
 
     def process(
         self,

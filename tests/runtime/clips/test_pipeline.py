@@ -40,8 +40,8 @@ class Memory(NullSink):
         super().__init__()
         self.got, self.remembered, self.end = [], [], None
 
-    def remember(self, restart, damage):
-        self.remembered.append((restart, damage))
+    def remember(self, facts):
+        self.remembered.append(facts)
 
     def write(self, frame):
         super().write(frame)
@@ -294,17 +294,22 @@ def test_frame_stabilizer_protocol_and_restart_points():
     assert session.resets == 1 + 2
     assert stabilizer.resets == 2
     expected = [-1] * 4 + [3] * 4 + [7] * 2
-    assert [restart[0] for restart, _ in sink.remembered] == expected
-    assert sink.remembered[5][0][1] == Fraction(3, 25)
+    assert [facts.restart[0] for facts in sink.remembered] == expected
+    assert sink.remembered[5].restart[1] == Fraction(3, 25)
 
 
 def test_no_restart_points_where_frames_stand_alone():
     _, sink = run(Frames(5))
-    assert {restart for restart, _ in sink.remembered} == {None}
+    assert {facts.restart for facts in sink.remembered} == {None}
 
 
 class Whole:
     """A whole-shot stabilizer: shots of four frames, three read ahead."""
+
+    context = 0
+
+    def shots(self, frames):
+        return ((frame, frame.index % 4 == 0) for frame in frames)
 
     def process(self, frames, stylize, *, on_cut=None):
         waiting = []
@@ -325,7 +330,8 @@ def test_shot_stabilizer_protocol_and_restart_points():
     assert [f.index for f in sink.got] == list(range(10))
     assert all(f.image[0, 0, 0] == 255 - f.index for f in sink.got)
     expected = [-1] * 4 + [3] * 4 + [7] * 2
-    assert [restart[0] for restart, _ in sink.remembered] == expected
+    assert [facts.restart[0] for facts in sink.remembered] == expected
+    assert [facts.begins_shot for facts in sink.remembered] == [i in (0, 4, 8) for i in range(10)]
     assert session.resets == 1 + 2
     assert meter.summary()["stages_ms"]["stabilize"]["count"] == 10
 
@@ -355,11 +361,16 @@ def test_damage_travels_with_the_frames():
     source = Frames(3)
     source.damage = {"concealed": 2}
     _, sink = run(source)
-    assert sink.remembered[0][1] == {"concealed": 2}
+    assert sink.remembered[0].damage == {"concealed": 2}
 
 
 class Pairs:
     """A shot stabilizer that changes nothing: shots of three frames, read at once."""
+
+    context = 0
+
+    def shots(self, frames):
+        return ((frame, frame.index % 3 == 0) for frame in frames)
 
     def process(self, frames, stylize, *, on_cut=None):
         shot = []
