@@ -17,7 +17,17 @@ from runtime.errors import DONE, UsageError
 
 from ..measuring.command import add_result_flags, check_result_file, deliver, listed
 
-MODELS = "starry,starry-fast,starry-quality,scream,scream-fast,great_wave,udnie,composition,wheat"
+STARRY = ("starry", "starry-fast", "starry-quality")
+MODELS = (
+    *STARRY,
+    "scream",
+    "scream-fast",
+    "great_wave",
+    "udnie",
+    "mondrian",
+    "composition",
+    "wheat",
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--models",
         type=listed(str),
-        default=MODELS.split(","),
+        default=list(MODELS),
         metavar="A,B",
         help="names, files, checkpoints; many:udnie for one painting of several",
     )
