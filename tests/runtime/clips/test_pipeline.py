@@ -188,6 +188,11 @@ def test_a_watcher_is_told_of_painted_and_written_frames_and_of_shots():
     class Cuts:
         """A stabilizer that finds a cut at frame 6, and paints shots as a whole."""
 
+        context = 0
+
+        def shots(self, frames):
+            return ((frame, frame.index in (0, 6)) for frame in frames)
+
         def process(self, frames, stylize, *, on_cut=None):
             shot = []
             for frame in frames:
