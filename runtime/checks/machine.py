@@ -291,6 +291,7 @@ STAGE = (
     ("pythonosc", "OSC in", "python-osc"),
     ("rtmidi", "MIDI in", "python-rtmidi mido"),
     ("cyndilib", "NDI out", "cyndilib"),
+    ("aiortc", "WebRTC preview", "aiortc"),
 )
 
 

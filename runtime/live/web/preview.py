@@ -25,6 +25,7 @@ from ...keys import KEYS, action_named
 from ..controls import Settings
 from ..overlay import Stats
 from .server import Handling, Server, is_loopback, parse_address
+from .webrtc import MAX_OFFER, Peers, available
 
 PAGE = Path(__file__).with_name("live.html")
 # JPEG quality of the stream: 80 costs 1.7 ms and about 100 kB at 1280x720.
@@ -70,6 +71,8 @@ class Preview:
         self._jpeg_lock = threading.Lock()
         self._state: JsonObject = {}
         self._closed = False
+        self._peers: Peers | None = None
+        self._peers_lock = threading.Lock()
         try:
             self._server = _Server((host, port), _Handler)
         except OSError as error:
@@ -90,6 +93,20 @@ class Preview:
         with self.change:
             self._image, self._number = image, self._number + 1
             self.change.notify_all()
+        if self._peers is not None:
+            self._peers.offer(image)
+
+    def answer(self, offer: str) -> str:
+        """Take up a peer that wants the picture by WebRTC; see `Peers.answer`.
+
+        Raises:
+            UsageError: there is no WebRTC here, or the offer is none.
+        """
+        with self._peers_lock:
+            if not available() or self._closed:
+                raise UsageError("no WebRTC here: pip install aiortc")
+            self._peers = self._peers or Peers()
+        return self._peers.answer(offer)
 
     def publish(self, stats: Stats, settings: Settings, styles: list[str]) -> None:
         """The newest figures and the state of the controls."""
@@ -102,7 +119,7 @@ class Preview:
 
     def state(self) -> JsonObject:
         """What was published last."""
-        return {**self._state, "watchers": self.watchers}
+        return {**self._state, "watchers": self.watchers, "webrtc": available()}
 
     def next_jpeg(self, seen: int) -> tuple[int, bytes] | None:
         """The first picture after number `seen`, compressed once for all watchers; the last one
@@ -128,6 +145,9 @@ class Preview:
         with self.change:
             self._closed = True
             self.change.notify_all()
+        with self._peers_lock:
+            if self._peers is not None:
+                self._peers.close()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(2.0)
@@ -168,10 +188,11 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
             self._answer(404, "text/plain", b"there is / /stream /frame.jpg /state\n")
 
     def do_POST(self) -> None:
-        """/action: a key or an action word, from our own page."""
+        """/action: a key or an action word; /webrtc: an offer; from our own page."""
+        path = urllib.parse.urlsplit(self.path).path
         length = self.headers.get("Content-Length", "")
-        body = b""
-        if length.isdigit() and int(length) <= MAX_BODY:
+        body, most = b"", MAX_OFFER if path == "/webrtc" else MAX_BODY
+        if length.isdigit() and int(length) <= most:
             body = self.rfile.read(int(length))
         else:
             self.close_connection = True
@@ -180,8 +201,11 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
         if self.headers.get("X-Impasto") != "1" or not self._own_origin():
             self._answer(403, "text/plain", b"only our own page may do that\n")
             return
-        if urllib.parse.urlsplit(self.path).path != "/action":
-            self._answer(404, "text/plain", b"there is /action\n")
+        if path == "/webrtc":
+            self._take_up(body)
+            return
+        if path != "/action":
+            self._answer(404, "text/plain", b"there is /action /webrtc\n")
             return
         try:
             action = action_named(body.decode("utf-8", "replace").strip())
@@ -193,6 +217,14 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
             return
         self.server.preview.actions.put(action)
         self._answer(204, "text/plain", b"")
+
+    def _take_up(self, offer: bytes) -> None:
+        try:
+            answer = self.server.preview.answer(offer.decode("utf-8", "replace"))
+        except UsageError as error:
+            self._answer(400, "text/plain", f"{error}\n".encode())
+            return
+        self._answer(200, "application/json", answer.encode())
 
     def _allowed(self) -> bool:
         """Check the host and the token; answers by itself when they are wrong."""

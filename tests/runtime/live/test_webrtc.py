@@ -1,0 +1,85 @@
+"""The picture by WebRTC, with aiortc as the browser; needs aiortc."""
+
+import asyncio
+import json
+import queue
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+
+from runtime.live.web.preview import Preview
+
+aiortc = pytest.importorskip("aiortc", reason="needs aiortc (pip install aiortc)")
+PATIENCE_S = 30.0
+
+
+def post(preview, body, **headers):
+    request = urllib.request.Request(
+        preview.url.rstrip("/") + "/webrtc",
+        data=body.encode(),
+        headers={"X-Impasto": "1", **headers},
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        return answer.read().decode()
+
+
+@pytest.fixture
+def preview():
+    with Preview("127.0.0.1:0", queue.SimpleQueue()) as made:
+        yield made
+
+
+async def watch(preview):
+    """Connect as a browser does; the color of the first picture, and the offer's answer."""
+    peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+    peer.addTransceiver("video", direction="recvonly")
+    tracks = asyncio.get_running_loop().create_future()
+    peer.on("track", tracks.set_result)
+    await peer.setLocalDescription(await peer.createOffer())
+    local = peer.localDescription
+    offer = json.dumps({"sdp": local.sdp, "type": local.type})
+    answer = json.loads(await asyncio.to_thread(post, preview, offer))
+    await peer.setRemoteDescription(aiortc.RTCSessionDescription(**answer))
+    frame = await (await tracks).recv()
+    color = frame.to_ndarray(format="rgb24").mean((0, 1))
+    await peer.close()
+    return color, answer
+
+
+def test_a_peer_gets_the_picture(preview):
+    picture, stop = np.full((48, 64, 3), (200, 100, 50), np.uint8), threading.Event()
+
+    def show():
+        while not stop.is_set():
+            preview.offer(picture)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=show)
+    thread.start()
+    try:
+        color, answer = asyncio.run(asyncio.wait_for(watch(preview), PATIENCE_S))
+    finally:
+        stop.set()
+        thread.join()
+    assert np.abs(color - (200, 100, 50)).max() < 12
+    assert "stun" not in json.dumps(answer)
+    assert preview.state()["webrtc"] is True
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{}", "[]", '{"sdp": "", "type": "offer"}', '{"sdp": 1, "type": 2}']
+)
+def test_what_is_no_offer_is_refused(preview, body):
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        post(preview, body)
+    assert raised.value.code == 400
+
+
+def test_only_our_own_page_may_ask(preview):
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        post(preview, "{}", Origin="http://elsewhere.example")
+    assert raised.value.code == 403
