@@ -3,7 +3,8 @@
 Say what works on this machine and how to mend what does not: first what you can do with Impasto
 here, then what was tried: packages, wheels that overwrite each other, execution providers (each
 runs a test model), encoders (each encodes frames), windows, virtual camera, cameras with their
-modes, models. With --licenses: what is installed and under which terms.
+modes, models. With --licenses: what is installed and under which terms. With --model FILE: what a
+model takes and gives, how that is known, and how fast it is here.
 """
 
 import argparse
@@ -28,6 +29,9 @@ SHOWN = {"ok": "ok", "optional": "option", "broken": "broken"}
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     parser = cli.new_parser("doctor", __doc__)
+    parser.add_argument(
+        "--model", metavar="FILE", help="explain this model in a page, and time it here"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.add_argument(
         "--licenses", action="store_true", help="list what is installed and its licenses"
@@ -43,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings; exit 3 if something that every run needs is broken."""
     if args.licenses or args.sbom:
         return _licenses(args)
+    if args.model:
+        return _model(args)
     from .checks import machine
     from .checks.summary import abilities
 
@@ -77,6 +83,18 @@ def detail_lines(found: "Iterable[Check]") -> list[str]:
             if check.mend:
                 lines.append(f"          -> {check.mend}")
     return lines
+
+
+def _model(args: argparse.Namespace) -> int:
+    from .checks import model_page
+    from .model import store
+
+    page = model_page.describe(store.resolve(args.model))
+    if args.json:
+        cli.print_json(page.facts)
+    else:
+        print("\n".join(page.lines))
+    return DONE
 
 
 def _licenses(args: argparse.Namespace) -> int:

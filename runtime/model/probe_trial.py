@@ -214,10 +214,7 @@ class Trial:
             if best[0] - score >= CLEARLY:
                 break
             if np.abs(picture - best[2]).max() * 255 > SAME_LEVELS:
-                raise UsageError(
-                    f'cannot tell whether "{self.path}" wants values in '
-                    f"{range_words(best[1][0])} or {range_words(pair[0])}: say it with --range"
-                )
+                raise UsageError(_question(self.path, best[1], pair))
         return best[1][0], best[1][1], how
 
     def outside(self, low_high: tuple[float, float], output_range: tuple[float, float]) -> float:
@@ -263,6 +260,19 @@ class Trial:
         swapped = channel_match(view, painted) < 0.0
         other: Colors = "RGB" if colors == "BGR" else "BGR"
         return colors, other if swapped else colors, how  # type: ignore[return-value]
+
+
+Ranges = tuple[tuple[float, float], tuple[float, float]]
+
+
+def _question(path: Path, one: Ranges, other: Ranges) -> str:
+    """What only the user can tell: two pairs of ranges in and out make equally good pictures."""
+    side, flag = (0, "--range") if one[0] != other[0] else (1, "--output-range")
+    verb = ("wants", "gives")[side]
+    return (
+        f'cannot tell whether "{path}" {verb} values in {range_words(one[side])} or '
+        f"{range_words(other[side])}: say it with {flag}"
+    )
 
 
 def _pictures(engine: Engine) -> list[str]:
