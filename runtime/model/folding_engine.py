@@ -4,13 +4,14 @@ A first picture (and the first after `reset` or a cut) is measured exactly, so s
 normalization up to rounding. In a moving scene the statistics drift: then a
 smaller copy of the picture is measured in a second thread, and the fold follows in small steps, so
 that no frame shows one. What a smaller copy measures differs from the whole picture; that
-difference is taken once per scene and added back.
+difference is taken once per scene, from the first picture, and added back.
 
 Everything depends on the sequence of pictures only, not on the machine's speed: a measurement that
 was begun is used a fixed number of frames later, and waited for if it is late.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,21 +33,25 @@ COPY = 0.4
 LEAST_SIDE = 256
 # Frames between beginning a measurement and using it: time for a second core to finish it.
 DELAY = 4
-# Frames between using a measurement and beginning the next one, unless it is urgent: together with
-# DELAY one a second, which has to follow people and daylight, not a camera that turns.
-REST = 26
+# Frames between using a measurement and beginning the next one: together with DELAY one a second,
+# which has to follow people and daylight, not a camera that turns; three a second where it is
+# urgent, more would be work for figures that flicker.
+REST, SHORT_REST = 26, 6
 # Frames after which a scene that was begun in a hurry is measured whole: the start is over by then.
 SETTLED = 10
 # Every this many frames the fold moves by this share of the way to new statistics: half of it in 4
-# frames, 95 % in 18, half a second at 30 per second. A fold costs 3 ms of a core.
+# frames, 95 % in 18, half a second at 30 per second. A fold costs 2 to 3 ms of a core.
 PACE = 3
 STEP = 0.4
 # A fold nearer than this to its goal (mean in deviations, deviation as a logarithm) has arrived:
 # that is below what rounding to bytes does to the picture anyway.
 ARRIVED = 0.02
-# Change of a picture's own statistics (`signature`) that begins a measurement, and that is a new
-# scene. Between: people walking, camera moves; beyond: cuts.
-DRIFT = 0.03
+# ... and one nearer than this takes the rest of the way at once: larger steps came before it.
+NEAR = 0.05
+# Change of a picture's own statistics (`signature`) that begins a measurement, and change of its
+# colors that is a new scene. Between: people walking, camera moves; beyond: cuts. Texture alone
+# makes no cut: fine grain loses half of it and gains it again as the camera moves by half pixels.
+DRIFT = 0.06
 CUT = 0.5
 # ... and that is not left for later, long before it would be taken for a cut.
 URGENT = 0.12
@@ -67,6 +72,24 @@ STRIDE = 8
 TINY = 1e-6
 
 Fold = Callable[[dict[str, np.ndarray]], Engine]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A picture's smaller copy, and the exact statistics of the picture."""
+
+    small: np.ndarray
+    exact: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What is measured: a smaller copy, and one of what tells how far that is from exact."""
+
+    small: np.ndarray
+    whole: np.ndarray | None = None
+    first: _Known | None = None
+    correction: np.ndarray | None = None
 
 
 class FoldingEngine:
@@ -112,12 +135,13 @@ class FoldingEngine:
         self._current: np.ndarray | None = None
         self._goal: np.ndarray | None = None
         self._correction: np.ndarray | None = None
+        self._first: _Known | None = None
         self._signature = np.zeros(0)
         self._shape: tuple[int, ...] = ()
         self._pending: Future[tuple[np.ndarray, np.ndarray | None]] | None = None
         self._rough = False
         self._due = 0
-        self._rested = 0
+        self._rested = -REST
         self._frame = 0
 
     @property
@@ -154,7 +178,7 @@ class FoldingEngine:
 
     def _follow(self, picture: np.ndarray) -> None:
         now = signature(picture)
-        if self._current is None or _change(self._signature, now) > CUT:
+        if self._current is None or _change(self._signature[:COLORS], now[:COLORS]) > CUT:
             self._begin(picture, now)
             return
         self._frame += 1
@@ -166,13 +190,15 @@ class FoldingEngine:
         if self._pending is not None and self._frame >= self._due:
             self._accept()
         elif self._pending is None and (
-            (change := _change(self._signature, now)) > URGENT
-            or (change > DRIFT and self._frame >= self._rested)
+            (
+                (change := _change(self._signature, now)) > DRIFT
+                and self._frame >= self._rested + (SHORT_REST if change > URGENT else REST)
+            )
             or (self._rough and self._frame >= SETTLED)
         ):
             self._rough = False
-            self._signature, self._due = now, self._frame + DELAY
-            self._pending = self._thread().submit(self._remeasure, self._evidence(picture))
+            self._signature = now
+            self._ask(picture)
         if self._frame % PACE == 0:
             self._approach()
 
@@ -185,12 +211,19 @@ class FoldingEngine:
         self._install(found)
         self._goal = found
         self._rough = small is not picture
+        if not self._rough:
+            small = smaller(picture)
+            self._first = None if small is picture else _Known(small, found)
 
     def _resize(self, picture: np.ndarray, now: np.ndarray) -> None:
         """The same scene at another size, as live controllers choose it: the fold stays for the
         moment, because a measurement now would cost several frames exactly when time is short."""
         self._shape, self._signature = picture.shape, now
-        self._correction = None
+        self._correction = self._first = None
+        self._ask(picture)
+
+    def _ask(self, picture: np.ndarray) -> None:
+        """Begin a measurement in the worker."""
         self._due = self._frame + DELAY
         self._pending = self._thread().submit(self._remeasure, self._evidence(picture))
 
@@ -199,47 +232,48 @@ class FoldingEngine:
         self.measurements += 1
         return _statistics(found)
 
-    def _evidence(self, picture: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-        """What the worker measures: the whole picture, too, as long as there is no correction.
+    def _evidence(self, picture: np.ndarray) -> "_Evidence":
+        """What the worker measures: also what tells a correction, as long as there is none.
 
-        The whole one is a copy: the caller may write its next frame into the same memory.
+        The whole picture is a copy: the caller may write its next frame into the same memory.
         """
         small = smaller(picture)
         if small is picture:
-            return None, picture.copy()
-        return (picture.copy() if self._correction is None else None), small
-
-    def _remeasure(
-        self, evidence: tuple[np.ndarray | None, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The statistics to aim at, and the correction if it was measured anew."""
-        whole, small = evidence
-        estimate = self._measure(small)
-        if whole is not None:
-            exact = self._measure(whole)
-            return exact, exact - estimate
+            return _Evidence(picture.copy())
         if self._correction is not None:
-            return estimate + self._correction, None
-        return estimate, None
+            return _Evidence(small, correction=self._correction)
+        if self._first is not None:
+            return _Evidence(small, first=self._first)
+        return _Evidence(small, whole=picture.copy())
+
+    def _remeasure(self, evidence: "_Evidence") -> tuple[np.ndarray, np.ndarray | None]:
+        """The statistics to aim at, and the correction for those that follow."""
+        estimate, correction = self._measure(evidence.small), evidence.correction
+        if evidence.whole is not None:
+            exact = self._measure(evidence.whole)
+            return exact, exact - estimate
+        if evidence.first is not None:
+            correction = evidence.first.exact - self._measure(evidence.first.small)
+        return (estimate if correction is None else estimate + correction), correction
 
     def _accept(self) -> None:
         if self._pending is None:
             return
         self._goal, correction = self._pending.result()
         self._pending = None
-        self._rested = self._frame + REST
-        if correction is not None:
-            self._correction = correction
+        self._rested = self._frame
+        self._correction = correction
 
     def _approach(self) -> None:
         if self._goal is None or self._current is None or self._goal is self._current:
             return
         rest = self._goal - self._current
         deviation = np.exp(0.5 * self._current[1])
-        if max(np.abs(rest[0] / deviation).max(), 0.5 * np.abs(rest[1]).max()) < ARRIVED:
+        distance = max(np.abs(rest[0] / deviation).max(), 0.5 * np.abs(rest[1]).max())
+        if distance < ARRIVED:
             self._goal = self._current
-            return
-        self._install(self._current + STEP * rest)
+        else:
+            self._install(self._goal if distance < NEAR else self._current + STEP * rest)
 
     def _install(self, statistics: np.ndarray) -> None:
         self._current = statistics

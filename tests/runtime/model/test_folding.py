@@ -10,7 +10,15 @@ from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.errors import CardMismatch
 from runtime.model import folding_engine
 from runtime.model.folding import KEY, FoldedLayer, Folding
-from runtime.model.folding_engine import CUT, DELAY, DRIFT, FoldingEngine, signature, smaller
+from runtime.model.folding_engine import (
+    CUT,
+    DELAY,
+    DRIFT,
+    SHORT_REST,
+    FoldingEngine,
+    signature,
+    smaller,
+)
 from runtime.model.session import open_session
 
 
@@ -140,6 +148,18 @@ def test_reset_size_and_cut_begin_a_scene(engine):
     cut = scene(size=(32, 96), lift=0.5)
     assert engine.run({"image": cut})["styled"] == pytest.approx(goal(cut), abs=1e-2)
     assert engine.folds == 4
+
+
+def test_texture_alone_makes_no_cut(engine):
+    """Grain that comes and goes with half a pixel of motion: measured now and then."""
+    slope = np.linspace(20, 230, 96)[None, None, :, None] * np.ones((1, 64, 1, 3))
+    grain = np.random.default_rng(4).normal(0, 6, slope.shape)
+    rough, plain = (np.clip(slope + k * grain, 0, 255).astype(np.uint8) for k in (1, 0))
+    assert folding_engine._change(signature(rough), signature(plain)) > CUT
+    for k in range(40):
+        engine.run({"image": (rough, plain)[k % 2]})
+        assert engine.begins_scene == (k == 0)
+    assert 2 <= engine.measurements <= 1 + 40 // (DELAY + SHORT_REST)
 
 
 def test_the_same_scene_at_another_size_is_measured_beside_the_frames(engine):
