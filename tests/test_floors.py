@@ -31,6 +31,7 @@ COMMANDS = [
     "export.import_segmentation",
     "benchmarks.latency",
     "benchmarks.end_to_end",
+    "benchmarks.live_features",
     "benchmarks.temporal",
     "benchmarks.folding",
     "benchmarks.report",

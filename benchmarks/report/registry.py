@@ -2,7 +2,16 @@
 
 from collections.abc import Callable
 
-from .. import budget, crawl, end_to_end, latency_tables, pruning, soak, startup
+from .. import (
+    budget,
+    crawl,
+    end_to_end,
+    latency_tables,
+    live_features,
+    pruning,
+    soak,
+    startup,
+)
 from ..folding import table as folding
 from ..quality import table as quality
 from ..scoreboard import table as scoreboard
@@ -27,6 +36,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "students": students.usual,
     "pruning": pruning.table_of,
     "scoreboard": scoreboard.usual,
+    "live_features": live_features.table_of,
 }
 
 # Blocks a page may have: name to (result files, table); the first file must be there.
@@ -54,6 +64,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "student_targets": (("students",), students.targets),
     "pruning": (("pruning_starry",), pruning.table_of),
     "scoreboard": (("scoreboard",), scoreboard.usual),
+    "live_features": (("live_features",), live_features.table_of),
 }
 
 

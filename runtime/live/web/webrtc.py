@@ -1,5 +1,5 @@
-"""The live picture by WebRTC (aiortc): a compressed video with little delay, where the motion JPEG
-stream sends whole pictures.
+"""The live picture by WebRTC (aiortc): a compressed video, for viewers behind a narrow network. The
+motion JPEG stream sends whole pictures, which takes more of it and less time.
 
 The page sends an offer to `/webrtc` and gets an answer (JSON with `sdp` and `type`, as browsers
 make them). Only who may see the page gets that far. Nothing leaves this network: no STUN or TURN
