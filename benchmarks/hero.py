@@ -76,7 +76,7 @@ def paint(frames: list[Frame], model: str, stability: float) -> list[Frame]:
 
     stabilizer = plugins.load(stabilizers, "best")(stability)
     with open_session(model) as session:
-        return list(stabilizer.process(frames, session.stylize, on_cut=session.reset))
+        return list(stabilizers.process(stabilizer, frames, session.stylize, on_cut=session.reset))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -104,7 +104,7 @@ def _run_whole(
 
     start = time.thread_time()
     source = (Frame(image, Fraction(t, 30), t) for t, image in enumerate(frames))
-    outputs = [frame.image for frame in stabilizer.process(source, timed)]
+    outputs = [frame.image for frame in stabilizers.process(stabilizer, source, timed)]
     return outputs, [1000 * (time.thread_time() - start - network) / len(frames)]
 
 

@@ -1,17 +1,17 @@
 """Files from source to sink: decode | paint and stabilize | encode, overlapping, losing nothing.
 
-Three threads, joined by short queues: a source that is faster than the model waits, so memory stays
-constant. Only reading and writing have threads of their own; session and stabilizer live in the
-caller's. Errors cross the queues as values and are raised in the caller's thread; every wait ends
+Threads, joined by short queues: a source that is faster than the model waits, so memory stays
+constant. Reading and writing have threads of their own; session and stabilizer live in the
+caller's, but where whole shots are stabilized: then the session paints the next one in a thread of
+its own. Errors cross the queues as values and are raised in the caller's thread; every wait ends
 when the run ends, so nothing can hang.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
-from itertools import tee
 from typing import Protocol
 
 from ..errors import SinkError, StyleError
@@ -19,15 +19,16 @@ from ..frame import Frame, Image
 from ..meter import Meter
 from ..sinks import FrameFacts, Sink
 from ..sources import Source
-from ..stabilizers import ShotStabilizer, Stabilizer
-from .stages import Reader, Shots, Writer
+from ..stabilizers import PaintedShot, ShotStabilizer, Stabilizer
+from .stages import Ahead, Reader, Shots, Writer, share_frames
 
 # (frame as read, painted frame of each layer) to the frame that is written.
 Finish = Callable[..., Image]
 
 
 class Watcher(Protocol):
-    """Is told how far a run is, in the caller's thread."""
+    """Is told how far a run is: of painted frames and of shots in the thread that paints, of
+    written ones in the caller's."""
 
     def painted(self) -> None:
         """The network has painted one more frame that the sinks want."""
@@ -147,13 +148,16 @@ def run(
     writer = Writer(sinks, meter, ended)
     context = stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0
     shots = Shots(context, watcher.shot if watcher is not None else None)
+    stack = ExitStack()
     try:
         decoded.start()
         writer.start()
         if watcher is not None:
             session = _Watched(session, watcher)
         layers = [Layer(session, stabilizer), *beside]
-        painted = _paint(decoded, layers, meter, shots, finish, on_shot, stop)
+        painted = stack.enter_context(
+            closing(_paint(decoded, layers, meter, shots, finish, on_shot, stop, ended))
+        )
         for frame in painted:
             if frame.index >= first:
                 restart, begins = shots.restart_for(frame.index), shots.opens(frame.index)
@@ -164,9 +168,11 @@ def run(
             report.frames_in = frame.index + 1
             if stop.is_set() or report.frames_in == until:
                 break
+        stack.close()
         writer.finish()
     except BaseException as error:
         ended.set()
+        stack.close()
         decoded.join()
         writer.join()
         try:
@@ -224,37 +230,47 @@ def _paint(
     finish: Finish | None,
     on_shot: Callable[[], object] | None,
     stop: threading.Event,
-) -> Iterator[Frame]:
+    ended: threading.Event,
+) -> Generator[Frame, None, None]:
     """Finished frames, in order, each with the time and index of its input."""
     if finish is None:
-        yield from _paint_all(frames, layers[0], meter, shots, stop)
+        yield from _paint_all(frames, layers[0], meter, shots, stop, ended)
         return
     # Layers read ahead as they need; what one has read is kept for the others.
-    originals, *copies = tee(frames, 1 + len(layers))
+    originals, *copies = share_frames(frames, 1 + len(layers))
     # Cuts are found in what the camera saw: all layers find the same.
     places = [shots, *(Shots() for _ in layers[1:])]
     streams = [
-        _paint_all(copy, layer, meter, place, stop)
+        _paint_all(copy, layer, meter, place, stop, ended)
         for copy, layer, place in zip(copies, layers, places, strict=True)
     ]
-    for painted in zip(*streams, strict=False):  # a stopped run ends in the middle
-        image = next(originals).image
-        if on_shot is not None and shots.opens(painted[0].index):
-            on_shot()
-        shown = finish(image, *(frame.image for frame in painted))
-        yield replace(painted[0], image=shown)
+    try:
+        for painted in zip(*streams, strict=False):  # a stopped run ends in the middle
+            image = next(originals).image
+            if on_shot is not None and shots.opens(painted[0].index):
+                on_shot()
+            shown = finish(image, *(frame.image for frame in painted))
+            yield replace(painted[0], image=shown)
+    finally:
+        for stream in streams:
+            stream.close()
 
 
 def _paint_all(
-    frames: Iterable[Frame], layer: Layer, meter: Meter, shots: Shots, stop: threading.Event
-) -> Iterator[Frame]:
+    frames: Iterable[Frame],
+    layer: Layer,
+    meter: Meter,
+    shots: Shots,
+    stop: threading.Event,
+    ended: threading.Event,
+) -> Generator[Frame, None, None]:
     """Painted frames, in order, each with the time and index of its input."""
     session, stabilizer = layer.session, layer.stabilizer
     session.reset()
     if isinstance(stabilizer, ShotStabilizer):
         # A shot may take long; whoever stops the run does not want to wait for its end.
         with suppress(_Stopped):
-            yield from _paint_shots(frames, session, stabilizer, meter, shots, stop)
+            yield from _paint_shots(frames, session, stabilizer, meter, shots, stop, ended)
         return
     shots.matter = stabilizer is not None or session.remembers
     for frame in frames:
@@ -305,35 +321,27 @@ def _paint_shots(
     meter: Meter,
     shots: Shots,
     stop: threading.Event,
+    ended: threading.Event,
 ) -> Iterator[Frame]:
-    """As `_paint_all` for stabilizers that work on whole shots."""
+    """As `_paint_all` for stabilizers that work on whole shots: the next one is painted in another
+    thread while one is stabilized."""
     shots.matter = True
-    # Index of the next frame to be styled, and seconds spent in `stylize` and waiting for frames.
+    # Index of the next frame to be styled.
     upcoming: int | None = None
-    elsewhere = 0.0
 
     def feed() -> Iterator[Frame]:
-        nonlocal upcoming, elsewhere
-        iterator = iter(frames)
-        while True:
-            start = time.perf_counter()
-            frame = next(iterator, None)
-            elsewhere += time.perf_counter() - start
-            if frame is None:
-                return
+        nonlocal upcoming
+        for frame in frames:
             upcoming = frame.index if upcoming is None else upcoming
             shots.passed(frame)
             yield frame
 
     def stylize(image: Image) -> Image:
-        nonlocal upcoming, elsewhere
-        if stop.is_set():
+        nonlocal upcoming
+        if stop.is_set() or ended.is_set() or ahead.dropped.is_set():
             raise _Stopped
-        start = time.perf_counter()
-        result = session.stylize(image)
-        spent = time.perf_counter() - start
-        meter.add("style", spent * 1000)
-        elsewhere += spent
+        with meter("style"):
+            result = session.stylize(image)
         upcoming = (upcoming or 0) + 1
         return result
 
@@ -342,19 +350,27 @@ def _paint_shots(
         shots.begin(upcoming or 0)
         session.reset()
 
-    results = stabilizer.process(feed(), stylize, on_cut=on_cut)
-    share = 0.0
-    while True:
-        elsewhere, start, before = 0.0, time.perf_counter(), upcoming or 0
-        frame = next(results, None)
-        if frame is None:
-            return
-        spent = max(0.0, time.perf_counter() - start - elsewhere) * 1000
-        styled = (upcoming or 0) - before
-        # What was spent on many frames at once is shared by them; the rest is this frame's own.
-        share, spent = (spent / styled, 0.0) if styled else (share, spent)
-        meter.add("stabilize", share + spent)
-        yield frame
+    ahead = Ahead(stabilizer.paint(feed(), stylize, on_cut=on_cut), ended)
+    ahead.start()
+    before: PaintedShot | None = None
+    try:
+        for shot in ahead:
+            shown = shot.shown(before)
+            share: float | None = None
+            while True:
+                start = time.perf_counter()
+                frame = next(shown, None)
+                if frame is None:
+                    break
+                spent = (time.perf_counter() - start) * 1000
+                # What was spent on all frames before the first is shared by them.
+                if share is None:
+                    share, spent = spent / shot.count, 0.0
+                meter.add("stabilize", share + spent)
+                yield frame
+            before = shot
+    finally:
+        ahead.close()
 
 
 class _Watched(Painter):

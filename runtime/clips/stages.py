@@ -1,4 +1,4 @@
-"""The threads around the painter: one that reads, one that writes, and where shots begin.
+"""The threads around the painter: those that read, write and paint ahead, and where shots begin.
 
 Queues between them are short and every wait ends when the run ends; errors travel as values.
 """
@@ -7,10 +7,11 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeVar
+from itertools import tee
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -30,6 +31,9 @@ AHEAD = 4096
 START: Restart = (-1, Fraction(0))
 
 
+Item = TypeVar("Item")
+
+
 class Shots:
     """Where each shot begins, so that a resumed run can begin painting there.
 
@@ -39,12 +43,12 @@ class Shots:
 
     Attributes:
         matter: False when every frame is painted for itself.
-        latest: index of the frame with which the newest shot begins.
     """
 
     def __init__(self, context: int = 0, on_shot: Callable[[], object] | None = None) -> None:
         self.matter = False
-        self.latest = 0
+        # First frames of all shots so far: painting may be a shot ahead of what is asked about.
+        self._openings = {0}
         self._context, self._on_shot = context, on_shot
         # First frame of each shot, oldest first, and behind which frame a run finds it.
         self._begun: list[tuple[int, Restart]] = [(0, START)]
@@ -58,7 +62,7 @@ class Shots:
         """A shot begins with this frame; not by a cut where every frame is one of its own."""
         if not self.matter:
             return
-        self.latest = index
+        self._openings.add(index)
         if cut and self._on_shot is not None:
             self._on_shot()
         wanted = index - 1 - self._context
@@ -72,7 +76,7 @@ class Shots:
 
     def opens(self, index: int) -> bool:
         """Whether a shot begins with this frame."""
-        return index == self.latest
+        return index in self._openings
 
     def restart_for(self, index: int) -> Restart | None:
         """The frame behind which a run must begin that is to paint frame `index` as this one does;
@@ -144,6 +148,72 @@ def _prepared(frame: Frame, prepare: Callable[[Image], Image]) -> Frame:
     return replace(frame, image=prepare(frame.image), alpha=alpha)
 
 
+class Ahead(threading.Thread, Generic[Item]):
+    """Makes things in a thread of its own while the one before is used; iterate it for them.
+
+    Not more than one is ready at a time, and the next is begun when that was taken: shots are
+    large.
+
+    Args:
+        items: made in the thread; errors are raised where they are taken.
+        ended: ends every wait.
+
+    Attributes:
+        dropped: set when nobody takes them any more.
+    """
+
+    def __init__(self, items: Iterator[Item], ended: threading.Event) -> None:
+        super().__init__(name="paint", daemon=True)
+        self.dropped = threading.Event()
+        self._items, self._ended = items, ended
+        self._queue: queue.Queue[Item | _End] = queue.Queue(1)
+        self._taken = threading.Semaphore(0)
+
+    def run(self) -> None:
+        """The thread: one after the other."""
+        last: BaseException | None = None
+        try:
+            for item in self._items:
+                self._queue.put(item)  # it is empty: the one before was taken
+                del item
+                while not self._taken.acquire(timeout=POLL):
+                    if self._ended.is_set() or self.dropped.is_set():
+                        return
+        except BaseException as error:
+            last = error
+        self._queue.put(_End(last))
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            item = _get(self._queue, self._ended)
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            self._taken.release()
+            yield item
+
+    def close(self) -> None:
+        """Nothing more is wanted; waits for the thread."""
+        self.dropped.set()
+        self.join()
+
+
+def share_frames(frames: Iterable[Frame], count: int) -> list[Iterator[Frame]]:
+    """The same frames for several threads; what one has read is kept for the others."""
+    lock = threading.Lock()
+
+    def locked(copy: Iterator[Frame]) -> Iterator[Frame]:
+        while True:
+            with lock:
+                frame = next(copy, None)
+            if frame is None:
+                return
+            yield frame
+
+    return [locked(copy) for copy in tee(frames, count)]
+
+
 class Writer(threading.Thread):
     """Feeds the sinks in a thread of its own."""
 
@@ -190,7 +260,6 @@ class _End:
     error: BaseException | None
 
 
-Item = TypeVar("Item")
 # What the writer is given.
 _Written = tuple[Frame, FrameFacts]
 

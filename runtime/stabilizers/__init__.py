@@ -20,17 +20,19 @@ back late, after newer frames were skipped, is still welcome: `step(its_image, s
 
 Files use whole shots when the stabilizer is a `ShotStabilizer` (`best` is)::
 
-    for frame in stabilizer.process(source, session.stylize, on_cut=session.reset):
+    for frame in process(stabilizer, source, session.stylize, on_cut=session.reset):
         sink.write(frame)
 
-`process(frames, stylize, *, on_cut=None)` takes any iterable of `Frame` (consumed once, in order,
-from the calling thread) and is a generator of exactly as many `Frame`s in the same order, each with
-the time and index of its input and the stabilized picture. It reads ahead one chunk of a shot (at
-most `best.MAX_CHUNK` frames that take about `best.MEMORY_BYTES`), so output comes in bursts;
-memory is bounded however long the clip is. `stylize` is called once per frame, in order. `on_cut`
-is called before the first frame of each new shot but the first. Close the generator (or let `for`
-end) to free it; an error raised by `frames` or `stylize` passes through unchanged, and nothing runs
-in other threads.
+`process` takes any iterable of `Frame` (consumed once, in order, from the calling thread) and is a
+generator of exactly as many `Frame`s in the same order, each with the time and index of its input
+and the stabilized picture. It reads ahead one chunk of a shot (at most `best.MAX_CHUNK` frames that
+take about `best.MEMORY_BYTES`), so output comes in bursts; memory is bounded however long the clip
+is. `stylize` is called once per frame, in order. `on_cut` is called before the first frame of each
+new shot but the first. Close the generator (or let `for` end) to free it; an error raised by
+`frames` or `stylize` passes through unchanged, and nothing runs in other threads.
+
+Its two halves may run in two threads, as `runtime.clips` lets them: `paint` reads, calls `stylize`
+and `on_cut`, and yields what it painted; each of these is `shown`, given the one before it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -65,6 +67,20 @@ class Stabilizer(Protocol):
         ...
 
 
+class PaintedShot(Protocol):
+    """A shot, or a part of one, that was painted and is not stabilized yet.
+
+    Attributes:
+        count: of frames.
+    """
+
+    count: int
+
+    def shown(self, before: "PaintedShot | None") -> Iterator[Frame]:
+        """The stabilized frames, once; `before` is what was shown last, None at the beginning."""
+        ...
+
+
 @runtime_checkable
 class ShotStabilizer(Protocol):
     """What stabilizers offer that work on whole shots of files.
@@ -77,15 +93,29 @@ class ShotStabilizer(Protocol):
     context: int
 
     def shots(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
-        """Each frame with whether `process` lets a shot begin there; nothing is painted."""
+        """Each frame with whether `paint` lets a shot begin there; nothing is painted."""
         ...
 
-    def process(
+    def paint(
         self,
         frames: Iterable[Frame],
         stylize: Callable[[Image], Image],
         *,
         on_cut: Callable[[], object] | None = None,
-    ) -> Iterator[Frame]:
-        """Yield every frame with its stabilized picture, as said above."""
+    ) -> Iterator[PaintedShot]:
+        """Yield shots, or parts of them, painted; as said above."""
         ...
+
+
+def process(
+    stabilizer: ShotStabilizer,
+    frames: Iterable[Frame],
+    stylize: Callable[[Image], Image],
+    *,
+    on_cut: Callable[[], object] | None = None,
+) -> Iterator[Frame]:
+    """Every frame with its stabilized picture, all in this thread; as said above."""
+    before: PaintedShot | None = None
+    for shot in stabilizer.paint(frames, stylize, on_cut=on_cut):
+        yield from shot.shown(before)
+        before = shot

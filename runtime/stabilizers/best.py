@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 from ..frame import Frame, Image
-from . import _flow
+from . import PaintedShot, _flow
 from ._anchor import coarse_gap
 from ._blocks import shrink
 from ._book import Book
@@ -37,8 +37,9 @@ from ._steps import Steps, Way
 from ._tracks import Propagated, Track, Tracker, merge, middle_first
 from .live import Live
 
-# Frames read ahead at most (three seconds at 30 frames/s), and memory taken for them at most.
-MAX_CHUNK, MIN_CHUNK, MEMORY_BYTES = 96, 8, 384 * 2**20
+# Frames of a chunk at most (three seconds at 30 frames/s), and memory taken for one at most; one is
+# painted while another one is shown.
+MAX_CHUNK, MIN_CHUNK, MEMORY_BYTES = 96, 8, 320 * 2**20
 # Bytes per pixel of a frame (its painted picture; the input until then), and per flow pixel: two
 # small pictures twice, two flows, two masks, one track.
 FRAME_BYTES, FLOW_BYTES = 3, 42
@@ -70,58 +71,76 @@ class Best(Live):
         """Each frame with whether a shot begins there; see `runtime.stabilizers`."""
         return mark_cuts(frames)
 
-    def process(
+    def paint(
         self,
         frames: Iterable[Frame],
         stylize: Callable[[Image], Image],
         *,
         on_cut: Callable[[], object] | None = None,
-    ) -> Iterator[Frame]:
-        """Yield every frame of `frames` with its stabilized picture; see `runtime.stabilizers`."""
+    ) -> "Iterator[_Plain | _Painted]":
+        """Yield the chunks of `frames`, painted; see `runtime.stabilizers`."""
         limit = round(MAX_CHUNK**self.strength)
-        tail: Tail | None = None
         started = False
         for chunk in read_chunks(frames, lambda h, w: min(limit, chunk_limit(h, w))):
-            if chunk.first:
-                tail = None
-                if started and on_cut is not None:
-                    on_cut()
+            if chunk.first and started and on_cut is not None:
+                on_cut()
             started = True
-            if self.strength == 0 or (len(chunk.frames) == 1 and tail is None):
-                for frame in chunk.frames:
-                    yield replace(frame, image=stylize(frame.image))
-                continue
-            shot = _Painted(chunk, stylize, tail)
-            for frame, picture in zip(shot.frames, shot.pictures(), strict=True):
-                yield replace(frame, image=picture)
-            tail = Tail(picture, shot.seen[-1], shrink(picture, shot.small))
+            if self.strength == 0 or (len(chunk.frames) == 1 and chunk.first):
+                styled = [replace(frame, image=stylize(frame.image)) for frame in chunk.frames]
+                yield _Plain(styled)
+            else:
+                yield _Painted(chunk, stylize)
+
+
+class _Plain:
+    """Frames that are shown as they were painted."""
+
+    def __init__(self, frames: list[Frame]):
+        self.count, self._frames = len(frames), frames
+
+    def shown(self, before: PaintedShot | None) -> Iterator[Frame]:
+        """They."""
+        return iter(self._frames)
 
 
 class _Painted:
     """A chunk of a shot that was painted, and how its frames are shown.
 
     Attributes:
-        frames: with no picture (the input at flow resolution in its place).
+        count: of frames.
+        tail: its last frame, once it was shown.
         seen: the inputs at flow resolution, `small` (h, w).
     """
 
-    def __init__(self, chunk: Chunk, stylize: Callable[[Image], Image], tail: Tail | None):
+    def __init__(self, chunk: Chunk, stylize: Callable[[Image], Image]):
         size = chunk.frames[0].image.shape[:2]
-        count, self.small = len(chunk.frames), _flow.flow_size(*size)
-        self._ranks, self._tail = middle_first(count), tail
-        pages = count if tail is None else count + 1
+        self.count, self.small = len(chunk.frames), _flow.flow_size(*size)
+        self._first, self._ranks = chunk.first, middle_first(self.count)
+        self.tail: Tail | None = None
+        self._before: Tail | None = None
+        pages = self.count if chunk.first else self.count + 1
         self._canvas = Canvas(pages, size, self.small)
         self._seen, self._painted = Book(pages, self.small), Book(pages, self.small)
         self.seen: list[Image] = []
-        self.frames = chunk.frames
+        self._frames = chunk.frames
         for index, rank in enumerate(self._ranks):
-            image = self.frames[index].image
+            image = self._frames[index].image
             small, painted = shrink(image, self.small), stylize(image)
-            self._keep(rank, painted, small, shrink(painted, self.small))
+            self._keep(int(rank), painted, small, shrink(painted, self.small))
             self.seen.append(small)
-            self.frames[index] = replace(self.frames[index], image=small)
-        if tail is not None:
-            self._keep(count, tail.picture, tail.seen, tail.painted)
+            # Its input at flow resolution is all that is needed of it now.
+            self._frames[index] = replace(self._frames[index], image=small)
+
+    def shown(self, before: PaintedShot | None) -> Iterator[Frame]:
+        """The stabilized frames; may be asked for once."""
+        if isinstance(before, _Painted) and not self._first and before.tail is not None:
+            self._before = before.tail
+            self._keep(self.count, before.tail.picture, before.tail.seen, before.tail.painted)
+        for frame, picture in zip(self._frames, self.pictures(), strict=True):
+            yield replace(frame, image=picture)
+        self.tail = Tail(picture, self.seen[-1], shrink(picture, self.small))
+        # The next chunk needs no more than that.
+        del self._canvas, self._seen, self._painted, self._frames
 
     def _keep(self, rank: int, painted: Image, seen: Image, small: Image) -> None:
         self._canvas.book.put(painted, rank)
@@ -143,7 +162,7 @@ class _Painted:
     def _tracks(self) -> list[Track]:
         """Who paints every pixel of every frame."""
         ways = self._ways()
-        count = len(self.seen)
+        count = self.count
         tracker = Tracker(self.seen, self._ranks, self._seen)
         back = [way for _, way in ways[:0:-1]]
         backward = list(tracker.chase(back, range(count - 1, -1, -1)))[::-1]
@@ -160,14 +179,14 @@ class _Painted:
     def _ways(self) -> list[tuple[Way, Way]]:
         """From every frame to the one before it, and from that one; the first is the tail's."""
         steps = Steps(*self.small, SEARCH)
-        before = self.seen[0] if self._tail is None else self._tail.seen
+        before = self.seen[0] if self._before is None else self._before.seen
         grays = [_flow.to_gray(picture) for picture in (before, *self.seen)]
         return [steps.measure(*pair) for pair in pairwise(grays)]
 
     def _propagated(self, tracker: Tracker) -> Propagated | None:
-        if self._tail is None:
+        if self._before is None:
             return None
-        count = len(self.seen)
+        count = self.count
         # Nothing of it is left in the last frame: paint lives for two chunks at most.
         first, last = min(HANDOVER, count // 2), count - 1
         until = first + (last - first) * order(*self.small)

@@ -54,6 +54,16 @@ class Memory(NullSink):
         self.end = self.end or "aborted"
 
 
+class Painted:
+    """A shot that is shown as it was painted."""
+
+    def __init__(self, frames):
+        self.frames, self.count = list(frames), len(frames)
+
+    def shown(self, before):
+        return iter(self.frames)
+
+
 class Frames(Source):
     """A source from a list; `fail_at` raises instead of that frame."""
 
@@ -193,23 +203,24 @@ def test_a_watcher_is_told_of_painted_and_written_frames_and_of_shots():
         def shots(self, frames):
             return ((frame, frame.index in (0, 6)) for frame in frames)
 
-        def process(self, frames, stylize, *, on_cut=None):
+        def paint(self, frames, stylize, *, on_cut=None):
             shot = []
             for frame in frames:
                 if frame.index == 6:
-                    yield from shot
+                    yield Painted(shot)
                     shot.clear()
                     on_cut()
                 shot.append(replace(frame, image=stylize(frame.image)))
                 seen.append((told.counts["painted"], told.counts["written"]))
-            yield from shot
+            yield Painted(shot)
 
     told, seen, sink = Told(), [], Memory()
     sink.frames = 2  # of an earlier run
     run(Frames(10), stabilizer=Cuts(), sinks=[sink], watcher=told, first=2)
     assert told.counts == {"painted": 10, "written": 8, "shots": 1}
     # Painted frames are told at once, not when the shot is finished.
-    assert seen[:7] == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 4)]
+    assert seen[:6] == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0)]
+    assert [painted for painted, _ in seen] == list(range(1, 11))
 
 
 def test_stopping_keeps_whole_frames_and_aborts():
@@ -316,15 +327,15 @@ class Whole:
     def shots(self, frames):
         return ((frame, frame.index % 4 == 0) for frame in frames)
 
-    def process(self, frames, stylize, *, on_cut=None):
+    def paint(self, frames, stylize, *, on_cut=None):
         waiting = []
         for frame in frames:
             if frame.index % 4 == 0 and frame.index:
-                yield from (replace(f, image=stylize(f.image)) for f in waiting)
+                yield Painted([replace(f, image=stylize(f.image)) for f in waiting])
                 waiting = []
                 on_cut()
             waiting.append(frame)
-        yield from (replace(f, image=stylize(f.image)) for f in waiting)
+        yield Painted([replace(f, image=stylize(f.image)) for f in waiting])
 
 
 def test_shot_stabilizer_protocol_and_restart_points():
@@ -341,6 +352,48 @@ def test_shot_stabilizer_protocol_and_restart_points():
     assert meter.summary()["stages_ms"]["stabilize"]["count"] == 10
 
 
+def test_a_shot_is_painted_while_the_one_before_is_stabilized():
+    """Neither half goes on before the other has begun: in one thread this would wait for ever."""
+    painting, showing = threading.Event(), threading.Event()
+
+    class Shown(Painted):
+        def shown(self, before):
+            if self.frames[0].index == 0:
+                assert before is None
+                showing.set()
+                assert painting.wait(30)
+            else:
+                assert [frame.index for frame in before.frames] == [0, 1]
+            return iter(self.frames)
+
+    class TwoShots(Whole):
+        def paint(self, frames, stylize, *, on_cut=None):
+            frames = [replace(f, image=stylize(f.image)) for f in frames]
+            yield Shown(frames[:2])
+            assert showing.wait(30)
+            painting.set()
+            on_cut()
+            yield Shown(frames[2:])
+
+    report, sink = run(Frames(5), stabilizer=TwoShots())
+    assert [frame.index for frame in sink.got] == list(range(5))
+    assert report.frames_out == 5
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_a_sink_that_fails_ends_the_painting_ahead(at):
+    class Full(Memory):
+        def write(self, frame):
+            if frame.index == at:
+                raise SinkError("disk full")
+            super().write(frame)
+
+    before = threading.active_count()
+    with pytest.raises(SinkError, match="disk full"):
+        run(Frames(400), stabilizer=Whole(), sinks=[Full()])
+    assert threading.active_count() == before
+
+
 def test_a_long_shot_can_be_stopped():
     stop, painted = threading.Event(), []
 
@@ -352,9 +405,9 @@ def test_a_long_shot_can_be_stopped():
             return image
 
     class OneShot(Whole):
-        def process(self, frames, stylize, *, on_cut=None):
+        def paint(self, frames, stylize, *, on_cut=None):
             frames = list(frames)
-            yield from [replace(f, image=stylize(f.image)) for f in frames]
+            yield Painted([replace(f, image=stylize(f.image)) for f in frames])
 
     report, sink = run(Frames(50), Slow(), OneShot(), stop=stop)
     assert len(painted) == 3
@@ -377,19 +430,19 @@ class Pairs:
     def shots(self, frames):
         return ((frame, frame.index % 3 == 0) for frame in frames)
 
-    def process(self, frames, stylize, *, on_cut=None):
+    def paint(self, frames, stylize, *, on_cut=None):
         shot = []
         for frame in frames:
             shot.append(frame)
             if len(shot) == 3:
-                yield from self._shown(shot, stylize, on_cut if frame.index > 2 else None)
+                yield self._painted(shot, stylize, on_cut if frame.index > 2 else None)
                 shot = []
-        yield from self._shown(shot, stylize, on_cut)
+        yield self._painted(shot, stylize, on_cut)
 
-    def _shown(self, shot, stylize, on_cut):
+    def _painted(self, shot, stylize, on_cut):
         if on_cut is not None and shot:
             on_cut()
-        yield from [replace(frame, image=stylize(frame.image)) for frame in shot]
+        return Painted([replace(frame, image=stylize(frame.image)) for frame in shot])
 
 
 @pytest.mark.parametrize("stabilizer", [None, Pairs()])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.frame import Frame
-from runtime.stabilizers import _flow, best
+from runtime.stabilizers import _flow, best, process
 from runtime.stabilizers._book import Book
 from runtime.stabilizers._canvas import Canvas
 from runtime.stabilizers._handover import order
@@ -66,21 +66,21 @@ def change(pictures, step=2):
 
 def test_frames_come_back_one_for_one():
     frames = shot(5) + shot(4, seed=1, first=5)
-    result = list(Best().process(iter(frames), woven))
+    result = list(process(Best(), iter(frames), woven))
     assert [(f.index, f.time) for f in result] == [(f.index, f.time) for f in frames]
     assert all(f.image.shape == (*SIZE, 3) and f.image.dtype == np.uint8 for f in result)
 
 
 def test_texture_moves_with_the_scene():
     frames = shot(16)
-    result = [f.image for f in Best().process(frames, woven)]
+    result = [f.image for f in process(Best(), frames, woven)]
     assert change(result) < 0.1 * change([woven(f.image) for f in frames])
 
 
 def test_long_shots_continue_over_chunks(monkeypatch):
     monkeypatch.setattr(best, "MAX_CHUNK", 10)
     frames = shot(30)
-    result = [f.image for f in Best().process(frames, woven)]
+    result = [f.image for f in process(Best(), frames, woven)]
     raw = change([woven(f.image) for f in frames])
     assert change(result) < 0.2 * raw
     for boundary in (10, 20):
@@ -95,14 +95,14 @@ def test_network_is_called_once_per_frame_and_cuts_are_announced():
         return woven(image)
 
     frames = shot(6) + shot(7, seed=1, first=6)
-    list(Best().process(frames, paint, on_cut=lambda: events.append("cut")))
+    list(process(Best(), frames, paint, on_cut=lambda: events.append("cut")))
     assert events == ["paint"] * 6 + ["cut"] + ["paint"] * 7
 
 
 def test_the_network_sees_the_frames_as_they_are():
     """Fewer strokes are painted on smoother pictures; one frame paints for long, noise and all."""
     frames, seen = shot(6), []
-    list(Best().process(frames, lambda image: seen.append(image) or woven(image)))
+    list(process(Best(), frames, lambda image: seen.append(image) or woven(image)))
     assert all(np.array_equal(a.image, b) for a, b in zip(frames, seen, strict=True))
 
 
@@ -133,7 +133,7 @@ def test_what_stays_visible_beside_an_object_keeps_its_painter():
 
 def test_zero_strength_is_the_network_alone():
     frames = shot(4)
-    result = Best(0.0).process(frames, woven)
+    result = process(Best(0.0), frames, woven)
     assert all((r.image == woven(f.image)).all() for r, f in zip(result, frames, strict=True))
 
 
@@ -141,7 +141,7 @@ def test_more_stability_is_calmer():
     """At 3 px per frame: 2 would come back to the network's 4-px grid every second frame."""
     frames = shot(12, step=3)
     changes = [
-        change([f.image for f in Best(strength).process(frames, woven)], 3)
+        change([f.image for f in process(Best(strength), frames, woven)], 3)
         for strength in (0.0, 0.2, 0.4, 1.0)
     ]
     assert all(b < 0.8 * a for a, b in pairwise(changes))
@@ -149,13 +149,13 @@ def test_more_stability_is_calmer():
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_short_clips(count):
-    assert len(list(Best().process(shot(count), woven))) == count
+    assert len(list(process(Best(), shot(count), woven))) == count
 
 
 def test_a_change_of_size_starts_a_shot():
     small = [Frame(np.ascontiguousarray(f.image[:40, :60]), f.time, f.index) for f in shot(3)]
     cuts = []
-    result = list(Best().process(shot(3) + small, lambda i: i, on_cut=lambda: cuts.append(1)))
+    result = list(process(Best(), shot(3) + small, lambda i: i, on_cut=lambda: cuts.append(1)))
     assert [f.image.shape[:2] for f in result] == [SIZE] * 3 + [(40, 60)] * 3
     assert cuts == [1]
 
@@ -169,7 +169,7 @@ def test_reads_ahead_no_more_than_promised(monkeypatch):
             read.append(frame.index)
             yield frame
 
-    for frame in Best().process(feed(), woven):
+    for frame in process(Best(), feed(), woven):
         assert len(read) <= frame.index + 1 + 8 + WINDOW + 1
 
 
@@ -186,7 +186,7 @@ def test_errors_pass_through(where):
         return image
 
     with pytest.raises(OSError, match="disk"):
-        list(Best().process(feed(), paint))
+        list(process(Best(), feed(), paint))
 
 
 def test_cuts_are_found_and_motion_is_not_one():
@@ -229,7 +229,7 @@ def test_a_still_shot_is_the_network_s_picture():
     frame = shot(1)[0]
     frames = [replace(frame, index=t) for t in range(8)]
     painted = woven(frame.image)
-    result = [f.image for f in Best().process(frames, woven)]
+    result = [f.image for f in process(Best(), frames, woven)]
     assert all((image == painted).all() for image in result)
 
 
@@ -239,7 +239,7 @@ def test_the_same_bytes_on_any_number_of_threads():
     try:
         for threads in (1, 2, 5):
             cv2.setNumThreads(threads)
-            results.append([f.image for f in Best().process(frames, woven)])
+            results.append([f.image for f in process(Best(), frames, woven)])
     finally:
         cv2.setNumThreads(before)
     for other in results[1:]:
