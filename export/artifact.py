@@ -11,6 +11,7 @@ from runtime import plugins
 from runtime.errors import EngineUnavailable, UsageError
 from runtime.frame import Image
 from runtime.model.session import StyleSession, open_session
+from training.pairs import held_out
 
 from . import companions, foreign_environments, targets
 from .source import ExportSource, load_source
@@ -27,6 +28,7 @@ from .verify.report import (
     origin_of_models,
     write_report,
 )
+from .verify.teacher_judge import judge_by_pairs, refuse_further
 from .verify.torch_session import torch_session
 
 # Photos compared at each size; more find nothing new and take minutes on a small machine.
@@ -208,17 +210,34 @@ def _compare(
         parity = check(ours, theirs, photos, request.precision, sizes)
         findings.proof = parity
         if parity.passed and (request.judge or request.precision == "int8"):
-            tell("judging with the loss network it was trained with")
-            try:
-                findings.judged = judge(source, ours, theirs, photos, request.precision)
-            except (UsageError, EngineUnavailable) as absent:
-                # Rounded networks are judged whenever the painting and the weights are here.
-                if request.judge:
-                    raise
-                tell(f"not judged: {absent}")
-                findings.judged = {"skipped": "the painting or the loss network is not here"}
+            findings.judged = _judge(request, source, ours, theirs, photos, tell)
         if request.sheet is not None:
             findings.picture = sheet(ours, theirs, photos[:SHEET_PHOTOS])
     refuse(parity, request.path.name)
     if findings.judged is not None and "skipped" not in findings.judged:
-        refuse_worse(findings.judged, request.path.name)
+        refused = refuse_further if "psnr_lost_db" in findings.judged else refuse_worse
+        refused(findings.judged, request.path.name)
+
+
+def _judge(
+    request: Request,
+    source: ExportSource,
+    ours: StyleSession,
+    theirs: StyleSession,
+    photos: list[Image],
+    tell: Callable[[str], None],
+) -> Report:
+    """A filter by its teacher's pictures, another network by the objective it was trained with."""
+    pairs = held_out.read(source.card.recipe, source.path.parent)
+    if pairs is not None:
+        tell(f"judging by {len(pairs.images)} pictures of the teacher")
+        return judge_by_pairs(pairs, ours, theirs, request.precision)
+    tell("judging with the loss network it was trained with")
+    try:
+        return judge(source, ours, theirs, photos, request.precision)
+    except (UsageError, EngineUnavailable) as absent:
+        # Rounded networks are judged whenever the painting and the weights are here.
+        if request.judge:
+            raise
+        tell(f"not judged: {absent}")
+        return {"skipped": "the painting or the loss network is not here"}

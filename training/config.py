@@ -7,7 +7,7 @@ import tomllib
 import typing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from runtime.card import JsonObject
 from runtime.errors import UsageError
@@ -78,6 +78,14 @@ class ComputeConfig:
 
 
 @dataclass(frozen=True)
+class DeliveryConfig:
+    """What `export.train` makes of the trained network."""
+
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"  # of the model
+    finetune: Count = 0  # steps of quantization-aware training before it is written in bytes
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides a training run; stored in every checkpoint."""
 
@@ -100,6 +108,7 @@ class Recipe:
     backbone: BackboneConfig = BackboneConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     compute: ComputeConfig = ComputeConfig()
+    delivery: DeliveryConfig = DeliveryConfig()
 
     def to_dict(self) -> JsonObject:
         """Plain dicts and lists, as TOML or JSON would have them."""

@@ -331,7 +331,7 @@ def _comparable(recipe: dict) -> dict:
     """What must be equal for a resume to make sense: all but how long it goes on, how often things
     are written, what the painting is called, and how the work is done."""
     flat = json.loads(json.dumps(recipe))
-    for key in ("steps", "sheet_every", "save_every", "compute"):
+    for key in ("steps", "sheet_every", "save_every", "compute", "delivery"):
         flat.pop(key, None)
     for key in ("title", "artist", "license", "source"):
         flat.get("style", {}).pop(key, None)

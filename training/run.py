@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.cli import say
 from runtime.errors import DONE, OutputExists, UsageError
 from runtime.inputs import inside
 
@@ -214,7 +215,7 @@ def _train(
     check_output(options)
     quiet = options.quiet or not distributed.is_main()
     painting = options.style or _stored_painting(recipe, options.output)
-    assets = Assets(painting, options.content, options.weights, device)
+    assets = Assets(painting, options.content, options.weights, device, options.output, quiet)
     backbone = available(recipe.backbone.name, options.weights)
     if backbone != recipe.backbone.name:
         if not quiet:
@@ -226,8 +227,11 @@ def _train(
         recipe = _fit(recipe, assets, options)
     method = load(methods, recipe.method)(recipe, assets)
     skipped = getattr(getattr(method, "photos", None), "skipped", [])
-    if skipped and not quiet:
-        print(f"{len(skipped)} unreadable photos skipped, the first {skipped[0]}", file=sys.stderr)
+    notes: list[str] = list(getattr(method, "notes", ()))
+    if skipped:
+        notes.append(f"{len(skipped)} unreadable photos skipped, the first {next(iter(skipped))}")
+    for note in notes:
+        say(note, quiet=quiet)
     watchers = []
     if options.tensorboard and distributed.is_main():
         from .tensorboard import TensorBoard
@@ -260,7 +264,14 @@ def _stored_painting(recipe: "Recipe", output: Path) -> Path | None:
 
     name = Path(recipe.style.image).name
     starts = [recipe.options.get(key) for key in ("teacher", "start", "base", "original")]
-    folders = [output, *(checkpoint_of(Path(start)).parent for start in starts if start)]
+    folders = [
+        output,
+        *(
+            checkpoint_of(Path(start)).parent
+            for start in starts
+            if isinstance(start, str) and start
+        ),
+    ]
     found = [folder / name for folder in folders if name and (folder / name).is_file()]
     return found[0] if found else None
 

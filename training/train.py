@@ -29,6 +29,16 @@ def build_parser(text: str | None = __doc__) -> argparse.ArgumentParser:
         "--recipe", help="bundled recipe, or a TOML file; --resume has the one of the run"
     )
     parser.add_argument("--steps", type=int, metavar="N", help="length of the run (--set steps=N)")
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        metavar="PAIRS|FILE.onnx|package.module:function|COMMAND",
+        help="what a filter is learned from; repeat for a chain (--set options.teacher)",
+    )
+    parser.add_argument("--clip", metavar="FILE", help="whose keyframes are painted")
+    parser.add_argument(
+        "--keys", nargs="+", metavar="PICTURE", help="painted frames, named by their number from 0"
+    )
     parser.add_argument("--title", help="of the painting (default: what its file is called)")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<recipe name>)")
     add_arguments(parser)
@@ -43,7 +53,11 @@ def read_recipe(args: argparse.Namespace) -> "tuple[Recipe, Path]":
     """
     from .config import load_recipe, with_painting
 
-    settings = [*args.set, *([f"steps={args.steps}"] if args.steps is not None else [])]
+    settings = [
+        *_option_settings(args),
+        *args.set,
+        *([f"steps={args.steps}"] if args.steps is not None else []),
+    ]
     if args.title:
         settings.append(f"style.title={json.dumps(args.title)}")
     if args.resume and (args.output or args.recipe):
@@ -57,6 +71,13 @@ def read_recipe(args: argparse.Namespace) -> "tuple[Recipe, Path]":
     if args.style and args.style.is_file():
         recipe = with_painting(recipe, args.recipe, args.style)
     return recipe, args.output or default_folder(recipe)
+
+
+def _option_settings(args: argparse.Namespace) -> list[str]:
+    """The flags that stand for options of a method, as settings; methods refuse what is not
+    theirs."""
+    given = {"teacher": args.teacher, "clip": args.clip, "keys": args.keys}
+    return [f"options.{name}={json.dumps(value)}" for name, value in given.items() if value]
 
 
 def run(args: argparse.Namespace) -> int:

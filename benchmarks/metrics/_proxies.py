@@ -1,90 +1,22 @@
-"""LPIPS, FID and KID with the backbones that are here; each is named after its backbone.
+"""FID and KID with the backbones that are here, each named after its backbone, and ArtFID.
 
-The official numbers need AlexNet or VGG-16 (LPIPS) and Inception v3 (FID, KID). With another
-backbone the formula is the same and the number is another: "LPIPS-squeezenet" and
-"FID-squeezenet" order pictures of one run and are never compared with published values.
+The official numbers need Inception v3. With another backbone the formula is the same and the number
+is another: "FID-squeezenet" orders pictures of one run and is never compared with published values.
+LPIPS-squeezenet is in `training.pairs.likeness`.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.errors import EngineUnavailable, UsageError
+from runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from training.backbones import Backbone
 
-# LPIPS' own scaling of [-1, 1] is ImageNet's mean and deviation of [0, 1], which our backbone
-# applies itself: pictures go in as they are.
-LPIPS_LAYERS = ("relu1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9")
-LPIPS_FILE = "lpips_v0_1_squeeze_linear.safetensors"
 FEATURE_LAYER = "fire9"  # 512 channels, averaged over positions, for FID and KID
-
-
-def _folder(weights: str | Path | None) -> Path:
-    import os
-
-    root = weights or os.environ.get("IMPASTO_WEIGHTS")
-    if root is None:
-        raise EngineUnavailable(
-            "no weights: set IMPASTO_WEIGHTS to their folder, or pass --weights"
-        )
-    return Path(root)
-
-
-def open_squeezenet(weights: str | Path | None) -> "Backbone":
-    """The backbone of all proxy metrics."""
-    from training.backbones import open_backbone
-
-    return open_backbone("squeezenet", _folder(weights))
-
-
-def load_lpips_heads(weights: str | Path | None) -> "list[Tensor]":
-    """The seven linear heads, (1, C, 1, 1) each, not negative.
-
-    Raises:
-        EngineUnavailable: the file is absent.
-        UsageError: it holds other tensors.
-    """
-    from safetensors.torch import load_file
-
-    path = _folder(weights) / LPIPS_FILE
-    if not path.is_file():
-        raise EngineUnavailable(
-            f"{LPIPS_FILE} not found in {path.parent}; it is lpips/weights/v0.1/squeeze.pth of "
-            "richzhang/PerceptualSimilarity (BSD-2), as safetensors"
-        )
-    tensors = load_file(path)
-    keys = [f"lin{i}.model.1.weight" for i in range(len(LPIPS_LAYERS))]
-    missing = [key for key in keys if key not in tensors]
-    if missing:
-        raise UsageError(f"{path} has no {missing[0]}: it is not LPIPS 0.1 for SqueezeNet")
-    return [tensors[key].float() for key in keys]
-
-
-def lpips(backbone: "Backbone", heads: "list[Tensor]", a: "Tensor", b: "Tensor") -> float:
-    """Learned perceptual distance of two pictures (1, 3, H, W) in [0, 1].
-
-        d = sum over layers, mean over positions of w . (unit(Fa) - unit(Fb))^2
-
-    Reference:
-        Zhang, Isola, Efros, Shechtman, Wang, CVPR 2018 (arXiv:1801.03924), eq. 1.
-    """
-    import torch
-
-    with torch.no_grad():
-        first, second = (backbone(x, set(LPIPS_LAYERS)) for x in (a, b))
-        total = torch.zeros(())
-        for layer, head in zip(LPIPS_LAYERS, heads, strict=True):
-            x, y = (
-                f[layer] / (f[layer].square().sum(1, keepdim=True).sqrt() + 1e-10)
-                for f in (first, second)
-            )
-            total = total + ((x - y).square() * head).sum(1).mean()
-    return float(total)
 
 
 def pooled_features(backbone: "Backbone", images: "list[Tensor]") -> np.ndarray:

@@ -162,10 +162,12 @@ def proxies(
     For the model and for both degenerate baselines: an untouched photo has LPIPS 0 and is far from
     the painting, the painting itself is the opposite; a picture that is both is in between.
     """
+    from training.pairs import likeness
+
     from ..metrics import _proxies
 
-    backbone = _proxies.open_squeezenet(weights)
-    heads = _proxies.load_lpips_heads(weights)
+    backbone = likeness.open_squeezenet(weights)
+    heads = likeness.load_lpips_heads(weights)
     pictures = [load_square(path, problem.size) for path in photos]
     cuts = _cuts(problem, len(photos), seed)
     sets = {
@@ -177,7 +179,7 @@ def proxies(
     metrics: dict[str, float] = {}
     for name, made in sets.items():
         pairs = zip(made, pictures, strict=True)
-        perceptual = float(np.mean([_proxies.lpips(backbone, heads, a, b) for a, b in pairs]))
+        perceptual = float(np.mean([likeness.lpips(backbone, heads, a, b) for a, b in pairs]))
         features = _proxies.pooled_features(backbone, made)
         fid = _proxies.frechet_distance(features, wanted)
         metrics |= {

@@ -21,7 +21,7 @@ def open_warped_lpips(weights: Path | None) -> WarpedLpips:
     """A function of pictures and their motion: mean LPIPS-squeezenet(O_t, W(O_t+1)) over PAIRS.
 
     What is not visible in both is filled with O_t, as for SSIM. Not the LPIPS of Lai et al., who
-    compare the result with the network's frame; see `benchmarks.metrics._proxies` for the backbone.
+    compare the result with the network's frame; see `training.pairs.likeness` for the backbone.
 
     Raises:
         ImportError: torch is not installed.
@@ -29,9 +29,9 @@ def open_warped_lpips(weights: Path | None) -> WarpedLpips:
     """
     import torch
 
-    from ..metrics import _proxies
+    from training.pairs import likeness
 
-    backbone, heads = _proxies.open_squeezenet(weights), _proxies.load_lpips_heads(weights)
+    backbone, heads = likeness.open_squeezenet(weights), likeness.load_lpips_heads(weights)
 
     def tensor(picture: np.ndarray):
         return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
@@ -47,7 +47,7 @@ def open_warped_lpips(weights: Path | None) -> WarpedLpips:
             # Cubic sampling overshoots; the backbone was trained on 0..1.
             moved = np.clip(warp(outputs[t + 1], flow), 0, 1)
             there = np.where(mask[..., None], moved, here).astype(np.float32)
-            values.append(_proxies.lpips(backbone, heads, tensor(here), tensor(there)))
+            values.append(likeness.lpips(backbone, heads, tensor(here), tensor(there)))
         return float(np.mean(values)) if values else float("nan")
 
     return measure

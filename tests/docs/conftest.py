@@ -37,6 +37,28 @@ style = 20.0
 content = 1.0
 """
 
+TOY_FILTER = """
+method = "filter"
+steps = 2
+batch = 1
+[network]
+name = "lean"
+width = 16
+blocks = 1
+normalization = "none"
+padding = "replicate"
+margin = 0
+[data]
+short_side = 64
+crop = 32
+zoom = 1.0
+[objective]
+l1 = 1.0
+[delivery]
+precision = "int8"
+finetune = 2
+"""
+
 
 def _clip(path: Path, frames: int = 10) -> None:
     """A tiny clip with something moving in it."""
@@ -85,6 +107,7 @@ def checkout(tmp_path, belongings, random_weights):
         if path.name not in ("recipes", "__pycache__"):
             (tmp_path / "training" / path.name).symlink_to(path)
     (tmp_path / "training" / "recipes" / "starry.toml").write_text(TOY_RECIPE)
+    (tmp_path / "training" / "recipes" / "filter.toml").write_text(TOY_FILTER)
     shutil.copytree(belongings, tmp_path, dirs_exist_ok=True)
     tools = tmp_path / ".bin"
     tools.mkdir()

@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Assets:
-    """Where the inputs of a run are: given on the command line, or found through the recipe."""
+    """Where the inputs of a run are: given on the command line, or found through the recipe.
+
+    Attributes:
+        style: the painting.
+        content: folder of photos.
+        weights: of the loss network, file or folder.
+        device: "cpu" or "cuda".
+        run: the run's folder, for what is made before the first step.
+        quiet: no progress of that.
+    """
 
     style: Path | None = None
     content: Path | None = None
     weights: Path | None = None
     device: str = "cpu"
+    run: Path | None = None
+    quiet: bool = False
 
 
 class Method(Protocol):
@@ -33,9 +44,10 @@ class Method(Protocol):
 
     A method may also have `extra_tensors() -> dict[str, Tensor]` and `restore_extra(tensors)`, for
     what an exact resume needs besides weights (an image pool), `diagnose(means) -> str`, one
-    sentence when the logged figures show trouble, and `begin(output)`, called with the run folder
-    before the first step. Steps go through `updates`, a `training.updates.Updates`: that is all a
-    method needs for parts, processes, precisions and compilation.
+    sentence when the logged figures show trouble, `begin(output)`, called with the run folder
+    before the first step, and `notes`, lines that a person is told before it. Steps go through
+    `updates`, a `training.updates.Updates`: that is all a method needs for parts, processes,
+    precisions and compilation.
     """
 
     recipe: Recipe

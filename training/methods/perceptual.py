@@ -26,12 +26,11 @@ from ..config import OptimizerConfig, Recipe, find_data
 from ..data.frame_pairs import Clips, Pairs
 from ..data.images import Photos, load_image, recolored, stroke_seeds
 from ..losses import Film
-from ..losses.motion import MARGIN_PX, MAX_NOISE, random_similarity, warp
 from ..objective import Objective
 from ..pruned_start import prune_weights
 from ..settings import Positive, Share
 from ..updates import Updates
-from . import Assets
+from . import Assets, _moved
 
 FILM_TERMS = ("luminance", "frame_difference")
 VALIDATION = 3  # photos shown on the contact sheet; kept out of training
@@ -155,7 +154,7 @@ class Perceptual:
         turn, late = divmod(step, self.options.motion_every)
         filming = bool(strength and self.clips is not None and not late and turn % 2 == 0)
         moving = bool(strength and recipe.objective.get("motion") and not late and not filming)
-        motion = self._draw_motion(tuple(seeded.shape)) if moving else None
+        motion = _moved.draw(seeded, self.rng, self.updates) if moving else None
         pairs = self._draw_pairs() if filming else None
         every = self.options.motion_every
         lazy = strength * every * (1 if self.clips is None else 2)
@@ -169,7 +168,9 @@ class Perceptual:
             with torch.autocast(self.device, enabled=False):  # targets are exact
                 self.begin_part(rows)
             output = self.paint(seeded[rows])
-            moved = motion and self._moved(seeded[rows], output, *(m[rows] for m in motion))
+            moved = motion and _moved.pair(
+                self.paint, seeded[rows], output, *(m[rows] for m in motion)
+            )
             film = self._filmed(pairs[rows]) if pairs else None
             known = {**contents(photos[rows]), **energies}
             return self.objective(output, known, moved, scale, film)
@@ -184,15 +185,6 @@ class Perceptual:
     def paint(self, images: Tensor) -> Tensor:
         """The generator's answer, not clamped."""
         return self.updates.call(self.networks["generator"], images)
-
-    def _draw_motion(self, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        """A batch's sampling grids and noise."""
-        # Autocast rounds the grids, to half a pixel at most; both sides of the term share them, and
-        # the bundled networks were trained so.
-        with self.updates.autocast():
-            grid = random_similarity(shape[0], shape[2:], self.rng).to(self.device)  # type: ignore[arg-type]
-        noise = torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32))
-        return grid, noise.to(self.device) * (MAX_NOISE * self.rng.random())
 
     def _open_clips(self) -> Clips | None:
         wanted = [term for term in FILM_TERMS if self.recipe.objective.get(term)]
@@ -216,16 +208,6 @@ class Perceptual:
         """Both frames, painted."""
         one, two = (self.paint(self._place(frames)) for frames in (pairs.earlier, pairs.later))
         return Film(pairs.earlier, pairs.later, one, two, pairs.grid, pairs.mask)
-
-    def _moved(
-        self, seeded: Tensor, output: Tensor, grid: Tensor, noise: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(warp(G(x)), G(warp(x) + noise), mask of the inner pixels)."""
-        n, _, height, width = seeded.shape
-        other = self.paint(self._place(warp(seeded, grid) + noise))
-        mask = torch.zeros(1, 1, height, width, device=self.device)
-        mask[:, :, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] = 1
-        return warp(output, grid), other, mask.expand(n, 1, height, width)
 
     def _place(self, images: Tensor) -> Tensor:
         return images.to(self.device, memory_format=torch.channels_last)

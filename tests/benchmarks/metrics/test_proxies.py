@@ -10,6 +10,7 @@ from benchmarks.temporal import scenes
 from benchmarks.temporal.warped_lpips import open_warped_lpips, try_warped_lpips
 from runtime.errors import EngineUnavailable, UsageError
 from training.backbones import squeezenet
+from training.pairs import likeness
 
 CHANNELS = (64, 128, 256, 384, 384, 512, 512)
 
@@ -43,21 +44,21 @@ def test_kernel_distance_is_unbiased_and_sees_shifts():
 @pytest.fixture
 def weights(random_weights, tmp_path):
     heads = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate(CHANNELS)}
-    save_file(heads, tmp_path / _proxies.LPIPS_FILE)
+    save_file(heads, tmp_path / likeness.LPIPS_FILE)
     name = squeezenet.FILE.name
     (tmp_path / name).write_bytes((random_weights / name).read_bytes())
     return tmp_path
 
 
 def test_lpips_is_a_distance(weights):
-    backbone = _proxies.open_squeezenet(weights)
-    heads = _proxies.load_lpips_heads(weights)
+    backbone = likeness.open_squeezenet(weights)
+    heads = likeness.load_lpips_heads(weights)
     a, b = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
-    assert _proxies.lpips(backbone, heads, a, a) == 0
-    near = _proxies.lpips(backbone, heads, a, (a + 0.02 * b).clamp(0, 1))
-    far = _proxies.lpips(backbone, heads, a, b)
+    assert likeness.lpips(backbone, heads, a, a) == 0
+    near = likeness.lpips(backbone, heads, a, (a + 0.02 * b).clamp(0, 1))
+    far = likeness.lpips(backbone, heads, a, b)
     assert 0 < near < far
-    assert far == pytest.approx(_proxies.lpips(backbone, heads, b, a))
+    assert far == pytest.approx(likeness.lpips(backbone, heads, b, a))
 
 
 def test_lpips_by_hand_on_one_layer():
@@ -69,7 +70,7 @@ def test_lpips_by_hand_on_one_layer():
     b = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
     heads = [torch.tensor([2.0, 1.0]).view(1, 2, 1, 1)] * 7
     expected = 7 * (2 * (0.6 - 1) ** 2 + 0.8**2)
-    assert _proxies.lpips(Two(), heads, a, b) == pytest.approx(expected)
+    assert likeness.lpips(Two(), heads, a, b) == pytest.approx(expected)
 
 
 def test_warped_lpips_follows_the_motion(weights):
@@ -84,16 +85,16 @@ def test_warped_lpips_follows_the_motion(weights):
 
 
 def test_missing_and_wrong_heads(weights):
-    (weights / _proxies.LPIPS_FILE).unlink()
+    (weights / likeness.LPIPS_FILE).unlink()
     with pytest.raises(EngineUnavailable, match="PerceptualSimilarity"):
-        _proxies.load_lpips_heads(weights)
-    save_file({"x": torch.zeros(1)}, weights / _proxies.LPIPS_FILE)
+        likeness.load_lpips_heads(weights)
+    save_file({"x": torch.zeros(1)}, weights / likeness.LPIPS_FILE)
     with pytest.raises(UsageError, match=r"no lin0\.model\.1\.weight"):
-        _proxies.load_lpips_heads(weights)
+        likeness.load_lpips_heads(weights)
 
 
 def test_features_are_one_vector_per_picture(weights):
-    backbone = _proxies.open_squeezenet(weights)
+    backbone = likeness.open_squeezenet(weights)
     found = _proxies.pooled_features(backbone, [torch.rand(1, 3, 64, 64) for _ in range(3)])
     assert found.shape == (3, 512)
 

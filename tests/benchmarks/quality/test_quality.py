@@ -131,7 +131,7 @@ def test_a_curve_without_a_judge_is_computed_again(
 def test_stand_ins_order_the_nulls(checkpoint, photo_folder, random_weights, tmp_path, capsys):
     from safetensors.torch import save_file
 
-    from benchmarks.metrics import _proxies
+    from training.pairs import likeness
 
     channels = (64, 128, 256, 384, 384, 512, 512)
     heads = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate(channels)}
@@ -139,7 +139,7 @@ def test_stand_ins_order_the_nulls(checkpoint, photo_folder, random_weights, tmp
     weights.mkdir()
     for path in random_weights.glob("*.safetensors"):
         (weights / path.name).write_bytes(path.read_bytes())
-    save_file(heads, weights / _proxies.LPIPS_FILE)
+    save_file(heads, weights / likeness.LPIPS_FILE)
     words = arguments(checkpoint, photo_folder, weights, tmp_path, "--inits", "content")
     assert quality.main([*words, "--stand-ins", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
