@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     from .clips.flags import add_encoding_flags, add_painting_flags
     from .model.flags import add_stylizer_flags
     from .regions.options import add_region_flags
+    from .sources import SIZE_CHANGES
 
     parser = cli.new_parser("video", __doc__)
     cli.add_common_flags(parser)
@@ -73,6 +74,13 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("tonemap", "refuse"),
         default="tonemap",
         help="what to do with high dynamic range (default: tonemap)",
+    )
+    reading.add_argument(
+        "--on-size-change",
+        choices=SIZE_CHANGES,
+        default="scale",
+        help="where pictures change their size: scale them to the first, split into one file for "
+        "each size, or fail (default: scale)",
     )
     reading.add_argument(
         "--deinterlace",
@@ -155,6 +163,7 @@ def clip_options(args: argparse.Namespace) -> "ClipOptions":
             "strict": args.strict,
             "hdr": args.hdr,
             "deinterlace": args.deinterlace,
+            "on_size_change": args.on_size_change,
             "raw": args.raw,
             "rate": args.rate,
             "allow_network": args.allow_network,
