@@ -49,10 +49,14 @@ class Recorder:
         self.files: list[str] = []
         self.written = self.dropped = 0
 
-    def start(self) -> None:
-        """Begin the first file, whatever is there under its name, and wait until it is open; raises
-        what opening raises."""
-        self._begin(self._path).wait_open()
+    def start(self, *, replacing: bool = False) -> None:
+        """Begin the first file and wait until it is open; raises what opening raises.
+
+        Args:
+            replacing: whatever is there under its name; otherwise the next free one is taken (a
+                recording that was cut off may have been recovered meanwhile).
+        """
+        self._begin(self._path if replacing else self._free_path()).wait_open()
 
     def toggle(self) -> None:
         """Begin a recording, or end the running one."""
