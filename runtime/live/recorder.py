@@ -82,9 +82,12 @@ class Recorder:
         self._output_thread, self.seconds = None, None
 
     def _free_path(self) -> Path:
-        """The first of `take.mp4`, `take-2.mp4`, ... that is neither there nor being written."""
+        """The first of `take.mp4`, `take-2.mp4`, ... that is neither there nor being written, and
+        of which nothing unfinished is there."""
+        from ..media.journal import Journal
+
         path, number = self._path, 1
-        while path in self._used or path.exists():
+        while path in self._used or path.exists() or Journal.is_unfinished(path):
             number += 1
             path = self._path.with_name(f"{self._path.stem}-{number}{self._path.suffix}")
         return path

@@ -60,6 +60,7 @@ def recover(output: Path, *, overwrite: bool = False) -> muxing.Joined:
     try:
         encoding = _encoding(journal, output)
         if not journal.segments:
+            journal.remove()  # nothing is in it
             raise SinkError(f'no frame of "{output}" was stored whole before it was cut off')
         result = muxing.assemble(muxing.Parts(journal, encoding, output, overwrite=overwrite))
     except BaseException:

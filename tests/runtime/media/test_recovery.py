@@ -86,6 +86,7 @@ def test_nothing_whole_was_stored(tmp_path):
     record(tmp_path / "take.mp4", frames=2)
     with pytest.raises(SinkError, match="no frame"):
         recover(tmp_path / "take.mp4")
+    assert not Journal.is_unfinished(tmp_path / "take.mp4")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,8 @@ def test_a_killed_webcam_is_recovered_by_the_next_start(tmp_path, invert_model):
     words += ["--stabilizer", "off", "--record", str(path)]
     run = subprocess.Popen(words, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": "."})
     deadline = time.monotonic() + 60
-    while not list(Journal.folder_for(path).glob("*.seg")):
+    listing = Journal.folder_for(path) / LISTING
+    while not listing.is_file() or listing.read_bytes().count(b"\n") < 2:
         assert run.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     run.send_signal(signal.SIGKILL)
