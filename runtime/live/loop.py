@@ -150,6 +150,7 @@ class Show:
         self._rotation = Rotation(parts.rotate)
         self._done = False
         self._publish_at = 0.0
+        self._ahead_of = -1  # the style whose next one has been opened
         self._offered: tuple[object, ...] = ()
         self._threads = parts.pipeline.choice.threads
 
@@ -203,6 +204,7 @@ class Show:
             parts.later()
         elif parts.gauges.shown == SETTLED:
             parts.styles.survey(self.settings.style)
+        self._open_ahead(frame)
         parts.gauges.tick(now, parts.pipeline.dropped)
         if parts.outputs.preview is not None and now >= self._publish_at:
             self._publish_at = now + PUBLISH_S
@@ -211,6 +213,17 @@ class Show:
             self.parts.actions.put(self._script.pop(0)[1])
         if parts.frames is not None and parts.gauges.shown >= parts.frames:
             self._done = True
+
+    def _open_ahead(self, frame: LiveFrame) -> None:
+        """Open the next style once this one has settled, so that the change to it is at once."""
+        styles, key = self.parts.styles, frame.active.key
+        if self.parts.gauges.shown < SETTLED or key.style == self._ahead_of:
+            return
+        self._ahead_of = key.style
+        after = (key.style + 1) % len(styles.entries)
+        grade = styles.entries[key.style].grade(key.variant)
+        if after != key.style:
+            styles.ahead(Key(after, styles.first(after, grade), key.threads))
 
     @property
     def _watched(self) -> bool:

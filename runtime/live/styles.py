@@ -173,7 +173,7 @@ class Styles:
         return None
 
     def ahead(self, key: Key) -> None:
-        """Open a style that will soon be asked for."""
+        """Open a style that may soon be asked for; one that cannot be opened is not spoken of."""
         if key not in self._open and key not in self._failed:
             self._enqueue(lambda: self._load(key, ahead=True))
 
@@ -266,7 +266,8 @@ class Styles:
         try:
             stylizer = entry.open(key.variant, key.threads)
         except Exception as error:  # a neighbor's fault, or ours about it: the show goes on
-            self.refuse(key, error)
+            if not ahead or key in (self._wanted, self._beside):
+                self.refuse(key, error)
             return
         with self._lock:
             self._open[key] = stylizer

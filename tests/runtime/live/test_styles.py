@@ -236,3 +236,18 @@ def test_styles_of_one_model_mix_and_others_do_not():
     assert styles.mixture(0, 0.0) is None
     assert styles.mixture(1, 0.5) is None
     assert styles.partner(2) is None
+
+
+def test_a_style_opened_ahead_is_there_at_once_and_a_broken_one_is_not_spoken_of(opened):
+    styles = Styles(entries(opened, "a", "bad", "c"))
+    styles.open_first(Key(0))
+    styles.ahead(Key(1))
+    styles.ahead(Key(2))
+    wait_for(lambda: "c" in opened)
+    assert styles.note == ""
+    wait_for(lambda: Key(2) in styles._open)
+    styles.select(Key(2))
+    assert styles.take().style == 2
+    styles.select(Key(1))
+    wait_for(lambda: "bad" in styles.note)
+    styles.close()
