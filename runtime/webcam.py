@@ -289,7 +289,7 @@ def _show_somewhere(args: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _terminate_as_interrupt() -> Generator[None, None, None]:
-    """What asks to end ends like Ctrl-C: outputs are closed and playable."""
+    """A polite kill ends like Ctrl-C: outputs are closed and playable."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -297,12 +297,11 @@ def _terminate_as_interrupt() -> Generator[None, None, None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in cli.ending_signals()}
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _count(text: str) -> int:

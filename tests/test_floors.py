@@ -30,6 +30,7 @@ COMMANDS = [
     "export.environments",
     "export.import_segmentation",
     "benchmarks.latency",
+    "benchmarks.encoders",
     "benchmarks.end_to_end",
     "benchmarks.live_features",
     "benchmarks.temporal",

@@ -31,6 +31,7 @@ KINDS = (
     *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
     *("sanity", "soak", "targets", "crawl", "students", "pruning", "scoreboard"),
     "live_features",
+    "encoders",
 )
 
 # Words, numbers, flags or None, by name.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from .. import (
     budget,
     crawl,
+    encoders,
     end_to_end,
     latency_tables,
     live_features,
@@ -37,6 +38,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "pruning": pruning.table_of,
     "scoreboard": scoreboard.usual,
     "live_features": live_features.table_of,
+    "encoders": encoders.table_of,
 }
 
 # Blocks a page may have: name to (result files, table); the first file must be there.
@@ -65,6 +67,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "pruning": (("pruning_starry",), pruning.table_of),
     "scoreboard": (("scoreboard",), scoreboard.usual),
     "live_features": (("live_features",), live_features.table_of),
+    "encoders": (("encoders",), encoders.table_of),
 }
 
 

@@ -40,13 +40,12 @@ def add_encoding_flags(add: Callable[..., object]) -> None:
         "--quality",
         type=int,
         metavar="N",
-        help="constant quality on the codec's own scale, lower is better (h264: 0..51, default 10)",
+        help="constant quality on the codec's own scale, lower is better (h264: 0..51, default 9)",
     )
     add(
         "--preset",
         choices=encoders.SPEEDS,
-        default=encoders.PRESET,
-        help="effort of the encoder (default: %(default)s)",
+        help="effort of the encoder (default: superfast for h264, fast for others)",
     )
     add(
         "--encoder",

@@ -17,7 +17,6 @@ from pathlib import Path
 from .. import sources
 from ..errors import UsageError
 from ..frame import Frame
-from ..media.encoders import PRESET
 from ..media.journal import Segment
 from ..media.streams import StreamMapping
 from ..meter import Meter
@@ -280,7 +279,7 @@ def _open_sink(
         clip=clip,
         codec=wishes.get("codec"),
         quality=wishes.get("quality"),
-        preset=wishes.get("preset", PRESET),
+        preset=wishes.get("preset"),
         pixel_format=wishes.get("pixel_format"),
         encoder=wishes.get("encoder", "software"),
         overwrite=True,

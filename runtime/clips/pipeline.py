@@ -16,7 +16,7 @@ from typing import Protocol
 
 from ..errors import SinkError, StyleError
 from ..frame import Frame, Image
-from ..meter import Meter, clock
+from ..meter import Meter
 from ..sinks import FrameFacts, Sink
 from ..sources import Source
 from ..stabilizers import PaintedShot, ShotStabilizer, Stabilizer
@@ -356,17 +356,17 @@ def _paint_shots(
     try:
         for shot in ahead:
             shown = shot.shown(before)
-            shares: list[float] = []
+            share: float | None = None
             while True:
-                start = clock()
+                start = time.perf_counter()
                 frame = next(shown, None)
                 if frame is None:
                     break
-                spent = [1000 * (now - then) for now, then in zip(clock(), start, strict=True)]
+                spent = (time.perf_counter() - start) * 1000
                 # What was spent on all frames before the first is shared by them.
-                if not shares:
-                    shares, spent = [value / shot.count for value in spent], [0.0, 0.0]
-                meter.add("stabilize", *(sum(pair) for pair in zip(shares, spent, strict=True)))
+                if share is None:
+                    share, spent = spent / shot.count, 0.0
+                meter.add("stabilize", share + spent)
                 yield frame
             before = shot
     finally:

@@ -5,6 +5,7 @@ Queues between them are short and every wait ends when the run ends; errors trav
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from ..frame import Frame, Image
-from ..meter import Meter, clock
+from ..meter import Meter
 from ..sinks import FrameFacts, Restart, Sink
 from ..sources import Source
 
@@ -115,7 +116,7 @@ class Reader(threading.Thread):
         try:
             frames = iter(self._source)
             while not self._ended.is_set() and not self._stop_event.is_set():
-                start = clock()
+                start = time.perf_counter()
                 frame = next(frames, None)
                 if frame is None:
                     self.exhausted = True
@@ -123,7 +124,7 @@ class Reader(threading.Thread):
                 self.next = frame.index + 1
                 if self._prepare is not None:
                     frame = _prepared(frame, self._prepare)
-                self._meter.since("decode", start)
+                self._meter.add("decode", (time.perf_counter() - start) * 1000)
                 _put(self._queue, frame, self._ended)
         except BaseException as error:
             last = error
@@ -238,11 +239,11 @@ class Writer(threading.Thread):
         try:
             while not isinstance(item := _get(self._queue, self._ended), _End):
                 frame, facts = item
-                start = clock()
+                start = time.perf_counter()
                 for sink in self._sinks:
                     sink.remember(facts)
                     sink.write(frame)
-                self._meter.since("encode", start)
+                self._meter.add("encode", (time.perf_counter() - start) * 1000)
         except BaseException as error:
             self._error = error
             self._ended.set()

@@ -48,7 +48,7 @@ class SinkOptions(TypedDict, total=False):
     clip: "ClipInfo | None"
     codec: str | None
     quality: int | None
-    preset: str
+    preset: str | None
     encoder: str
     pixel_format: str | None
     pipe_format: str

@@ -23,7 +23,6 @@ from ..media import alpha, encoders, muxing, streams
 from ..media.color import RGB, SDR, Converter
 from ..media.container import ClipInfo
 from ..media.journal import Journal, Packet, Segment, identity_of
-from ..media.recovery import ENCODING, encoding_facts
 from ..media.timeline import Timeline
 from ..outputs import check_output
 from ..sources import SourceInfo
@@ -81,7 +80,7 @@ class FileSink(Sink):
         clip: ClipInfo | None = None,
         codec: str | None = None,
         quality: int | None = None,
-        preset: str = encoders.PRESET,
+        preset: str | None = None,
         encoder: str = "software",
         pixel_format: str | None = None,
         overwrite: bool = False,
@@ -120,7 +119,8 @@ class FileSink(Sink):
         self._threads = threads or encoder_threads()
         self.mappings = self._plan_streams()
         self._journal = self._open_journal(overwrite, resume, settings or {})
-        self.encoding = replace(self.encoding, threads=self.journal.header.get("threads", 0))
+        if self.journal.header["threads"]:
+            self.encoding = replace(self.encoding, threads=self.journal.header["threads"])
         self.frames = self.journal.frames
         self._converter = Converter()
         self._context: VideoCodecContext | None = None
@@ -310,9 +310,7 @@ class FileSink(Sink):
                 "anew with --overwrite"
             )
         check_output(self.path, overwrite=overwrite)
-        facts = encoding_facts(replace(encoding, threads=self._threads))
-        header = {"threads": self._threads, "settings": settings, ENCODING: facts}
-        return Journal.create(self.path, header)
+        return Journal.create(self.path, {"threads": self._threads, "settings": settings})
 
     def _ticks(self, time: Fraction) -> int:
         return round(time / self.encoding.time_base)
@@ -421,7 +419,15 @@ class FileSink(Sink):
             overwrite=self._overwrite,
             verify=self._verify and whole,
         )
-        return muxing.assemble(parts)
+        if self.path.suffix.lower() == ".gif":
+            from ..media.gif import join_gif
+
+            return join_gif(parts)
+        if self.path.suffix.lower() in encoders.ANIMATIONS:
+            from ..media.animation import join_animation
+
+            return join_animation(parts)
+        return muxing.join(parts)
 
 
 def plan_encoding(
@@ -432,12 +438,13 @@ def plan_encoding(
     encoder: str,
     pixel_format: str,
     quality: int | None,
-    preset: str,
+    preset: str | None,
 ) -> encoders.Encoding:
     """Everything about the output's video that follows from the input and the user's wishes."""
+    entry = encoders.CODECS[codec]
+    preset = preset or entry.preset
     if preset not in encoders.SPEEDS:
         raise UsageError(f'preset "{preset}" is unknown; write one of {", ".join(encoders.SPEEDS)}')
-    entry = encoders.CODECS[codec]
     rate = info.rate or Fraction(25)
     base = clip.time_base if clip is not None else 1 / rate
     if clip is None and (info.live or info.rate is None):

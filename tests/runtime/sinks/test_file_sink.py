@@ -368,7 +368,7 @@ def test_existing_outputs_are_safe(tmp_path):
 
 def test_resuming_with_another_quality_is_refused(tmp_path):
     write_some(tmp_path, 12).abort()
-    with pytest.raises(UsageError, match="quality was 10, is 20"):
+    with pytest.raises(UsageError, match="quality was 9, is 20"):
         write_some(tmp_path, 40, resume=True, quality=20)
 
 
