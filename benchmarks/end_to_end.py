@@ -2,8 +2,9 @@
 
 Frames per second of the whole path on a clip: decode, style, stabilize, encode, as the command
 `runtime.video` does it, pinned to one core, two cores, ... Combinations take turns, round by round.
-The clip is the runtime's synthetic picture as H.264, made anew at each size, or --input. Needs no
-PyTorch.
+The clips are the runtime's synthetic picture as H.264, made anew at each size, and each --input.
+A stage has a median, a mean and a 95th percentile of wall time, and the mean processor time of its
+own thread; what follows the first two seconds is told apart (`settled`). Needs no PyTorch.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +36,8 @@ OUTPUTS: dict[str, tuple[str, list[str]]] = {
     "fast-encode": ("out.mp4", ["--preset", "ultrafast"]),
     "none": ("null", []),
 }
+# What is kept of every stage's times, as `runtime.meter` names them.
+FIGURES = ("p50", "p95", "mean", "cpu_mean", "settled_mean", "settled_cpu_mean")
 RATE = 30
 
 
@@ -44,6 +48,7 @@ class Combination:
     path: Path
     size: str
     clip: Path
+    name: str
     stabilizer: str
     output: str
     cores: int
@@ -68,8 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__)
     add = parser.add_argument
     add("--models", type=listed(str), required=True, metavar="A,B", help="files or names")
-    add("--sizes", type=listed(parse_size), default=[(1280, 720)], metavar="WxH,WxH")
-    add("--input", metavar="CLIP", help="use this clip, at its own size")
+    add("--sizes", type=listed(parse_size), metavar="WxH,WxH", help="of made clips (1280x720)")
+    add("--input", action="append", default=[], metavar="CLIP", help="at its own size; repeatable")
     add("--frames", type=int, default=150, metavar="N", help="length of the made clip")
     add("--stabilizers", type=listed(str), default=["live"], metavar="A,B", help="off, live, best")
     add("--outputs", type=listed(str), default=["encode"], metavar="A,B", help=", ".join(OUTPUTS))
@@ -114,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     settings = {
         "frames": rows[0]["metrics"]["frames"],
         "rounds": args.rounds,
-        "clip": "synthetic" if args.input is None else Path(args.input).name,
+        "clip": ", ".join(dict.fromkeys(row["labels"]["clip"] for row in rows)),
         "sha256": opening.checksums(args.models),
     }
     block = {
@@ -152,24 +157,25 @@ def usable_cores() -> list[int]:
 
 def _combinations(args: argparse.Namespace, folder: Path) -> list[Combination]:
     from runtime.model import store
+    from runtime.sources import open_source
 
-    if args.input is not None:
-        from runtime.sources import open_source
-
-        with open_source(args.input) as source:
+    clips: list[tuple[str, str, Path]] = []
+    for path in args.input:
+        with open_source(path) as source:
             size = f"{source.info.width}x{source.info.height}"
-        clips = {size: Path(args.input)}
-    else:
-        clips = {f"{w}x{h}": make_clip((w, h), args.frames, folder) for w, h in args.sizes}
+        clips.append((Path(path).name, size, Path(path)))
+    sizes = args.sizes if args.sizes is not None or clips else [(1280, 720)]
+    for w, h in sizes or ():
+        clips.append(("synthetic", f"{w}x{h}", make_clip((w, h), args.frames, folder)))
     targets = {(model, size, cores): rate for model, size, cores, rate in args.targets}
     found = []
-    for name, size in product(args.models, clips):
+    for name, (clip, size, file) in product(args.models, clips):
         path = store.resolve(name)
         for stabilizer, output, cores in product(args.stabilizers, args.outputs, args.cores):
             # A target is for the complete path: stabilized and encoded.
             complete = output != "none" and stabilizer != "off"
             target = targets.get((path.stem, size, cores)) if complete else None
-            found.append(Combination(path, size, clips[size], stabilizer, output, cores, target))
+            found.append(Combination(path, size, file, clip, stabilizer, output, cores, target))
     return found
 
 
@@ -195,7 +201,7 @@ def _once(combination: Combination, args: argparse.Namespace, folder: Path) -> F
     command += ["--input", str(combination.clip.resolve()), "--output", target]
     command += ["--stabilizer", combination.stabilizer, "--engine", args.engine]
     command += ["--device", args.device, "--json", "--quiet", "--overwrite", *flags]
-    before = cpu_seconds()
+    before, start = cpu_seconds(), time.perf_counter()
     with pinned(combination.cores):
         done = subprocess.run(command, capture_output=True, text=True, cwd=HOME)
     if done.returncode != 0:
@@ -204,6 +210,8 @@ def _once(combination: Combination, args: argparse.Namespace, folder: Path) -> F
     said = json.loads(done.stdout.strip().splitlines()[-1])
     after = cpu_seconds()
     said["cpu_s"] = None if before is None or after is None else after - before
+    said["process_s"] = time.perf_counter() - start
+    said["bytes"] = (folder / output).stat().st_size if output != "null" else None
     return said
 
 
@@ -242,6 +250,8 @@ def _row(combination: Combination) -> Row:
     runs = combination.runs
     labels = {
         "model": combination.path.stem,
+        "sha256": runs[0]["model_sha256"],
+        "clip": combination.name,
         "size": combination.size,
         "stabilizer": combination.stabilizer,
         "output": combination.output,
@@ -252,26 +262,59 @@ def _row(combination: Combination) -> Row:
     rates = [run["fps"] for run in runs]
     metrics: Metrics = {"fps": round(median(rates), 2), "fps_low": round(min(rates), 2)}
     metrics["aim_fps"] = combination.aim_fps
-    for stage, key in product(STAGES, ("p50", "p95")):
+    for stage, key in product(STAGES, FIGURES):
         values = [run["stages_ms"].get(stage, {}).get(key) for run in runs]
         known = [value for value in values if value is not None]
         metrics[f"{stage}_{key}_ms"] = round(median(known), 3) if known else None
+    settled = [_settled_rate(run["stages_ms"]["encode"]) for run in runs]
+    known = [rate for rate in settled if rate is not None]
+    metrics["settled_fps"] = round(median(known), 2) if known else None
     # The processor time includes starting the process: half a second over the whole clip.
     spent = [run["cpu_s"] / run["frames_out"] for run in runs if run["cpu_s"] is not None]
     metrics |= {
         "cpu_ms": round(1e3 * median(spent), 2) if spent else None,
+        "busy_pct": _busy(runs, combination.cores),
+        "kib_per_frame": _size(runs),
         "frame_p50_ms": round(1e3 / median(rates), 3),
         "frame_times_ms": [round(1e3 / rate, 3) for rate in rates],
         "frames": runs[0]["frames_out"],
         "samples": len(runs),
     }
-    return results.row(labels, metrics, ("model", "size", "stabilizer", "output", "cores"))
+    return results.row(labels, metrics, ("model", "clip", "size", "stabilizer", "output", "cores"))
+
+
+def _settled_rate(written: dict[str, float]) -> float | None:
+    """Frames per second after the first two seconds; None for shorter runs."""
+    seconds = written.get("settled_s", 0.0)
+    return written["settled_count"] / seconds if seconds > 0 else None
+
+
+def _busy(runs: list[Facts], cores: int) -> float | None:
+    """Share of the cores' time that was used, in percent, from the first run's start to its end."""
+    from .measuring.statistics import median
+
+    shares = [run["cpu_s"] / run["process_s"] for run in runs if run["cpu_s"] is not None]
+    return round(100 * median(shares) / cores, 1) if shares else None
+
+
+def _size(runs: list[Facts]) -> float | None:
+    """Of the output, in KiB per frame."""
+    size = runs[0]["bytes"]
+    return None if size is None else round(size / 1024 / runs[0]["frames_out"], 1)
 
 
 COLUMNS = (
-    *(label(name) for name in ("model", "size", "stabilizer", "output", "cores")),
-    *(figure(f"{stage} ms", f"{stage}_p50_ms") for stage in STAGES),
+    *(label(name) for name in ("model", "clip", "size", "stabilizer", "output", "cores")),
+    *(
+        figure(f"{stage}{key}", f"{stage}_{name}_ms")
+        for stage in STAGES
+        for key, name in ((" ms", "p50"), (" mean", "mean"))
+    ),
+    figure("cpu ms a frame", "cpu_ms"),
+    figure("busy %", "busy_pct"),
+    figure("KiB a frame", "kib_per_frame"),
     figure("fps"),
+    figure("after 2 s", "settled_fps"),
     figure("lowest", "fps_low"),
 )
 

@@ -224,6 +224,16 @@ def run_command(main: Callable[[], int]) -> int:
         return FAILED
 
 
+def ending_signals() -> list[int]:
+    """Signals that ask a command to end: that of `kill`, and that of a terminal that goes away,
+    unless the user wants it ignored (nohup)."""
+    import signal
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [int(getattr(signal, name)) for name in names]
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+
 def _reported(error: Exception) -> str:
     """Keep the traceback of a fault of ours, and say where."""
     import tempfile

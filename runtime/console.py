@@ -156,9 +156,9 @@ class Progress:
 
     def _text(self, rate: float, left: float | None, note: str) -> str:
         parts = [f"{self.count} {self._unit}"]
-        if self._total:
+        if self._total and self.count <= self._total:  # an estimate may be too low
             parts = [f"{self.count}/{self._total} {self._unit}"]
-            parts.append(f"{min(100, 100 * self.count // self._total)} %")
+            parts.append(f"{100 * self.count // self._total} %")
         parts.append(f"{rate:.1f}/s")
         if left is not None:
             parts.append(f"ETA {clock(left)}")

@@ -13,6 +13,7 @@ import dataclasses
 import math
 import typing
 from dataclasses import dataclass
+from fractions import Fraction
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -103,6 +104,8 @@ def _converted(kind: Any, value: Any, place: _Place) -> Any:
             raise UsageError(f"{place} is a table, not {_short(value)}")
         facts = cast("dict[str, Any]", value)
         return fill(cast("type", kind), facts, place.owner, place.word, f"{place.name}.")
+    if origin is Fraction:
+        return _fraction(value, place)
     if origin is tuple and isinstance(value, list):
         value = tuple(cast("list[Any]", value))
     if origin is float and isinstance(value, int) and not isinstance(value, bool):
@@ -115,7 +118,13 @@ def _converted(kind: Any, value: Any, place: _Place) -> Any:
         raise UsageError(f"{place} is {_short(value)}, allowed is {allowed}")
     if inner and isinstance(value, tuple | list):
         parts = cast("list[Any]", value)
-        items = [_converted(inner[0], item, place.at(at)) for at, item in enumerate(parts)]
+        each = inner if origin is tuple and inner[-1] is not Ellipsis else inner[:1] * len(parts)
+        if len(each) != len(parts):
+            raise UsageError(f"{place} has {len(parts)} parts, {len(each)} are needed")
+        items = [
+            _converted(kind, item, place.at(at))
+            for at, (kind, item) in enumerate(zip(each, parts, strict=True))
+        ]
         return tuple(items) if origin is tuple else items
     if inner and isinstance(value, dict):
         table = cast("dict[str, Any]", value)
@@ -134,6 +143,14 @@ def _one_of(kinds: tuple[Any, ...], value: Any, place: _Place) -> Any:
         except UsageError:
             continue
     return _converted(kinds[-1], value, place)
+
+
+def _fraction(value: Any, place: _Place) -> Fraction:
+    """A fraction, which JSON has as "1/90000"."""
+    try:
+        return Fraction(str(value)[:SHOWN])
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"{place} is {_short(value)}, a fraction is needed") from None
 
 
 def _word(kind: type) -> str:

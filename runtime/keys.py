@@ -35,6 +35,7 @@ KEYS = (
     Key(("-",), "weaker", "less of the style", "--strength"),
     Key((".",), "more", "mix in more of the next style", "--model many"),
     Key((",",), "less", "mix in less of it", "--model many"),
+    Key(("k",), "colors", "colors of the style, of the camera", "--keep-color"),
     Key(("o",), "part", "style all, people, background", "--only"),
     Key(("b",), "beside", "next style for the rest", "--style-background"),
     Key(("s",), "stabilizer", "stabilizer on, off", "--stabilizer"),
@@ -53,7 +54,10 @@ ACTIONS = {key.action for key in KEYS}
 # What is set to a number from 0 to 1, as "strength 0.4", and what is switched, as "split on".
 LEVELS = ("strength", "mix", "stability", "divider")
 SWITCHES = ("stabilizer", "split", "freeze", "record", "fullscreen", "mirror", "stats", "help")
-PARTS = ("all", "person", "background")
+WORDS = {
+    "part": ("all", "person", "background"),
+    "colors": ("style", "luminance", "histogram"),
+}
 _STYLE = re.compile(r"(style|beside) (\d{1,4})")
 _BY_KEY = {name: key.action for key in KEYS for name in key.keys}
 # Codes `cv2.waitKeyEx` gives for keys without a character (ASCII).
@@ -96,8 +100,8 @@ def _has_value(action: str) -> bool:
             return 0.0 <= float(value) <= 1.0
         except ValueError:
             return False
-    if word == "part":
-        return value in PARTS
+    if word in WORDS:
+        return value in WORDS[word]
     found = _STYLE.fullmatch(action)
     if found is not None:
         return word == "beside" or int(found[2]) > 0

@@ -9,11 +9,12 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from . import cli
 from .console import MODES
@@ -27,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     from .clips.flags import add_encoding_flags, add_painting_flags
     from .model.flags import add_stylizer_flags
     from .regions.options import add_region_flags
+    from .sources import SIZE_CHANGES
 
     parser = cli.new_parser("video", __doc__)
     cli.add_common_flags(parser)
@@ -56,6 +58,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skip-existing", action="store_true", help="leave out clips whose output is finished"
     )
+    parser.add_argument(
+        "--recover",
+        nargs="+",
+        action=_Recover,
+        metavar="FILE",
+        help="put a recording together that was cut off (a kill, a power cut), and stop",
+    )
     parser.add_argument("--strict", action="store_true", help="refuse damaged input")
     parser.add_argument(
         "--verify", action="store_true", help="decode finished files; compare pictures and times"
@@ -73,6 +82,13 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("tonemap", "refuse"),
         default="tonemap",
         help="what to do with high dynamic range (default: tonemap)",
+    )
+    reading.add_argument(
+        "--on-size-change",
+        choices=SIZE_CHANGES,
+        default="scale",
+        help="where pictures change their size: scale them to the first, split into one file for "
+        "each size, or fail (default: scale)",
     )
     reading.add_argument(
         "--deinterlace",
@@ -107,6 +123,23 @@ def build_parser() -> argparse.ArgumentParser:
     add_stylizer_flags(parser)
     add_region_flags(parser)
     return parser
+
+
+class _Recover(argparse.Action):
+    """Needs no model and no input: done as soon as it is read, as `--version` is."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, **options)
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _: object, values: Any, __: str | None = None
+    ) -> None:
+        from .media.recovery import recover
+
+        for name in values:
+            result = recover(Path(name))
+            cli.say(f"{name}: {result.frames} frames")
+        parser.exit()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -155,6 +188,7 @@ def clip_options(args: argparse.Namespace) -> "ClipOptions":
             "strict": args.strict,
             "hdr": args.hdr,
             "deinterlace": args.deinterlace,
+            "on_size_change": args.on_size_change,
             "raw": args.raw,
             "rate": args.rate,
             "allow_network": args.allow_network,
@@ -179,7 +213,7 @@ def clip_options(args: argparse.Namespace) -> "ClipOptions":
 
 @contextmanager
 def _signals() -> Generator[threading.Event, None, None]:
-    """An event that Ctrl-C and SIGTERM set; a second Ctrl-C interrupts at once."""
+    """An event that Ctrl-C and what else asks to end set; a second Ctrl-C interrupts at once."""
     stop = threading.Event()
 
     def handle(number: int, _: object) -> None:
@@ -190,7 +224,8 @@ def _signals() -> Generator[threading.Event, None, None]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, *cli.ending_signals()]
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:

@@ -289,7 +289,7 @@ def _show_somewhere(args: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _terminate_as_interrupt() -> Generator[None, None, None]:
-    """A polite kill ends like Ctrl-C: outputs are closed and playable."""
+    """What asks to end ends like Ctrl-C: outputs are closed and playable."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -297,11 +297,12 @@ def _terminate_as_interrupt() -> Generator[None, None, None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in cli.ending_signals()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _count(text: str) -> int:

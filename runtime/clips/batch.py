@@ -132,6 +132,16 @@ def _target(spec: str, top: Path, output: str | None, style: str, several: bool)
     return str(folder / f"{_stem(spec)}{suffix}")
 
 
+def numbered(output: str, number: int) -> str:
+    """Where a further part of a clip goes: `out-2.mp4`, `frames/2-%06d.png`."""
+    if is_pipe(output) or output == "null":
+        return output
+    path = Path(output)
+    if "%" in path.name or "*" in path.name:
+        return str(path.with_name(f"{number}-{path.name}"))
+    return str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+
+
 def _stem(spec: str) -> str:
     if is_pipe(spec):
         return "stdin"

@@ -143,6 +143,11 @@ class Excerpt(Source):
             )
             self._number += 1
 
+    @property
+    def rest(self) -> Fraction | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """As of the other source, in its time."""
+        return self._source.rest
+
     def close(self) -> None:
         """Close the other source."""
         self._source.close()

@@ -55,13 +55,18 @@ class ClipFacts(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one clip; `facts` are for `--json`, `notes` for people."""
+    """What became of one clip; `facts` are for `--json`, `notes` for people.
+
+    `rest` is the time in the input from which on pictures have another size and are not in the
+    output (`SourceOptions.on_size_change`).
+    """
 
     job: Job
     interrupted: bool
     facts: ClipFacts
     notes: list[str]
     failed: bool = False
+    rest: Fraction | None = None
 
 
 def paint_clip(
@@ -99,6 +104,8 @@ def paint_clip(
         if source.info.live and not StreamSource.accepts(job.input):
             raise UsageError(f'"{job.input}" never ends; use {command("webcam")}')
         info, clip, scale = scaled(source, options.size)
+        if clip is not None and options.source.get("on_size_change") == "split":
+            clip = replace(clip, excerpt=True)  # where the first part ends is not known yet
         other = options.regions.beside
         beside = [closing.enter_context(open_stylizer(other))] if other is not None else []
         layers, finish, new_shot = layers_of([stylizer, *beside], options, closing)
@@ -314,7 +321,7 @@ def _outcome(
     if sink.encoding is not None:
         facts["codec"], facts["encoder"] = sink.encoding.codec, sink.encoding.encoder
     failed = bool(result and result.failed)
-    return Outcome(job, report.interrupted, facts, notes, failed)
+    return Outcome(job, report.interrupted, facts, notes, failed, source.rest)
 
 
 def fingerprint(
@@ -343,8 +350,17 @@ def fingerprint(
         "region": options.regions.region,
         "beside": [other.digest for other in beside],
         "span": str(options.span),
-        "source": {name: str(value) for name, value in options.source.items() if value},
+        "source": {name: str(value) for name, value in _deciding(options.source).items()},
     }
+
+
+def _deciding(source: SourceOptions) -> dict[str, object]:
+    """What of these options decides the pixels: a run that failed where the size changes goes on
+    with pictures that are scaled."""
+    chosen = {name: value for name, value in source.items() if value}
+    if chosen.get("on_size_change") != "split":
+        chosen.pop("on_size_change", None)
+    return chosen
 
 
 def _digest(value: Condition | tuple[Style, float]) -> object:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from ..errors import SinkError, StyleError
 from ..frame import Frame, Image
-from ..meter import Meter
+from ..meter import Meter, clock
 from ..sinks import FrameFacts, Sink
 from ..sources import Source
 from ..stabilizers import PaintedShot, ShotStabilizer, Stabilizer
@@ -356,17 +356,17 @@ def _paint_shots(
     try:
         for shot in ahead:
             shown = shot.shown(before)
-            share: float | None = None
+            shares: list[float] = []
             while True:
-                start = time.perf_counter()
+                start = clock()
                 frame = next(shown, None)
                 if frame is None:
                     break
-                spent = (time.perf_counter() - start) * 1000
+                spent = [1000 * (now - then) for now, then in zip(clock(), start, strict=True)]
                 # What was spent on all frames before the first is shared by them.
-                if share is None:
-                    share, spent = spent / shot.count, 0.0
-                meter.add("stabilize", share + spent)
+                if not shares:
+                    shares, spent = [value / shot.count for value in spent], [0.0, 0.0]
+                meter.add("stabilize", *(sum(pair) for pair in zip(shares, spent, strict=True)))
                 yield frame
             before = shot
     finally:

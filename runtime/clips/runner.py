@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -13,7 +13,8 @@ from ..cli import say
 from ..errors import DONE, FAILED, INTERRUPTED, StyleError
 from ..meter import Meter
 from ..model.stylizer import Stylizer
-from .batch import Job
+from .batch import Job, numbered
+from .excerpt import Span
 from .options import ClipOptions
 from .painter import Outcome, paint_clip
 from .pipeline import Watcher
@@ -31,7 +32,7 @@ class Result:
     """What became of all clips.
 
     Attributes:
-        endings: what became of each job, in their order.
+        endings: what became of each job, in their order; several of one that was split.
         seconds: wall time.
         meter: the stage times of all clips.
     """
@@ -125,7 +126,7 @@ def paint_clips(
     run = _Run(stylizers, options, stop or threading.Event(), len(jobs) > 1, quiet, mode)
     start = time.perf_counter()
     if len(stylizers) == 1:
-        endings = [run.paint(job) for job in jobs]
+        endings = [ending for job in jobs for ending in run.paint(job)]
     else:
         endings = list[Ending]()
         with (
@@ -133,8 +134,8 @@ def paint_clips(
             ThreadPoolExecutor(len(stylizers), "clip") as pool,
         ):
             run.watcher = watcher
-            for ending in pool.map(run.paint, jobs):
-                endings.append(ending)
+            for several in pool.map(run.paint, jobs):
+                endings += several
                 watcher.finished()
     return Result(endings, time.perf_counter() - start, run.meter)
 
@@ -160,13 +161,29 @@ class _Run:
         for stylizer in stylizers:
             self._free.put(stylizer)
 
-    def paint(self, job: Job) -> Ending:
-        """Paint one clip; report what went wrong if it is one of several."""
+    def paint(self, job: Job) -> list[Ending]:
+        """Paint one clip: into one output, or one for each size of its pictures."""
+        endings = [self._paint_one(job, self._options)]
+        while True:
+            last, span = endings[-1], self._options.span
+            if not isinstance(last, Outcome) or last.rest is None or last.interrupted:
+                return endings
+            done = sum(e.facts["frames_out"] for e in endings if isinstance(e, Outcome))
+            frames = None if span.frames is None else span.frames - done
+            if frames == 0:
+                return endings
+            number = len(endings) + 1
+            part = replace(job, output=numbered(job.output, number))
+            rest = Span(last.rest, span.end, frames)
+            endings.append(self._paint_one(part, replace(self._options, span=rest)))
+
+    def _paint_one(self, job: Job, options: ClipOptions) -> Ending:
+        """Paint into one output; report what went wrong if it is one of several."""
         if self._stop.is_set():
             return None
         stylizer = self._free.get()
         try:
-            outcome = self._paint(job, stylizer)
+            outcome = self._paint(job, stylizer, options)
         except StyleError as error:
             if not self._several:
                 raise
@@ -180,7 +197,7 @@ class _Run:
         self._tell(outcome)
         return outcome
 
-    def _paint(self, job: Job, stylizer: Stylizer) -> Outcome:
+    def _paint(self, job: Job, stylizer: Stylizer, options: ClipOptions) -> Outcome:
         with contextlib.ExitStack() as stack:
 
             def begin(total: int | None) -> Watcher:
@@ -188,9 +205,7 @@ class _Run:
                     return self.watcher
                 return stack.enter_context(ClipProgress(total, self._mode))
 
-            return paint_clip(
-                job, stylizer, self._options, self.meter, stop=self._stop, begin=begin
-            )
+            return paint_clip(job, stylizer, options, self.meter, stop=self._stop, begin=begin)
 
     def _tell(self, outcome: Outcome) -> None:
         facts = outcome.facts

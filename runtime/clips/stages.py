@@ -5,7 +5,6 @@ Queues between them are short and every wait ends when the run ends; errors trav
 
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from ..frame import Frame, Image
-from ..meter import Meter
+from ..meter import Meter, clock
 from ..sinks import FrameFacts, Restart, Sink
 from ..sources import Source
 
@@ -116,7 +115,7 @@ class Reader(threading.Thread):
         try:
             frames = iter(self._source)
             while not self._ended.is_set() and not self._stop_event.is_set():
-                start = time.perf_counter()
+                start = clock()
                 frame = next(frames, None)
                 if frame is None:
                     self.exhausted = True
@@ -124,7 +123,7 @@ class Reader(threading.Thread):
                 self.next = frame.index + 1
                 if self._prepare is not None:
                     frame = _prepared(frame, self._prepare)
-                self._meter.add("decode", (time.perf_counter() - start) * 1000)
+                self._meter.since("decode", start)
                 _put(self._queue, frame, self._ended)
         except BaseException as error:
             last = error
@@ -239,11 +238,11 @@ class Writer(threading.Thread):
         try:
             while not isinstance(item := _get(self._queue, self._ended), _End):
                 frame, facts = item
-                start = time.perf_counter()
+                start = clock()
                 for sink in self._sinks:
                     sink.remember(facts)
                     sink.write(frame)
-                self._meter.add("encode", (time.perf_counter() - start) * 1000)
+                self._meter.since("encode", start)
         except BaseException as error:
             self._error = error
             self._ended.set()

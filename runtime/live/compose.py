@@ -5,6 +5,7 @@ import numpy as np
 
 from ..buffers import Pool
 from ..frame import Image
+from ..model import effects
 from ..regions.matte import mix
 from .controls import Settings
 from .pipeline import LiveFrame
@@ -55,8 +56,12 @@ class Composer:
         return cv2.flip(picture, 1, dst=self._take())
 
     def _styled(self, painted: Image, camera: Image, active: Active, settings: Settings) -> Image:
-        """A painting at the shown size, in its strength."""
+        """A painting at the shown size, in its colors and strength."""
         picture = self._enlarged(painted, camera)
+        if settings.colors == "luminance":
+            picture = effects.keep_luminance(self._fitted(camera), picture)
+        elif settings.colors:
+            picture = effects.match_colors(picture, self._fitted(camera))
         if settings.strength < 1.0 and not active.stylizer.card.has_scalar("strength"):
             picture = cv2.addWeighted(
                 picture,

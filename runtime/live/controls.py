@@ -5,9 +5,12 @@ ones. Actions with an effect outside (snapshot, record, quit) leave the settings
 carries them out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ..keys import LEVELS
+from ..model.stylizer import COLOR_MODES
 from ..regions import REGIONS, Region
 
 # One press of + or -: ten steps from the plain camera to the full style.
@@ -21,6 +24,7 @@ _STEPS = {
     "more": ("mix", STRENGTH_STEP),
     "less": ("mix", -STRENGTH_STEP),
 }
+Choice = TypeVar("Choice")
 EFFECTS = ("snapshot", "record", "quit")
 
 
@@ -32,6 +36,8 @@ class Settings:
         style: index into the list of styles.
         strength: 0 = the camera's picture, 1 = the full style.
         mix: share of the next style in the list, 0..1, where one model paints both.
+        colors: how the camera's own colors are kept, as `runtime.model.stylizer.Effects.keep_color`
+            says; "" for the style's.
         region: the part of the picture that the style paints.
         beside: index of the style that paints the rest, -1 for none.
         stabilizer: carry texture along the motion instead of letting it flicker.
@@ -47,6 +53,7 @@ class Settings:
     style: int = 0
     strength: float = 1.0
     mix: float = 0.0
+    colors: str = ""
     region: Region = "all"
     beside: int = -1
     stabilizer: bool = True
@@ -79,11 +86,13 @@ def apply(settings: Settings, action: str, num_styles: int) -> Settings:
     if word == "style":
         wanted = int(value) - 1
         return replace(settings, style=wanted, mix=0.0) if wanted < num_styles else settings
-    if word == "part" and value in REGIONS:
-        return replace(settings, region=value)
-    if action == "part":  # the next one
-        after = REGIONS[(REGIONS.index(settings.region) + 1) % len(REGIONS)]
-        return replace(settings, region=after)
+    if word == "part":
+        region = next((one for one in REGIONS if one == value), _after(settings.region, REGIONS))
+        return replace(settings, region=region)
+    if word == "colors":
+        kept = ("", *COLOR_MODES)
+        after = "" if value == "style" else value or _after(settings.colors, kept)
+        return replace(settings, colors=after)
     if word == "beside":
         # Round through the styles; behind the last one comes none.
         wanted = int(value) - 1 if value else (settings.beside + 2) % (num_styles + 1) - 1
@@ -99,3 +108,8 @@ def apply(settings: Settings, action: str, num_styles: int) -> Settings:
         name = _FIELDS[word]
         return replace(settings, **{name: value == "on" if value else not getattr(settings, name)})
     return settings
+
+
+def _after(value: Choice, choices: Sequence[Choice]) -> Choice:
+    """The next of the choices, round and round."""
+    return choices[(choices.index(value) + 1) % len(choices)]

@@ -249,7 +249,7 @@ class Show:
             if settings.help:  # instead of the figures, which it would cover in part
                 draw_help(canvas)
                 draw_marks(canvas, self._stats())
-            elif settings.stats:
+            elif settings.stats and not menu:
                 draw_stats(canvas, self._stats())
             else:
                 draw_marks(canvas, self._stats())
@@ -416,6 +416,8 @@ class Show:
                 words.append(f"the rest {labels[now.beside]}")
         if now.mix and not self._alone():
             words.append(f"{100 * now.mix:.0f} % {labels[(now.style + 1) % len(labels)]}")
+        if now.colors:
+            words.append("the camera's colors")
         words += [word for word, on in (("split", now.split), ("mirrored", now.mirror)) if on]
         if self._rotation.on:
             words.append("styles rotate")

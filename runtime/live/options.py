@@ -88,5 +88,6 @@ class LiveOptions:
     quiet: bool = False
 
     def style_of(self, models: Sequence[tuple[str, float]], threads: int) -> StylizeOptions:
-        """How to open these models for a live picture, on so many threads."""
-        return replace(self.style, models=models, threads=threads, live=True)
+        """How to open these models for a live picture, on so many threads. Colors are kept behind
+        the stabilizer, which would otherwise carry those of the camera along."""
+        return replace(self.style, models=models, threads=threads, live=True, keep_color="")

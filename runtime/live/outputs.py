@@ -69,6 +69,11 @@ def open_outputs(
     """
     rate = Fraction(target_fps or DEFAULT_FPS).limit_denominator(1001)
     shown = replace(info, width=size[0], height=size[1], rate=rate, num_frames=None, live=True)
+    if options.record and not options.overwrite:
+        from ..media.recovery import recover_all
+
+        for line in recover_all(options.record):
+            cli.say(line, quiet=options.quiet)
     recorder = Recorder(
         options.record or Path("impasto-recording.mp4"),
         lambda path: _open_sink(str(path), options, shown),
@@ -78,7 +83,7 @@ def open_outputs(
     stack.callback(snapshots.close)
     _at_the_end(stack, recorder.close)
     if options.record:
-        recorder.start()
+        recorder.start(replacing=options.overwrite)
     threads = _open_threads(options, shown, stack)
     preview = window = None
     if options.serve:

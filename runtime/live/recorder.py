@@ -49,10 +49,14 @@ class Recorder:
         self.files: list[str] = []
         self.written = self.dropped = 0
 
-    def start(self) -> None:
-        """Begin the first file, whatever is there under its name, and wait until it is open; raises
-        what opening raises."""
-        self._begin(self._path).wait_open()
+    def start(self, *, replacing: bool = False) -> None:
+        """Begin the first file and wait until it is open; raises what opening raises.
+
+        Args:
+            replacing: whatever is there under its name; otherwise the next free one is taken (a
+                recording that was cut off may have been recovered meanwhile).
+        """
+        self._begin(self._path if replacing else self._free_path()).wait_open()
 
     def toggle(self) -> None:
         """Begin a recording, or end the running one."""
@@ -78,9 +82,12 @@ class Recorder:
         self._output_thread, self.seconds = None, None
 
     def _free_path(self) -> Path:
-        """The first of `take.mp4`, `take-2.mp4`, ... that is neither there nor being written."""
+        """The first of `take.mp4`, `take-2.mp4`, ... that is neither there nor being written, and
+        of which nothing unfinished is there."""
+        from ..media.journal import Journal
+
         path, number = self._path, 1
-        while path in self._used or path.exists():
+        while path in self._used or path.exists() or Journal.is_unfinished(path):
             number += 1
             path = self._path.with_name(f"{self._path.stem}-{number}{self._path.suffix}")
         return path

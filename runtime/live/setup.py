@@ -90,6 +90,7 @@ def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) ->
     camera = options.source.partition(":")[0] == "camera"
     settings = Settings(
         strength=options.style.strength,
+        colors=options.style.keep_color,
         region=options.region,
         beside=_beside(options, styles),
         stabilizer=options.stabilizer != "off",

@@ -25,15 +25,18 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Annotated, Any, BinaryIO
 
 from ..card import JsonObject
 from ..errors import SinkError, SourceError, StyleError, UsageError
+from ..fields import Between, fill
 from ..inputs import inside
 from ..outputs import LONGEST_NAME, check_folder, replacing, take_lock
 
 FORMAT = 2  # 1 had no checksums
 SUFFIX = ".parts"
+# Of an encoder, which takes no more (FFmpeg's libavcodec).
+MOST_THREADS = 1024
 LISTING = "journal.jsonl"
 PLACED = "placed.json"
 # Bytes of an output's name that are kept where the folder's name would become too long.
@@ -50,6 +53,12 @@ class Packet:
     duration: int
     key: bool
     data: bytes
+
+
+# What containers count in has 64 bits; half of it leaves room for sums.
+Tick = Annotated[int, Between(-(2**62), 2**62)]
+# Seconds: a thousand years.
+LONGEST = 2**35
 
 
 @dataclass(frozen=True)
@@ -72,13 +81,14 @@ class Segment:
     """
 
     file: str
-    frames: int
-    first: int
-    start: int
-    end: int
-    delay: int
+    frames: Annotated[int, Between(1, 10**9)]
+    first: Annotated[int, Between(0, 10**12)]
+    start: Tick
+    end: Tick
+    # Encoders reorder some twenty pictures at most.
+    delay: Annotated[int, Between(0, 4096)]
     last_time: str
-    restart: tuple[int, str] | None = None
+    restart: tuple[Annotated[int, Between(-1, 10**12)], str] | None = None
     short: bool = False
     damage: dict[str, int] = field(default_factory=dict)
     checksum: int = 0
@@ -132,7 +142,7 @@ class Journal:
         return journal
 
     @staticmethod
-    def reopen(output: Path, files: Path | None = None) -> "Journal | None":
+    def reopen(output: Path, files: Path | None = None, *, short: bool = False) -> "Journal | None":
         """The unfinished state of `output`, or None if there is none.
 
         Short segments, and segments whose file is missing, cut or changed, end the list.
@@ -140,6 +150,7 @@ class Journal:
         Args:
             output: the file that is being made.
             files: folder in which the segments' files lie; None for the journal's own.
+            short: keep short segments: nobody will paint them again.
         """
         folder = Journal.folder_for(output)
         try:
@@ -149,15 +160,14 @@ class Journal:
             raise UsageError(f'"{folder}" cannot be read: {error.strerror}') from None
         except (OSError, ValueError, IndexError, RecursionError):
             return None
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise UsageError(
-                f'"{folder}" was made by another version; remove it or use --overwrite'
-            )
+        _check_header(header, folder)
         _check_own(folder)
         listed = list(takewhile(lambda s: s is not None, map(_read_segment, lines[1:])))
         segments: list[Segment] = []
         for segment in listed:
-            if segment is None or segment.short or not _is_whole(files or folder, segment):
+            if segment is None or (segment.short and not short):
+                break
+            if not _is_whole(files or folder, segment):
                 break
             segments.append(segment)
         try:
@@ -392,16 +402,14 @@ def _sync(file: BinaryIO) -> None:
 
 
 def _read_segment(line: str) -> Segment | None:
+    """The segment of a line; None for a torn or a damaged one."""
     try:
-        values = json.loads(line)
-        if values.get("restart") is not None:
-            values["restart"] = (int(values["restart"][0]), str(values["restart"][1]))
-            Fraction(values["restart"][1])
-        segment = Segment(**values)
-        Fraction(segment.last_time)
-        return segment if 0 <= segment.delay < segment.frames else None
-    except (TypeError, AttributeError, ValueError, ArithmeticError, LookupError, RecursionError):
+        segment = fill(Segment, json.loads(line), "a segment", "fact")
+        times = [segment.last_time, *([segment.restart[1]] if segment.restart else [])]
+        plausible = all(abs(Fraction(time)) < LONGEST for time in times)
+    except (StyleError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError):
         return None
+    return segment if plausible and segment.delay < segment.frames else None
 
 
 def _is_whole(folder: Path, segment: Segment) -> bool:
@@ -411,6 +419,16 @@ def _is_whole(folder: Path, segment: Segment) -> bool:
     except (OSError, StyleError):
         return False
     return zlib.crc32(data) == segment.checksum
+
+
+def _check_header(header: object, folder: Path) -> None:
+    """Raises UsageError unless the first line of a journal is one of ours."""
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise UsageError(f'"{folder}" was made by another version; remove it or use --overwrite')
+    threads = header.get("threads", 0)
+    good = isinstance(threads, int) and 0 <= threads <= MOST_THREADS
+    if not good or not isinstance(header.get("settings", {}), dict):
+        raise UsageError(f'the journal in "{folder}" is damaged; remove it or use --overwrite')
 
 
 def _lock(folder: Path) -> IO[bytes] | None:

@@ -134,6 +134,20 @@ class Parts:
         return None if self.whole else self.journal.segments[-1].end * self.encoding.time_base
 
 
+def assemble(parts: Parts) -> Joined:
+    """Write the file, of whatever kind its name says; as `join`."""
+    suffix = parts.output.suffix.lower()
+    if suffix == ".gif":
+        from .gif import join_gif
+
+        return join_gif(parts)
+    if suffix in encoders.ANIMATIONS:
+        from .animation import join_animation
+
+        return join_animation(parts)
+    return join(parts)
+
+
 def join(parts: Parts) -> Joined:
     """Write the file.
 

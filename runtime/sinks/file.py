@@ -23,6 +23,7 @@ from ..media import alpha, encoders, muxing, streams
 from ..media.color import RGB, SDR, Converter
 from ..media.container import ClipInfo
 from ..media.journal import Journal, Packet, Segment, identity_of
+from ..media.recovery import ENCODING, encoding_facts
 from ..media.timeline import Timeline
 from ..outputs import check_output
 from ..sources import SourceInfo
@@ -119,8 +120,7 @@ class FileSink(Sink):
         self._threads = threads or encoder_threads()
         self.mappings = self._plan_streams()
         self._journal = self._open_journal(overwrite, resume, settings or {})
-        if self.journal.header["threads"]:
-            self.encoding = replace(self.encoding, threads=self.journal.header["threads"])
+        self.encoding = replace(self.encoding, threads=self.journal.header.get("threads", 0))
         self.frames = self.journal.frames
         self._converter = Converter()
         self._context: VideoCodecContext | None = None
@@ -310,7 +310,9 @@ class FileSink(Sink):
                 "anew with --overwrite"
             )
         check_output(self.path, overwrite=overwrite)
-        return Journal.create(self.path, {"threads": self._threads, "settings": settings})
+        facts = encoding_facts(replace(encoding, threads=self._threads))
+        header = {"threads": self._threads, "settings": settings, ENCODING: facts}
+        return Journal.create(self.path, header)
 
     def _ticks(self, time: Fraction) -> int:
         return round(time / self.encoding.time_base)
@@ -419,15 +421,7 @@ class FileSink(Sink):
             overwrite=self._overwrite,
             verify=self._verify and whole,
         )
-        if self.path.suffix.lower() == ".gif":
-            from ..media.gif import join_gif
-
-            return join_gif(parts)
-        if self.path.suffix.lower() in encoders.ANIMATIONS:
-            from ..media.animation import join_animation
-
-            return join_animation(parts)
-        return muxing.join(parts)
+        return muxing.assemble(parts)
 
 
 def plan_encoding(

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ..media.container import ClipInfo
 
 
+SIZE_CHANGES = ("scale", "split", "fail")
+
+
 class SourceOptions(TypedDict, total=False):
     """Wishes for an input; each kind of source takes those that its constructor names.
 
@@ -36,6 +39,8 @@ class SourceOptions(TypedDict, total=False):
         hdr: "tonemap" or "refuse".
         deinterlace: "auto" or "off".
         raw: what bare frames on standard input look like, "WxH@FPS:FORMAT".
+        on_size_change: what becomes of pictures of another size than the first: "scale" them,
+            "split" (the source ends there and says so in `rest`), "fail".
         rate: frames per second, of cameras and of pictures without times.
         size: (width, height) asked of cameras and synthetic sources.
         live: play by the clock.
@@ -51,6 +56,7 @@ class SourceOptions(TypedDict, total=False):
     hdr: str
     deinterlace: str
     raw: str | None
+    on_size_change: str
     rate: Fraction | None
     size: tuple[int, int] | None
     live: bool
@@ -92,6 +98,8 @@ class Source(Protocol):
             frames that come from no clip.
         damage: what was found broken and concealed so far, by kind.
         remarks: what a user should know at the end, one line each.
+        rest: time of the first frame that was left out because its size is another one; None if
+            there is none.
         seekable: its class takes `after` and `start`, see `SourceOptions`.
         returns: a live source that ended or failed may come back, as cameras do.
         taken: `time.perf_counter` seconds at which the last frame was taken; 0 if unknown.
@@ -102,6 +110,7 @@ class Source(Protocol):
     clip: "ClipInfo | None" = None
     damage: Mapping[str, int] = MappingProxyType({})
     remarks: Sequence[str] = ()
+    rest: Fraction | None = None
     seekable: bool = False
     returns: bool = True
     taken: float = 0.0

@@ -51,6 +51,8 @@ SEEK_MARGIN = 2
 # A clip whose last frame ends this much before its container says is called cut short; shorter gaps
 # are normal, because the container's duration is that of its longest stream.
 EARLY = Fraction(1)
+# Codecs in whose streams an empty packet shows the last picture again (Theora, section 7.1).
+REPEATING = frozenset({"theora"})
 # What is said of interlaced clips: as they are, and made whole.
 INTERLACED = (
     "interlaced: both fields are painted as one picture",
@@ -69,6 +71,8 @@ class FileSource(Source):
         hdr: "tonemap" brings HDR to ordinary range, "refuse" raises.
         deinterlace: "auto" joins the two fields of pictures that say they have them, "off" leaves
             them as they are.
+        on_size_change: "scale" brings pictures of another size to that of the first, "split" ends
+            before them (`rest`), "fail" refuses them, as `strict` does.
         after: continue behind this frame (its index and time) instead of at the beginning.
         start: begin at the first frame at or after this time (seconds).
         seek: find places by seeking; False decodes everything before it again, which damaged
@@ -77,8 +81,7 @@ class FileSource(Source):
     Attributes:
         info: size after rotation, nominal rate, number of frames.
         clip: what an output must know to look like this clip.
-        damage: Counter of "concealed", "skipped", "missing", "broken clusters", "repaired times",
-            "resized".
+        damage: Counter of "concealed", "skipped", "missing", "broken clusters", "repaired times".
         remarks: what was noticed on the way and is no damage for certain, one line each.
     """
 
@@ -95,6 +98,7 @@ class FileSource(Source):
         strict: bool = False,
         hdr: str = "tonemap",
         deinterlace: str = "auto",
+        on_size_change: str = "scale",
         after: tuple[int, Fraction] | None = None,
         start: Fraction = Fraction(0),
         seek: bool = True,
@@ -106,6 +110,8 @@ class FileSource(Source):
                 f'deinterlace is "{deinterlace}", allowed are {", ".join(DEINTERLACE)}'
             )
         self._deinterlace = deinterlace == "auto"
+        self._on_size = "fail" if strict and on_size_change == "scale" else on_size_change
+        self._scaled = False
         self.name = Path(spec).name
         self.damage: Counter[str] = Counter()
         self.remarks: list[str] = []
@@ -201,7 +207,8 @@ class FileSource(Source):
         """The stream of the open container, ready to decode and to be inspected."""
         video = containers.choose_stream(self._container, self._wanted, self._spec)
         self._is_cover = bool(int(video.disposition) & containers.ATTACHED_PIC)
-        video.thread_type = "AUTO"
+        # Frame by frame where an empty packet repeats the picture before it.
+        video.thread_type = "SLICE" if video.codec.name in REPEATING else "AUTO"
         video.codec_context.flags |= OUTPUT_CORRUPT
         if self._strict:
             video.codec_context.options = {"err_detect": "explode"}
@@ -238,8 +245,15 @@ class FileSource(Source):
         import av
 
         packets = self._from_key_frame(self._packets())
+        last: VideoFrame | None = None
         while not self._closed:
             packet = next(packets, None)
+            if packet is not None and not packet.size and packet.pts is not None:
+                if last is not None and self._stream.codec.name in REPEATING:
+                    last.pts = packet.pts
+                    yield last
+                # For decoders an empty packet is the end.
+                continue
             try:
                 frames = self._decoded(packet)
             except av.error.EOFError:
@@ -261,6 +275,7 @@ class FileSource(Source):
                 if frame.interlaced_frame and not self._interlaced:
                     self._interlaced = True
                     self.remarks.append(INTERLACED[self._deinterlace])
+                last = frame
                 yield frame
             if packet is None or (packet.size == 0 and packet.dts is None):
                 return
@@ -354,11 +369,38 @@ class FileSource(Source):
             duration = self._time(shown) if shown else None
             time = self._time(ticks)
             end = time + (duration or 0)
+            if self._ends_with_its_size(frame, time):
+                return
             image, alpha = self._picture(frame)
             yield Frame(image, time, index, duration, alpha)
             index += 1
         if not self._closed:
             self._check_complete(index, end)
+
+    def _ends_with_its_size(self, frame: VideoFrame, time: Fraction) -> bool:
+        """Whether the source ends before this frame because it has another size than the first."""
+        size = frame.width, frame.height
+        if self.clip.orientation[0]:
+            size = size[::-1]
+        if size == (self.info.width, self.info.height):
+            return False
+        if self._on_size == "split":
+            self.rest = time
+            return True
+        what = (
+            f"the size changes from {self.info.width}x{self.info.height} to {size[0]}x{size[1]} at "
+            f"{float(time):.2f} s"
+        )
+        if self._on_size == "fail":
+            raise SourceError(
+                f'"{self._spec}": {what}; --on-size-change scale (or split) paints it'
+            )
+        if not self._scaled:
+            self._scaled = True
+            self.remarks.append(
+                f"{what}: scaled to the first (--on-size-change split makes one file for each size)"
+            )
+        return False
 
     def _shown(self, frame: VideoFrame, ticks: int) -> int:
         """How long the last frame is shown, in ticks; 0 if nothing says so.
@@ -440,7 +482,6 @@ class FileSource(Source):
             image = self._converter.to_rgb(frame, colors, "rgba" if see_through else "rgb24")
         image = containers.turn(image, self.clip.orientation)
         if image.shape[:2] != (self.info.height, self.info.width):
-            self._hurt("resized", "the size of the picture changes mid-clip")
             size = (self.info.width, self.info.height)
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         if image.shape[2] == 3:

@@ -42,6 +42,7 @@ class ImagesSource(Source):
         rate: frames per second where no `timestamps.txt` says more.
         strict: refuse unreadable pictures and pictures of another size.
         after: continue behind the frame of this index.
+        on_size_change: as of `FileSource`.
         start: begin at the first picture at or after this time (seconds).
 
     Attributes:
@@ -56,11 +57,13 @@ class ImagesSource(Source):
         *,
         rate: Fraction | int | None = None,
         strict: bool = False,
+        on_size_change: str = "scale",
         after: tuple[int, Fraction] | None = None,
         start: Fraction = Fraction(0),
     ) -> None:
         self.damage: Counter[str] = Counter()
         self._spec, self._strict, self._closed = spec, strict, False
+        self._on_size = on_size_change
         self._paths = list_pictures(spec)
         if not self._paths:
             raise SourceError(f'no pictures in "{spec}"; known endings: {", ".join(KNOWN)}')
@@ -112,7 +115,13 @@ class ImagesSource(Source):
                 self._hurt("skipped", f'"{path.name}" cannot be read')
                 continue
             if image.shape[:2] != (self.info.height, self.info.width):
-                self._hurt("resized", f'"{path.name}" has another size than the first')
+                if self._on_size == "split":
+                    self.rest = self._times[number]
+                    return
+                words = f'"{path.name}" has another size than the first'
+                if self._on_size == "fail":
+                    raise SourceError(f"{words}; --on-size-change scale (or split) paints it")
+                self._hurt("resized", words)
                 size = (self.info.width, self.info.height)
                 image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             alpha = None

@@ -38,7 +38,7 @@ class PipeSource(FileSource):
     Args:
         spec: "-".
         raw: what bare frames look like; None lets the stream tell.
-        stream, strict, hdr, deinterlace: as for `FileSource`.
+        stream, strict, hdr, deinterlace, on_size_change: as for `FileSource`.
         spool: folder for a copy of what was read, from which sound and subtitles are taken at the
             end (a pipe cannot be read twice); None carries the pictures only.
         file: read from this instead of standard input.
@@ -55,6 +55,7 @@ class PipeSource(FileSource):
         strict: bool = False,
         hdr: str = "tonemap",
         deinterlace: str = "auto",
+        on_size_change: str = "scale",
         spool: Path | None = None,
         file: BinaryIO | None = None,
     ) -> None:
@@ -62,7 +63,14 @@ class PipeSource(FileSource):
         self._tee = Tee(file or standard or _open_pipe(spec), None if raw else spool)
         self._raw = parse_raw(raw) if raw else None
         try:
-            super().__init__(spec, stream=stream, strict=strict, hdr=hdr, deinterlace=deinterlace)
+            super().__init__(
+                spec,
+                stream=stream,
+                strict=strict,
+                hdr=hdr,
+                deinterlace=deinterlace,
+                on_size_change=on_size_change,
+            )
         except SourceError as error:
             raise SourceError(
                 f"{error}; a pipe is read once from front to back: mp4 and mov files with their "

@@ -251,6 +251,9 @@ def test_a_whole_clip(tiny_model, capsys):
     for row in rows:
         assert row["metrics"]["frames"] == 10 and row["metrics"]["fps"] > 0
         assert row["metrics"]["style_p50_ms"] > 0 and row["metrics"]["stabilize_p50_ms"] == 0
+        assert row["metrics"]["style_mean_ms"] > 0 and row["metrics"]["busy_pct"] > 0
+        assert row["labels"]["clip"] == "synthetic" and len(row["labels"]["sha256"]) == 64
+    assert rows[0]["metrics"]["kib_per_frame"] > 0 and rows[1]["metrics"]["kib_per_frame"] is None
     # A target is for stabilized and encoded video only.
     assert [row["metrics"]["aim_fps"] for row in rows] == [None, None]
 

@@ -126,6 +126,81 @@ def unet(w=4, depth=5):
     return Level(3, w, level, outermost=True), "model."
 
 
+def anime_layer(i, o, kernel=3, stride=1, padding=1, groups=1, bias=False):
+    return nn.Sequential(
+        nn.ReflectionPad2d(padding),
+        nn.Conv2d(i, o, kernel, stride, 0, groups=groups, bias=bias),
+        nn.GroupNorm(1, o),
+        nn.LeakyReLU(0.2),
+    )
+
+
+class AnimeBlock(nn.Module):
+    def __init__(self, i, o):
+        super().__init__()
+        self.layers = nn.Sequential(
+            anime_layer(i, 2 * i, 1, padding=0),
+            anime_layer(2 * i, 2 * i, groups=2 * i, bias=True),
+            nn.Conv2d(2 * i, o, 1, bias=False),
+            nn.GroupNorm(1, o),
+        )
+
+    def forward(self, x):
+        return x + self.layers(x) if x.shape[1] == self.layers[3].num_channels else self.layers(x)
+
+
+class Anime(nn.Module):
+    """AnimeGANv2: pictures -1..1 in and out; the padding of strides is below and right."""
+
+    def __init__(self, w=4, blocks=4):
+        super().__init__()
+        layer, odd = anime_layer, (0, 1, 0, 1)
+        a, b, c = 2 * w, 4 * w, 8 * w
+        self.block_a = nn.Sequential(layer(3, w, 7, padding=3), layer(w, a, 3, 2, odd), layer(a, a))
+        self.block_b = nn.Sequential(layer(a, b, 3, 2, odd), layer(b, b))
+        inner = [AnimeBlock(b if k == 0 else c, c) for k in range(blocks)]
+        self.block_c = nn.Sequential(layer(b, b), *inner, layer(c, b))
+        self.block_d = nn.Sequential(layer(b, b), layer(b, b))
+        self.block_e = nn.Sequential(layer(b, a), layer(a, a), layer(a, w, 7, padding=3))
+        self.out_layer = nn.Sequential(nn.Conv2d(w, 3, 1, bias=False), nn.Tanh())
+
+    def forward(self, x):
+        def twice(y):
+            return F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=True)
+
+        y = twice(self.block_c(self.block_b(self.block_a(x))))
+        return self.out_layer(self.block_e(twice(self.block_d(y))))
+
+
+class Video(nn.Module):
+    """ReCoNet, under names of nobody's."""
+
+    def __init__(self, w=4, blocks=4):
+        super().__init__()
+        sizes = [(3, w, 9), (w, 2 * w, 3), (2 * w, 4 * w, 3)]
+        sizes += [(4 * w, 4 * w, 3)] * (2 * blocks) + [(4 * w, 2 * w, 3), (2 * w, w, 3)]
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(i, o, k), nn.InstanceNorm2d(o, affine=True))
+            for i, o, k in sizes
+        )
+        self.last = nn.Conv2d(w, 3, 9)
+
+    def step(self, index, x, stride=1):
+        conv, norm = self.layers[index]
+        x = F.pad(x, [conv.kernel_size[0] // 2] * 4, mode="reflect")
+        return norm(F.conv2d(x, conv.weight, conv.bias, stride))
+
+    def forward(self, x):
+        for index, stride in enumerate((1, 2, 2)):
+            x = F.relu(self.step(index, x, stride))
+        last = len(self.layers) - 2
+        for index in range(3, last, 2):
+            x = F.relu(x + self.step(index + 1, F.relu(self.step(index, x))))
+        for index in (last, last + 1):
+            x = F.relu(self.step(index, F.interpolate(x, scale_factor=2)))
+        return torch.tanh(self.last(F.pad(x, [4] * 4, mode="reflect")))
+
+
 def randomized(network):
     torch.manual_seed(1)
     for name, weight in network.named_parameters():
@@ -192,6 +267,14 @@ def test_pix2pix(tmp_path, picture, depth):
         expected = 0.5 + 0.5 * network(2 * picture - 1)
         found = imported(tmp_path, state)(picture)
     assert (found - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("network", [Anime(4, 4), Anime(4, 2), Video(4, 4)])
+def test_networks_of_pictures_around_zero(tmp_path, picture, network):
+    with torch.no_grad():
+        expected = 0.5 + 0.5 * randomized(network)(2 * picture - 1)
+        found = imported(tmp_path, network.state_dict())(picture)
+    assert expected.std() > 0.02 and (found - expected).abs().max() < 1e-4
 
 
 def test_wrapped_and_parallel_weights_are_found(tmp_path):

@@ -96,6 +96,7 @@ def test_ten_steps_down_and_up_are_exact():
         ("stats off", "stats", False),
         ("freeze on", "frozen", True),
         ("part person", "region", "person"),
+        ("colors histogram", "colors", "histogram"),
         ("beside 2", "beside", 1),
         ("beside 0", "beside", -1),
     ],
@@ -132,6 +133,15 @@ def test_parts_go_round_and_one_style_for_all_is_everywhere():
     assert seen == ["person", "background", "all"]
     assert Settings(style=1, beside=1, region="person").seen == "all"
     assert Settings(style=1, beside=0, region="person").seen == "person"
+
+
+def test_colors_go_round():
+    settings, seen = Settings(), []
+    for _ in range(3):
+        settings = apply(settings, "colors", 1)
+        seen.append(settings.colors)
+    assert seen == ["luminance", "histogram", ""]
+    assert apply(Settings(colors="luminance"), "colors style", 1).colors == ""
 
 
 def test_a_new_style_is_not_mixed():

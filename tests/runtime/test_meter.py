@@ -27,6 +27,29 @@ def test_timer_and_counts_appear_in_the_summary():
     assert summary["stages_ms"]["decode"]["p50"] >= 0
 
 
+def test_means_with_the_start_apart(monkeypatch):
+    monkeypatch.setattr(meters, "START_S", 0.0)
+    late = Meter()
+    monkeypatch.setattr(meters, "START_S", 60.0)
+    early = Meter()
+    for meter in (late, early):
+        meter.add("style", 1.0, 0.5)
+        meter.add("style", 3.0, 1.5)
+    assert early.means("style") == {"mean": 2.0, "cpu_mean": 1.0}
+    found = late.summary()["stages_ms"]["style"]
+    assert (found["settled_mean"], found["settled_cpu_mean"], found["settled_count"]) == (2, 1, 2)
+    assert found["settled_s"] >= 0
+    assert late.means("never") == {}
+
+
+def test_a_block_s_processor_time_is_its_threads_own():
+    meter = Meter()
+    with meter("style"):
+        sum(range(200_000))
+    found = meter.means("style")
+    assert 0 < found["cpu_mean"] <= found["mean"] + 1
+
+
 def test_block_that_raises_is_no_sample():
     meter = Meter()
     with pytest.raises(RuntimeError), meter("style"):

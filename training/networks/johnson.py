@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..settings import Channels, Layers, Normalization, Padding
+from ..settings import Channels, Layers, Normalization, Padding, Share
 from .layers import Residual, blur, norm
 
 
@@ -34,6 +34,9 @@ class Config:
     padding: Padding = "reflect"  # of every convolution
     antialias: bool = False  # low-pass filters where the picture is sampled down or up
     squash: bool = True  # the scaled tanh at the end; without it pictures are cut off at 0 and 1
+    # Half of what the tanh spans. The paper scales it to 0..255; 5 % more keeps black and white
+    # reachable.
+    reach: Share = 0.525
 
 
 class ConvNormRelu(nn.Module):
@@ -69,7 +72,7 @@ class Generator(nn.Module):
         super().__init__()
         self.multiple_of = 4
         self.normalization = config.normalization
-        self.squash = config.squash
+        self.squash, self.reach = config.squash, config.reach
         # 4 + 1 + 2 px to reach 1/4 resolution, 8 px per block, 4 + 2 + 4 px back up.
         # With blurs 1 + 2 more down, and 2 + 1 up.
         self.overlap = 7 + 8 * config.blocks + 10 + (6 if config.antialias else 0)
@@ -93,8 +96,7 @@ class Generator(nn.Module):
         y = self.head(self.up(self.trunk(self.down(images - 0.5))))
         if not self.squash:
             return y.float()
-        # The paper scales tanh to [0, 255]; the extra 5 % keeps black and white reachable.
-        return 0.5 + 0.525 * torch.tanh(y.float())
+        return 0.5 + self.reach * torch.tanh(y.float())
 
 
 PLUGIN = (Config, Generator)

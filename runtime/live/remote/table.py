@@ -3,7 +3,7 @@
     OSC   /impasto/strength 0.4   /impasto/style 3   /impasto/split 1   /impasto/part person
     MIDI  control 1, 2, 3, 4: strength, mix, stability, divider;  program n: style n + 1;
           notes from 36 (the lowest pad of most desks): next, previous, freeze, split, record,
-          snapshot, part, beside, rotate, mirror, stabilizer
+          snapshot, part, beside, rotate, mirror, stabilizer, colors
 
 A switch without a value changes over; with one it is on above 0. Buttons send 1 when they are
 pressed and 0 when they are let go: for what is done once (next, snapshot) 0 does nothing.
@@ -22,7 +22,7 @@ HIGHEST = 127
 FIRST_NOTE = 36
 NOTES = (
     *("next", "previous", "freeze", "split", "record", "snapshot"),
-    *("part", "beside", "rotate", "mirror", "stabilizer"),
+    *("part", "beside", "rotate", "mirror", "stabilizer", "colors"),
 )
 
 

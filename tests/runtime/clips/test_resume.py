@@ -17,6 +17,7 @@ from runtime.clips.painter import paint_clip
 from runtime.media.journal import Journal
 from runtime.meter import Meter
 from runtime.model.options import StylizeOptions, open_stylizer
+from runtime.regions.options import Regions
 from runtime.sinks.file import FileSink
 from runtime.sinks.images import ImagesSink
 
@@ -34,6 +35,8 @@ CONTAINERS = {
     "webm": ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-g", "12"],
     "gif": [],
 }
+
+WHOLE = Regions()
 
 
 class Killed(BaseException):
@@ -71,16 +74,17 @@ def clip(tmp_path_factory):
     return make
 
 
-def paint(stylizer, source, output, stabilizer, resume=False):
+def paint(stylizer, source, output, stabilizer, resume=False, regions=WHOLE):
     options = ClipOptions(
         sink={"segment": SEGMENT, "preset": "ultrafast"},  # type: ignore[typeddict-unknown-key]
         stabilizer=stabilizer,
         resume=resume,
+        regions=regions,
     )
     return paint_clip(Job(str(source), str(output)), stylizer, options, Meter())
 
 
-def killed(stylizer, source, output, stabilizer, monkeypatch):
+def killed(stylizer, source, output, stabilizer, monkeypatch, regions=WHOLE):
     """Paint until one of the sinks' frames, and stop there without tidying up."""
     kind = ImagesSink if "%" in str(output) else FileSink
     write, journals = kind.write, []
@@ -95,7 +99,7 @@ def killed(stylizer, source, output, stabilizer, monkeypatch):
         patch.setattr(kind, "write", dying)
         patch.setattr(kind, "abort", lambda self: None)
         with pytest.raises(Killed):
-            paint(stylizer, source, output, stabilizer)
+            paint(stylizer, source, output, stabilizer, regions=regions)
     journals[0].close()  # the system lifts the lock of a process that died
 
 
@@ -131,4 +135,18 @@ def test_killed_and_resumed_is_the_same(
     again = paint(stylizer, source, output, stabilizer, resume=True).facts
     assert again["resumed_frames"] >= KILLED - SEGMENT
     assert again["damage"] == facts["damage"]
+    assert hashes(output) == hashes(whole)
+
+
+@pytest.mark.parametrize("stabilizer", ["off", "live", "best"])
+def test_parts_of_the_picture_go_on_as_if_never_interrupted(
+    stylizer, clip, tmp_path, monkeypatch, stabilizer
+):
+    """Two paintings put together by a mask that remembers the frames before."""
+    other = StylizeOptions([(str(MODEL), 1.0)], device="cpu", strength=0.3)
+    regions = Regions("person", other)
+    source, whole, output = clip("ts"), tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    paint(stylizer, source, whole, stabilizer, regions=regions)
+    killed(stylizer, source, output, stabilizer, monkeypatch, regions)
+    paint(stylizer, source, output, stabilizer, resume=True, regions=regions)
     assert hashes(output) == hashes(whole)

@@ -14,6 +14,7 @@ from runtime.live.ladder import Choice
 from runtime.live.pipeline import Beside, LiveFrame
 from runtime.live.styles import Active, Key
 from runtime.meter import Meter
+from runtime.model.stylizer import COLOR_MODES
 
 WIDTH, HEIGHT = 64, 48
 
@@ -86,6 +87,17 @@ def test_a_part_of_the_picture():
     shown = Composer(WIDTH, HEIGHT).compose(frame, Settings(region="person"))
     assert (shown[:, 32:] == 200).all()
     assert (shown[:, 8:24] == 90).all()
+
+
+@pytest.mark.parametrize("colors", COLOR_MODES)
+def test_the_cameras_colors_are_kept(colors):
+    """A gray camera: whatever was painted in color becomes gray."""
+    frame = made()
+    frame.painted = np.random.default_rng(0).integers(0, 256, frame.painted.shape, np.uint8)
+    plain = Composer(WIDTH, HEIGHT).compose(frame, Settings())
+    kept = Composer(WIDTH, HEIGHT).compose(frame, Settings(colors=colors))
+    assert np.ptp(plain.astype(int), axis=2).mean() > 50
+    assert np.ptp(kept.astype(int), axis=2).mean() < 3
 
 
 def test_the_input_is_never_written_to():

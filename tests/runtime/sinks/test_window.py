@@ -13,8 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import ImageGrab
 
 from runtime.frame import Frame
+from runtime.live.controls import Settings
+from runtime.live.overlay import AMBER, line_px
+from runtime.live.screen.menu import rows
 from runtime.sinks import window
 from runtime.sinks.window import WindowSink, window_toolkit
 
@@ -165,6 +169,51 @@ def test_a_real_window_obeys_the_keyboard(display, invert_model, tmp_path):
     picture = cv2.imread(str(shot))
     assert picture.shape == (240, 320, 3)
     assert (picture[:, 159:161] == 255).all()  # the line of the split view
+
+
+@needs("Xvfb", "xdotool")
+def test_a_real_window_has_black_bars_a_hold_mark_and_a_menu(display, invert_model, tmp_path):
+    """A 320x240 picture in a window of 640x240; the menu's row for the split view is clicked."""
+    command = [
+        *(sys.executable, "-m", "runtime.webcam", "--model", str(invert_model), "--threads", "1"),
+        *("--source", "synthetic:320x240", "--snapshots", str(tmp_path), "--no-stats"),
+        *("--position", "20,30", "--freeze", "--fade", "0"),
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        found = wait_for(lambda: xdotool("search", "--onlyvisible", "--name", "Impasto").split())
+        xdotool("windowsize", "--sync", found[-1], "640", "240")
+        wait_for(lambda: grab(display)[40:260, 25:165].max() < 8)
+        shot = grab(display)
+        inside = shot[30:270, 20:660]
+        assert inside[:, 165:475].mean() > 30  # the picture in the middle
+        assert inside[:, :155].max() < 8 and inside[:, 485:].max() < 8
+        assert (np.abs(inside[:30, 400:480].astype(int) - AMBER).max(axis=2) < 30).any()  # HOLD
+        xdotool("mousemove", "200", "40", "click", "3")
+        names = [path.stem for path in sorted(invert_model.parent.glob("*.onnx"))]
+        listed = [row.action for row in rows(Settings(), names, recording=False)]
+        line = line_px(np.zeros((240, 320, 3), np.uint8))
+        place = 40 + round((listed.index("split") + 0.5) * line)
+        wait_for(lambda: grab(display)[100:140, 205:260].mean() < inside.mean())
+        xdotool("mousemove", "215", str(place), "click", "1")
+        wait_for(lambda: (grab(display)[60:250, 339:341] > 240).all())  # the line of the split view
+        xdotool("windowfocus", found[-1], "key", "q")
+        process.communicate(timeout=PATIENCE_S)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+    assert process.returncode == 0
+
+
+def grab(display):
+    """What stands on the display, (600, 800, 3) uint8 RGB."""
+    return np.asarray(ImageGrab.grab(xdisplay=display))[:, :, :3]
 
 
 def xdotool(*words):

@@ -1,0 +1,70 @@
+"""The scripted session: what it looks for is found where it is; a minute of it shows none."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import session
+
+from runtime.keys import action_named
+from runtime.pictures.reading import read_rgb
+
+ROOT = Path(__file__).resolve().parents[3]
+CLIP = ROOT.parent / "shared" / "data" / "video" / "webcam_gesture.mkv"
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return read_rgb(ROOT / "runtime" / "photographs" / "coffee.jpg")[:192, :256]
+
+
+def test_every_line_of_the_script_is_an_action():
+    assert [action_named(action) for _, action in session.SCRIPT]
+    moments = [moment for moment, _ in session.SCRIPT]
+    assert moments == sorted(moments) and moments[-1] < session.LENGTH_S
+
+
+def test_a_still_picture_and_small_changes_of_light_have_no_faults(photo):
+    frames = [cv2.convertScaleAbs(photo, alpha=1 + 0.01 * (k % 3)) for k in range(40)]
+    assert session.judge(frames, [photo]) == []
+
+
+def test_squares_are_found(photo):
+    """A tenth of all 16-px squares gets a new offset in each frame."""
+    random = np.random.default_rng(0)
+    offsets, frames = np.zeros((12, 16)), []
+    for _ in range(session.WINDOW + 2):
+        new = random.random(offsets.shape) < 0.1
+        offsets[new] = random.normal(0, 10, int(new.sum()))
+        square = np.kron(offsets, np.ones((16, 16)))[:, :, None]
+        frames.append(np.clip(photo + square, 0, 255).astype(np.uint8))
+    assert any("squares" in line for line in session.judge(frames, [photo]))
+
+
+def test_blur_is_found(photo):
+    small = cv2.resize(photo, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    mush = cv2.resize(small, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    assert any("blur" in line for line in session.judge([mush], [photo]))
+
+
+@pytest.mark.parametrize(("level", "faults"), [(240, 1), (90, 1), (0, 0)])
+def test_bars_are_found_unless_they_are_black(photo, level, faults):
+    barred = photo.copy()
+    barred[:, :5] = level
+    assert [line for line in session.judge([barred], [photo]) if "bar" in line] == (
+        ["frame 0: a left bar"] * faults
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_minute_of_a_show_has_no_faults(tmp_path):
+    if not CLIP.is_file():
+        pytest.skip("needs webcam_gesture.mkv of the shared clips")
+    record = tmp_path / "session.mp4"
+    session.play(str(CLIP), session.MODELS, record, session.LENGTH_S, None)
+    with session.open_source(str(CLIP)) as source:
+        camera = [frame.image for frame, _ in zip(source, range(60), strict=False)]
+    with session.open_source(str(record)) as source:
+        assert session.judge((frame.image for frame in source), camera[::10]) == []
