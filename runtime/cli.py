@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, NoReturn, Protocol, TextIO
 
 from . import engines, missing, plugins
 from .console import Progress as Progress
@@ -50,7 +50,15 @@ def _add_debug(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action=_Debug, help="show the traceback of unexpected errors")
 
 
-class Parser(argparse.ArgumentParser):
+class _Printing(argparse.ArgumentParser):
+    """Says what is wrong in characters that are safe to print."""
+
+    def error(self, message: str) -> NoReturn:
+        """As ever; what was typed may have been pasted."""
+        super().error(printable(message))
+
+
+class Parser(_Printing):
     """Takes paths before, between and after flags: `photo.jpg --model starry painted.png`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -162,9 +170,7 @@ def command_parser(text: str | None) -> argparse.ArgumentParser:
     """A parser of a command that its module's docstring describes; the docstring's first line
     begins with the command: "python -m benchmarks.latency --models ..."."""
     words = (text or "").split()
-    parser = argparse.ArgumentParser(
-        prog=" ".join(words[:3]), description=text, formatter_class=HelpFormatter
-    )
+    parser = _Printing(prog=" ".join(words[:3]), description=text, formatter_class=HelpFormatter)
     _add_debug(parser)
     return parser
 

@@ -20,7 +20,7 @@ from ..meter import Meter, clock
 from ..sinks import FrameFacts, Sink
 from ..sources import Source
 from ..stabilizers import PaintedShot, ShotStabilizer, Stabilizer
-from .stages import Ahead, Reader, Shots, Writer, share_frames
+from .stages import PATIENCE_S, Ahead, Reader, Shots, Writer, share_frames
 
 # (frame as read, painted frame of each layer) to the frame that is written.
 Finish = Callable[..., Image]
@@ -145,7 +145,7 @@ def run(
     report = Report()
     started = time.perf_counter()
     decoded = Reader(source, meter, stop, ended, prepare)
-    writer = Writer(sinks, meter, ended)
+    writer = Writer(sinks, meter, ended, stop)
     context = stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0
     shots = Shots(context, watcher.shot if watcher is not None else None)
     stack = ExitStack()
@@ -173,8 +173,8 @@ def run(
     except BaseException as error:
         ended.set()
         stack.close()
-        decoded.join()
-        writer.join()
+        writer.give_up()
+        decoded.join(PATIENCE_S)
         try:
             _abort(sinks)
         except StyleError as second:
@@ -182,8 +182,7 @@ def run(
             error.add_note(str(second))
         raise
     ended.set()
-    decoded.join()
-    writer.join()
+    decoded.join(PATIENCE_S)
     report.frames_in = max(report.frames_in, first)
     # A broadcast has no end: whoever stops it has got what they wanted.
     ended_itself = decoded.exhausted and report.frames_in == max(first, decoded.next)

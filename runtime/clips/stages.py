@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import tee
+from time import monotonic
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -24,6 +25,10 @@ from ..sources import Source
 QUEUE_FRAMES = 4
 # Seconds after which a waiting thread looks whether the run has ended.
 POLL = 0.1
+# Seconds that a run which was told to stop waits for an output that takes nothing; and that the end
+# of a run waits for a thread.
+GIVE_UP_S = 5.0
+PATIENCE_S = 60.0
 # Frames a stabilizer may read ahead of the frame it paints.
 AHEAD = 4096
 # The place before the first frame.
@@ -216,22 +221,54 @@ def share_frames(frames: Iterable[Frame], count: int) -> list[Iterator[Frame]]:
 class Writer(threading.Thread):
     """Feeds the sinks in a thread of its own."""
 
-    def __init__(self, sinks: Sequence[Sink], meter: Meter, ended: threading.Event) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        meter: Meter,
+        ended: threading.Event,
+        stop: threading.Event,
+    ) -> None:
         super().__init__(name="encode", daemon=True)
-        self._sinks, self._meter, self._ended = sinks, meter, ended
+        self._sinks, self._meter, self._ended, self._stop_event = sinks, meter, ended, stop
+        # When the last frame was written, and when nobody had said stop yet.
+        self._moved = self._stopped = monotonic()
         self._queue: queue.Queue[_Written | _End] = queue.Queue(QUEUE_FRAMES)
         self._error: BaseException | None = None
 
     def put(self, frame: Frame, facts: FrameFacts) -> None:
         """Hand over a frame; raises what a sink has raised meanwhile."""
         self._raise()
-        _put(self._queue, (frame, facts), self._ended)
+        self._put((frame, facts))
 
     def finish(self) -> None:
         """Wait until everything is written; raises what a sink raised."""
-        _put(self._queue, _End(None), self._ended)
-        self.join()
+        self._put(_End(None))
+        while self.is_alive():
+            self._look()
+            self.join(POLL)
         self._raise()
+
+    def give_up(self) -> None:
+        """End writes that wait for somebody, and the thread."""
+        for sink in self._sinks:
+            sink.give_up()
+        self.join(PATIENCE_S)
+
+    def _put(self, item: "_Written | _End") -> None:
+        while not self._ended.is_set():
+            try:
+                self._queue.put(item, timeout=POLL)
+                return
+            except queue.Full:
+                self._look()
+
+    def _look(self) -> None:
+        """Once the run was told to stop, who takes nothing for a while is given up."""
+        if not self._stop_event.is_set():
+            self._stopped = monotonic()
+        elif monotonic() - max(self._moved, self._stopped) > GIVE_UP_S:
+            for sink in self._sinks:
+                sink.give_up()
 
     def run(self) -> None:
         """The thread: write until the end, or the first error."""
@@ -243,6 +280,7 @@ class Writer(threading.Thread):
                     sink.remember(facts)
                     sink.write(frame)
                 self._meter.since("encode", start)
+                self._moved = monotonic()
         except BaseException as error:
             self._error = error
             self._ended.set()

@@ -63,8 +63,10 @@ def recover(output: Path, *, overwrite: bool = False) -> muxing.Joined:
             journal.remove()  # nothing is in it
             raise SinkError(f'no frame of "{output}" was stored whole before it was cut off')
         result = muxing.assemble(muxing.Parts(journal, encoding, output, overwrite=overwrite))
-    except BaseException:
+    except BaseException as error:
         journal.close()
+        if isinstance(error, ValueError | OverflowError):  # PyAV's, of what it does not know
+            raise UsageError(f'the journal of "{output}" is damaged: {error}') from None
         raise
     journal.remove()
     return result

@@ -140,6 +140,11 @@ class Sink(Protocol):
         """Finish the output under its final name; a second call does nothing."""
         ...
 
+    def give_up(self) -> None:
+        """Called from another thread when the run is to end and a write does not: one that waits
+        for somebody else (the reader of a pipe) raises SinkError. Files only wait for the disk."""
+        return
+
     def abort(self) -> None:
         """Keep what is whole and playable, else leave nothing behind; safe after `close`."""
         ...

@@ -23,7 +23,7 @@ from ..media.container import ClipInfo
 from ..media.journal import Journal, Segment, identity_of
 from ..outputs import check_folder, replacing
 from ..sources import SourceInfo
-from ..sources.images import PATTERN, TIMES, list_sequence
+from ..sources.images import LONGEST_PATTERN, PATTERN, TIMES, list_sequence
 from . import FrameFacts, Sink
 
 HEADER = "# timestamp format v2\n"
@@ -274,6 +274,8 @@ def split_pattern(spec: str) -> tuple[Path, str]:
     found = PATTERN.findall(path.name)
     if path.suffix.lower() != ".png" or len(found) != 1 or path.name.count("%") != 1:
         raise UsageError(f'pattern "{path.name}" must hold one number and end in .png')
+    if len(found[0]) > LONGEST_PATTERN:
+        raise UsageError(f'pattern "{path.name}": numbers have at most 99 digits')
     return path.parent, path.name
 
 

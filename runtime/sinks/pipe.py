@@ -5,7 +5,10 @@ and which every video tool reads from a pipe.
 """
 
 import os
+import select
+import stat
 import sys
+import threading
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -21,6 +24,10 @@ from .file import pad_even
 # YUV4MPEG2 has no field for the matrix; readers take BT.601 limited, so that is what is written.
 Y4M = Colors(matrix=BT601, range=LIMITED, primaries=BT601, transfer=BT601)
 FORMATS = ("rgb24", "bgr24", "yuv420p", "y4m")
+# Bytes that a pipe takes at once if it takes any (POSIX); and how often, while it takes none,
+# somebody looks whether the run was ended (s).
+PIECE = getattr(select, "PIPE_BUF", 512)
+LOOK_S = 0.2
 
 
 class PipeSink(Sink):
@@ -54,6 +61,8 @@ class PipeSink(Sink):
         self.notes: list[str] = streams.left_behind(clip, shape=pipe_format == "y4m")
         self._info, self._format = info, pipe_format
         self._file = file or sys.stdout.buffer
+        self._pipe = _pipe_number(self._file)
+        self._over = threading.Event()
         self._converter = Converter()
         # Of the first frame, and how far the times of frames are from those of a constant rate.
         self._start: Fraction | None = None
@@ -107,13 +116,32 @@ class PipeSink(Sink):
 
     def _put(self, data: bytes) -> None:
         try:
-            self._file.write(data)
+            if self._pipe is None:
+                self._file.write(data)
+            else:
+                self._put_piecewise(memoryview(data), self._pipe)
         except BrokenPipeError:
             raise SinkError(
                 f"the reader of the pipe went away after {self.frames} frames"
             ) from None
         except OSError as error:
             raise SinkError(f"cannot write to the pipe: {error.strerror}") from None
+
+    def _put_piecewise(self, data: memoryview, pipe: int) -> None:
+        """As `write`, but a reader that does not read keeps nobody here for ever."""
+        poll = select.poll()
+        poll.register(pipe, select.POLLOUT)
+        while data:
+            if self._over.is_set():
+                raise SinkError(
+                    f"the reader of the pipe took {self.frames} frames and then nothing more"
+                )
+            if poll.poll(1000 * LOOK_S):
+                data = data[os.write(pipe, data[:PIECE]) :]
+
+    def give_up(self) -> None:
+        """A write that waits for the reader ends; see `runtime.sinks.Sink`."""
+        self._over.set()
 
     def close(self) -> None:
         """Bring everything to the reader; the pipe itself is left open."""
@@ -131,6 +159,20 @@ class PipeSink(Sink):
 
     def abort(self) -> None:
         """What was sent cannot be taken back."""
+
+
+def _pipe_number(file: BinaryIO) -> int | None:
+    """The descriptor of a pipe or a socket, where what was written before is brought to it; None
+    for what always takes everything, and where pipes cannot be asked (Windows)."""
+    if not hasattr(select, "poll"):
+        return None
+    try:
+        file.flush()
+        number = file.fileno()
+        mode = os.fstat(number).st_mode
+    except (OSError, ValueError):
+        return None
+    return number if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
 
 
 PLUGIN = PipeSink

@@ -30,6 +30,7 @@ RATE = Fraction(25)  # FFmpeg's default for picture sequences
 TIMES = "timestamps.txt"
 # The number in the name of a sequence.
 PATTERN = re.compile(r"%0?\d*d")
+LONGEST_PATTERN = len("%099d")
 WITH_ALPHA = frozenset({".png", ".webp", ".tif", ".tiff"})
 
 
@@ -168,16 +169,17 @@ def list_pictures(spec: str) -> list[Path]:
 
 def list_sequence(folder: Path, name: str) -> list[Path]:
     """The files in a folder whose names the pattern can give, in the order of their numbers."""
-    if name.count("%") != 1 or len(PATTERN.findall(name)) != 1:
+    found = PATTERN.findall(name)
+    if name.count("%") != 1 or len(found) != 1 or len(found[0]) > LONGEST_PATTERN:
         return []
     before, after = PATTERN.split(name)
     shape = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
-    found = []
+    numbered = []
     for path in folder.iterdir():
         match = shape.fullmatch(path.name)
         if match and name % int(match[1]) == path.name:
-            found.append((int(match[1]), path))
-    return [path for _, path in sorted(found)]
+            numbered.append((int(match[1]), path))
+    return [path for _, path in sorted(numbered)]
 
 
 def check_gaps(paths: list[Path], name: str) -> None:

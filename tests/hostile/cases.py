@@ -1,0 +1,272 @@
+"""Hostile inputs by kind and number: case 17 of "cards" is the same on every machine and day."""
+
+import json
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from .damage import absurd, damaged, damaged_json
+from .seeds import Seeds, model
+
+# A command, and the words that it is given.
+Call = tuple[str, list[str]]
+Maker = Callable[[Path, np.random.Generator, Seeds], Call]
+
+
+def make(kind: str, number: int, folder: Path, seeds: Seeds) -> Call:
+    """Put the files of a case into a folder; what to call on them."""
+    rng = np.random.default_rng([zlib.crc32(kind.encode()), number])
+    return KINDS[kind][1](folder, rng, seeds)
+
+
+def _image(
+    folder: Path, *words: object, model: str = "model.onnx", source: str = "photo.png"
+) -> Call:
+    given = [str(folder / source), str(folder / "painted.png"), "--model", str(folder / model)]
+    return "image", [*given, *map(str, words)]
+
+
+def _video(folder: Path, source: str, *words: object, output: str = "painted.mp4") -> Call:
+    given = [str(folder / source), str(folder / output), "--model", str(folder / "model.onnx")]
+    return "video", [*given, "--stabilizer", "off", "--preset", "ultrafast", *map(str, words)]
+
+
+def _pick(rng: np.random.Generator, values):
+    values = list(values)
+    return values[int(rng.integers(len(values)))]
+
+
+def pictures(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Damaged pictures; pictures under a wrong name; what is no picture at all; named pipes."""
+    suffix = _pick(rng, seeds.pictures)
+    data = seeds.pictures[suffix]
+    way = rng.integers(12)
+    name = f"hostile.{_pick(rng, seeds.pictures) if rng.random() < 0.2 else suffix}"
+    path = folder / name
+    if way == 0:
+        heads = (b"%!PS-Adobe EPSF\n{} loop\n", b"%PDF-1.4\n", b"<svg/>", b"SIMPLE  =", b"icns")
+        data = _pick(rng, heads) + rng.bytes(200)
+    elif way == 1:  # sizes that nobody has memory for
+        data = bytearray(seeds.pictures["png"])
+        data[16:24] = int(rng.integers(2**31)).to_bytes(4, "big") * 2
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+        data, path = bytes(data), folder / "hostile.png"
+    elif way == 2:
+        data = b"" if rng.random() < 0.5 else rng.bytes(int(rng.integers(1, 300)))
+    elif way == 3 and hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+        return _image(folder, source=path.name)
+    else:
+        data = damaged(data, rng)
+    path.write_bytes(data)
+    role = rng.integers(10)
+    if role == 0:
+        return _image(folder, "--mask", path)
+    if role == 1:
+        return _image(folder, "--style", path)
+    return _image(folder, source=path.name)
+
+
+def clips(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Damaged clips, in containers of all kinds, and playlists that lead elsewhere."""
+    suffix = _pick(rng, seeds.clips)
+    if rng.random() < 0.1:
+        suffix = _pick(rng, ("m3u8", "concat", "sdp", "ffconcat", "txt", "mp4"))
+        text = _pick(
+            rng,
+            (
+                "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n",
+                "ffconcat version 1.0\nfile '/etc/passwd'\n",
+                "ffconcat version 1.0\nfile 'http://127.0.0.1:9/x.mp4'\n",
+                "v=0\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+                "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\nconcat:/etc/passwd|/etc/passwd\n",
+            ),
+        )
+        (folder / f"hostile.{suffix}").write_text(text)
+    else:
+        (folder / f"hostile.{suffix}").write_bytes(damaged(seeds.clips[suffix], rng))
+    output = _pick(rng, ("painted.mp4", "painted.mkv", "painted.gif", "frames/%06d.png"))
+    return _video(folder, f"hostile.{suffix}", *_pick(rng, ([], ["--strict"])), output=output)
+
+
+def models(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Damaged ONNX files, with and without a card; files of other kinds under that name; pipes."""
+    path = folder / "hostile.onnx"
+    way = rng.integers(12)
+    if way == 0:
+        path.write_bytes(_pick(rng, (b"", b"\x80" * 4000, rng.bytes(300), b"\x08" * 50, b"<xml/>")))
+    elif way == 1 and hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+    elif way < 7:
+        path.write_bytes(damaged(seeds.model, rng))
+    else:
+        path.write_bytes(damaged(model(json.dumps(seeds.card), seeds.model), rng))
+    return _image(folder, model=path.name)
+
+
+def cards(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Cards that say nonsense, in the file or beside it."""
+    text = damaged_json(seeds.card, rng)
+    path = folder / "hostile.onnx"
+    if rng.random() < 0.25:
+        path.write_bytes(seeds.model)
+        data = text.encode("utf-8", "replace")
+        (folder / "hostile.onnx.card.json").write_bytes(
+            damaged(data, rng) if len(data) < 9 else data
+        )
+    else:
+        path.write_bytes(model(text, seeds.model))
+    return _image(folder, model=path.name)
+
+
+def checkpoints(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Headers that say nonsense, tensors that do not fit, damaged files, pickles."""
+    import torch
+    from safetensors.torch import save_file
+
+    tensors, header = dict(seeds.checkpoint[0]), seeds.checkpoint[1]
+    path = folder / "hostile.safetensors"
+    way = rng.integers(6)
+    if way == 0:
+        path.write_bytes(_pick(rng, (b"", rng.bytes(400), b"\x80\x02}q\x00.", b"\xff" * 16)))
+        return "checkpoint", [str(path)]
+    if way == 1:
+        name = _pick(rng, tensors)
+        tensors[name] = torch.zeros(int(rng.integers(0, 9)))
+    elif way == 2:
+        tensors.pop(_pick(rng, tensors))
+    text = json.dumps(header) if way in (1, 2, 3) else damaged_json(header, rng)
+    save_file(tensors, path, {"impasto.checkpoint": text.encode("utf-8", "replace").decode()})
+    if way == 3:
+        path.write_bytes(damaged(path.read_bytes(), rng))
+    return "checkpoint", [str(path)]
+
+
+def recipes(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Values outside of all reason, in TOML files and after --set."""
+    recipe = seeds.checkpoint[1]["recipe"]
+    path = folder / "hostile.toml"
+    sections = [key for key, value in recipe.items() if isinstance(value, dict)]
+    section = _pick(rng, ["", *sections])
+    names = [key for key in (recipe[section] if section else recipe) if key not in sections]
+    name = _pick(rng, [*names, "nonsense", "objective", "network"])
+    text = _toml(absurd(rng))
+    if rng.random() < 0.5:
+        path.write_text('name = "x"\n')
+        setting = f"{section}.{name}={text}" if section else f"{name}={text}"
+        return "train", ["--recipe", str(path), "--set", setting.replace("\0", "?"), "--dry-run"]
+    whole = f"[{section}]\n{name} = {text}\n" if section else f"{name} = {text}\n"
+    data = whole.encode("utf-8", "replace")
+    path.write_bytes(damaged(data, rng) if rng.random() < 0.2 else data)
+    return "train", ["--recipe", str(path), "--dry-run"]
+
+
+def _toml(value) -> str:
+    """About what TOML has for it."""
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return "{ x = 1 }" if value else "{}"
+    return json.dumps(value).replace("NaN", "nan").replace("Infinity", "inf")
+
+
+def journals(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Journals and segments of a recording that was cut off, damaged in all ways."""
+    lines, segments = seeds.journal
+    parts = folder / "take.mp4.parts"
+    parts.mkdir()
+    for name, data in segments.items():
+        (parts / name).write_bytes(damaged(data, rng) if rng.random() < 0.15 else data)
+    index = int(rng.integers(len(lines)))
+    changed = [*lines[:index], damaged_json(json.loads(lines[index]), rng), *lines[index + 1 :]]
+    data = "\n".join([*changed, ""]).encode("utf-8", "replace")
+    (parts / "journal.jsonl").write_bytes(damaged(data, rng) if rng.random() < 0.2 else data)
+    if rng.random() < 0.5:
+        return "video", ["--recover", str(folder / "take.mp4")]
+    (folder / "clip.mp4").write_bytes(seeds.clips["mp4"])
+    flag = _pick(rng, ("--resume", "--overwrite", "--skip-existing"))
+    return _video(folder, "clip.mp4", flag, output="take.mp4")
+
+
+NAMES = (
+    "-.png", "--help.png", "a" * 300 + ".png", "é" * 130 + ".png", "\x1b[2J.png", "\n.png",
+    " .png", "http:127.0.0.1:9?.mp4", "tcp:127.0.0.1:9.mp4", "pipe:0.mp4", "camera:0.mp4",
+    "file:x.png", "concat:a|b.mp4", "%06d.png", "%n%s.png", "..png", ".png", "\u202egnp.exe.png",
+    "CON.png", "a:0.5", "a.onnx:nan", "photo.png/x.png", "*.png", "[a-z].png", "~.png",
+    "$HOME.png", "a\\b.png", "\\\\x", "\udcff.png", "frames/%0999999999d.png", "frames/%d%d.png",
+    "null", "-", "synthetic:1e9", "x" * 5000,
+)  # fmt: skip
+
+
+def names(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Names of inputs, outputs and models that are addresses, patterns, flags, or too long."""
+    name = _pick(rng, NAMES)
+    if rng.random() < 0.3:
+        name = name.replace("x", "") + "".join(chr(c) for c in rng.integers(1, 255, size=4))
+        name = name.replace("/", "_")
+    try:  # where such a name can be, there is such a file
+        (folder / name).parent.mkdir(exist_ok=True)
+        data = seeds.clips["mp4"] if name.endswith(".mp4") else seeds.pictures["png"]
+        (folder / name).write_bytes(data)
+    except (OSError, ValueError):
+        pass
+    path, good = f"{folder}/{name}", str(folder / "photo.png")
+    trained = ["--model", str(folder / "model.onnx")]
+    role = rng.integers(6)
+    if role == 0:
+        return "image", [path, str(folder / "painted.png"), *trained]
+    if role == 1:
+        return "image", [good, path, *trained, *_pick(rng, ([], ["--overwrite"]))]
+    if role == 2:
+        return "image", [good, str(folder / "painted.png"), "--model", path]
+    if role == 3:
+        return "video", [path, str(folder / "painted.mp4"), *trained, "--stabilizer", "off"]
+    if role == 4:
+        (folder / "clip.mp4").write_bytes(seeds.clips["mp4"])
+        return "video", [str(folder / "clip.mp4"), path, *trained, "--stabilizer", "off"]
+    return _image(folder, _pick(rng, ("--style", "--mask", "--style-encoder")), path)
+
+
+VALUES = (
+    "0", "-1", "1e300", "-1e300", "nan", "inf", "²", "１", "", " ", "x", "9" * 400, "1/0", "0x10",
+    "999999x999999", "0x0", "1x1", "16x16@1/0:rgb24", "16x16@0:rgb24", "16x16@25:nonsense",
+    "-1x-1", "1..0", "auto", "../..", "\x1b[31m", "a=b", "strength=nan", "1:2:3", "٣", "1_000",
+    "9" * 11,
+)  # fmt: skip
+IMAGE_FLAGS = (
+    "--memory", "--tile", "--size", "--strength", "--knob", "--multiple-of", "--fixed-size",
+    "--style", "--style-encoder", "--mask", "--keep-color", "--engine", "--device", "--range",
+    "--layout", "--output-name", "--precision-hint", "--quality", "--colors",
+)  # fmt: skip
+VIDEO_FLAGS = (
+    "--size", "--rate", "--raw", "--stream", "--jobs", "--quality", "--codec", "--encoder",
+    "--preset", "--stability", "--strength", "--knob", "--pixel-format", "--pipe-format",
+    "--start", "--end", "--frames", "--progress", "--hdr",
+)  # fmt: skip
+
+
+def flags(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Every flag with every kind of nonsense."""
+    value = _pick(rng, VALUES)
+    if rng.random() < 0.5:
+        return _image(folder, f"{_pick(rng, IMAGE_FLAGS)}={value}")
+    (folder / "clip.mp4").write_bytes(seeds.clips["mp4"])
+    output = _pick(rng, ("painted.mp4", "painted.gif", "frames/%06d.png", "null"))
+    return _video(folder, "clip.mp4", f"{_pick(rng, VIDEO_FLAGS)}={value}", output=output)
+
+
+# Kind -> how many cases of it there are, and what makes them.
+KINDS: dict[str, tuple[int, Maker]] = {
+    "pictures": (350, pictures),
+    "clips": (200, clips),
+    "models": (250, models),
+    "cards": (300, cards),
+    "checkpoints": (120, checkpoints),
+    "recipes": (250, recipes),
+    "journals": (200, journals),
+    "names": (180, names),
+    "flags": (250, flags),
+}
