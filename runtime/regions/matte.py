@@ -19,8 +19,8 @@ from ..frame import Image
 
 # Share of the last mask where the network knows nothing (1/2). MediaPipe's own smoothing, weighted
 # by uncertainty as well, has .7 (segmentation_smoothing_calculator). Of 0, .5, .7 and .9, on three
-# clips of people near a camera: the second difference in time falls by 18 to 48 % with .7, and 2 to 6
-# of a thousand places are late to change sides; .9 calms little more and is later.
+# clips of people near a camera: the second difference in time falls by 18 to 48 % with .7, and 2 to
+# 6 of a thousand places are late to change sides; .9 calms little more and is later.
 CALM = 0.7
 # Half a window's side, in places of the network's answer, and the variance (of luma in 0..1) that
 # counts as none: chosen by eye among 2, 4, 8 and 1e-4, 1e-3, 1e-2 on clips of a webcam.

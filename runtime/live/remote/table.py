@@ -36,11 +36,16 @@ def of_osc(address: str, values: Sequence[object]) -> str | None:
     Raises:
         UsageError: no such address, or a value that is not allowed.
     """
+    action = _meant(address, values)
+    if action == "quit":
+        raise UsageError(f'OSC "{address[:80]}": that belongs to the machine itself')
+    return action
+
+
+def _meant(address: str, values: Sequence[object]) -> str | None:
     if not address.startswith(PREFIX):
         raise UsageError(f'OSC "{address[:80]}": addresses begin with {PREFIX}')
     word, value = address.removeprefix(PREFIX), values[0] if values else None
-    if word == "quit":
-        raise UsageError('OSC "/impasto/quit": that belongs to the machine itself')
     if isinstance(value, str):
         return action_named(f"{word} {value}" if value else word)
     number = None if value is None else _number(word, value)

@@ -50,6 +50,8 @@ def test_osc(address, values, action):
         ("/impasto/style", [1.5]),
         ("/impasto/style", [0]),
         ("/impasto/quit", []),
+        ("/impasto/q", [1]),
+        ("/impasto/esc", []),
         ("/impasto/part", ["people"]),
         ("/impasto/strength", [math.nan]),
         ("/impasto/strength", [b"\0"]),
