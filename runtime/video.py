@@ -97,7 +97,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="auto makes whole pictures of interlaced ones (default: auto)",
     )
     reading.add_argument(
-        "--rate", type=_rate, metavar="FPS", help="of picture sequences, as 25 or 30000/1001"
+        "--rate",
+        type=_rate,
+        metavar="FPS",
+        help="of picture sequences and bare streams (.h264), as 25 or 30000/1001",
     )
     reading.add_argument(
         "--allow-network",

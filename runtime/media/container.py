@@ -88,6 +88,15 @@ class Readable(Protocol):
         ...
 
 
+# Bare streams of pictures: nothing around them says when each is shown. FFmpeg's readers take 25
+# frames per second, whatever the stream itself says.
+BARE = frozenset(
+    {"av1", "cavsvideo", "dirac", "evc", "h264", "hevc", "jpeg_pipe", "m4v", "mjpeg", "mpegvideo"}
+    | {"obu", "vc1", "vvc"}
+)
+BARE_RATE = 25
+
+
 @cache
 def file_formats() -> str:
     """FFmpeg's readers that read one file and nothing else, for its `format_whitelist`."""
@@ -238,6 +247,12 @@ def describe(
         timeline=timeline,
         notes=notes,
     )
+
+
+def stated_rate(stream: VideoStream) -> Fraction | None:
+    """Frames per second that a bare stream states in itself; None if it states none."""
+    rate = stream.codec_context.framerate
+    return Fraction(rate.numerator, rate.denominator) if rate else None
 
 
 def count_frames(container: InputContainer, stream: VideoStream) -> int:

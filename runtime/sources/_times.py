@@ -32,13 +32,20 @@ class Clock:
     Args:
         time_base: seconds per tick.
         rate: nominal frames per second; its `step` in ticks serves frames without any time.
+        counted: times come from the rate alone, as in bare streams.
         lookahead: frames to wait for before a time is given out, 0 where times come in order.
     """
 
-    def __init__(self, time_base: Fraction, rate: Fraction | None, lookahead: int = 0) -> None:
+    def __init__(
+        self,
+        time_base: Fraction,
+        rate: Fraction | None,
+        lookahead: int = 0,
+        counted: bool = False,
+    ) -> None:
         self.time_base = time_base
         self.repaired = 0
-        self._lookahead = lookahead
+        self._lookahead, self._counted = lookahead, counted
         self.step = max(1, round(1 / (rate or 25) / time_base))
         self._last: int | None = None
         self._steps: Counter[int] = Counter()
@@ -50,7 +57,7 @@ class Clock:
         highest: int | None = None
         for frame in frames:
             own = frame.pts if frame.pts is not None else frame.dts
-            if own is None:
+            if own is None or self._counted:
                 own = 0 if highest is None else highest + self.step
             highest = own if highest is None else max(highest, own)
             waiting.append(frame)

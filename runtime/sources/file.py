@@ -73,6 +73,7 @@ class FileSource(Source):
             them as they are.
         on_size_change: "scale" brings pictures of another size to that of the first, "split" ends
             before them (`rest`), "fail" refuses them, as `strict` does.
+        rate: frames per second of bare streams (`.h264`), in place of what they state.
         after: continue behind this frame (its index and time) instead of at the beginning.
         start: begin at the first frame at or after this time (seconds).
         seek: find places by seeking; False decodes everything before it again, which damaged
@@ -99,6 +100,7 @@ class FileSource(Source):
         hdr: str = "tonemap",
         deinterlace: str = "auto",
         on_size_change: str = "scale",
+        rate: Fraction | None = None,
         after: tuple[int, Fraction] | None = None,
         start: Fraction = Fraction(0),
         seek: bool = True,
@@ -124,7 +126,9 @@ class FileSource(Source):
         self._suspects: Counter[int | None] = Counter()
         self._clusters: Clusters | None = None
         self._discarded = 0
+        self._bare_rate: Fraction | None = None
         self._container = self._open()
+        self._settle_rate(rate)
         self._timeline = self._read_timeline()
         try:
             self._begin()
@@ -139,7 +143,26 @@ class FileSource(Source):
         return path.is_file() and path.suffix.lower() not in PICTURES
 
     def _open(self) -> InputContainer:
-        return containers.open_container(Path(self._spec), self._spec)
+        own = {} if self._bare_rate is None else {"framerate": str(self._bare_rate)}
+        return containers.open_container(Path(self._spec), self._spec, options=own)
+
+    def _settle_rate(self, wish: Fraction | None) -> None:
+        """The rate of a bare stream, which is all that its times come from."""
+        if self._container.format.name not in containers.BARE:
+            return
+        video = containers.choose_stream(self._container, self._wanted, self._spec)
+        self._bare_rate = wish or containers.stated_rate(video)
+        if self._bare_rate is None:
+            self._bare_rate = Fraction(containers.BARE_RATE)
+            self.remarks.append(
+                f"states no rate: {containers.BARE_RATE} frames per second are assumed (--rate "
+                "says another)"
+            )
+        self._reopen()
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._container = self._open()
 
     def _path(self) -> Path | None:
         return Path(self._spec)
@@ -151,7 +174,7 @@ class FileSource(Source):
         """Choose the stream, decode its first frame, describe the clip."""
         video = self._prepare()
         self._promised = containers.count_frames(self._container, video)
-        rate = containers.guess_rate(video)
+        rate = self._bare_rate or containers.guess_rate(video)
         self._rate = rate
         self._begin_clock(fraction(video.time_base))
         if self._start:
@@ -180,7 +203,8 @@ class FileSource(Source):
             return shows_through(container, stream)
 
     def _begin_clock(self, time_base: Fraction) -> None:
-        self._clock = Clock(time_base, self._rate, self._lookahead())
+        bare = self._bare_rate is not None
+        self._clock = Clock(time_base, self._rate, self._lookahead(), bare)
         frames = self._decode()
         if self._deinterlace:
             frames = deinterlaced(frames)

@@ -38,7 +38,7 @@ class PipeSource(FileSource):
     Args:
         spec: "-".
         raw: what bare frames look like; None lets the stream tell.
-        stream, strict, hdr, deinterlace, on_size_change: as for `FileSource`.
+        stream, strict, hdr, deinterlace, on_size_change, rate: as for `FileSource`.
         spool: folder for a copy of what was read, from which sound and subtitles are taken at the
             end (a pipe cannot be read twice); None carries the pictures only.
         file: read from this instead of standard input.
@@ -56,6 +56,7 @@ class PipeSource(FileSource):
         hdr: str = "tonemap",
         deinterlace: str = "auto",
         on_size_change: str = "scale",
+        rate: Fraction | None = None,
         spool: Path | None = None,
         file: BinaryIO | None = None,
     ) -> None:
@@ -70,6 +71,7 @@ class PipeSource(FileSource):
                 hdr=hdr,
                 deinterlace=deinterlace,
                 on_size_change=on_size_change,
+                rate=rate,
             )
         except SourceError as error:
             raise SourceError(
@@ -89,6 +91,9 @@ class PipeSource(FileSource):
     def _open(self) -> InputContainer:
         format = "rawvideo" if self._raw else None
         return containers.open_container(self._tee, "standard input", format, self._raw)
+
+    def _reopen(self) -> None:
+        """Read once: pictures without times get them by counting."""
 
     def _path(self) -> Path | None:
         return self._tee.path

@@ -25,6 +25,45 @@ def psnr(a, b):
     return 10 * np.log10(255**2 / max(1e-9, np.mean((a.astype(float) - b.astype(float)) ** 2)))
 
 
+@pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(50), Fraction(24)])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_bare_streams_keep_the_rate_they_state(tmp_path, codec, rate):
+    kind = {"libx264": "h264", "mpeg2video": "mpeg2video"}[codec]
+    path = tmp_path / f"in.{kind[:4]}"
+    bare_stream(path, codec, kind, rate)
+    with open_source(path) as source:
+        frames = list(source)
+    assert [frame.time for frame in frames] == [n / rate for n in range(9)]
+    assert source.info.rate == rate
+    assert not source.remarks
+    with open_source(path, rate=Fraction(12)) as source:
+        assert [frame.time for frame in source] == [Fraction(n, 12) for n in range(9)]
+
+
+@pytest.mark.parametrize("wish", [None, Fraction(10)])
+def test_bare_streams_that_state_no_rate(tmp_path, wish):
+    path = tmp_path / "in.mjpeg"
+    bare_stream(path, "mjpeg", "mjpeg", Fraction(30))
+    with open_source(path, rate=wish) as source:
+        times = [frame.time for frame in source]
+    assert times == [n / (wish or Fraction(25)) for n in range(9)]
+    assert source.remarks == (
+        ["states no rate: 25 frames per second are assumed (--rate says another)"] * (not wish)
+    )
+
+
+def bare_stream(path, codec, kind, rate):
+    with av.open(str(path), "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for number in range(9):
+            shade = np.full((48, 64, 3), 20 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(shade, "rgb24").reformat(format=stream.pix_fmt)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
 def test_irregular_times_with_an_offset_are_exact(make_clip):
     ticks = [900_123 + t for t in (0, 9007, 18000, 26993, 60000, 150000, 159001, 168000)]
     path = make_clip("vfr.mp4", ticks=ticks, time_base=BASE, options={"bf": "2"})
