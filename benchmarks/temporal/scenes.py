@@ -12,15 +12,15 @@ import numpy as np
 from runtime.errors import SourceError, UsageError
 from runtime.frame import Image
 from runtime.sources import open_source
+from training.data.checked_flow import CheckedFlow, inside
 
 from ..metrics import Motion
-from ..metrics._pictures import warp
 from . import synthetic_clips
 
 # First four bytes of a Middlebury .flo file, as a little-endian float.
 FLO_MAGIC = 202021.25
-# Forward-backward check and motion boundaries of Sundaram et al. (as Ruder and Lai use them).
-FB_SHARE, FB_CONSTANT, EDGE_SHARE, EDGE_CONSTANT = 0.01, 0.5, 0.01, 0.002
+# Motion boundaries of Sundaram et al. (as Ruder and Lai use them).
+EDGE_SHARE, EDGE_CONSTANT = 0.01, 0.002
 
 
 @dataclass(frozen=True)
@@ -173,22 +173,17 @@ def real(spec: str, num_frames: int, width: int = 320) -> Scene:
 def estimated_motion(frames: list[Image]) -> Motion:
     """Flow by DIS (medium) with the usual masks: forward-backward check and motion boundaries."""
     grays = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = CheckedFlow()
 
     @cache
     def motion(t: int, u: int) -> tuple[np.ndarray, np.ndarray]:
-        there, back = dis.calc(grays[t], grays[u], None), dis.calc(grays[u], grays[t], None)
-        returned = np.dstack([warp(back[..., k], there, linear=True) for k in (0, 1)])
-        size = np.square(there).sum(axis=2) + np.square(returned).sum(axis=2)
-        valid = np.square(there + returned).sum(axis=2) <= FB_SHARE * size + FB_CONSTANT
+        there, places, valid = flow.measure(grays[t], grays[u])
         slopes = sum(
             np.square(cv2.Sobel(there[..., k], cv2.CV_32F, x, 1 - x, scale=0.125))
             for k in (0, 1)
             for x in (0, 1)
         )
         valid &= slopes <= EDGE_SHARE * np.square(there).sum(axis=2) + EDGE_CONSTANT
-        grid = synthetic_clips.pixel_grid(*grays[t].shape) + there
-        limit = np.array(grays[t].shape[::-1]) - 2
-        return there, valid & ((grid >= 1) & (grid <= limit)).all(axis=2)
+        return there, valid & inside(places, 1)
 
     return motion

@@ -1,7 +1,7 @@
 """Neighboring frames of real clips, and where each point was a moment before: for losses on video.
 
-Motion is estimated by OpenCV's DIS flow (Kroeger et al., ECCV 2016), forth and back; where the two
-disagree, or lead out of the picture, a point was hidden before and is left out.
+Motion is estimated there and back (`checked_flow`); where the two disagree, or lead out of the
+picture, a point was hidden before and is left out.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,7 @@ from runtime.errors import SourceError, UsageError
 from runtime.sources import open_source
 from runtime.sources.file import FileSource
 
-# Forth and back may differ by a hundredth of the squared lengths and half a squared pixel:
-# Sundaram, Brox, Keutzer, ECCV 2010, eq. 5, as Ruder et al. 2016 use it.
-SHARE, SLACK = 0.01, 0.5
+from .checked_flow import CheckedFlow, inside
 
 
 @dataclass(frozen=True)
@@ -113,17 +111,10 @@ def _shrink(image: np.ndarray, short_side: int) -> np.ndarray:
 
 def _relate(earlier: np.ndarray, later: np.ndarray) -> tuple[np.ndarray, ...]:
     """Arrays of one of `Pairs`' rows."""
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (earlier, later)]
-    back = dis.calc(gray[1], gray[0], None)  # type: ignore[call-overload]
-    forth = dis.calc(gray[0], gray[1], None)  # type: ignore[call-overload]
+    _, places, agree = CheckedFlow().measure(gray[1], gray[0])
     height, width = gray[0].shape
-    places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), 2).astype(np.float32) + back
-    returned = cv2.remap(forth, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    apart = np.square(back + returned).sum(2)
-    lengths = np.square(back).sum(2) + np.square(returned).sum(2)
-    inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(2)
-    mask = ((apart <= SHARE * lengths + SLACK) & inside).astype(np.float32)
+    mask = (agree & inside(places, 0)).astype(np.float32)
     # `grid_sample` counts from -1 to 1 between the outer edges of the pixels.
     grid = (2 * places + 1) / np.array([width, height], np.float32) - 1
     colors = [f.transpose(2, 0, 1).astype(np.float32) / np.float32(255) for f in (earlier, later)]
