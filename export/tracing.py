@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from runtime.errors import EngineUnavailable, StyleError
+from runtime.errors import EngineUnavailable, StyleError, UsageError
 
+from . import older_opset
 from .quiet import quiet
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 # Sides of the example traced for free sizes, in units of what the network's sides must be multiples
 # of: unequal, so that no axis is mistaken for the other.
 EXAMPLE_CELLS = (16, 24)
+# What graphs were verified with. 21 is the newest that the oldest ONNX Runtime we claim (1.20)
+# reads; the exporter itself begins at 18, older ones are made of that (`older_opset`).
+OPSETS = tuple(range(older_opset.TO, 22))
 
 
 def to_onnx(
@@ -37,16 +41,20 @@ def to_onnx(
         shapes: which axes are free, as `torch.onnx.export` takes `dynamic_shapes`.
 
     Raises:
+        UsageError: the operator set is none of `OPSETS`, or has not what the network needs.
         EngineUnavailable: onnx or onnxscript is not installed.
         StyleError: PyTorch cannot export this network.
     """
+    if opset not in OPSETS:
+        allowed = ", ".join(map(str, OPSETS))
+        raise UsageError(f"--opset {opset}: allowed are {allowed}")
     try:
         with quiet():
             program = torch.onnx.export(
                 module.eval(),
                 tuple(examples),
                 dynamo=True,
-                opset_version=opset,
+                opset_version=max(opset, older_opset.FROM),
                 input_names=list(inputs),
                 output_names=list(outputs),
                 dynamic_shapes=shapes,
@@ -61,4 +69,4 @@ def to_onnx(
         reason = " ".join(str(error).split())[:300]
         raise StyleError(f"PyTorch cannot export this network: {reason}") from None
     assert program is not None  # dynamo=True always returns a program
-    return program.model_proto
+    return older_opset.lower(program.model_proto, opset)

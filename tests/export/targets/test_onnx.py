@@ -112,7 +112,7 @@ def test_a_refused_model_is_not_left_in_place(checkpoint, photos_folder, tmp_pat
     [
         (["--checkpoint", "absent.safetensors"], 2, "no checkpoint"),
         (["--target", "onxx"], 2, 'Did you mean "onnx"'),
-        (["--opset", "17"], 2, "allowed are 18"),
+        (["--opset", "12"], 2, "allowed are 13"),
         (["--size", "63x64"], 2, "multiples of 4"),
         (["--photos", "absent"], 2, "no folder of photos"),
     ],
