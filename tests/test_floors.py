@@ -41,6 +41,8 @@ COMMANDS = [
     "benchmarks.scoreboard",
     "benchmarks.students",
     "benchmarks.targets",
+    "benchmarks.filters",
+    "benchmarks.keyframes",
 ]
 LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
     "benchmarks.latency",

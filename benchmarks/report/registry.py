@@ -7,6 +7,8 @@ from .. import (
     crawl,
     encoders,
     end_to_end,
+    filters,
+    keyframes,
     latency_tables,
     live_features,
     pruning,
@@ -39,6 +41,8 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "scoreboard": scoreboard.usual,
     "live_features": live_features.table_of,
     "encoders": encoders.table_of,
+    "filters": filters.table_of,
+    "keyframes": keyframes.table_of,
 }
 
 # Blocks a page may have: name to (result files, table); the first file must be there.
@@ -68,6 +72,8 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "scoreboard": (("scoreboard",), scoreboard.usual),
     "live_features": (("live_features",), live_features.table_of),
     "encoders": (("encoders",), encoders.table_of),
+    "filters": (("filters",), filters.table_of),
+    "keyframes": (("keyframes",), keyframes.table_of),
 }
 
 

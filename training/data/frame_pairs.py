@@ -88,7 +88,7 @@ class Clips:
             top, left = rng.integers(height - crop + 1), rng.integers(width - crop + 1)
             cut = [frame[top : top + crop, left : left + crop] for frame in pair]
             flip = slice(None, None, -1 if rng.random() < 0.5 else 1)
-            found.append(_relate(*(np.ascontiguousarray(c[:, flip]) for c in cut)))
+            found.append(relate(*(np.ascontiguousarray(c[:, flip]) for c in cut)))
         pieces = zip(*found, strict=True)
         return Pairs(*(torch.from_numpy(np.stack(piece)) for piece in pieces))
 
@@ -109,8 +109,15 @@ def _shrink(image: np.ndarray, short_side: int) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def _relate(earlier: np.ndarray, later: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Arrays of one of `Pairs`' rows."""
+def relate(earlier: np.ndarray, later: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Where each point of a frame was in an earlier one.
+
+    Args:
+        earlier, later: (H, W, 3) uint8 RGB.
+
+    Returns:
+        earlier, later, grid and mask: one row of `Pairs`, as arrays.
+    """
     gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (earlier, later)]
     _, places, agree = CheckedFlow().measure(gray[1], gray[0])
     height, width = gray[0].shape

@@ -41,7 +41,7 @@ class Keyframes(Pairs):
     mirrored = False
 
     def __init__(self, clip: Path, keys: Sequence[Path]) -> None:
-        numbers = _numbers(keys)
+        numbers = numbers_of(keys)
         found, self.frames, count = _read(clip, set(numbers))
         self.images, self.names, self.skipped = [], [], {}
         for number, key in numbers.items():
@@ -68,7 +68,12 @@ class Keyframes(Pairs):
         return torch.cat(squares)
 
 
-def _numbers(keys: Sequence[Path]) -> dict[int, Path]:
+def numbers_of(keys: Sequence[Path]) -> dict[int, Path]:
+    """The number of each key's frame -> its file.
+
+    Raises:
+        UsageError: as `Keyframes`.
+    """
     if not keys:
         raise UsageError("no keyframe given: pass --keys painted/000.png painted/090.png")
     found: dict[int, Path] = {}
