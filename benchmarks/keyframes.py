@@ -108,7 +108,7 @@ def measure(
     likeness, found = Likeness(), dict[str, list[float]]()
     backbone = open_backbone("vgg19_16x")
     wanted = to_tensor(key)
-    weights = dict.fromkeys(LAYERS, 1.0)
+    weights: dict[str, float] = {layer: 1.0 for layer in LAYERS}
     with torch.no_grad():
         style = StyleTerm(Target(backbone, weights, (), backbone(wanted, set(LAYERS))))
         for at in range(0, len(frames), every):
