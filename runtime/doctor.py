@@ -4,7 +4,8 @@ Say what works on this machine and how to mend what does not: first what you can
 here, then what was tried: packages, wheels that overwrite each other, execution providers (each
 runs a test model), encoders (each encodes frames), windows, virtual camera, cameras with their
 modes, models. With --licenses: what is installed and under which terms. With --model FILE: what a
-model takes and gives, how that is known, and how fast it is here.
+model takes and gives, how that is known, and how fast it is here. With --gpu: a minute's test of
+the GPU (CUDA, with the model of --model), whose --json can be sent back.
 """
 
 import argparse
@@ -15,13 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import cli
-from .errors import DONE, UNAVAILABLE
+from .errors import DONE, GATE_REFUSED, UNAVAILABLE
 from .outputs import check_output, replacing
 
 if TYPE_CHECKING:
     from .checks.machine import Check
     from .checks.summary import Ability
 
+# What --gpu tries: GPUs compute in float, whole-frame int8 is for CPUs.
+GPU_MODEL = "starry-fp32"
 # What is printed for the states of a check: an option that is not there is no fault.
 SHOWN = {"ok": "ok", "optional": "option", "broken": "broken"}
 
@@ -31,6 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.new_parser("doctor", __doc__)
     parser.add_argument(
         "--model", metavar="FILE", help="explain this model in a page, and time it here"
+    )
+    parser.add_argument(
+        "--gpu", action="store_true", help=f"try {GPU_MODEL}, or --model, on the GPU for a minute"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.add_argument(
@@ -47,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings; exit 3 if something that every run needs is broken."""
     if args.licenses or args.sbom:
         return _licenses(args)
+    if args.gpu:
+        return _gpu(args)
     if args.model:
         return _model(args)
     from .checks import machine
@@ -95,6 +103,19 @@ def _model(args: argparse.Namespace) -> int:
     else:
         print("\n".join(page.lines))
     return DONE
+
+
+def _gpu(args: argparse.Namespace) -> int:
+    from .checks import gpu
+    from .model import store
+
+    cli.say("a minute, please", quiet=args.json)
+    page = gpu.self_test(store.resolve(args.model or GPU_MODEL))
+    if args.json:
+        cli.print_json(page.facts)
+    else:
+        print("\n".join(page.lines))
+    return DONE if page.alike else GATE_REFUSED
 
 
 def _licenses(args: argparse.Namespace) -> int:
