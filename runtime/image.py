@@ -172,7 +172,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _painter(args: argparse.Namespace, stylizer: Stylizer) -> StillPainter:
-    from .model.memory_need import GIGABYTE
+    from .stills.memory_need import GIGABYTE
     from .stills.painter import Options, StillPainter, parse_tile
 
     options = Options(

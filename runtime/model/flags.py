@@ -6,6 +6,7 @@ from pathlib import Path
 from ..card import CardFacts
 from ..cli import parse_fraction, parse_models, parse_size, say
 from ..errors import UsageError
+from . import loops
 from .options import StylizeOptions
 from .probe_graph import RANGES
 from .stylizer import COLOR_MODES, Stylizer
@@ -61,6 +62,13 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
     facts.add_argument(
         "--fixed-size", metavar="WxH", type=parse_size, help="the only size the graph accepts"
     )
+    facts.add_argument(
+        "--probe-timeout",
+        type=_seconds,
+        default=loops.TIMEOUT_S,
+        metavar="S",
+        help="for a graph with loops to answer to a small picture (default: %(default)g)",
+    )
     facts.add_argument("--multiple-of", type=int, metavar="N", help="sizes the graph accepts")
 
 
@@ -82,6 +90,7 @@ def stylize_options(args: argparse.Namespace) -> StylizeOptions:
         style_encoder=args.style_encoder,
         scalars=dict(_scalar(text) for text in args.knob),
         facts=_facts(args),
+        probe_timeout=args.probe_timeout,
     )
 
 
@@ -100,6 +109,16 @@ def tell(stylizer: Stylizer, args: argparse.Namespace) -> None:
         say(note, quiet=args.quiet)
     if args.verbose:
         say(f"{stylizer.label}: {stylizer.engine} on {stylizer.device}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of seconds above 0')
+    return value
 
 
 def _scalar(text: str) -> tuple[str, float]:

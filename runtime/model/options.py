@@ -10,7 +10,7 @@ from pathlib import Path
 from ..card import CardFacts
 from ..errors import UsageError
 from ..frame import Image
-from . import store, variants
+from . import loops, store, variants
 from .conditions import Condition, Style, load_style
 from .session import StyleSession, open_session
 from .stylizer import COLOR_MODES, Effects, Stylizer
@@ -36,6 +36,7 @@ class StylizeOptions:
         styles: (picture, its path, or the name of a style that the model knows; weight).
         scalars: values of the model's own scalar inputs, by name.
         facts: what replaces the card's.
+        probe_timeout: seconds in which a graph with loops must answer to a small picture.
 
     Raises:
         UsageError: no model, or a value outside what is allowed.
@@ -54,6 +55,7 @@ class StylizeOptions:
     style_encoder: str | Path | None = None
     scalars: Mapping[str, float] = field(default_factory=dict[str, float])
     facts: CardFacts = field(default_factory=CardFacts)
+    probe_timeout: float = loops.TIMEOUT_S
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -106,6 +108,7 @@ def open_stylizer(options: StylizeOptions) -> Stylizer:
                 threads=options.threads,
                 precision_hint=options.precision_hint,
                 style_encoder=options.style_encoder,
+                probe_timeout=options.probe_timeout,
                 **options.facts,
             )
             sessions.append((session, weight))

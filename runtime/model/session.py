@@ -21,7 +21,7 @@ from ..engines import Engine
 from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
 from ..onnxfile import read_onnx
-from . import arrays, formats, store, zoo
+from . import arrays, formats, loops, store, zoo
 from .card_check import card_of, fitted
 from .conditions import Condition, Conditions
 from .folding import Folding, SceneEngine
@@ -311,6 +311,7 @@ def open_session(
     threads: int | None = None,
     precision_hint: str | None = None,
     style_encoder: str | Path | None = None,
+    probe_timeout: float = loops.TIMEOUT_S,
     **overrides: Unpack[CardFacts],
 ) -> StyleSession:
     """Open a model file.
@@ -325,6 +326,7 @@ def open_session(
             exact.
         style_encoder: model that turns style pictures into this one's code, for models whose card
             names none.
+        probe_timeout: seconds in which a graph with loops must answer to a small picture.
         overrides: facts that replace the card's or the probe's: `layout` ("NCHW", "NHWC"),
             `range` ("0..1", "-1..1", "0..255"), `input_range` and `output_range` where they differ,
             `output` (the name of the painted picture), `colors` ("RGB", "BGR"), `size` ((height,
@@ -342,6 +344,8 @@ def open_session(
     other = formats.beside(path)
     if other is not None and not other.is_file():
         raise CardMismatch(f'"{path}" needs "{other.name}" beside it; copy or export both again')
+    if loops.may_loop(path):
+        loops.check_answers(path, name, overrides, probe_timeout)
     loaded = _open(path, name, device, threads, precision_hint)
     try:
         loaded, card, notes = _card(loaded, path, overrides)

@@ -8,13 +8,13 @@ import numpy as np
 from ..cli import Progress
 from ..errors import StyleError, UsageError
 from ..meter import Meter
-from ..model import arrays, memory_need
+from ..model import arrays
 from ..model.effects import StrokeSeeds
 from ..model.stylizer import Stylizer
 from ..onnxfile import OnnxFile
 from ..pictures.reading import Album, Picture
 from ..pictures.writing import without_metadata
-from . import folded_tiles, tiles
+from . import folded_tiles, memory_need, tiles
 from .parts import Parts
 from .tiles import AnyTiler, Window
 

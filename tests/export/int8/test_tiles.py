@@ -11,12 +11,11 @@ from export.source import load_source
 from export.targets import Options
 from export.verify.photos import load_photos
 from runtime.errors import StyleError
-from runtime.model import memory_need
 from runtime.model.session import open_session
 from runtime.model.stylizer import Effects, Stylizer
 from runtime.onnxfile import OnnxFile
 from runtime.pictures.reading import Picture
-from runtime.stills import folded_tiles
+from runtime.stills import folded_tiles, memory_need
 from runtime.stills.painter import OVERHEAD, StillPainter
 from runtime.stills.painter import Options as StillOptions
 

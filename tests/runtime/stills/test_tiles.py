@@ -8,11 +8,10 @@ from runtime import open_session
 from runtime.card import ModelCard, Port
 from runtime.errors import StyleError
 from runtime.meter import Meter
-from runtime.model import memory_need
 from runtime.model.stylizer import Effects, Stylizer
 from runtime.onnxfile import OnnxFile
 from runtime.pictures.reading import Picture
-from runtime.stills import tiles
+from runtime.stills import memory_need, tiles
 from runtime.stills.painter import Options, StillPainter
 from runtime.stills.whole_picture import Statistics, cut
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..model.session import StyleSession
 from ..onnxfile import OnnxFile
-from .session import StyleSession
 
 GIGABYTE = 1024**3
 # Used where the system does not say how much is free.
