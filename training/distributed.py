@@ -5,9 +5,15 @@
 Every process draws the whole batch with the same random numbers and works on its own rows, so
 weights, moments and random state stay equal everywhere and a run does not depend on how many
 processes it has. A single process passes through all functions here unchanged.
+
+The processes may be on several machines, with one folder or with a folder each: the main one
+writes, and what it reads when a run is resumed is given to the others. Where a process dies,
+`torchrun --max-restarts` starts all of them anew, and they go on behind the last checkpoint.
 """
 
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -56,6 +62,40 @@ def agree(number: int, device: str) -> int:
     shared = torch.tensor(number, device=device)
     distributed.broadcast(shared, 0)
     return int(shared)
+
+
+def agree_on_most(number: int, device: str) -> int:
+    """The largest number of all processes, everywhere."""
+    if world() == 1:
+        return number
+    shared = torch.tensor(number, device=device)
+    distributed.all_reduce(shared, distributed.ReduceOp.MAX)
+    return int(shared)
+
+
+T = TypeVar("T")
+
+
+def from_main(read: Callable[[], T]) -> T:
+    """What `read` returns in the main process, everywhere; it is called there alone."""
+    if world() == 1:
+        return read()
+    shared: list[T | None] = [read() if is_main() else None]
+    distributed.broadcast_object_list(shared)
+    value = shared[0]
+    assert value is not None
+    return value
+
+
+def restarts() -> int:
+    """How often `torchrun` has started this process anew."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
+
+
+def run_id() -> str:
+    """What `torchrun --rdzv-id` was told, or made up; "" without it."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    return "" if name == "none" else name  # its default where nothing is given
 
 
 def share_weights(network: nn.Module) -> None:

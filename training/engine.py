@@ -93,7 +93,7 @@ class Engine:
         Raises:
             UsageError: the checkpoint belongs to another recipe.
         """
-        checkpoint = load_checkpoint(self.checkpoint_path)
+        checkpoint = distributed.from_main(lambda: load_checkpoint(self.checkpoint_path))
         ours = _comparable(self.recipe.to_dict())
         # Through a recipe, so that keys younger than the checkpoint have their defaults.
         theirs = _comparable(recipe_from_dict(checkpoint.recipe).to_dict())

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .methods import Assets
 
 
+# File of a run folder with the name of the run of torchrun that writes there.
+ATTEMPT = ".torchrun"
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """How a recipe is run; what a run computes stands in the recipe.
@@ -212,7 +216,9 @@ def _train(
     from .engine import Engine
     from .methods import Assets
 
-    check_output(options)
+    resuming = _goes_on(options, device)
+    if not resuming:
+        check_output(options)
     quiet = options.quiet or not distributed.is_main()
     painting = options.style or _stored_painting(recipe, options.output)
     assets = Assets(painting, options.content, options.weights, device, options.output, quiet)
@@ -224,7 +230,7 @@ def _train(
             recipe, backbone=dataclasses.replace(recipe.backbone, name=backbone)
         )
     if options.budget:
-        recipe = _fit(recipe, assets, options)
+        recipe = _fit(recipe, assets, options, resuming)
     method = load(methods, recipe.method)(recipe, assets)
     skipped = getattr(getattr(method, "photos", None), "skipped", [])
     notes: list[str] = list(getattr(method, "notes", ()))
@@ -239,8 +245,9 @@ def _train(
         watchers.append(TensorBoard(options.output))
     engine = Engine(method, options.output, quiet, watchers)
     if engine.main:
+        _note_attempt(options)
         _store_painting(recipe, painting, options.output)
-    if options.resume:
+    if resuming:
         engine.resume()
         if engine.done >= recipe.steps and not quiet:
             print(
@@ -295,7 +302,28 @@ def _store_painting(recipe: "Recipe", given: Path | None, output: Path) -> None:
     copy.replace(output / name)
 
 
-def _fit(recipe: "Recipe", assets: "Assets", options: RunOptions) -> "Recipe":
+def _goes_on(options: RunOptions, device: str) -> bool:
+    """Whether the run in the folder is gone on with: because that was asked for, or because
+    `torchrun` has begun it and started its processes anew since."""
+    from . import distributed
+
+    again = distributed.agree_on_most(distributed.restarts(), device)
+    name, noted = distributed.run_id(), options.output / ATTEMPT
+    ours = bool(name) and noted.is_file() and noted.read_text("utf-8") == name
+    started_anew = ours and options.checkpoint.exists() and (again > 0 or not options.overwrite)
+    return bool(distributed.agree(int(options.resume or started_anew), device))
+
+
+def _note_attempt(options: RunOptions) -> None:
+    """Leave the name of torchrun's run, by which its next attempt knows that this was one."""
+    from . import distributed
+
+    if distributed.run_id():
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / ATTEMPT).write_text(distributed.run_id(), "utf-8")
+
+
+def _fit(recipe: "Recipe", assets: "Assets", options: RunOptions, resuming: bool) -> "Recipe":
     """The recipe with as many steps as the budget allows."""
     from runtime.plugins import load
 
@@ -303,6 +331,11 @@ def _fit(recipe: "Recipe", assets: "Assets", options: RunOptions) -> "Recipe":
     from .budget import parse_budget, plan_steps
 
     seconds = parse_budget(options.budget)
+    if resuming and not options.resume:
+        from .checkpoint import load_checkpoint
+
+        steps = distributed.from_main(lambda: load_checkpoint(options.checkpoint).recipe["steps"])
+        return dataclasses.replace(recipe, steps=steps)
     if options.resume or not recipe.steps:
         raise UsageError("--budget plans a new run: not with --resume, nor without steps")
     steps = plan_steps(load(methods, recipe.method)(recipe, assets), seconds)

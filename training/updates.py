@@ -76,6 +76,11 @@ class Updates:
         first = each * distributed.rank()
         return [slice(edges[i], edges[i + 1]) for i in range(first, first + each)]
 
+    def own(self, count: int) -> slice:
+        """Rows of a batch of `count` pictures that this process works on."""
+        parts = self.parts(count)
+        return slice(parts[0].start, parts[-1].stop)
+
     def minimize(
         self, count: int, loss: Callable[[slice], Values], optimizer: Optimizer, *others: Optimizer
     ) -> dict[str, float]:

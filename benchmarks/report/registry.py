@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from .. import (
+    batch,
     budget,
     crawl,
     encoders,
@@ -43,6 +44,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "encoders": encoders.table_of,
     "filters": filters.table_of,
     "keyframes": keyframes.table_of,
+    "batch": batch.table_of,
 }
 
 # Blocks a page may have: name to (result files, table); the first file must be there.
@@ -74,6 +76,8 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "encoders": (("encoders",), encoders.table_of),
     "filters": (("filters",), filters.table_of),
     "keyframes": (("keyframes",), keyframes.table_of),
+    "batch": (("batch",), batch.table_of),
+    "batch_runs": (("batch",), batch.runs_of),
 }
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Protocol
 
 from ..errors import SinkError, StyleError
@@ -147,6 +148,7 @@ def run(
     decoded = Reader(source, meter, stop, ended, prepare)
     writer = Writer(sinks, meter, ended, stop)
     context = stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0
+    frames = decoded if until is None else _until(decoded, until + context)
     shots = Shots(context, watcher.shot if watcher is not None else None)
     stack = ExitStack()
     try:
@@ -156,7 +158,7 @@ def run(
             session = _Watched(session, watcher)
         layers = [Layer(session, stabilizer), *beside]
         painted = stack.enter_context(
-            closing(_paint(decoded, layers, meter, shots, finish, on_shot, stop, ended))
+            closing(_paint(frames, layers, meter, shots, finish, on_shot, stop, ended))
         )
         for frame in painted:
             if frame.index >= first:
@@ -191,6 +193,11 @@ def run(
     _end(sinks, report)
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _until(frames: Iterable[Frame], end: int) -> Iterator[Frame]:
+    """The frames before this one: what is not wanted is not painted ahead either."""
+    return takewhile(lambda frame: frame.index < end, frames)
 
 
 def _end(sinks: Sequence[Sink], report: Report) -> None:

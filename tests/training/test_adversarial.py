@@ -95,7 +95,7 @@ def test_pairs_in_both_layouts(pairs, tmp_path):
         sides = [np.asarray(Image.open(pairs / half / path.name)) for half in "AB"]
         Image.fromarray(np.concatenate(sides, 1)).save(whole / path.name)
     for folder in (pairs, whole):
-        first, second = Pairs(folder).batch(3, 24, 1.3, np.random.default_rng(0))
+        first, second = Pairs(folder).batch(0, 3, 24, 1.3, np.random.default_rng(0))
         assert first.shape == second.shape == (3, 3, 24, 24)
         torch.testing.assert_close(first + second, torch.ones_like(first), atol=0.01, rtol=0)
 

@@ -255,7 +255,9 @@ def test_half_of_the_squares_are_enlarged_and_smooth(tmp_path):
     Image.fromarray(noise).save(tmp_path / "noise.png")
 
     def roughness(enlarge):
-        squares = Photos(tmp_path, 96, enlarge=enlarge).batch(64, 32, 1.0, np.random.default_rng(1))
+        squares = Photos(tmp_path, 96, enlarge=enlarge).batch(
+            0, 64, 32, 1.0, np.random.default_rng(1)
+        )
         assert squares.shape == (64, 3, 32, 32)
         return squares.diff(dim=3).abs().mean((1, 2, 3))
 

@@ -13,6 +13,9 @@ from runtime.errors import UsageError
 from runtime.model.effects import match_colors
 from runtime.pictures.opening import decoding, open_picture
 
+from .epochs import shown
+
+WHOLE = slice(None)  # all rows of a batch
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -78,16 +81,22 @@ class Photos:
     Attributes:
         images: (H, W, 3) uint8 RGB each.
         skipped: files that could not be read.
+        seed: of the order in which they are shown (`epochs.shown`).
 
     Raises:
         UsageError: the folder is missing or holds no readable photo.
     """
 
     def __init__(
-        self, folder: str | Path, short_side: int = 320, limit: int = 0, enlarge: float = 1.0
+        self,
+        folder: str | Path,
+        short_side: int = 320,
+        limit: int = 0,
+        enlarge: float = 1.0,
+        seed: int = 0,
     ) -> None:
         folder = Path(folder)
-        self.enlarge = enlarge
+        self.enlarge, self.seed = enlarge, seed
         if not folder.is_dir():
             raise UsageError(f'no folder of photos "{folder}"')
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -107,34 +116,59 @@ class Photos:
                 f"photos are files ending in {kinds}"
             )
 
-    def batch(self, count: int, crop: int, zoom: float, rng: np.random.Generator) -> Tensor:
+    def batch(
+        self,
+        step: int,
+        count: int,
+        crop: int,
+        zoom: float,
+        rng: np.random.Generator,
+        own: slice = WHOLE,
+    ) -> Tensor:
         """Random squares, of `crop` to `crop * zoom` px before resizing, flipped half of the time;
-        half of them smaller ones instead where `enlarge` says so.
+        half of them smaller ones instead where `enlarge` says so. Each photo is shown once per
+        epoch.
+
+        Args:
+            step: of the run.
+            count: pictures in every batch.
+            crop, zoom: see above.
+            rng: draws the squares; the same numbers are drawn whatever `own` is.
+            own: rows that are wanted; the others are black.
 
         Returns:
             (count, 3, crop, crop) float32 RGB in [0, 1].
         """
-        squares = []
-        for _ in range(count):
-            image = self.images[rng.integers(len(self.images))]
+        batch = torch.zeros(count, 3, crop, crop)
+        wanted = range(count)[own]
+        for row, index in enumerate(shown(step, count, len(self.images), self.seed)):
+            image = self.images[index]
             height, width = image.shape[:2]
             side = int(min(height, width, crop * self._factor(zoom, rng)))
             top = rng.integers(height - side + 1)
             left = rng.integers(width - side + 1)
-            square = to_tensor(image[top : top + side, left : left + side])
-            if side != crop:
-                # A straight line between pixels, enlarged, has kinks on a grid that can be learned.
-                mode = "bilinear" if side > crop else "bicubic"
-                square = F.interpolate(
-                    square, (crop, crop), mode=mode, antialias=side > crop, align_corners=False
-                )
-            squares.append(square.flip(3) if rng.random() < 0.5 else square)
-        return torch.cat(squares).clamp_(0, 1)
+            flipped = rng.random() < 0.5
+            if row in wanted:
+                square = _resized(to_tensor(image[top : top + side, left : left + side]), crop)
+                batch[row] = (square.flip(3) if flipped else square)[0]
+        return batch.clamp_(0, 1)
 
     def _factor(self, zoom: float, rng: np.random.Generator) -> float:
         if self.enlarge > 1 and rng.random() < 0.5:
             return 1 / rng.uniform(1, self.enlarge)
         return rng.uniform(1, max(1.0, zoom))
+
+
+def _resized(square: Tensor, crop: int) -> Tensor:
+    """(1, 3, side, side) at (1, 3, crop, crop)."""
+    side = square.shape[2]
+    if side == crop:
+        return square
+    # A straight line between pixels, enlarged, has kinks on a grid that can be learned.
+    mode = "bilinear" if side > crop else "bicubic"
+    return F.interpolate(
+        square, (crop, crop), mode=mode, antialias=side > crop, align_corners=False
+    )
 
 
 def stroke_seeds(

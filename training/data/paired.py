@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from runtime.errors import UsageError
 
+from .epochs import shown
 from .images import SUFFIXES, load_image, to_bytes, to_tensor
 
 # Names of the two subfolders.
@@ -36,9 +37,12 @@ class Pairs:
     """
 
     mirrored = True  # half of the squares
+    seed = 0  # of the order in which they are shown (`epochs.shown`)
 
-    def __init__(self, folder: str | Path, short_side: int = 0, limit: int = 0) -> None:
-        folder = Path(folder)
+    def __init__(
+        self, folder: str | Path, short_side: int = 0, limit: int = 0, seed: int = 0
+    ) -> None:
+        folder, self.seed = Path(folder), seed
         if not folder.is_dir():
             raise UsageError(f'no folder of pairs "{folder}"')
         self.images: list[tuple[np.ndarray, np.ndarray]] = []
@@ -87,12 +91,13 @@ class Pairs:
         self.images.append((to_bytes(first), to_bytes(second)))
 
     def batch(
-        self, count: int, crop: int, zoom: float, rng: np.random.Generator
+        self, step: int, count: int, crop: int, zoom: float, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Two batches (count, 3, crop, crop) float32 RGB in [0, 1]; cut and flipped alike."""
+        """Two batches (count, 3, crop, crop) float32 RGB in [0, 1]; cut and flipped alike, each
+        pair shown once per epoch."""
         squares = []
-        for _ in range(count):
-            pair = self.images[rng.integers(len(self.images))]
+        for index in shown(step, count, len(self.images), self.seed):
+            pair = self.images[index]
             height, width = pair[0].shape[:2]
             side = int(min(height, width, crop * rng.uniform(1, max(1.0, zoom))))
             top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)

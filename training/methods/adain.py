@@ -71,7 +71,7 @@ class AdaIn:
         self.updates = Updates(recipe, self.device)
         data = recipe.data
         folder = assets.content or find_data(data.content, "content")
-        self.photos = Photos(folder, data.short_side, data.limit, data.enlarge)
+        self.photos = Photos(folder, data.short_side, data.limit, data.enlarge, recipe.seed)
         self.paintings = self._open_paintings(assets.style)
         self.backbone = open_backbone(recipe.backbone.name, _folder(assets.weights))
         self.backbone.to(self.device)
@@ -93,7 +93,9 @@ class AdaIn:
     def _open_paintings(self, given: Path | None) -> Photos:
         """All folders of paintings as one; `given` replaces them."""
         folders = [given] if given else [find_data(f, "style") for f in self.options.styles]
-        opened = [Photos(folder, self.options.style_side) for folder in folders]
+        # In another order than the photos: folders of one size would always show the same two.
+        seed = self.recipe.seed + 1
+        opened = [Photos(folder, self.options.style_side, seed=seed) for folder in folders]
         for other in opened[1:]:
             opened[0].images += other.images
             opened[0].skipped += other.skipped
@@ -105,9 +107,10 @@ class AdaIn:
         for group in self.optimizers["generator"].param_groups:
             group["lr"] = learning_rate(recipe.optimizer, step, recipe.steps)
         data = recipe.data
-        photos = self.photos.batch(recipe.batch, data.crop, data.zoom, self.rng).to(self.device)
+        photos = self.photos.batch(step, recipe.batch, data.crop, data.zoom, self.rng)
         zoom = self.options.style_zoom
-        styles = self.paintings.batch(recipe.batch, data.crop, zoom, self.rng).to(self.device)
+        styles = self.paintings.batch(step, recipe.batch, data.crop, zoom, self.rng)
+        photos, styles = photos.to(self.device), styles.to(self.device)
         energies = self.updates.energies(
             len(photos), lambda rows: self.wanted(photos[rows], styles[rows])[1]
         )

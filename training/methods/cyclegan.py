@@ -80,6 +80,7 @@ class CycleGan:
             data.short_side,
             data.limit,
             data.enlarge,
+            recipe.seed,
         )
         build = _adversarial.build_network
         self.networks = {
@@ -145,7 +146,7 @@ class CycleGan:
         first, second = (
             batch.to(self.device)
             for batch in self.photos.batch(
-                recipe.batch, recipe.data.crop, recipe.data.zoom, self.rng
+                step, recipe.batch, recipe.data.crop, recipe.data.zoom, self.rng
             )
         )
         if step < options.settle * recipe.steps:

@@ -114,7 +114,7 @@ class Filter:
         texts = self.options.teacher
         data = self.recipe.data
         if len(texts) == 1 and Path(texts[0]).is_dir():
-            pairs = Pairs(texts[0], 0, data.limit)
+            pairs = Pairs(texts[0], 0, data.limit, self.recipe.seed)
         else:
             view = View(data.short_side, data.enlarge, data.limit)
             photos = assets.content or find_data(data.content, "content")
@@ -130,7 +130,7 @@ class Filter:
             )
             distributed.wait()
             self._note("photos have no picture by the teacher; --resume asks again", made.failed)
-            pairs = Pairs(made.folder, 0, data.limit)
+            pairs = Pairs(made.folder, 0, data.limit, self.recipe.seed)
         self._note("pairs cannot be used", pairs.skipped)
         if self.options.aligned:
             wrong = displaced(pairs.images, pairs.names)
@@ -175,7 +175,7 @@ class Filter:
         _adversarial.set_lr(self.optimizers, rate)
         before, after = (
             self._place(images)
-            for images in self.pairs.batch(recipe.batch, data.crop, data.zoom, self.rng)
+            for images in self.pairs.batch(step, recipe.batch, data.crop, data.zoom, self.rng)
         )
         every = self.options.motion_every
         moving = bool(recipe.objective.get("motion")) and step % every == every - 1

@@ -100,7 +100,8 @@ class Perceptual:
         torch.manual_seed(recipe.seed)
         self.updates = Updates(recipe, self.device)
         photos = assets.content or find_data(recipe.data.content, "content")
-        self.photos = Photos(photos, recipe.data.short_side, recipe.data.limit, recipe.data.enlarge)
+        data = recipe.data
+        self.photos = Photos(photos, data.short_side, data.limit, data.enlarge, recipe.seed)
         self.shown = self.photos.images[-VALIDATION:]
         if len(self.photos.images) > 10 * VALIDATION:
             del self.photos.images[-VALIDATION:]
@@ -143,7 +144,8 @@ class Perceptual:
         recipe, optimizer = self.recipe, self.optimizers["generator"]
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe.optimizer, step, recipe.steps)
-        photos = self.photos.batch(recipe.batch, recipe.data.crop, recipe.data.zoom, self.rng)
+        data, own = recipe.data, self.updates.own(recipe.batch)
+        photos = self.photos.batch(step, recipe.batch, data.crop, data.zoom, self.rng, own)
         seeded = photos
         if recipe.data.seeds and self.rng.random() < 0.5:
             deviation = recipe.data.seeds * self.rng.random()

@@ -48,7 +48,7 @@ class Pix2Pix:
         torch.manual_seed(recipe.seed)
         self.updates = Updates(recipe, self.device)
         folder = assets.content or find_data(recipe.data.content, "content")
-        self.photos = Pairs(folder, recipe.data.short_side, recipe.data.limit)
+        self.photos = Pairs(folder, recipe.data.short_side, recipe.data.limit, recipe.seed)
         self.networks = {
             "generator": _adversarial.build_network(recipe, self.device),
             "discriminator": _adversarial.build_discriminator(
@@ -72,7 +72,7 @@ class Pix2Pix:
         data = recipe.data
         source, target = (
             batch.to(self.device)
-            for batch in self.photos.batch(recipe.batch, data.crop, data.zoom, self.rng)
+            for batch in self.photos.batch(step, recipe.batch, data.crop, data.zoom, self.rng)
         )
         count, pieces = len(source), []
 

@@ -28,7 +28,7 @@ from runtime.errors import UsageError
 from .. import networks
 from ..checkpoint import load_checkpoint
 from ..config import Recipe, find_data
-from ..data.images import Photos, stroke_seeds, to_tensor
+from ..data.images import WHOLE, Photos, stroke_seeds, to_tensor
 from ..networks import lean
 from ..quantization import RANGES, QuantizedLean, Ranges
 from ..settings import Enlargement, Share, Weight
@@ -57,14 +57,23 @@ class Nights(Photos):
 
     def __init__(self, photos: Photos, share: float, gamma: float) -> None:
         self.images, self.skipped, self.enlarge = photos.images, photos.skipped, photos.enlarge
+        self.seed = photos.seed
         self.share, self.gamma = share, gamma
 
-    def batch(self, count: int, crop: int, zoom: float, rng: np.random.Generator) -> Tensor:
+    def batch(
+        self,
+        step: int,
+        count: int,
+        crop: int,
+        zoom: float,
+        rng: np.random.Generator,
+        own: slice = WHOLE,
+    ) -> Tensor:
         """As `Photos.batch`."""
         exponents = [
             rng.uniform(1, self.gamma) if rng.random() < self.share else 1.0 for _ in range(count)
         ]
-        batch = super().batch(count, crop, zoom, rng)
+        batch = super().batch(step, count, crop, zoom, rng, own)
         return batch ** torch.tensor(exponents, dtype=batch.dtype)[:, None, None, None]
 
 
@@ -85,7 +94,8 @@ class Quantized:
         generator.load_state_dict(self.original.state_dict())
         generator.to(self.device, memory_format=torch.channels_last).train()
         photos = assets.content or find_data(recipe.data.content, "content")
-        read = Photos(photos, recipe.data.short_side, recipe.data.limit, recipe.data.enlarge)
+        data = recipe.data
+        read = Photos(photos, data.short_side, data.limit, data.enlarge, recipe.seed)
         self.shown = read.images[-VALIDATION:]
         if len(read.images) > 10 * VALIDATION:
             del read.images[-VALIDATION:]
@@ -109,7 +119,7 @@ class Quantized:
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = rate * (self.options.range_lr if name == "ranges" else 1.0)
-        images = self._batch()
+        images = self._batch(step)
 
         def loss(rows: slice) -> dict[str, Tensor]:
             with torch.no_grad():
@@ -158,10 +168,11 @@ class Quantized:
             )
         return generator.to(self.device, memory_format=torch.channels_last)
 
-    def _batch(self) -> Tensor:
+    def _batch(self, step: int) -> Tensor:
         """Photos, some dark; half of the batches with input noise, as in training."""
-        data = self.recipe.data
-        images = self.photos.batch(self.recipe.batch, data.crop, data.zoom, self.rng)
+        data, count = self.recipe.data, self.recipe.batch
+        own = self.updates.own(count)
+        images = self.photos.batch(step, count, data.crop, data.zoom, self.rng, own)
         if data.seeds and self.rng.random() < 0.5:
             deviation = data.seeds * self.rng.random()
             shape = (images.shape[0], *images.shape[2:])
