@@ -32,6 +32,7 @@ COMMANDS = [
     "benchmarks.latency",
     "benchmarks.encoders",
     "benchmarks.end_to_end",
+    "benchmarks.batch",
     "benchmarks.live_features",
     "benchmarks.temporal",
     "benchmarks.folding",

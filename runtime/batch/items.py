@@ -4,8 +4,8 @@ import glob
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
+from ..card import JsonObject
 from ..clips.batch import FALLBACK as CLIP_FALLBACK
 from ..clips.batch import VIDEOS
 from ..errors import SourceError, UsageError
@@ -40,12 +40,12 @@ class Item:
         output = Place.parse(self.output)
         return Place(output.store, output.path + PARTS, output.query)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Values that JSON can hold."""
         return asdict(self)
 
     @staticmethod
-    def from_json(values: dict[str, Any]) -> "Item":
+    def from_json(values: JsonObject) -> "Item":
         """The way back."""
         return Item(**{**values, "stamp": Stamp(**values["stamp"])})
 

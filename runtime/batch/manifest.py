@@ -10,8 +10,8 @@ with an error is of an item that failed.
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from ..card import JsonObject
 from .items import Item
 from .places import Place, Stamp
 
@@ -75,7 +75,7 @@ class Manifest:
 def _read(line: bytes) -> Entry | None:
     """A line that makes sense."""
     try:
-        values: dict[str, Any] = json.loads(line)
+        values: JsonObject = json.loads(line)
         return Entry(**{**values, "stamp": Stamp(**values["stamp"])})
     except (TypeError, ValueError, KeyError, RecursionError):
         return None

@@ -13,13 +13,13 @@ import shutil
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import EngineUnavailable, SinkError, SourceError, UsageError
 from ..outputs import replacing
 
 if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+    from pyarrow.fs import FileInfo, FileSystem
 
 COPY_BYTES = 2**22  # read and written at once
 
@@ -111,8 +111,8 @@ class Place:
             SourceError: it cannot be read.
         """
         try:
-            stream: Any = filesystem(self.store, self.query).open_input_stream(self.path)
-            with stream, target.open("wb") as file:
+            source = filesystem(self.store, self.query).open_input_stream(self.path)
+            with source as stream, target.open("wb") as file:
                 shutil.copyfileobj(stream, file, COPY_BYTES)
         except OSError as error:
             raise SourceError(f'"{self}" cannot be read: {_words(error)}') from None
@@ -129,7 +129,7 @@ class Place:
         except OSError as error:
             raise SinkError(f'"{self}" cannot be written: {_words(error)}') from None
 
-    def _write(self, file: Any) -> None:
+    def _write(self, file: BinaryIO) -> None:
         if self.local is not None:
             self.local.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self.local) as temporary, temporary.open("wb") as copy:
@@ -199,7 +199,7 @@ def filesystem(store: str, query: str) -> "FileSystem":
         raise UsageError(f'"{store}" is no store that is known: {error}') from None
 
 
-def _info(place: Place) -> Any:
+def _info(place: Place) -> "FileInfo":
     try:
         return filesystem(place.store, place.query).get_file_info(place.path)
     except OSError as error:

@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from ..card import JsonObject
 from ..clips import pieces
 from ..clips.options import ClipOptions
 from ..errors import CardMismatch, StyleError
@@ -158,7 +159,7 @@ class Painter:
             self._settings.clip,
             Meter(),
         )
-        lines: list[dict[str, Any]] = []
+        lines: list[JsonObject] = []
         for segment, file in painted:
             name = f"{number:05}-{file.name}"
             item.parts.child(name).put(file)
@@ -272,11 +273,11 @@ class _Scratch:
         self._folder.cleanup()
 
 
-def _header(item: Item, settings: Settings) -> dict[str, Any]:
+def _header(item: Item, settings: Settings) -> JsonObject:
     return {"settings": settings.checksum, "stamp": asdict(item.stamp)}
 
 
-def _fits(values: Any, item: Item, settings: Settings) -> bool:
+def _fits(values: object, item: Item, settings: Settings) -> bool:
     wanted = _header(item, settings)
     return isinstance(values, dict) and all(values.get(key) == wanted[key] for key in wanted)
 
@@ -285,7 +286,7 @@ def _note_result(item: Item, settings: Settings, done: Done) -> None:
     item.parts.child(RESULT).write_json({**_header(item, settings), **asdict(done)})
 
 
-def _to_json(planned: pieces.Plan) -> dict[str, Any]:
+def _to_json(planned: pieces.Plan) -> JsonObject:
     return asdict(planned)
 
 
@@ -305,6 +306,6 @@ def _read_plan(item: Item) -> pieces.Plan:
     )
 
 
-def _segment(values: dict[str, Any]) -> Segment:
+def _segment(values: JsonObject) -> Segment:
     restart = values["restart"]
     return Segment(**{**values, "restart": tuple(restart) if restart else None})

@@ -345,3 +345,50 @@ def test_painters_refuse_another_model_of_the_same_name(archive, tmp_path):
     settings = replace(settings_of(archive, tmp_path), model_sha256="00")
     with pytest.raises(work.StyleError, match="copy the same models to all machines"):
         work.Painter(settings)
+
+
+def test_a_store_is_a_disk(archive, tmp_path, monkeypatch):
+    """S3 as pyarrow speaks it, on loopback: found, painted in pieces, joined, noted."""
+    import s3_store
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with s3_store.running() as (query, objects):
+        for name in ("clip0.mp4", "photo0.png"):
+            objects[f"archive/in/deep/{name}"] = (archive / name).read_bytes()
+        inputs, output = f"s3://archive/in/**/*{query}", f"s3://archive/out{query}"
+        items = find_items([inputs], output)
+        assert [Place.parse(item.output).path for item in items] == [
+            "archive/out/deep/clip0.mp4",
+            "archive/out/deep/photo0.png",
+        ]
+        settings = settings_of(archive, output, "--scratch", str(tmp_path / "scratch"))
+        painter, manifest = work.Painter(settings), Manifest(Place.parse(output))
+        for item in items:
+            for number in work.plan(item, settings):
+                assert work.attempt(
+                    item, f"{number:05}", lambda i=item, n=number: painter.paint(i, n)
+                )
+            if item.clip:
+                work.join(item, settings)
+            done = work.is_result(item, settings)
+            assert done is not None
+            manifest.add(
+                Entry(item.input, item.output, done.frames, 1, "", settings.checksum, item.stamp)
+            )
+            item.parts.remove_folder()
+        manifest.save()
+        assert all(Manifest(Place.parse(output)).is_done(i, settings.checksum) for i in items)
+        kept = {name for name in objects if name.startswith("archive/out") and name[-1] != "/"}
+        assert kept == {
+            *(f"archive/out/deep/{name}" for name in ("clip0.mp4", "photo0.png")),
+            f"archive/out/{NAME}",
+        }
+        whole = tmp_path / "whole.mp4"
+        options = ClipOptions(sink={"preset": "ultrafast"}, stabilizer="best")
+        with open_stylizer(StylizeOptions([(str(MODEL), 1.0)], device="cpu")) as stylizer:
+            paint_clip(Job(str(archive / "clip0.mp4"), str(whole)), stylizer, options, Meter())
+        assert objects["archive/out/deep/clip0.mp4"] == whole.read_bytes()
+        with pytest.raises(SourceError, match="no input"):
+            find_items([f"s3://archive/in/absent.mp4{query}"], output)
