@@ -47,7 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--size", type=_size, default=None, metavar="WxH|free", help="one size, or any (default)"
     )
-    parser.add_argument("--opset", type=int, default=18, help="ONNX operator set, 13 to 21 (default: 18)")
+    parser.add_argument(
+        "--opset", type=int, default=18, help="ONNX operator set, 13 to 21 (default: 18)"
+    )
     parser.add_argument(
         "--photos", type=Path, metavar="DIR", help="photos for checks (default: scikit-image's)"
     )
