@@ -1,9 +1,9 @@
 """python -m export.environments executorch litert coreml
 
-Makes the virtual environments of converters that cannot live beside others: .venv-executorch,
-.venv-litert and .venv-coreml, next to the packages. `python -m export` finds them there and runs
-such exports inside of them. What is complete is left as it is. IMPASTO_ENVIRONMENTS names another
-folder.
+Makes the virtual environments of what cannot live beside others: .venv-executorch, .venv-litert and
+.venv-coreml of converters, next to the packages. `python -m export` finds them there and runs such
+exports inside of them. .venv-triton holds the server that the serving tests start. What is complete
+is left as it is. IMPASTO_ENVIRONMENTS names another folder.
 """
 
 import argparse
@@ -19,7 +19,11 @@ from runtime.errors import DONE, EngineUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
 # Name -> pip extras. The same words are extras of pyproject.toml and environments of targets.
-NAMES = ("executorch", "litert", "coreml")
+CONVERTERS = ("executorch", "litert", "coreml")
+NAMES = (*CONVERTERS, "triton")
+# Libraries that an environment has in other versions than constraints.txt: the server's stub was
+# built for numpy 1, and OpenCV 4.11 is the last that takes it.
+UNPINNED = {"triton": ("numpy", "opencv-python-headless")}
 # Written last, so that an installation that was cut off is not taken for a complete one.
 READY = ".ready"
 
@@ -63,8 +67,9 @@ def create(name: str, extras: tuple[str, ...] = ()) -> bool:
             return False
     ready.unlink(missing_ok=True)
     _make(name)
-    # torch first and pinned: an unpinned one may bring gigabytes of CUDA libraries along.
-    _pip(name, "torch")
+    if name in CONVERTERS:
+        # First and pinned: an unpinned one may bring gigabytes of CUDA libraries along.
+        _pip(name, "torch")
     _pip(name, "-e", f".[{','.join((name, *extras))}]")
     ready.write_text("\n".join([files, *sorted(extras)]), encoding="utf-8")
     return True
@@ -105,7 +110,17 @@ def _make(name: str) -> None:
 def _pip(name: str, *what: str) -> None:
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     install.append("--no-compile")  # Python compiles what is used; most of a converter is not
-    _run(name, [str(_python(name)), *install, "-c", "constraints.txt", *what])
+    _run(name, [str(_python(name)), *install, "-c", str(_constraints(name)), *what])
+
+
+def _constraints(name: str) -> Path:
+    """The project's, without what this environment has in other versions."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    free = UNPINNED.get(name, ())
+    path = folder(name) / "constraints.txt"
+    kept = [line for line in lines if line.partition("==")[0] not in free]
+    path.write_text("\n".join(kept), encoding="utf-8")
+    return path
 
 
 def _run(name: str, command: list[str]) -> None:

@@ -44,6 +44,7 @@ WHEELS = {
     "torchao": "torchao",
     "torchvision": "torchvision",
     "tqdm": "tqdm",
+    "tritonclient": "'tritonclient[grpc]'",
 }
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import cli
 from .console import MODES
+from .errors import UsageError
 
 if TYPE_CHECKING:
     from .clips.options import ClipOptions
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     from .clips.flags import add_encoding_flags, add_painting_flags
-    from .model.flags import add_stylizer_flags
+    from .model.flags import add_server_flags, add_stylizer_flags
     from .regions.options import add_region_flags
     from .sources import SIZE_CHANGES
 
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         'pictures, "-" for standard output, "null" (default: beside the input)',
     )
     add_painting_flags(parser)
+    parser.set_defaults(stabilizer=None)  # what comes steady from a server needs none
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="clips at once (default 1)"
     )
@@ -123,6 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
         default="rgb24",
         help="frames on standard output (default: rgb24)",
     )
+    add_server_flags(parser)
     add_stylizer_flags(parser)
     add_region_flags(parser)
     return parser
@@ -169,7 +172,7 @@ def run(args: argparse.Namespace) -> int:
         while len(stylizers) < min(args.jobs, len(jobs)):
             stylizers.append(stack.enter_context(open_stylizer(style)))
         stop = stack.enter_context(_signals())
-        options = replace(clip_options(args), regions=regions)
+        options = replace(clip_options(args, steady=stylizers[0].steady), regions=regions)
         result = paint_clips(
             jobs, stylizers, options, stop=stop, quiet=args.quiet, progress=args.progress
         )
@@ -180,10 +183,25 @@ def run(args: argparse.Namespace) -> int:
     return result.exit_code
 
 
-def clip_options(args: argparse.Namespace) -> "ClipOptions":
-    """What the flags of this command say about each clip."""
+def clip_options(args: argparse.Namespace, *, steady: bool = False) -> "ClipOptions":
+    """What the flags of this command say about each clip.
+
+    Args:
+        args: of this command.
+        steady: what paints has stabilized its pictures already.
+
+    Raises:
+        UsageError: it has, and a stabilizer was asked for.
+    """
     from .clips.excerpt import Span
+    from .clips.flags import STABILIZER
     from .clips.options import ClipOptions
+
+    if steady and args.stabilizer not in (None, "off"):
+        raise UsageError(
+            f"--stabilizer {args.stabilizer}: {args.server_model} keeps strokes still by itself; "
+            "leave the flag out, or take the server's model for pictures"
+        )
 
     return ClipOptions(
         source={
@@ -206,7 +224,7 @@ def clip_options(args: argparse.Namespace) -> "ClipOptions":
             "verify": args.verify,
         },
         span=Span(args.start or Fraction(0), args.end, args.frames),
-        stabilizer=args.stabilizer,
+        stabilizer=args.stabilizer or ("off" if steady else STABILIZER),
         stability=args.stability,
         size=args.size,
         overwrite=args.overwrite,

@@ -30,8 +30,8 @@ def tests(arguments: list[str]) -> dict[str, list[str]]:
     if arguments:
         return {"your choice": [*PYTHON, "pytest", *arguments]}
     folder = ROOT / "tests"
-    # These need environments of their own: tests/check_edge.py, make test-batch.
-    apart = {folder / "edge", folder / "batch"}
+    # These need environments of their own: tests/check_edge.py, make test-batch and test-serving.
+    apart = {folder / "edge", folder / "batch", folder / "serving"}
     packages = sorted({path.parent for path in folder.glob("*/**/test_*.py")} - apart)
     names = dict.fromkeys(path.relative_to(folder).parts[0] for path in packages)
     runs = {name: [*PYTHON, "pytest", f"tests/{name}"] for name in names}

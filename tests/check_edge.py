@@ -25,7 +25,9 @@ def main(names: list[str]) -> int:
     verdicts, failed = [], []
     with ThreadPoolExecutor(1) as installer:
         # The next environment is made while the tests of the one before run.
-        pending = {name: installer.submit(install, name) for name in names or environments.NAMES}
+        pending = {
+            name: installer.submit(install, name) for name in names or environments.CONVERTERS
+        }
         for name, future in pending.items():
             try:
                 took = future.result()

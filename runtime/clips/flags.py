@@ -6,6 +6,9 @@ from collections.abc import Callable
 from .. import cli, plugins, stabilizers
 from ..media import encoders
 
+# Files are read ahead, and what comes next is known.
+STABILIZER = "best"
+
 
 def add_painting_flags(parser: argparse.ArgumentParser) -> None:
     """What keeps strokes still, and the size of the pictures."""
@@ -13,9 +16,9 @@ def add_painting_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stabilizer",
         choices=known,
-        default="best" if "best" in known else "off",
+        default=STABILIZER,
         help="keeps strokes still: best works on whole shots, live frame by frame "
-        "(default: %(default)s)",
+        f"(default: {STABILIZER})",
     )
     parser.add_argument(
         "--stability",

@@ -22,6 +22,7 @@ from ..sinks import FrameFacts, Sink
 from ..sources import Source
 from ..stabilizers import PaintedShot, ShotStabilizer, Stabilizer
 from .stages import PATIENCE_S, Ahead, Reader, Shots, Writer, share_frames
+from .steady import Painter, SteadyPainter, prepare_frame
 
 # (frame as read, painted frame of each layer) to the frame that is written.
 Finish = Callable[..., Image]
@@ -39,28 +40,6 @@ class Watcher(Protocol):
 
     def shot(self) -> None:
         """A shot begins."""
-
-
-class Painter(Protocol):
-    """What paints frames: a `StyleSession` or a `Stylizer`."""
-
-    @property
-    def remembers(self) -> bool:
-        """Whether a picture depends on those before it."""
-        ...
-
-    @property
-    def begins_scene(self) -> bool:
-        """Whether the last picture began a scene by itself."""
-        ...
-
-    def stylize(self, image: Image) -> Image:
-        """Paint one picture."""
-        ...
-
-    def reset(self) -> None:
-        """Forget the pictures before."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,50 +251,27 @@ def _paint_all(
 ) -> Generator[Frame, None, None]:
     """Painted frames, in order, each with the time and index of its input."""
     session, stabilizer = layer.session, layer.stabilizer
-    session.reset()
     if isinstance(stabilizer, ShotStabilizer):
+        session.reset()
         # A shot may take long; whoever stops the run does not want to wait for its end.
         with suppress(_Stopped):
             yield from _paint_shots(frames, session, stabilizer, meter, shots, stop, ended)
         return
     shots.matter = stabilizer is not None or session.remembers
+    painter = SteadyPainter(session, stabilizer, meter)
     for frame in frames:
-        image = frame.image
-        if stabilizer is None:
-            with meter("style"):
-                shown = session.stylize(image)
-            if session.begins_scene:
-                shots.begin(frame.index, cut=False)
-        else:
-            with meter("stabilize"):
-                given, cut = _prepared(frame, stabilizer)
-                if cut:
-                    shots.begin(frame.index)
-                    session.reset()
-            with meter("style"):
-                styled = session.stylize(given)
-            with meter("stabilize"):
-                shown = stabilizer.step(image, styled)
+        shown = painter.paint(frame.image)
+        if painter.begins and (frame.index or stabilizer is None):
+            shots.begin(frame.index, cut=stabilizer is not None)
         shots.passed(frame)
         yield replace(frame, image=shown)
-
-
-def _prepared(frame: Frame, stabilizer: Stabilizer) -> tuple[Image, bool]:
-    """What the network is given of this frame, and whether a shot begins with it."""
-    given = stabilizer.prepare(frame.image)
-    if not (stabilizer.cut and frame.index):
-        return given, False
-    # Begin the shot with nothing left of the past, not even counters: a resumed run begins here
-    # with a new stabilizer and must paint the same.
-    stabilizer.reset()
-    return stabilizer.prepare(frame.image), True
 
 
 def cuts(frames: Iterable[Frame], stabilizer: Stabilizer) -> Iterator[tuple[Frame, bool]]:
     """Each frame with whether `run` would begin a shot there; nothing is painted: where shots begin
     depends on the frames as they are."""
     for frame in frames:
-        _, cut = _prepared(frame, stabilizer)
+        _, cut = prepare_frame(frame.image, stabilizer, begun=frame.index > 0)
         stabilizer.step(frame.image, frame.image)
         yield frame, cut or not frame.index
 

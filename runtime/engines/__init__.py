@@ -7,7 +7,7 @@ what the tensors mean is the model card's business.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from .. import plugins
 
@@ -49,6 +49,20 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class RememberingEngine(Engine, Protocol):
+    """An engine whose answer also depends on the pictures before."""
+
+    @property
+    def begins_scene(self) -> bool:
+        """Whether the last picture began a scene: nothing before it mattered."""
+        ...
+
+    def reset(self) -> None:
+        """The next picture begins a new scene."""
         ...
 
 

@@ -72,14 +72,26 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
     facts.add_argument("--multiple-of", type=int, metavar="N", help="sizes the graph accepts")
 
 
+def add_server_flags(parser: argparse.ArgumentParser) -> None:
+    """Painting on a server, in place of --model (`runtime.model.session.open_remote`)."""
+    group = parser.add_argument_group("painting on a Triton server (in place of --model)")
+    group.add_argument("--server", default="", metavar="grpc://HOST:PORT", help="its address")
+    group.add_argument(
+        "--server-model",
+        metavar="NAME",
+        help="model of the server; one that ends in _stream keeps strokes still by itself",
+    )
+
+
 def stylize_options(args: argparse.Namespace) -> StylizeOptions:
     """What the flags of `cli.add_common_flags` and `add_stylizer_flags` say.
 
     Raises:
-        UsageError: a weight or a scalar is no number.
+        UsageError: a weight or a scalar is no number; a model here and one of a server.
     """
     return StylizeOptions(
-        models=[parse_models(text) for text in args.model or ()],
+        models=_models(args),
+        server=getattr(args, "server", ""),
         engine=args.engine,
         device=args.device,
         precision_hint=args.precision_hint,
@@ -119,6 +131,16 @@ def _seconds(text: str) -> float:
     if not 0.0 < value < 1e6:
         raise argparse.ArgumentTypeError(f'"{text}" is not a number of seconds above 0')
     return value
+
+
+def _models(args: argparse.Namespace) -> list[tuple[str, float]]:
+    server: str = getattr(args, "server", "")
+    name: str = getattr(args, "server_model", None) or ""
+    if bool(server) != bool(name):
+        raise UsageError("--server and --server-model belong together: give both, or --model")
+    if server and args.model:
+        raise UsageError("give --model, or --server and --server-model (and not both)")
+    return [(name, 1.0)] if server else [parse_models(text) for text in args.model or ()]
 
 
 def _scalar(text: str) -> tuple[str, float]:

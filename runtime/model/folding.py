@@ -23,7 +23,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ..card import FOLDING_KEY, JsonObject
-from ..engines import Engine
+from ..engines import Engine, RememberingEngine
 from ..errors import CardMismatch
 from ..onnxfile import OnnxFile
 
@@ -192,23 +192,14 @@ class Folding:
 
 
 @runtime_checkable
-class SceneEngine(Engine, Protocol):
-    """An engine whose answer also depends on the pictures before (`folding_engine`).
+class SceneEngine(RememberingEngine, Protocol):
+    """An engine of a model that is folded for each scene (`folding_engine`).
 
     Attributes:
         folding: the model's figures.
     """
 
     folding: Folding
-
-    def reset(self) -> None:
-        """The next picture begins a new scene."""
-        ...
-
-    @property
-    def begins_scene(self) -> bool:
-        """Whether the last picture began a scene: nothing before it mattered."""
-        ...
 
     def observe(self, picture: np.ndarray) -> None:
         """Follow the scene to a picture that is not painted."""

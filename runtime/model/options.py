@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..frame import Image
 from . import loops, store, variants
 from .conditions import Condition, Style, load_style
-from .session import StyleSession, open_session
+from .session import StyleSession, open_remote, open_session
 from .stylizer import COLOR_MODES, Effects, Stylizer
 
 
@@ -37,6 +37,8 @@ class StylizeOptions:
         scalars: values of the model's own scalar inputs, by name.
         facts: what replaces the card's.
         probe_timeout: seconds in which a graph with loops must answer to a small picture.
+        server: address of the server that runs the models ("grpc://host:8001"), which are then
+            names of its own; "" runs them here.
 
     Raises:
         UsageError: no model, or a value outside what is allowed.
@@ -56,10 +58,17 @@ class StylizeOptions:
     scalars: Mapping[str, float] = field(default_factory=dict[str, float])
     facts: CardFacts = field(default_factory=CardFacts)
     probe_timeout: float = loops.TIMEOUT_S
+    server: str = ""
 
     def __post_init__(self) -> None:
         if not self.models:
             raise UsageError("no model is given; name one, as in --model starry")
+        chosen = self.engine != "auto" or self.device != "auto" or self.facts or self.style_encoder
+        if self.server and chosen:
+            raise UsageError(
+                "engine, device, style encoder and what describes a model are chosen where the "
+                f"server is started, not for {self.server}"
+            )
         if not 0.0 <= self.strength <= 1.0:
             raise UsageError(f"strength is {self.strength}, allowed is 0..1")
         if "strength" in self.scalars:
@@ -100,17 +109,8 @@ def open_stylizer(options: StylizeOptions) -> Stylizer:
     notes: list[str] = []
     try:
         for name, weight in options.models:
-            files = variants.find(name, options.engine)
-            session = open_session(
-                variants.best(files).path if files else name,
-                engine=options.engine,
-                device=options.device,
-                threads=options.threads,
-                precision_hint=options.precision_hint,
-                style_encoder=options.style_encoder,
-                probe_timeout=options.probe_timeout,
-                **options.facts,
-            )
+            files = [] if options.server else variants.find(name, options.engine)
+            session = _open(variants.best(files).path if files else name, options)
             sessions.append((session, weight))
             if options.live:
                 session.hurry()
@@ -123,6 +123,21 @@ def open_stylizer(options: StylizeOptions) -> Stylizer:
     stylizer = Stylizer(sessions, around)
     stylizer.notes = [*notes, *stylizer.notes]
     return stylizer
+
+
+def _open(model: str | Path, options: StylizeOptions) -> StyleSession:
+    if options.server:
+        return open_remote(options.server, str(model))
+    return open_session(
+        model,
+        engine=options.engine,
+        device=options.device,
+        threads=options.threads,
+        precision_hint=options.precision_hint,
+        style_encoder=options.style_encoder,
+        probe_timeout=options.probe_timeout,
+        **options.facts,
+    )
 
 
 def _effects(options: StylizeOptions) -> Effects:

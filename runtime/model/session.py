@@ -17,7 +17,7 @@ import numpy as np
 
 from ..card import FOLDING_KEY, CardFacts, ModelCard, Port
 from ..checksum import sha256
-from ..engines import Engine
+from ..engines import Engine, RememberingEngine
 from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
 from ..onnxfile import read_onnx
@@ -43,6 +43,7 @@ class StyleSession:
         model_path: the file.
         sha256: of the file; computed when it is first asked for.
         notes: what a user should know about how the model was opened, one line each.
+        steady: whether its pictures are stabilized already (a stream of a server is).
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class StyleSession:
         self.model_path = model_path
         self._sha256 = sha256
         self.notes: list[str] = []
+        self.steady = False
         self._engine = engine
+        self._memory = engine if isinstance(engine, RememberingEngine) else None
         self._scene = engine if isinstance(engine, SceneEngine) else None
         self._painting = threading.Lock()
         self._threads = threads
@@ -148,14 +151,14 @@ class StyleSession:
         of those that are folded for each scene (after a cut or a seek)."""
         with self._alone():
             self._conditions.reset()
-            if self._scene is not None:
-                self._scene.reset()
+            if self._memory is not None:
+                self._memory.reset()
 
     @property
     def remembers(self) -> bool:
         """Whether a picture depends on those before it: recurrent models, and those that are folded
         for each scene. `reset` begins anew."""
-        return self._scene is not None or self.card.recurrent
+        return self._memory is not None or self.card.recurrent
 
     @property
     def begins_scene(self) -> bool:
@@ -163,7 +166,7 @@ class StyleSession:
         behind it may begin there. Models without a memory always do."""
         if self.card.recurrent:
             return False
-        return self._scene is None or self._scene.begins_scene
+        return self._memory is None or self._memory.begins_scene
 
     def observe(self, image: Image) -> bool:
         """Follow the scene to this picture without painting it: what `begins_scene` would say.
@@ -355,6 +358,28 @@ def open_session(
         loaded.close()
         raise
     session.notes = [*([loaded.note] if loaded.note else []), *notes]
+    return session
+
+
+def open_remote(address: str, model: str) -> StyleSession:
+    """Open a model that runs on a Triton server (`python -m export --target triton`).
+
+    Args:
+        address: "grpc://host:8001"; "grpcs://" is encrypted.
+        model: its name there: "starry" paints each picture for itself, "starry_stream" frame after
+            frame, and keeps strokes still.
+
+    Raises:
+        UsageError: no such address.
+        EngineUnavailable: tritonclient is not installed, or nobody answers there.
+        CardMismatch: the server has no such model, or none for pictures or frames.
+    """
+    from ..engines import _triton
+
+    engine, served = _triton.connect(address, model)
+    session = StyleSession(engine, served.card, Path(model), _triton.ENGINE, served.sha256)
+    session.steady = served.steady
+    session.notes = [f"{model} is painted by {address}"]
     return session
 
 

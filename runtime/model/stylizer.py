@@ -167,6 +167,11 @@ class Stylizer:
         """Whether this picture begins a scene in all sessions; see `StyleSession.observe`."""
         return all([session.observe(image) for session, _ in self.sessions])
 
+    @property
+    def steady(self) -> bool:
+        """Whether its pictures are stabilized already (`StyleSession.steady`)."""
+        return any(session.steady for session, _ in self.sessions)
+
     def close(self) -> None:
         """Close all sessions; may be called twice."""
         for session, _ in self.sessions:
