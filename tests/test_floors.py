@@ -39,6 +39,7 @@ COMMANDS = [
     "benchmarks.report",
     "benchmarks.quality",
     "benchmarks.sanity",
+    "benchmarks.serving",
     "benchmarks.scoreboard",
     "benchmarks.students",
     "benchmarks.targets",

@@ -30,7 +30,7 @@ VERSION = 1
 KINDS = (
     *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
     *("sanity", "soak", "targets", "crawl", "students", "pruning", "scoreboard"),
-    *("live_features", "encoders", "filters", "keyframes", "batch"),
+    *("live_features", "encoders", "filters", "keyframes", "batch", "serving"),
 )
 
 # Words, numbers, flags or None, by name.

@@ -19,6 +19,7 @@ from .. import (
 from ..folding import table as folding
 from ..quality import table as quality
 from ..scoreboard import table as scoreboard
+from ..serving import table as serving
 from ..students import table as students
 from ..targets import table as targets
 from ..temporal import table as temporal
@@ -45,6 +46,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "filters": filters.table_of,
     "keyframes": keyframes.table_of,
     "batch": batch.table_of,
+    "serving": serving.usual,
 }
 
 # Blocks a page may have: name to (result files, table); the first file must be there.
@@ -78,6 +80,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "keyframes": (("keyframes",), keyframes.table_of),
     "batch": (("batch",), batch.table_of),
     "batch_runs": (("batch",), batch.runs_of),
+    "serving": (("serving",), serving.usual),
 }
 
 

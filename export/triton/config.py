@@ -30,7 +30,9 @@ def picture_model(
     config = _config(name, inputs, [STYLED], settings.batch, {**_session(card), **parameters})
     config.backend = "python"
     _instances(config, settings)
-    _batching(config, settings)
+    _queue(config, settings)
+    # Our runtime paints one after the other: two requests are served sooner by two instances.
+    config.dynamic_batching.preferred_batch_size.append(1)
     _warm_up(config, inputs, size)
     _tags(config, card)
     return config

@@ -16,8 +16,8 @@ class Settings:
         device: "cpu" or "gpu": where the instances run.
         instances: of each model.
         at_once: pictures painted at the same time on the whole server (rate limit).
-        batch: pictures in one request, and most that the server puts together.
-        delay_ms: a picture waits for others to be put together with.
+        batch: pictures in one request; of the float graph, most that the server puts together.
+        delay_ms: that a picture of the float graph waits for others to be put together with.
         queue: requests of a model that may wait; those after them are refused.
         streams: sequences of one instance at the same time.
         idle_s: a silent sequence is ended after this many seconds.

@@ -1,6 +1,10 @@
 """How a test asks: arrays in, arrays out, over HTTP or gRPC."""
 
+from pathlib import Path
+
 import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
 
 NUMPY = {np.dtype(np.uint8): "UINT8", np.dtype(np.float32): "FP32", np.dtype(object): "BYTES"}
 

@@ -10,10 +10,11 @@ pytest.importorskip("pytriton", reason="make test-serving")
 
 import cv2
 
+from benchmarks.serving.server import Server
 from runtime import plugins, stabilizers
 from runtime.clips.steady import SteadyPainter
 from runtime.model.session import open_session
-from tests.serving.server import ROOT, Server
+from tests.serving.asking import ROOT
 
 MODELS = ("starry", "many", "adain")
 STREAMS = 3

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from runtime import image
-from tests.serving.asking import ask, number, tensors, words
-from tests.serving.server import ROOT
+from tests.serving.asking import ROOT, ask, number, tensors, words
 
 
 @pytest.fixture(params=["grpc", "http"])

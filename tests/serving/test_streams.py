@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from benchmarks.serving.server import Server
 from runtime import video
 from runtime.engines._triton import RemoteStream
 from runtime.errors import StyleError, UsageError
@@ -16,8 +17,8 @@ from runtime.frame import Frame
 from runtime.model.session import open_remote
 from runtime.sinks import open_sink
 from runtime.sources import SourceInfo, open_source
+from tests.serving.asking import ROOT
 from tests.serving.conftest import STREAMS
-from tests.serving.server import ROOT, Server
 
 
 @pytest.fixture

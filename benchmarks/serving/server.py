@@ -11,7 +11,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from runtime.errors import StyleError
+
 # Seconds until it must answer, and until it must be gone.
 READY_S, GONE_S = 120, 30
 
@@ -49,7 +50,7 @@ class Server:
         """Start it, and wait until all models are loaded.
 
         Raises:
-            AssertionError: it has ended, or is not ready in time; with its log.
+            StyleError: it has ended, or is not ready in time; with the end of its log.
         """
         command = [
             str(_binary()),
@@ -78,10 +79,16 @@ class Server:
         until = time.monotonic() + READY_S
         while not self.ready():
             ended = self._process.poll()
-            assert ended is None and time.monotonic() < until, (
-                f"the server ended with {ended}:\n{self.log.read_text()[-6000:]}"
-            )
+            if ended is not None or time.monotonic() > until:
+                raise StyleError(f"the server ended with {ended}:\n{self.log.read_text()[-6000:]}")
             time.sleep(0.1)
+
+    def __enter__(self) -> "Server":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def ready(self) -> bool:
         """Whether it says that all models can be used."""
@@ -91,6 +98,12 @@ class Server:
                 return answer.status == 200
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
+
+    def processor_seconds(self) -> float:
+        """Processor time of the server and of the processes of its models so far (Linux)."""
+        assert self._process is not None
+        ticks = sum(_ticks(pid) for pid in (self._process.pid, *_children(self._process.pid)))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """As the kernel does when memory is short: no word to anybody."""
@@ -114,7 +127,7 @@ def _package() -> Path:
     import importlib.util
 
     spec = importlib.util.find_spec("pytriton")
-    assert spec is not None and spec.submodule_search_locations
+    assert spec is not None and spec.submodule_search_locations  # callers have looked
     return Path(spec.submodule_search_locations[0]) / "tritonserver"
 
 
@@ -131,3 +144,14 @@ def _backends(work: Path) -> Path:
         stub = _package() / "python_backend_stubs" / version / "triton_python_backend_stub"
         shutil.copy(stub, folder / "python")
     return folder
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(word) for path in tasks for word in path.read_text().split()]
+
+
+def _ticks(pid: int) -> int:
+    """User and system time, fields 14 and 15 of proc(5); the name before them may hold spaces."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

@@ -1,0 +1,1 @@
+"""What a server costs beside sessions in its caller: `python -m benchmarks.serving`."""
