@@ -333,7 +333,8 @@ def verify(tiler: AnyTiler) -> None:
         tiled[inner[0] : inner[2], inner[1] : inner[3]] = tiler.paint(read, inner, outer)
     tiler.close()
     tiler.session.reset()
-    whole = tiler.session.stylize_float(read((0, 0, height, width)), **tiler.conditions)
+    picture = read((0, 0, height, width))
+    whole = tiler.session.stylize_float(picture, **tiler.conditions)  # type: ignore[arg-type]
     worst = float(np.abs(whole - tiled).max())
     if worst > TOLERANCE:
         raise StyleError(

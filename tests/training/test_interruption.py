@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from runtime.errors import OutputExists, StyleError
+from tests.training.toy import SETTINGS
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.config import load_recipe
 from training.engine import Engine
@@ -19,16 +20,7 @@ from training.methods import Assets
 from training.methods.perceptual import Perceptual
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = [
-    "network={name = 'lean', width = 8, blocks = 1}",
-    "backbone.style_layers=['relu1_1', 'relu2_1']",
-    "backbone.content_layers=['relu2_1']",
-    "data.short_side=64",
-    "data.crop=48",
-    "style.size=32",
-    "batch=2",
-    "steps=6",
-]
+TINY = [*SETTINGS, "steps=6"]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 
 from runtime.errors import UsageError
+from tests.training.toy import SETTINGS
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.config import load_recipe
 from training.engine import Engine
@@ -12,16 +13,7 @@ from training.methods import Assets
 from training.methods.perceptual import Perceptual
 from training.train import main
 
-TINY = [
-    "network={name = 'lean', width = 8, blocks = 1}",
-    "backbone.style_layers=['relu1_1', 'relu2_1']",
-    "backbone.content_layers=['relu2_1']",
-    "data.short_side=64",
-    "data.crop=48",
-    "style.size=32",
-    "batch=2",
-    "steps=2",
-]
+TINY = [*SETTINGS, "steps=2"]
 
 
 @pytest.fixture

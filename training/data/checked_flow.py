@@ -41,4 +41,5 @@ class CheckedFlow:
 def inside(places: np.ndarray, margin: float) -> np.ndarray:
     """Where places (h, w, 2) lie in a picture of this size, `margin` pixels from its border."""
     last = np.array(places.shape[1::-1], np.float32) - 1
-    return ((places >= margin) & (places <= last - margin)).all(2)
+    within = (places >= margin) & (places <= last - margin)
+    return np.asarray(within.all(2))
