@@ -72,10 +72,11 @@ def test_a_step_that_is_not_a_number_changes_nothing(build, tmp_path):
 
 def test_a_state_that_is_not_finite_is_not_written(tmp_path):
     path = tmp_path / "last.safetensors"
-    save_checkpoint(Checkpoint({}, {}, 1, {"generator.w": torch.ones(2)}), path)
+    save_checkpoint(Checkpoint({"name": "lean"}, {}, 1, {"generator.w": torch.ones(2)}), path)
     with pytest.raises(StyleError, match=r'last.safetensors is not written: "generator.w" holds'):
         save_checkpoint(
-            Checkpoint({}, {}, 2, {"generator.w": torch.tensor([1.0, torch.inf])}), path
+            Checkpoint({"name": "lean"}, {}, 2, {"generator.w": torch.tensor([1.0, torch.inf])}),
+            path,
         )
     assert load_checkpoint(path).step == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.safetensors"]
