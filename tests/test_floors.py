@@ -43,6 +43,7 @@ COMMANDS = [
     "benchmarks.scoreboard",
     "benchmarks.students",
     "benchmarks.targets",
+    "benchmarks.vote",
     "benchmarks.filters",
     "benchmarks.keyframes",
 ]

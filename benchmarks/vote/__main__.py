@@ -1,0 +1,94 @@
+"""python -m benchmarks.vote ours/ theirs/ --output vote.html
+
+A user study in one file: a page that shows pictures of the same name from two or more folders in
+pairs, blind, on random sides, and takes answers by keys; it needs no network and no server. What
+voters save as votes.json is scored by --scores votes.json [more.json ...]: Bradley-Terry strengths
+with intervals, of all voters together.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from runtime.card import JsonObject
+from runtime.cli import command_main, command_parser, print_json
+from runtime.errors import DONE, UsageError
+from runtime.outputs import check_output, replacing
+
+from . import page
+from .scores import Score, Vote, scores
+
+FORMAT = 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command_parser(__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, help="of pictures, two or more")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="page to write")
+    parser.add_argument("--scores", nargs="+", type=Path, metavar="VOTES", help="score answers")
+    parser.add_argument("--seed", type=int, default=0, help="of the order and the sides")
+    parser.add_argument("--json", action="store_true", help="scores as JSON")
+    parser.add_argument("--overwrite", action="store_true")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page, or score answers."""
+    if args.scores:
+        found = scores([vote for path in args.scores for vote in read_votes(path)])
+        if args.json:
+            print_json({"scores": [vars(score) for score in found]})
+        else:
+            print(table(found))
+        return DONE
+    if args.output is None:
+        raise UsageError("--output FILE is missing: the page to write")
+    path = check_output(args.output, overwrite=args.overwrite)
+    folders = {folder.name: folder for folder in args.folders}
+    if len(folders) < len(args.folders):
+        raise UsageError("two folders have the same name; results go by name")
+    text = page.make_page(folders, args.seed)
+    with replacing(path, overwrite=args.overwrite) as made:
+        made.write_text(text, encoding="utf-8")
+    print(path)
+    return DONE
+
+
+def read_votes(path: Path) -> list[Vote]:
+    """Answers of one voter.
+
+    Raises:
+        UsageError: no such file, or none that the page saved.
+    """
+    try:
+        data: JsonObject = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise UsageError(f'"{path}" has format {data["format"]}, known is {FORMAT}')
+        votes = [Vote(str(v["left"]), str(v["right"]), str(v["preferred"])) for v in data["votes"]]
+    except OSError as error:
+        raise UsageError(f'cannot read "{path}": {error.strerror}') from None
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f'"{path}" is no file of votes that the page saved') from None
+    if not votes:
+        raise UsageError(f'"{path}" holds no votes')
+    return votes
+
+
+def table(found: list[Score]) -> str:
+    """For people."""
+    lines = ["| | strength | 95 % | preferred |", "| --- | ---: | --- | ---: |"]
+    for score in found:
+        share = 100 * score.wins / score.votes
+        lines.append(
+            f"| {score.name} | {score.strength:+.2f} | {score.low:+.2f}..{score.high:+.2f} | "
+            f"{share:.0f} % of {score.votes} |"
+        )
+    return "\n".join(lines)
+
+
+main = command_main(build_parser, run)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
