@@ -324,6 +324,18 @@ def table_of(data: Document) -> str:
     return table(COLUMNS, data["rows"])
 
 
+COSTS = (
+    *(label(name) for name in ("model", "clip", "size", "stabilizer")),
+    figure("processor ms a frame", "cpu_ms"),
+    figure("KiB a frame", "kib_per_frame"),
+)
+
+
+def costs_of(data: Document) -> str:
+    """What does not depend on who else was working on the machine."""
+    return table(COSTS, data["rows"])
+
+
 main = command_main(build_parser, run)
 
 

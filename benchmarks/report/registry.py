@@ -57,7 +57,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "busy": (("latency_busy", "latency"), latency_tables.busy),
     "scaling": (("scaling",), latency_tables.scaling),
     "laws": (("scaling",), latency_tables.laws),
-    "end_to_end": (("end_to_end",), end_to_end.table_of),
+    "end_to_end": (("end_to_end",), end_to_end.costs_of),
     "startup": (("startup",), startup.table_of),
     "startup_targets": (("startup",), startup.targets_of),
     "soak": (("soak",), soak.table_of),
