@@ -87,6 +87,7 @@ def open_painter(model: str) -> tuple[Painter, JsonObject]:
         )
 
     def stylize(photo: "Tensor") -> "Tensor":
+        session.reset()  # a photo is no frame of the scene before it
         picture = session.stylize_float(photo[0].permute(1, 2, 0).numpy())
         return torch.from_numpy(picture).permute(2, 0, 1)[None].clamp(0, 1).contiguous()
 

@@ -27,6 +27,7 @@ MODELS = (
     "mondrian",
     "composition",
     "wheat",
+    "night_cafe",
 )
 
 
