@@ -156,7 +156,7 @@ def document(
 ) -> Document:
     """Wrap rows (see `row`) with the environment, the time and the command line that made them."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
-    name = f"python -m {module.name}" if module else "python"
+    name = f"python -m {module.name.removesuffix('.__main__')}" if module else "python"
     return {
         "schema": NAME,
         "version": VERSION,
