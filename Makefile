@@ -2,6 +2,7 @@
 #   make demo                 paints a clip (INPUT=clip.mp4 or INPUT=camera:0 for your own)
 #   make test                 format, lint, types, tests, docs
 #   make test-install         what a new user does: a wheel in empty environments, make demo in a clone
+#   make test-hostile         every hostile input, of which make test takes a selection (minutes)
 #   make test-edge            the converters for phones, each in an environment of its own
 #   make test-batch           batches on Ray, in an environment of its own
 #   make test-serving         the Triton server on what --target triton writes, in its own environment
@@ -21,7 +22,7 @@ RAY := .venv-ray
 PIP := -m pip --disable-pip-version-check install
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")
 
-.PHONY: demo test test-install test-edge test-batch test-serving web lock venv clean
+.PHONY: demo test test-install test-hostile test-edge test-batch test-serving web lock venv clean
 
 # Every file that is downloaded is checked against its hash; what runs is this checkout.
 $(LEAN)/.ready: requirements-runtime.txt pyproject.toml
@@ -63,6 +64,9 @@ test: venv
 
 test-install:
 	$(PYTHON) tests/check_install.py
+
+test-hostile: venv
+	$(BIN)/python tests/check_hostile.py
 
 # Makes .venv-executorch, .venv-litert and .venv-coreml where they are missing, which takes minutes.
 test-edge: venv
