@@ -137,6 +137,32 @@ def add_path_flags(parser: argparse.ArgumentParser, inputs: str, output: str) ->
     parser.add_argument("--output", "-o", metavar="FILE", help=output)
 
 
+def add_server_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """The flags of every server: token and certificate."""
+    parser.add_argument(
+        "--token",
+        metavar="WORD",
+        help="password of the page (made up for addresses beyond this machine if not given)",
+    )
+    parser.add_argument(
+        "--tls-cert", type=Path, metavar="PEM", help="serve https with this certificate"
+    )
+    parser.add_argument(
+        "--tls-key", type=Path, metavar="PEM", help="its key, where that is another file"
+    )
+
+
+def tls_of(certificate: Path | None, key: Path | None) -> tuple[Path, Path | None] | None:
+    """What the flags --tls-cert and --tls-key say.
+
+    Raises:
+        UsageError: a key without a certificate.
+    """
+    if key is not None and certificate is None:
+        raise UsageError("--tls-key needs --tls-cert, the certificate that it is for")
+    return None if certificate is None else (certificate, key)
+
+
 def take_paths(args: argparse.Namespace) -> None:
     """Turn positional paths into `args.input` and `args.output`.
 

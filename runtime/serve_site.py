@@ -5,7 +5,7 @@ unless another address is asked for. Any static server will do, too; this one kn
 files and sends the headers that give WebAssembly its threads.
 
 Browsers give the camera to secure pages only: those of this machine, and https. To try the page on
-a phone, use --serve 0.0.0.0:8443 --certificate cert.pem (certificate and key in one file).
+a phone, use --serve 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem, and the address it prints.
 """
 
 import argparse
@@ -13,16 +13,21 @@ import functools
 import http.server
 import json
 import signal
-import ssl
 import urllib.parse
 from pathlib import Path
 from typing import Any
 
 from .card import JsonObject
-from .cli import new_parser, run_command, say
+from .cli import add_server_flags, new_parser, run_command, say, tls_of
 from .errors import DONE, UsageError
 from .inputs import inside
-from .live.web.server import Handling, Server, is_loopback, parse_address
+from .live.web.server import (
+    Handling,
+    Server,
+    Tls,
+    is_loopback,
+    parse_address,
+)
 
 DEFAULT = "127.0.0.1:8080"
 # Not the system's table: some systems call .mjs or .wasm something that browsers refuse.
@@ -57,6 +62,8 @@ HEADERS = {
 class Handler(Handling, http.server.SimpleHTTPRequestHandler):
     """Files of one folder, nothing else: no listings, no links out of it, no hidden files."""
 
+    _welcome = False
+
     def guess_type(self, path: Any) -> str:
         """By our own table."""
         return TYPES.get(Path(path).suffix.lower(), OTHER)
@@ -65,12 +72,17 @@ class Handler(Handling, http.server.SimpleHTTPRequestHandler):
         """With our headers on every answer."""
         for name, value in HEADERS.items():
             self.send_header(name, value)
+        if self._welcome and self.cookie is not None:
+            self.send_header("Set-Cookie", self.cookie)
         super().end_headers()
 
     def send_head(self) -> Any:
         """The file asked for, if it is one of the folder's own."""
-        if not self.server.answers_to(self.headers.get("Host", "")):
-            self.send_error(403, "wrong host")
+        # Browsers ask for a manifest without cookies; nothing in it is secret.
+        refusal = None if self.path.endswith(".webmanifest") else self.refusal(linked=True)
+        self._welcome = refusal is None
+        if refusal is not None:
+            self.send_error(*refusal)
             return None
         asked, folder = Path(self.translate_path(self.path)), Path(self.directory).resolve()
         hidden = any(part.startswith(".") for part in asked.relative_to(self.directory).parts)
@@ -84,37 +96,17 @@ class Handler(Handling, http.server.SimpleHTTPRequestHandler):
         self.send_error(404, "there is no such file")
 
 
-def open_server(folder: Path, address: str, certificate: Path | None = None) -> tuple[Server, str]:
-    """A server that listens, and the page's address; call its `serve_forever`.
+def open_server(
+    folder: Path, address: str, token: str | None = None, tls: Tls | None = None
+) -> Server:
+    """A server that listens; its `url` is the page's address. Call its `serve_forever`.
 
     Raises:
         UsageError: the folder holds no page, the address is wrong or taken, or the certificate
             cannot be read.
     """
     check_site(folder)
-    host, port = parse_address(address)
-    handler = functools.partial(Handler, directory=str(folder))
-    try:
-        server = Server((host, port), handler)
-    except OSError as error:
-        raise UsageError(
-            f'--serve "{address}": {error.strerror}; give another port, or 0 for any free one'
-        ) from None
-    if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            context.load_cert_chain(certificate)
-        except (OSError, ssl.SSLError) as error:
-            server.server_close()
-            raise UsageError(
-                f'--certificate "{certificate}" is not a certificate with its key ({error})'
-            ) from None
-        # Hands are shaken in each connection's own thread: a slow one must not hold up the others.
-        server.socket = context.wrap_socket(
-            server.socket, server_side=True, do_handshake_on_connect=False
-        )
-    scheme = "http" if certificate is None else "https"
-    return server, f"{scheme}://{server.place}/"
+    return Server(address, functools.partial(Handler, directory=str(folder)), token, tls)
 
 
 def check_site(folder: Path) -> JsonObject:
@@ -147,21 +139,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--serve", metavar="HOST:PORT", default=DEFAULT, help=f"default: {DEFAULT}, this machine"
     )
-    parser.add_argument(
-        "--certificate", type=Path, metavar="PEM", help="serve https with this certificate and key"
-    )
+    add_server_flags(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted."""
-    server, url = open_server(args.folder, args.serve, args.certificate)
-    print(url, flush=True)
+    server = open_server(args.folder, args.serve, args.token, tls_of(args.tls_cert, args.tls_key))
+    print(server.url, flush=True)
     say("Ctrl-C ends it", quiet=args.quiet)
     host = parse_address(args.serve)[0]
-    if not is_loopback(host) and args.certificate is None:
-        say("other machines get no camera without https: add --certificate PEM", quiet=args.quiet)
+    if not is_loopback(host) and args.tls_cert is None:
+        say("other machines get no camera without https: add --tls-cert PEM", quiet=args.quiet)
     # A shell starts background commands deaf to interrupts; a server must hear them all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -115,11 +115,7 @@ def _add_output_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--serve", metavar="HOST:PORT", help="a page with picture and controls: 127.0.0.1:8080"
     )
-    group.add_argument(
-        "--token",
-        metavar="WORD",
-        help="password of the page (made up for addresses beyond this machine if not given)",
-    )
+    cli.add_server_flags(group)
     group.add_argument(
         "--snapshots", default=".", metavar="DIR", help="where the c key saves (default: here)"
     )
@@ -257,6 +253,7 @@ def live_options(args: argparse.Namespace) -> "LiveOptions":
         pipe_format=args.pipe_format,
         serve=args.serve,
         token=args.token,
+        tls=cli.tls_of(args.tls_cert, args.tls_key),
         osc=args.osc,
         midi=args.midi,
         snapshots=Path(args.snapshots),

@@ -32,6 +32,7 @@ class LiveOptions:
         pipe_format: of frames on standard output.
         serve: "HOST:PORT" of a page with picture and controls; None for none.
         token: password of that page; None makes one up where one is needed.
+        tls: certificate to serve it by https, and its key if that is a file of its own.
         osc: "HOST:PORT" to listen at for OSC messages; None for none.
         midi: name of a MIDI device, "" for the first; None for none.
         snapshots: folder for single pictures.
@@ -67,6 +68,7 @@ class LiveOptions:
     pipe_format: str = "rgb24"
     serve: str | None = None
     token: str | None = None
+    tls: tuple[Path, Path | None] | None = None
     osc: str | None = None
     midi: str | None = None
     snapshots: Path = Path()

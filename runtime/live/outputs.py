@@ -89,7 +89,7 @@ def open_outputs(
     if options.serve:
         from .web.preview import Preview
 
-        preview = stack.enter_context(Preview(options.serve, actions, options.token))
+        preview = stack.enter_context(Preview(options.serve, actions, options.token, options.tls))
         cli.say(f"open {preview.url} in a browser", quiet=options.quiet)
     if options.window:
         from ..sinks.window import WindowSink

@@ -1,8 +1,9 @@
 """python tests/hostile/fuzz.py PARSER SECONDS CORPUS
 
 Looks for inputs that break a parser, by coverage. Needs atheris: pip install it into an environment
-of its own, and put this repository's packages on PYTHONPATH. CORPUS is a folder; it is begun from the
-good files of `seeds` and keeps what reached new code. What breaks the parser is left in it as crash-*.
+of its own, and put this repository's packages on PYTHONPATH. CORPUS is a folder; it is begun from
+the good files of `seeds` and keeps what reached new code. What breaks the parser is left in it as
+crash-*.
 """
 
 import sys

@@ -39,7 +39,8 @@ def folder(tmp_path):
 
 @pytest.fixture
 def server(folder):
-    running, url = open_server(folder, "127.0.0.1:0")
+    running = open_server(folder, "127.0.0.1:0")
+    url = running.url
     thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     assert url == f"http://127.0.0.1:{running.server_address[1]}/"
@@ -125,7 +126,7 @@ def test_addresses_and_certificates(server, folder, tmp_path):
     with pytest.raises(UsageError, match="HOST:PORT"):
         open_server(folder, "here")
     with pytest.raises(UsageError, match="is not a certificate"):
-        open_server(folder, "127.0.0.1:0", tmp_path / "secret.txt")
+        open_server(folder, "127.0.0.1:0", tls=(tmp_path / "secret.txt", None))
     assert serve_site.DEFAULT.startswith("127.0.0.1:")
 
 

@@ -5,11 +5,9 @@ Commands are accepted from our own page alone (header and origin are checked), s
 site a user visits can steer the camera. Pictures are compressed only while somebody watches.
 """
 
-import hmac
 import http.server
 import json
 import queue
-import secrets
 import socket
 import threading
 import urllib.parse
@@ -24,7 +22,7 @@ from ...frame import Image
 from ...keys import KEYS, action_named
 from ..controls import Settings
 from ..overlay import Stats
-from .server import Handling, Server, is_loopback, parse_address
+from .server import Handling, Server, Tls
 from .webrtc import MAX_OFFER, Peers, available
 
 PAGE = Path(__file__).with_name("live.html")
@@ -33,7 +31,6 @@ QUALITY = 80
 # How long a watcher's connection waits for a picture before the last one is sent again.
 WAIT_S = 1.0
 BOUNDARY = "impasto-frame"
-COOKIE = "impasto_token"
 # Commands are a word; more is not read.
 MAX_BODY = 256
 
@@ -47,21 +44,22 @@ class Preview:
     """
 
     def __init__(
-        self, address: str, actions: "queue.SimpleQueue[str]", token: str | None = None
+        self,
+        address: str,
+        actions: "queue.SimpleQueue[str]",
+        token: str | None = None,
+        tls: Tls | None = None,
     ) -> None:
         """Listen.
 
         Args:
             address: "HOST:PORT", "PORT" (this machine), port 0 for any free one.
             actions: where commands of the page go.
-            token: needed to see anything; made up if the address is not this machine's own.
+            token, tls: see `Server`.
 
         Raises:
-            UsageError: the address is wrong or taken.
+            UsageError: the address is wrong or taken, or there is no certificate in the file.
         """
-        host, port = parse_address(address)
-        self._local = is_loopback(host)
-        self.token = token or ("" if self._local else secrets.token_urlsafe(16))
         self.actions = actions
         self.watchers = 0
         self.change = threading.Condition()
@@ -73,15 +71,9 @@ class Preview:
         self._closed = False
         self._peers: Peers | None = None
         self._peers_lock = threading.Lock()
-        try:
-            self._server = _Server((host, port), _Handler)
-        except OSError as error:
-            raise UsageError(
-                f'--serve "{address}": {error.strerror}; give another port, or 0 for any free one'
-            ) from None
+        self._server = _Server(address, _Handler, token, tls)
         self._server.preview = self
-        query = f"/?token={self.token}" if self.token else "/"
-        self.url = f"http://{self._server.place}{query}"
+        self.token, self.url = self._server.token, self._server.url
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="serve", kwargs={"poll_interval": 0.1}
         )
@@ -198,7 +190,7 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         if not self._allowed():
             return
-        if self.headers.get("X-Impasto") != "1" or not self._own_origin():
+        if self.headers.get("X-Impasto") != "1" or not self.own_origin():
             self._answer(403, "text/plain", b"only our own page may do that\n")
             return
         if path == "/webrtc":
@@ -227,34 +219,11 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
         self._answer(200, "application/json", answer.encode())
 
     def _allowed(self) -> bool:
-        """Check the host and the token; answers by itself when they are wrong."""
-        preview = self.server.preview
-        if not self.server.answers_to(self.headers.get("Host", "")):
-            self._answer(403, "text/plain", b"wrong host\n")
-            return False
-        # A browser says where a request comes from; pictures are for our own page, not for others'.
-        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            self._answer(403, "text/plain", b"only our own page may do that\n")
-            return False
-        if preview.token and not self._has_token(preview.token):
-            self._answer(401, "text/plain", b"the token is missing or wrong\n")
-            return False
-        return True
-
-    def _has_token(self, token: str) -> bool:
-        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
-        given = [*query.get("token", [])]
-        for part in self.headers.get("Cookie", "").split(";"):
-            name, _, value = part.strip().partition("=")
-            if name == COOKIE:
-                given.append(value)
-        # Compared in constant time, so that its answer time tells nothing.
-        return any(hmac.compare_digest(word.encode(), token.encode()) for word in given)
-
-    def _own_origin(self) -> bool:
-        """Browsers name the page a request comes from; other programs send none."""
-        origin = self.headers.get("Origin")
-        return origin is None or origin == f"http://{self.headers.get('Host', '')}"
+        """Whether the request may be answered; answers by itself where it may not."""
+        refusal = self.refusal()
+        if refusal is not None:
+            self._answer(refusal[0], "text/plain", f"{refusal[1]}\n".encode())
+        return refusal is None
 
     def _page(self) -> None:
         keys = [{"key": k.keys[0], "action": k.action, "text": k.text} for k in KEYS]
@@ -265,9 +234,8 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
             "script-src 'unsafe-inline'; frame-ancestors 'none'",
             "Referrer-Policy": "no-referrer",
         }
-        token = self.server.preview.token
-        if token:
-            headers["Set-Cookie"] = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"
+        if self.cookie is not None:
+            headers["Set-Cookie"] = self.cookie
         self._answer(200, "text/html; charset=utf-8", page.encode(), headers)
 
     def _answer(

@@ -66,7 +66,8 @@ class Page:
     """The page, open in a browser of its own, and what a user does with it."""
 
     def __init__(self, folder, profile, *flags, query=""):
-        self.server, self.url = open_server(folder, "127.0.0.1:0")
+        self.server = open_server(folder, "127.0.0.1:0")
+        self.url = self.server.url
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         self.browser = Browser(
             chromium(), profile, "--window-size=1200,800", *(flags or ("--disable-gpu",))
