@@ -86,6 +86,8 @@ def _rewritten(tracks: bytes, width: int, height: int, shape: Fraction) -> bytes
         body += head + data
     if not done:
         raise ValueError("the file has no video track")
+    if len(seal) + len(body) + (4 if seal else 0) != len(tracks):
+        raise ValueError("the file has more than one checksum of its tracks, or none of four bytes")
     # Matroska's checksum comes first, covers what is behind it, and has its lowest byte first.
     return (seal + zlib.crc32(body).to_bytes(4, "little") if seal else b"") + body
 

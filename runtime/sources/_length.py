@@ -21,7 +21,7 @@ def missing_bytes(path: Path, format_name: str) -> int:
     size = path.stat().st_size
     with path.open("rb") as file:
         if format_name == "matroska,webm":
-            return max(0, _matroska_end(file) - size)
+            return max(0, _matroska_end(file, size) - size)
         if format_name == "mov,mp4,m4a,3gp,3g2,mj2":
             return max(0, _boxes_end(file, size) - size)
         if format_name == "avi":
@@ -36,15 +36,16 @@ def missing_bytes(path: Path, format_name: str) -> int:
     return 0
 
 
-def _matroska_end(file: BinaryIO) -> int:
-    """Where the segment ends; 0 if that is not known (live recordings)."""
+def _matroska_end(file: BinaryIO, size: int) -> int:
+    """Where the segment ends; 0 if that is not known (live recordings, damage)."""
     at = 0
-    while head := ebml.read_head(file.read(ebml.LONGEST_HEAD)):
+    while at < size and (head := ebml.read_head(file.read(ebml.LONGEST_HEAD))):
         end = at + head.length + (head.size or 0)
         if head.name == MATROSKA_SEGMENT or head.size is None:
             return end if head.size is not None else 0
         at = end
-        file.seek(at)
+        if at < size:
+            file.seek(at)
     return 0
 
 

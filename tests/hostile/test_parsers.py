@@ -1,8 +1,12 @@
 """A few hundred damaged inputs for every parser that we wrote; `fuzz.py` looks for more."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
+from runtime.media import ebml, matroska
+from runtime.sources._length import missing_bytes
 from tests.hostile import parsers, seeds
 from tests.hostile.damage import damaged
 
@@ -24,3 +28,22 @@ def test_damage_is_answered_or_refused(name, good):
     for _ in range(TRIES):
         data = good[name][int(rng.integers(len(good[name])))]
         parse(damaged(data, rng))
+
+
+def test_sizes_larger_than_any_file(tmp_path):
+    """Found by fuzzing: the walk jumped to where no file system lets it."""
+    path = tmp_path / "clip"
+    path.write_bytes(b"\xec\x01" + (2**55).to_bytes(7, "big") + b"rest")
+    assert missing_bytes(path, "matroska,webm") == 0
+
+
+def test_two_checksums_of_the_tracks():
+    """Found by fuzzing: one of them was left out, and everything behind it moved."""
+    seal = ebml.element(ebml.CRC32, b"1234")
+    kind = ebml.number(matroska.TRACK_TYPE, 1)
+    name = ebml.element(matroska.TRACK_NAME, matroska.reserve("x").encode())
+    track = ebml.element(matroska.TRACK, kind + name + ebml.element(matroska.VIDEO, b""))
+    once = matroska._rewritten(seal + track, 64, 48, Fraction(4, 3))
+    assert len(once) == len(seal + track)
+    with pytest.raises(ValueError, match="more than one checksum"):
+        matroska._rewritten(seal + seal + track, 64, 48, Fraction(4, 3))
