@@ -16,7 +16,7 @@ from runtime.model.zoo import read_card
 from runtime.sources import open_source
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
-CLIPS = 4
+CLIPS = 8
 FRAMES = 14  # more than a folded model needs to follow a scene's drift once
 
 
@@ -83,7 +83,7 @@ def test_any_number_of_jobs_paints_the_same(kind, clips, tmp_path, request):
         names = read_card(model[0]).port("code").names
         model += ["--style", f"{names[0]}:0.3", "--style", f"{names[1]}:0.7"]
     results = []
-    for jobs in (1, 3):
+    for jobs in (1, 4):
         output = tmp_path / f"jobs{jobs}"
         code = video.main(
             [str(part) for part in ("--model", *model, "--device", "cpu", "--stabilizer", "off")]
