@@ -74,7 +74,7 @@ def _check_webp(journal: Journal, encoding: Encoding, path: Path) -> None:
     first, last = journal.segments[0], journal.segments[-1]
     wanted = (last.end - first.start) * encoding.time_base
     shown = Fraction(0)
-    with Image.open(path) as image:
+    with Image.open(path, formats=("WEBP",)) as image:
         number = getattr(image, "n_frames", 1)
         for index in range(number):
             image.seek(index)
