@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from training.teachers import Teacher
 
 COLUMNS = (
-    label("filter"),
+    label("filter", "model"),
     label("teacher"),
     figure("PSNR, dB", "psnr_db"),
     figure("worst", "worst_psnr_db"),
@@ -89,8 +89,8 @@ def run(args: argparse.Namespace) -> int:
             metrics = {**nearness(session, teacher, photos, likeness)}
             plan = Plan(args.warm_up, args.iterations, args.duration)
             metrics |= speeds(session, teacher, photos[0], plan)
-            labels = {"filter": Path(model).stem, "teacher": name, "sha256": session.sha256}
-        rows.append(results.row(labels, metrics, ["filter"]))
+            labels = {"model": Path(model).stem, "teacher": name, "sha256": session.sha256}
+        rows.append(results.row(labels, metrics, ["model", "teacher"]))
         say(f"{Path(model).stem}: {metrics['psnr_db']:.1f} dB", quiet=args.quiet)
     settings = {"photos": len(photos), "size": "{}x{}".format(*args.size)}
     deliver(args, path, results.document("filters", rows, settings))

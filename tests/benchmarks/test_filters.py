@@ -22,7 +22,7 @@ def test_a_model_is_its_own_best_student(tmp_path, photo_folder):
     words += ["--json", tmp_path / "filters.json", "--quiet"]
     assert filters.main([str(word) for word in words]) == 0
     (row,) = json.loads((tmp_path / "filters.json").read_text())["rows"]
-    assert row["labels"]["teacher"] == "itself" and row["labels"]["filter"] == "scream-fast"
+    assert row["labels"]["teacher"] == "itself" and row["labels"]["model"] == "scream-fast"
     found = row["metrics"]
     assert found["psnr_db"] == pytest.approx(100) and found["worst_psnr_db"] == pytest.approx(100)
     assert 5 < found["photo_psnr_db"] < 25

@@ -129,7 +129,7 @@ class Filter:
                 quiet=assets.quiet,
             )
             distributed.wait()
-            self._note("photos have no picture by the teacher; --resume asks again", made.failed)
+            self._note("photos have no picture; the teacher is asked again next time", made.failed)
             pairs = Pairs(made.folder, 0, data.limit, self.recipe.seed)
         self._note("pairs cannot be used", pairs.skipped)
         if self.options.aligned:
