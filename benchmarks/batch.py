@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--model", required=True, help="file or name")
     add("--sizes", type=listed(parse_size), default=[(640, 360)], metavar="WxH,WxH")
     add("--jobs", type=listed(int), default=[1, 2], metavar="N,N", help="painters (default: 1,2)")
+    add("--shots", type=int, default=SHOTS, metavar="N", help=f"of {SHOT_FRAMES} frames each")
     add("--stabilizer", default="best", choices=("best", "live", "off"))
     add("--rounds", type=int, default=ROUNDS, metavar="N", help="of each measurement")
     add_result_flags(parser)
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     ):
         for number, (width, height) in enumerate(args.sizes):
             clip = Path(folder) / f"{width}x{height}.mp4"
-            write_clip(clip, width, height)
+            write_clip(clip, width, height, args.shots)
             costs = _costs(clip, args)
             rows.append(_row(args, f"{width}x{height}", "alone", costs))
             progress.update()
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
                     rows.append(row)
                     progress.update()
     settings = {
-        "shots": SHOTS,
+        "shots": args.shots,
         "shot_frames": SHOT_FRAMES,
         "rounds": args.rounds,
         "sha256": opening.checksums([args.model]),
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def write_clip(path: Path, width: int, height: int) -> None:
+def write_clip(path: Path, width: int, height: int, shots: int = SHOTS) -> None:
     """Shots of soft waves in different colors, each moving: cuts that everybody finds."""
     import av
 
@@ -84,8 +85,9 @@ def write_clip(path: Path, width: int, height: int) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(SHOTS * SHOT_FRAMES):
+        for number in range(shots * SHOT_FRAMES):
             shot, step = divmod(number, SHOT_FRAMES)
+            shot %= SHOTS
             wave = np.sin(columns / (20 + 9 * shot) + step / 5) + np.cos(rows / (17 + 5 * shot))
             colors = np.roll(np.array([90, 30, 10]), shot)
             light = 40 + 45 * shot + colors * wave[..., None]

@@ -79,7 +79,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "filters": (("filters",), filters.table_of),
     "keyframes": (("keyframes",), keyframes.table_of),
     "batch": (("batch",), batch.table_of),
-    "batch_runs": (("batch",), batch.runs_of),
+    "batch_runs": (("batch_runs",), batch.runs_of),
     "serving": (("serving",), serving.usual),
 }
 
