@@ -18,6 +18,7 @@ from runtime.card import JsonObject, ModelCard, Port
 from runtime.checksum import sha256
 from runtime.errors import CardMismatch, UsageError
 from runtime.frame import Image
+from runtime.live.web import pages
 from runtime.model import folding, zoo
 from runtime.model.arrays import fixed_size
 from runtime.model.session import StyleSession
@@ -58,7 +59,8 @@ def write_site(
     Returns:
         what `site.json` holds.
     """
-    shutil.copytree(PAGE, folder, dirs_exist_ok=True)
+    for part in (PAGE, pages.COMMON):
+        shutil.copytree(part, folder, dirs_exist_ok=True)
     page = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     engines = engines_for([card for _, _, card, _ in models])
     (folder / "ort").mkdir()

@@ -208,7 +208,9 @@ class Show:
         parts.gauges.tick(now, parts.pipeline.dropped)
         if parts.outputs.preview is not None and now >= self._publish_at:
             self._publish_at = now + PUBLISH_S
-            parts.outputs.preview.publish(self._stats(), self.settings, parts.styles.labels)
+            parts.outputs.preview.publish(
+                *(self._stats(), self.settings, parts.styles.labels), mixes=not self._alone()
+            )
         while self._script and self._script[0][0] <= parts.gauges.shown:
             self.parts.actions.put(self._script.pop(0)[1])
         if parts.frames is not None and parts.gauges.shown >= parts.frames:

@@ -89,7 +89,9 @@ class LiveOptions:
     script: Sequence[tuple[int, str]] = ()
     quiet: bool = False
 
-    def style_of(self, models: Sequence[tuple[str, float]], threads: int) -> StylizeOptions:
-        """How to open these models for a live picture, on so many threads. Colors are kept behind
-        the stabilizer, which would otherwise carry those of the camera along."""
-        return replace(self.style, models=models, threads=threads, live=True, keep_color="")
+    def style_of(
+        self, models: Sequence[tuple[str, float]], threads: int, *, live: bool = True
+    ) -> StylizeOptions:
+        """How to open these models, on so many threads, for a live picture or for stills. Colors
+        are kept behind the stabilizer, which would otherwise carry those of the camera along."""
+        return replace(self.style, models=models, threads=threads, live=live, keep_color="")

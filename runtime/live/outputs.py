@@ -17,6 +17,7 @@ from .options import LiveOptions
 from .output_threads import BEHIND, OutputThread
 from .recorder import Recorder, live_clip
 from .snapshots import Snapshots
+from .styles import Styles
 
 if TYPE_CHECKING:
     from ..sinks.window import WindowSink
@@ -51,6 +52,7 @@ def open_outputs(
     target_fps: float,
     meter: Meter,
     actions: "queue.SimpleQueue[str]",
+    styles: Styles,
     stack: contextlib.ExitStack,
 ) -> Outputs:
     """Open all outputs that were asked for.
@@ -62,6 +64,7 @@ def open_outputs(
         target_fps: 0 for none.
         meter: gets the times of encoding.
         actions: where the page's commands go.
+        styles: which the page shows and paints with.
         stack: gets what must be closed.
 
     Raises:
@@ -87,9 +90,13 @@ def open_outputs(
     threads = _open_threads(options, shown, stack)
     preview = window = None
     if options.serve:
+        from .web.page_painter import PagePainter
         from .web.preview import Preview
 
-        preview = stack.enter_context(Preview(options.serve, actions, options.token, options.tls))
+        painter = PagePainter(styles)
+        preview = stack.enter_context(
+            Preview(options.serve, actions, options.token, options.tls, painter)
+        )
         cli.say(f"open {preview.url} in a browser", quiet=options.quiet)
     if options.window:
         from ..sinks.window import WindowSink

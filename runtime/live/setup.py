@@ -117,7 +117,7 @@ def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) ->
 
     actions: queue.SimpleQueue[str] = queue.SimpleQueue()
     _open_remotes(options, actions, stack)
-    outputs = open_outputs(options, size, info, plan.target_fps, meter, actions, stack)
+    outputs = open_outputs(options, size, info, plan.target_fps, meter, actions, styles, stack)
     stack.callback(pipeline.close)  # again: threads stop before the files are finished
     parts = Parts(
         capture,
@@ -198,7 +198,15 @@ def _open_styles(options: LiveOptions, threads: int) -> tuple[Styles, Stylizer]:
     if options.mixed:
         label = " + ".join(name if weight == 1 else f"{name}:{weight:g}" for name, weight in models)
         styles = Styles(
-            [Entry(label, lambda _, threads: open_stylizer(options.style_of(models, threads)))]
+            [
+                Entry(
+                    label,
+                    lambda _, threads: open_stylizer(options.style_of(models, threads)),
+                    open_exact=lambda _, threads: open_stylizer(
+                        options.style_of(models, threads, live=False)
+                    ),
+                )
+            ]
         )
         return styles, styles.open_first(Key(0, 0, threads))
     if _hopes_for_gpu(options):
@@ -263,13 +271,16 @@ def _entry(
     preferred: tuple[str, ...],
     painting: str = "",
 ) -> Entry:
-    def open_file(variant: int, threads: int) -> Stylizer:
-        style = options.style_of([(str(files[variant].path), 1.0)], threads)
+    def open_file(variant: int, threads: int, live: bool = True) -> Stylizer:
+        style = options.style_of([(str(files[variant].path), 1.0)], threads, live=live)
         if painting:
             style = replace(style, styles=[(painting, 1.0)])
         return open_stylizer(style)
 
-    return Entry(label, open_file, files, preferred, painting)
+    return Entry(
+        *(label, open_file, files, preferred, painting),
+        open_exact=lambda variant, threads: open_file(variant, threads, live=False),
+    )
 
 
 def _neighbors(options: LiveOptions, styles: Styles) -> list[Entry]:

@@ -50,6 +50,7 @@ class Entry:
         label: what the screen and the page call it.
         variants: its files, best picture first; empty for a mixture of models.
         open: opens one, given its index and the threads of the engine.
+        open_exact: the same for stills, which wait for exact statistics; None where `open` is.
         preferred: precisions, fastest first, as long as nothing was measured.
         painting: its name among those that its model knows, "" for a model of one style.
     """
@@ -59,6 +60,11 @@ class Entry:
     variants: Sequence[Variant] = ()
     preferred: Sequence[str] = ()
     painting: str = ""
+    open_exact: Callable[[int, int], Stylizer] | None = None
+
+    def still(self, variant: int, threads: int) -> Stylizer:
+        """Open a file for stills."""
+        return (self.open_exact or self.open)(variant, threads)
 
     @property
     def num_variants(self) -> int:

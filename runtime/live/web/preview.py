@@ -1,4 +1,5 @@
-"""The live picture in a browser: one page, a motion JPEG stream, the same controls as the keys.
+"""The live picture in a browser: one page, a motion JPEG stream, the same controls as the keys, and
+what a viewer takes along: the picture at full size, and pictures of their own, painted.
 
 Only this machine can reach it unless another address is asked for, and then only who has the token.
 Commands are accepted from our own page alone (header and origin are checked), so that no other web
@@ -8,8 +9,11 @@ site a user visits can steer the camera. Pictures are compressed only while some
 import http.server
 import json
 import queue
+import re
 import socket
+import tempfile
 import threading
+import time
 import urllib.parse
 from dataclasses import asdict
 from pathlib import Path
@@ -17,15 +21,16 @@ from pathlib import Path
 import cv2
 
 from ...card import JsonObject
-from ...errors import UsageError
+from ...errors import StyleError, UsageError
 from ...frame import Image
-from ...keys import KEYS, action_named
+from ...keys import action_named
 from ..controls import Settings
 from ..overlay import Stats
+from . import pages
+from .page_painter import PagePainter
 from .server import Handling, Server, Tls
 from .webrtc import MAX_OFFER, Peers, available
 
-PAGE = Path(__file__).with_name("live.html")
 # JPEG quality of the stream: 80 costs 1.7 ms and about 100 kB at 1280x720.
 QUALITY = 80
 # How long a watcher's connection waits for a picture before the last one is sent again.
@@ -33,6 +38,10 @@ WAIT_S = 1.0
 BOUNDARY = "impasto-frame"
 # Commands are a word; more is not read.
 MAX_BODY = 256
+# Largest picture file to be painted, and the seconds it may take to arrive.
+MAX_PICTURE, UPLOAD_S = 64 * 2**20, 120.0
+PIECE = 2**16
+CARD = re.compile(r"/cards/([1-9]\d{0,3})\.jpg")
 
 
 class Preview:
@@ -41,6 +50,8 @@ class Preview:
     Attributes:
         url: what to open, token included.
         watchers: how many streams are being sent.
+        painter: paints cards and pictures for the page; None where it has none.
+        uploading: held while a picture arrives and is painted: one at a time.
     """
 
     def __init__(
@@ -49,6 +60,7 @@ class Preview:
         actions: "queue.SimpleQueue[str]",
         token: str | None = None,
         tls: Tls | None = None,
+        painter: PagePainter | None = None,
     ) -> None:
         """Listen.
 
@@ -56,11 +68,14 @@ class Preview:
             address: "HOST:PORT", "PORT" (this machine), port 0 for any free one.
             actions: where commands of the page go.
             token, tls: see `Server`.
+            painter: see there.
 
         Raises:
             UsageError: the address is wrong or taken, or there is no certificate in the file.
         """
-        self.actions = actions
+        self.actions, self.painter = actions, painter
+        self.uploading = threading.Lock()
+        self.settings = Settings()
         self.watchers = 0
         self.change = threading.Condition()
         self._image: Image | None = None
@@ -100,10 +115,15 @@ class Preview:
             self._peers = self._peers or Peers()
         return self._peers.answer(offer)
 
-    def publish(self, stats: Stats, settings: Settings, styles: list[str]) -> None:
-        """The newest figures and the state of the controls."""
+    def publish(
+        self, stats: Stats, settings: Settings, styles: list[str], *, mixes: bool = False
+    ) -> None:
+        """The newest figures and the state of the controls; `mixes` where the style mixes with the
+        next one."""
+        self.settings = settings
         self._state = {
             **asdict(stats),
+            "mixes": mixes,
             "bottleneck": stats.bottleneck,
             "settings": asdict(settings),
             "styles": styles,
@@ -129,6 +149,14 @@ class Preview:
                 good, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
                 self._jpeg = (number, data.tobytes() if good else b"")
             return self._jpeg
+
+    def png(self) -> bytes:
+        """The newest picture without loss, nothing if there is none yet."""
+        image = self._image
+        if image is None:
+            return b""
+        good, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        return data.tobytes() if good else b""
 
     def close(self) -> None:
         """Stop listening, let the watchers go; may be called twice."""
@@ -159,7 +187,7 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
     server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] made by it
 
     def do_GET(self) -> None:
-        """The page, the stream, one picture, or the state."""
+        """The page and its files, the stream, one picture, a style's card, or the state."""
         path = urllib.parse.urlsplit(self.path).path
         if not self._allowed():
             return
@@ -170,34 +198,56 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
             self._stream()
         elif path == "/frame.jpg":
             newest = preview.next_jpeg(0)
-            if newest is None or not newest[1]:
-                self._answer(503, "text/plain", b"no picture yet\n")
-            else:
-                self._answer(200, "image/jpeg", newest[1])
+            self._picture("image/jpeg", newest[1] if newest is not None else b"")
+        elif path == "/frame.png":
+            self._picture("image/png", preview.png())
         elif path == "/state":
             self._answer(200, "application/json", json.dumps(preview.state()).encode())
+        elif found := CARD.fullmatch(path):
+            self._card(int(found[1]) - 1)
+        elif (file := pages.read(path)) is not None:
+            self._answer(200, *file)
         else:
-            self._answer(404, "text/plain", b"there is / /stream /frame.jpg /state\n")
+            self._answer(404, "text/plain", b"there is / /stream /frame.jpg /frame.png /state\n")
+
+    def _picture(self, kind: str, data: bytes) -> None:
+        if data:
+            self._answer(200, kind, data)
+        else:
+            self._answer(503, "text/plain", b"no picture yet\n")
+
+    def _card(self, number: int) -> None:
+        painter = self.server.preview.painter
+        try:
+            data = None if painter is None else painter.card(number)
+        except StyleError as error:
+            self._answer(404, "text/plain", f"{error}\n".encode())
+            return
+        if data is None:
+            self._answer(404, "text/plain", b"no such style\n")
+        else:
+            self._answer(200, "image/jpeg", data)
 
     def do_POST(self) -> None:
-        """/action: a key or an action word; /webrtc: an offer; from our own page."""
+        """/action: a key or an action word; /webrtc: an offer; /paint: a picture; from our own
+        page."""
         path = urllib.parse.urlsplit(self.path).path
+        if path == "/paint":
+            self._paint()
+            return
         length = self.headers.get("Content-Length", "")
         body, most = b"", MAX_OFFER if path == "/webrtc" else MAX_BODY
         if length.isdigit() and int(length) <= most:
             body = self.rfile.read(int(length))
         else:
             self.close_connection = True
-        if not self._allowed():
-            return
-        if self.headers.get("X-Impasto") != "1" or not self.own_origin():
-            self._answer(403, "text/plain", b"only our own page may do that\n")
+        if not self._may_command():
             return
         if path == "/webrtc":
             self._take_up(body)
             return
         if path != "/action":
-            self._answer(404, "text/plain", b"there is /action /webrtc\n")
+            self._answer(404, "text/plain", b"there is /action /paint /webrtc\n")
             return
         try:
             action = action_named(body.decode("utf-8", "replace").strip())
@@ -218,6 +268,64 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
             return
         self._answer(200, "application/json", answer.encode())
 
+    def _paint(self) -> None:
+        """Answer a picture with the painted one."""
+        self.close_connection = True  # what is refused is not read
+        if not self._may_command():
+            return
+        preview, length = self.server.preview, self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()) or int(length) > MAX_PICTURE:
+            most = f"a picture of at most {MAX_PICTURE >> 20} MB is painted\n"
+            self._answer(413, "text/plain", most.encode())
+            return
+        if preview.painter is None or not preview.uploading.acquire(blocking=False):
+            self._answer(503, "text/plain", b"another picture is being painted; try again\n")
+            return
+        try:
+            answer = self._painted(preview.painter, int(length))
+        finally:
+            preview.uploading.release()
+        if answer is not None:
+            self._answer(*answer)
+
+    def _painted(self, painter: PagePainter, length: int) -> tuple[int, str, bytes] | None:
+        """Status, type and body of the answer; None where the browser has left."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
+                source = Path(folder) / "picture"
+                if not self._receive(source, length):
+                    return None
+                return 200, *painter.paint(source, self.server.preview.settings)
+        except StyleError as error:
+            return 400, "text/plain", f"{error}\n".encode()
+        except OSError as error:
+            reason = f"the picture cannot be kept here: {error.strerror}\n"
+            return 507, "text/plain", reason.encode()
+
+    def _receive(self, target: Path, length: int) -> bool:
+        """Write the body of the request into a file; whether all of it came in time."""
+        until = time.monotonic() + UPLOAD_S
+        with target.open("wb") as file:
+            while length > 0 and time.monotonic() < until:
+                try:
+                    piece = self.rfile.read1(min(length, PIECE))
+                except (TimeoutError, ConnectionError):
+                    return False
+                if not piece:
+                    return False
+                file.write(piece)
+                length -= len(piece)
+        return length == 0
+
+    def _may_command(self) -> bool:
+        """Whether a command comes from our own page; answers by itself when it does not."""
+        if not self._allowed():
+            return False
+        if self.headers.get("X-Impasto") != "1" or not self.own_origin():
+            self._answer(403, "text/plain", b"only our own page may do that\n")
+            return False
+        return True
+
     def _allowed(self) -> bool:
         """Whether the request may be answered; answers by itself where it may not."""
         refusal = self.refusal()
@@ -226,17 +334,10 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
         return refusal is None
 
     def _page(self) -> None:
-        keys = [{"key": k.keys[0], "action": k.action, "text": k.text} for k in KEYS]
-        page = PAGE.read_text(encoding="utf-8").replace("/*KEYS*/[]", json.dumps(keys))
-        headers = {
-            # The page needs nothing from anywhere else, and nobody may put it into a frame.
-            "Content-Security-Policy": "default-src 'self'; style-src 'unsafe-inline'; "
-            "script-src 'unsafe-inline'; frame-ancestors 'none'",
-            "Referrer-Policy": "no-referrer",
-        }
+        headers = dict(pages.HEADERS)
         if self.cookie is not None:
             headers["Set-Cookie"] = self.cookie
-        self._answer(200, "text/html; charset=utf-8", page.encode(), headers)
+        self._answer(200, "text/html; charset=utf-8", pages.page(), headers)
 
     def _answer(
         self, code: int, kind: str, body: bytes, headers: dict[str, str] | None = None

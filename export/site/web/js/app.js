@@ -1,6 +1,8 @@
 /** The page: what its buttons, keys and drops do. */
 
-import { layAbout, layStyles, markStyle } from "./furniture.js";
+import { layStyles } from "./cards.js";
+import { layAbout, markStyle } from "./furniture.js";
+import { listenDivider, listenDrops } from "./gestures.js";
 import { knownKeys, listenKeys } from "./keys.js";
 import { keepOffline } from "./offline.js";
 import { Recording, savePicture } from "./output.js";
@@ -9,6 +11,11 @@ import { $, clock, figures, press, progress, say, titleOf } from "./page.js";
 import { CameraSource, openFile, PictureSource } from "./sources.js";
 import { Studio } from "./studio.js";
 
+/** Keys that only this page has. */
+const OWN_KEYS = [
+  { keys: ["w"], action: "camera", text: "camera on, off" },
+  { keys: ["o"], action: "open", text: "open a picture or a clip" },
+];
 /** How much a key changes the strength, in per cent; as in the live window. */
 const STRENGTH_STEP = 10;
 /** How often the slow things on the page are refreshed: 4 times a second. */
@@ -239,7 +246,7 @@ function listen() {
     const button = event.target.closest("[data-action]");
     if (button) act(button.dataset.action);
   });
-  const keys = knownKeys(site.keys, new Set(Object.keys(actions)));
+  const keys = knownKeys(site.keys, new Set(Object.keys(actions)), OWN_KEYS);
   listenKeys(keys, act, () => $("keys-on").checked);
   layAbout(site, keys);
   $("file").addEventListener("change", () => {
@@ -256,31 +263,8 @@ function listen() {
     studio.repaint();
   });
   $("wish").addEventListener("change", startEngine);
-  listenDivider();
-  listenDrops();
-}
-
-function listenDivider() {
-  const divider = $("divider");
-  divider.addEventListener("pointerdown", (event) => divider.setPointerCapture(event.pointerId));
-  divider.addEventListener("pointermove", (event) => {
-    if (!divider.hasPointerCapture(event.pointerId)) return;
-    const { left, width } = $("view").getBoundingClientRect();
-    setSplitAt((100 * (event.clientX - left)) / width);
-  });
-}
-
-function listenDrops() {
-  const over = (on) => (event) => {
-    event.preventDefault();
-    $("drop").hidden = !on;
-  };
-  document.addEventListener("dragover", over(true));
-  document.addEventListener("dragleave", over(false));
-  document.addEventListener("drop", (event) => {
-    over(false)(event);
-    useFile(event.dataTransfer.files[0]);
-  });
+  listenDivider($("divider"), $("view"), setSplitAt);
+  listenDrops($("drop"), useFile);
 }
 
 /** Start what the user wishes to run on; says which engines were passed over. */

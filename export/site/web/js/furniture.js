@@ -1,18 +1,7 @@
-/** The parts of the page that are made from site.json: styles, help, credits. */
+/** The parts of the page that are made from site.json: the chosen style, help, credits. */
 
 import { helpLines } from "./keys.js";
 import { $, make, titleOf } from "./page.js";
-
-/** One card per style; `choose` is called with its number. */
-export function layStyles(styles, choose) {
-  const cards = styles.map((style, number) => {
-    const input = make("input", { type: "radio", name: "style", value: String(number) });
-    input.addEventListener("change", () => choose(number));
-    const picture = make("img", { src: style.preview, alt: "", width: "240", height: "160" });
-    return make("label", { class: "card" }, input, picture, make("span", {}, style.title));
-  });
-  document.querySelector("#styles .cards").replaceChildren(...cards);
-}
 
 /** Mark the chosen style: its card, its credit, and its picture behind the welcome. */
 export function markStyle(style, number) {

@@ -62,7 +62,8 @@ export class Recording {
   }
 }
 
-function fileName(style, extension) {
+/** `impasto-starry-20261130-093000.png`. */
+export function fileName(style, extension) {
   const now = new Date();
   const two = (number) => String(number).padStart(2, "0");
   const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
@@ -70,7 +71,8 @@ function fileName(style, extension) {
   return `impasto-${style}-${day}-${time}.${extension}`;
 }
 
-function download(blob, name) {
+/** Hand a file over to this device; gives its name. */
+export function download(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

@@ -1,17 +1,12 @@
-/** The keyboard: the same keys as in the live window, and a few of this page's own. */
+/** The keyboard: the same keys as in the live window, and those of a page's own. */
 
-/** What only a page has. */
-const OWN = [
-  { keys: ["w"], action: "camera", text: "camera on, off" },
-  { keys: ["o"], action: "open", text: "open a picture or a clip" },
-];
 /** Elements that a letter is written into, or that use the blank themselves. */
 const TEXT = "input[type=text], textarea, select";
 const PRESSED = "button, summary, a, input, label";
 
-/** The keys this page knows, of those of site.json. */
-export function knownKeys(keys, actions) {
-  return [...OWN, ...keys].filter(({ action }) => actions.has(action.split(" ")[0]));
+/** The keys a page knows: of its `own`, and of all those whose actions it has. */
+export function knownKeys(keys, actions, own = []) {
+  return [...own, ...keys].filter(({ action }) => actions.has(action.split(" ")[0]));
 }
 
 /**
