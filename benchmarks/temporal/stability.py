@@ -76,7 +76,7 @@ def run_stabilizer(
 ) -> tuple[list[Image], list[float]]:
     """Outputs, and milliseconds of this thread's processor time per frame without the network."""
     stabilizer = plugins.load(stabilizers, name)(strength)
-    if hasattr(stabilizer, "process"):
+    if isinstance(stabilizer, stabilizers.ShotStabilizer):
         return _run_whole(stabilizer, frames, stylize)
     outputs, costs = [], []
     for frame in frames:

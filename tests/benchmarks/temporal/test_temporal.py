@@ -80,6 +80,21 @@ def test_stabilizers_pass(measured, name):
     assert found["warp_ratio"] < 0.2
 
 
+def test_best_is_judged_on_whole_shots(measured):
+    """... and not frame by frame, where it is the live stabilizer."""
+    frames, painted = measured[0][0].frames, []
+
+    def paint(image):
+        painted.append(image)
+        return woven(image)
+
+    outputs, costs = stability.run_stabilizer("best", 1.0, frames, paint)
+    assert all(seen is frame for seen, frame in zip(painted, frames, strict=True))
+    assert len(costs) == 1 and costs[0] > 0
+    live, _ = stability.run_stabilizer("live", 1.0, frames, woven)
+    assert any((one != other).any() for one, other in zip(outputs, live, strict=True))
+
+
 def test_off_is_the_baseline(measured):
     found = summary(measured, lambda s: stability.run_stabilizer("off", 1.0, s.frames, woven)[0])
     assert found["warp_ratio"] == found["warp_long_ratio"] == 1
