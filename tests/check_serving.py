@@ -31,7 +31,11 @@ def main(arguments: list[str]) -> int:
     print(f"-- {NAME}: installed, {made:.0f} s", flush=True)
     python = environments.interpreter(NAME)
     command = [str(python), "-m", "pytest", *(arguments or ["tests/serving"])]
-    code = subprocess.run(command, cwd=ROOT, check=False, timeout=PATIENCE_S).returncode
+    try:
+        code = subprocess.run(command, cwd=ROOT, check=False, timeout=PATIENCE_S).returncode
+    except subprocess.TimeoutExpired:
+        print(f"-- {NAME}: not finished after {PATIENCE_S} s", flush=True)
+        code = 1
     took = time.monotonic() - started - made
     print(f"check-serving: {'failed' if code else 'ok'} ({made:.0f} + {took:.0f} s)", flush=True)
     return code

@@ -20,6 +20,9 @@ from runtime.sources import SourceInfo, open_source
 from tests.serving.asking import ROOT
 from tests.serving.conftest import STREAMS
 
+# Longer than any frame takes on a busy machine.
+IDLE_S = 3
+
 
 @pytest.fixture
 def address(server):
@@ -90,6 +93,26 @@ def test_a_stream_that_was_never_begun(address, frames):
         engine._stream += 1
         with pytest.raises(StyleError, match="START"):
             session.stylize(frames[1])
+
+
+def test_a_caller_that_is_gone_makes_room(steady, frames, tmp_path):
+    """It never said that its stream ends; after `idle_s` the next one has its place, and begins
+    with nothing of it."""
+    from export.triton import repository
+    from export.triton.settings import Settings
+
+    (tmp_path / "models").mkdir()
+    impatient = Settings(threads=1, streams=1, idle_s=IDLE_S)
+    repository.write([ROOT / "models/starry.onnx"], tmp_path / "models", impatient, (96, 64))
+    expected = steady("starry", frames[30:34])
+    with Server(tmp_path / "models", ["starry_stream"], tmp_path) as server:
+        address = f"grpc://127.0.0.1:{server.grpc_port}"
+        gone = open_remote(address, "starry_stream")
+        gone.stylize(frames[0])
+        gone._engine._client.close()
+        # One that comes sooner waits, and Triton counts its waiting as silence, too.
+        time.sleep(IDLE_S + 1)
+        assert same(expected, through(address, "starry_stream", frames[30:34]))
 
 
 def clip_of(path, frames):
