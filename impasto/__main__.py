@@ -40,11 +40,10 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"impasto {VERSION}")
         return 0
-    if name in ("--help", "-h", "help"):
-        print(usage())
-        return 0
     from .runtime.cli import run_command
 
+    if name in ("--help", "-h", "help"):
+        return run_command(lambda: print(usage(), flush=True) or 0)
     return run_command(lambda: _command(name)(rest))
 
 

@@ -5,9 +5,11 @@
 ...     painted = session.stylize(photo)  # (H, W, 3) uint8 RGB in, the same out
 """
 
-from typing import TYPE_CHECKING, Any
-
 from .missing import explain_at_start
+
+explain_at_start()  # before anything that takes time: Ctrl-C may come at once
+
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from .card import ModelCard
@@ -22,9 +24,6 @@ _HOMES = {
     "StyleSession": "model.session",
     "open_session": "model.session",
 }
-
-
-explain_at_start()
 
 
 def __getattr__(name: str) -> Any:

@@ -225,6 +225,7 @@ def command_main(
 def run_command(main: Callable[[], int]) -> int:
     """Run a command; turn errors made for people, and libraries that are not there, into one line
     and the right exit code."""
+    _open_standard_streams()
     try:
         return main()
     except StyleError as error:
@@ -254,6 +255,21 @@ def run_command(main: Callable[[], int]) -> int:
             raise
         say(f"error: {type(error).__name__}: {error}; {_reported(error)}")
         return FAILED
+
+
+def _open_standard_streams() -> None:
+    """Standard streams that were closed lead nowhere. Otherwise the first file that is opened, a
+    picture of the user's perhaps, gets the number that libraries write their warnings to."""
+    try:
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(number, True)
+        os.close(number)
+    except OSError:
+        return  # no more files: what comes next will say so
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] Python's, for closed ones
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def ending_signals() -> list[int]:

@@ -19,6 +19,7 @@ from runtime.media.journal import _check_header, _read_segment
 from runtime.model import zoo
 from runtime.model.probe_graph import read_ends
 from runtime.onnxfile import OnnxFile
+from runtime.pictures import color_profile
 from runtime.pictures.opening import extra_format
 from runtime.sources._clusters import Clusters
 from runtime.sources._length import missing_bytes
@@ -94,16 +95,12 @@ def parse_journal(data: bytes) -> None:
 
 def parse_heads(data: bytes) -> None:
     """What a picture's first bytes say it is; a color profile."""
-    from runtime.pictures import color_profile
-
     extra_format(data)
     color_profile.read_profile(data)
 
 
 def examples(good: Seeds) -> dict[str, list[bytes]]:
     """Parser -> good inputs, from which damage and coverage begin."""
-    from runtime.pictures.color_profile import srgb_profile
-
     whole = [*good.clips.values()]
     tracks = good.clips["mkv"]
     at, size = matroska._find_tracks(io.BytesIO(tracks))
@@ -113,7 +110,7 @@ def examples(good: Seeds) -> dict[str, list[bytes]]:
         "onnx": [good.model, model(json.dumps(good.card), good.model)],
         "card": [json.dumps(good.card).encode()],
         "journal": ["\n".join(good.journal[0]).encode()],
-        "heads": [srgb_profile(), *good.pictures.values(), good.clips["mp4"]],
+        "heads": [color_profile.srgb_profile(), *good.pictures.values(), good.clips["mp4"]],
     }
 
 

@@ -160,3 +160,12 @@ def test_an_interrupt_before_the_command_has_begun_is_one_word():
         [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
     assert run.stderr == "interrupted\n" and run.returncode != 0
+
+
+def test_descriptors_that_were_closed_are_not_those_of_a_picture(tmp_path):
+    """The first file that is opened would be standard error to every library."""
+    code = "import os, sys; os.close(2); sys.stderr = None; from runtime import cli\n"
+    code += "def run():\n    with open(sys.argv[1], 'wb') as f: assert f.fileno() > 2; return 0\n"
+    code += "sys.exit(cli.run_command(run))"
+    path = str(tmp_path / "out.png")
+    assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == 0
