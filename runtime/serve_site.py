@@ -12,6 +12,7 @@ import argparse
 import functools
 import http.server
 import json
+import re
 import signal
 import urllib.parse
 from pathlib import Path
@@ -46,6 +47,10 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 OTHER = "application/octet-stream"
+# Compressed copies that lie beside the files: coding (RFC 9110, section 8.4.1) and suffix, the
+# smaller ones first.
+CODINGS = (("br", ".br"), ("gzip", ".gz"))
+REFUSED = re.compile(r"q=0(\.0{0,3})?")  # a weight that says no (RFC 9110, section 12.4.2)
 HEADERS = {
     # Isolation from other origins: the condition for shared memory, so for threads.
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -63,21 +68,30 @@ class Handler(Handling, http.server.SimpleHTTPRequestHandler):
     """Files of one folder, nothing else: no listings, no links out of it, no hidden files."""
 
     _welcome = False
+    _coding: str | None = None
+    _varies = False
 
     def guess_type(self, path: Any) -> str:
-        """By our own table."""
-        return TYPES.get(Path(path).suffix.lower(), OTHER)
+        """By our own table; of a compressed copy, what it holds."""
+        name = Path(path).with_suffix("") if self._coding else Path(path)
+        return TYPES.get(name.suffix.lower(), OTHER)
 
     def end_headers(self) -> None:
         """With our headers on every answer."""
         for name, value in HEADERS.items():
             self.send_header(name, value)
+        if self._varies:
+            self.send_header("Vary", "Accept-Encoding")
+        if self._coding is not None:
+            self.send_header("Content-Encoding", self._coding)
+        self._coding, self._varies = None, False  # the connection may go on
         if self._welcome and self.cookie is not None:
             self.send_header("Set-Cookie", self.cookie)
         super().end_headers()
 
     def send_head(self) -> Any:
-        """The file asked for, if it is one of the folder's own."""
+        """The file asked for, if it is one of the folder's own; its compressed copy if there is one
+        and the browser takes it."""
         # Browsers ask for a manifest without cookies; nothing in it is secret.
         refusal = None if self.path.endswith(".webmanifest") else self.refusal(linked=True)
         self._welcome = refusal is None
@@ -89,11 +103,37 @@ class Handler(Handling, http.server.SimpleHTTPRequestHandler):
         if hidden or not asked.resolve().is_relative_to(folder):
             self.send_error(404, "there is no such file")
             return None
+        self._choose_copy(asked, folder)
         return super().send_head()
+
+    def _choose_copy(self, asked: Path, folder: Path) -> None:
+        """Go on with a compressed copy of a file where that may be sent."""
+        if not asked.is_file():
+            return
+        accepted = accepted_codings(self.headers.get("Accept-Encoding", ""))
+        for coding, suffix in CODINGS:
+            copy = asked.with_name(asked.name + suffix)
+            if not copy.is_file() or not copy.resolve().is_relative_to(folder):
+                continue
+            self._varies = True
+            if coding in accepted:
+                self._coding = coding
+                self.path = urllib.parse.urlsplit(self.path).path + suffix
+                return
 
     def list_directory(self, path: Any) -> None:
         """A folder without a page is not shown."""
         self.send_error(404, "there is no such file")
+
+
+def accepted_codings(header: str) -> set[str]:
+    """What a browser's Accept-Encoding names, but for what it refuses with `q=0`."""
+    found: set[str] = set()
+    for part in header.lower().split(","):
+        coding, _, weight = part.replace(" ", "").partition(";")
+        if not REFUSED.fullmatch(weight):
+            found.add(coding)
+    return found - {""}
 
 
 def open_server(

@@ -18,7 +18,7 @@ from runtime.errors import ParityError, UsageError
 from runtime.frame import Image
 from runtime.model.session import open_session
 
-from ..site import engine_files, page
+from ..site import engine_files, packed, page
 from ..site.node_engine import web_session
 from ..verify import parity
 from ..verify.parity import Parity
@@ -112,6 +112,8 @@ def write_page(models: Sequence[Path], folder: Path, dist: Path) -> Written:
         f"{engine_files.VERSION}, "
         f"{len(models)} model{'s' * (len(models) > 1)} and a picture to try each with",
     ]
+    whole, small = packed.pack(folder)
+    steps.append(f"compressed copies: {small / 1e6:.1f} MB for {whole / 1e6:.1f} MB of files")
     steps += [
         f"{used.name} taken for {path.name}, which is folded for each scene: no browser does that"
         for path, used in zip(models, taken, strict=True)
@@ -135,7 +137,11 @@ def _check_files(folder: Path) -> None:
         name = urllib.parse.unquote(name)
         if not sha256(folder / name).startswith(digest):
             raise ParityError(f"{name} is not the file that {page.LISTING} names")
+    for name in packed.wrong(folder):
+        raise ParityError(f"{name} does not hold what the file beside it holds")
     for path in sorted((folder / "ort").iterdir()):
+        if path.suffix == packed.SUFFIX:
+            continue
         if sha256(path) != engine_files.SHA256.get(path.name):
             raise ParityError(
                 f"ort/{path.name} is not the file of {engine_files.PACKAGE} {engine_files.VERSION}"

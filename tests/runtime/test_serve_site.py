@@ -1,5 +1,6 @@
 """The page's server: headers, types of files, one folder and nothing else, errors in one line."""
 
+import gzip
 import http.client
 import json
 import subprocess
@@ -49,9 +50,9 @@ def server(folder):
     running.server_close()
 
 
-def ask(server, path, method="GET"):
+def ask(server, path, method="GET", headers=None):
     connection = http.client.HTTPConnection(*server.server_address[:2], timeout=20)
-    connection.request(method, path)
+    connection.request(method, path, headers=headers or {})
     answer = connection.getresponse()
     return answer.status, answer.headers, answer.read()
 
@@ -136,3 +137,35 @@ def test_the_command_says_where_and_ends_with_the_interrupt(folder):
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(2)
         assert process.wait(20) == 130
+
+
+def test_compressed_copies_are_sent_to_who_takes_them(server, folder):
+    (folder / "ort" / "b.wasm.gz").write_bytes(gzip.compress(b"wasm"))
+    status, headers, body = ask(server, "/ort/b.wasm?v=2", headers={"Accept-Encoding": "br, gzip"})
+    assert (status, headers["Content-Encoding"]) == (200, "gzip")
+    assert headers["Content-Type"] == "application/wasm"
+    assert headers["Vary"] == "Accept-Encoding"
+    assert int(headers["Content-Length"]) == len(body)
+    assert gzip.decompress(body) == b"wasm"
+    for refusing in ("", "identity", "gzip;q=0", "gzip; q=0.0"):
+        _, headers, body = ask(server, "/ort/b.wasm", headers={"Accept-Encoding": refusing})
+        assert headers["Content-Encoding"] is None
+        assert (body, headers["Vary"]) == (b"wasm", "Accept-Encoding")
+    # A file without a copy, a copy by its own name, and one that leads out of the folder.
+    _, headers, body = ask(server, "/style.css", headers={"Accept-Encoding": "gzip"})
+    assert (headers["Content-Encoding"], headers["Vary"], body) == (None, None, b"p {}")
+    _, headers, _ = ask(server, "/ort/b.wasm.gz", headers={"Accept-Encoding": "gzip"})
+    assert headers["Content-Encoding"] is None
+    assert headers["Content-Type"] == "application/octet-stream"
+    (folder / "style.css.gz").symlink_to(folder.parent / "secret.txt")
+    assert ask(server, "/style.css", headers={"Accept-Encoding": "gzip"})[2] == b"p {}"
+
+
+def test_two_requests_over_one_connection_do_not_share_a_coding(server, folder):
+    (folder / "ort" / "b.wasm.gz").write_bytes(gzip.compress(b"wasm"))
+    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=20)
+    connection.request("GET", "/ort/b.wasm", headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(connection.getresponse().read()) == b"wasm"
+    connection.request("GET", "/absent", headers={"Accept-Encoding": "gzip"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Content-Encoding"]) == (404, None)

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 import export.artifact as flow
 from export.__main__ import main
-from export.site import engine_files, page
+from export.site import engine_files, packed, page
 from export.site.node_engine import web_session
 from export.targets import Options, web
 from runtime.card import KEY, ModelCard, Port
@@ -165,6 +165,25 @@ def test_the_float_file_beside_a_folded_one_is_taken(tmp_path, package):
     assert sha256(tmp_path / "site" / "models" / "toy.onnx") == sha256(other)
 
 
+def test_compressed_copies_hold_what_lies_beside_them(tmp_path):
+    (tmp_path / "js").mkdir()
+    (tmp_path / "js" / "long.js").write_text("const one = 1;\n" * 500)
+    (tmp_path / "short.js").write_text("1")
+    (tmp_path / "noise.onnx").write_bytes(np.random.default_rng(0).bytes(5000))
+    before, after = packed.pack(tmp_path)
+    assert (before, after < 500) == (7500, True)
+    assert [path.name for path in tmp_path.rglob("*.gz")] == ["long.js.gz"]
+    assert packed.wrong(tmp_path) == []
+    copy = tmp_path / "js" / "long.js.gz"
+    first = copy.read_bytes()
+    packed.pack(tmp_path)
+    assert copy.read_bytes() == first
+    (tmp_path / "js" / "long.js").write_text("const two = 2;")
+    assert packed.wrong(tmp_path) == ["js/long.js.gz"]
+    copy.write_bytes(first[:40])
+    assert packed.wrong(tmp_path) == ["js/long.js.gz"]
+
+
 def test_what_a_page_holds(tmp_path, package):
     scalar = Port("depth", "scalar", (1,), default=0.25)
     one = write_model(tmp_path / "one.onnx")
@@ -239,7 +258,9 @@ def test_int8_styles_get_a_page_without_gpu_engines(
     listing = json.loads((tmp_path / "site" / "site.json").read_text("utf-8"))
     assert [engine["name"] for engine in listing["engines"]] == ["WebAssembly"]
     assert listing["styles"][0]["input"]["dtype"] == "uint8"
-    assert len(list((tmp_path / "site" / "ort").iterdir())) == 3
+    engine = [path for path in (tmp_path / "site" / "ort").iterdir() if path.suffix != ".gz"]
+    assert len(engine) == 3
+    assert (tmp_path / "site" / "ort" / "ort-wasm-simd-threaded.wasm.gz").is_file()
     report = json.loads((tmp_path / "site.json").read_text("utf-8"))
     assert report["verdict"] == "passed"
     assert all(entry["psnr_db"] > 45 for entry in report["parity"]["sizes"])
@@ -272,6 +293,7 @@ def test_another_picture_in_the_browsers_engine_is_refused(tmp_path, web_dist):
     listing = json.loads((folder / "site.json").read_text("utf-8"))
     listing["styles"][0]["file"] = page.address(folder, "models/toy.onnx")
     (folder / "site.json").write_text(json.dumps(listing))
+    (folder / "site.json.gz").unlink()
     with pytest.raises(ParityError, match="in onnxruntime-web does not match"):
         web.PLUGIN.check([ours], folder, Options())
 

@@ -54,7 +54,8 @@ const actions = {
   },
   snapshot: async () => {
     if (!studio.source || !newest) return;
-    say(`Saved ${await savePicture($("view"), site.styles[number].name)}.`);
+    const { name } = site.styles[number];
+    say(`Saved ${await savePicture((await studio.whole()) ?? $("view"), name)}.`);
   },
   record: () => (recording ? stopRecording() : startRecording()),
   fullscreen: () =>

@@ -32,6 +32,9 @@ export class Studio {
   #incoming = canvas();
   #seen = canvas();
   #painted = canvas();
+  /** The frames of `#incoming` and `#seen` as the source gave them: a saved picture is painted anew. */
+  #incomingWhole = canvas();
+  #seenWhole = canvas();
   #short = FIRST;
   #times = [];
   #ends = [];
@@ -72,6 +75,31 @@ export class Studio {
     if (this.#painted.width) compose(this.#context, this.#seen, this.#painted, this.look);
   }
 
+  /**
+   * The live picture that is seen, painted anew at its source's own size, with the same look.
+   * @returns {Promise<HTMLCanvasElement | null>} null where it is seen at that size already.
+   */
+  async whole() {
+    const { source, look } = this;
+    const [width, height] = stillSize(this.#seenWhole.width, this.#seenWhole.height, 0);
+    if (!source?.live || !this.#painted.width || width <= this.#painted.width) return null;
+    const original = canvas();
+    fill(original, width, height, (context) =>
+      context.drawImage(this.#seenWhole, 0, 0, width, height),
+    );
+    this.#events.onBusy(true);
+    try {
+      const { image } = await this.#painter.paint(this.style, pixels(original, width, height));
+      const painted = canvas();
+      fill(painted, width, height, (context) => context.putImageData(image, 0, 0));
+      const made = canvas();
+      compose(made.getContext("2d"), original, painted, { ...look });
+      return made;
+    } finally {
+      this.#events.onBusy(false);
+    }
+  }
+
   /** Hold the picture, or let it go on. */
   freeze(frozen) {
     this.frozen = frozen;
@@ -108,12 +136,18 @@ export class Studio {
     const style = this.style;
     const { short } = this;
     const [width, height] = held ? [this.#seen.width, this.#seen.height] : this.#size(source, style);
-    if (!held) fill(this.#incoming, width, height, (context) => source.draw(context, width, height));
+    if (!held) {
+      fill(this.#incoming, width, height, (context) => source.draw(context, width, height));
+      if (source.live) keep(this.#incomingWhole, source);
+    }
     const image = pixels(held ? this.#seen : this.#incoming, width, height);
     if (!source.live) this.#events.onBusy(true);
     const { image: painting, ms } = await this.#painter.paint(style, image);
     if (this.source !== source) return;
-    if (!held) [this.#incoming, this.#seen] = [this.#seen, this.#incoming];
+    if (!held) {
+      [this.#incoming, this.#seen] = [this.#seen, this.#incoming];
+      [this.#incomingWhole, this.#seenWhole] = [this.#seenWhole, this.#incomingWhole];
+    }
     fill(this.#painted, width, height, (context) => context.putImageData(painting, 0, 0));
     this.recompose();
     this.frames += 1;
@@ -182,6 +216,16 @@ function fill(target, width, height, draw) {
   const context = target.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   draw(context);
+}
+
+/** The source's frame at its own size; read seldom, so it may stay in the GPU's memory. */
+function keep(target, source) {
+  const { width, height } = source;
+  if (target.width !== width || target.height !== height) {
+    target.width = width;
+    target.height = height;
+  }
+  source.draw(target.getContext("2d"), width, height);
 }
 
 function pixels(from, width, height) {
