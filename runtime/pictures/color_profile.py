@@ -43,9 +43,15 @@ class Profile:
 def read_profile(data: bytes) -> Profile | None:
     """The curves and the matrix of an ICC profile; None if it is of another kind, or broken."""
     try:
-        return _read(data)
-    except (struct.error, ValueError, KeyError, IndexError):
+        with np.errstate(all="ignore"):  # what comes of nonsense is looked at below
+            profile = _read(data)
+    except (struct.error, ArithmeticError, ValueError, KeyError, IndexError):
         return None
+    if profile is None or not (
+        np.isfinite(profile.curves).all() and np.isfinite(profile.matrix).all()
+    ):
+        return None
+    return profile
 
 
 def srgb_profile() -> bytes:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from runtime.media import ebml, matroska
+from runtime.pictures import color_profile
 from runtime.sources._length import missing_bytes
 from tests.hostile import parsers, seeds
 from tests.hostile.damage import damaged
@@ -47,3 +48,12 @@ def test_two_checksums_of_the_tracks():
     assert len(once) == len(seal + track)
     with pytest.raises(ValueError, match="more than one checksum"):
         matroska._rewritten(seal + seal + track, 64, 48, Fraction(4, 3))
+
+
+def test_a_curve_that_divides_by_zero_is_no_profile():
+    """Found by fuzzing: a parametric curve (a x + b)^g with a = 0 begins at -b / a."""
+    profile = bytearray(color_profile.srgb_profile())
+    at = profile.find(b"para\0\0\0\0\0\3")
+    assert at > 0
+    profile[at : at + 32] = b"para" + bytes(4) + b"\0\1\0\0" + bytes(20)
+    assert color_profile.read_profile(bytes(profile)) is None
