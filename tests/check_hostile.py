@@ -34,7 +34,9 @@ def main(words: list[str]) -> int:
         print(f"{kind}: {dict(counts[kind])}")
     print(f"{len(jobs)} cases in {seconds:.0f} s, {bad} not as they should be")
     if write:
-        data = {"cases": len(jobs), "kinds": {kind: dict(counts[kind]) for kind in kinds}}
+        data = json.loads(COUNTS.read_text(encoding="utf-8")) if COUNTS.exists() else {}
+        data["cases"] = sum(count for count, _ in cases.KINDS.values())
+        data.setdefault("kinds", {}).update({kind: dict(counts[kind]) for kind in kinds})
         COUNTS.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     return 1 if bad else 0
 
