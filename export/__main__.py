@@ -15,7 +15,7 @@ from typing import Any
 from runtime import plugins
 from runtime.cli import command_main, command_parser, parse_size, print_json, say
 from runtime.errors import DONE, UsageError
-from runtime.model import store
+from runtime.model import store, variants
 from runtime.outputs import check_output
 
 from . import listing, targets
@@ -32,7 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="finished model, for targets that start from one; may be repeated",
+        help="finished model, for targets that start from one; may be repeated; all: every style "
+        "that comes with this program",
     )
     parser.add_argument("--target", default="onnx", help=f"one of: {', '.join(names)}")
     parser.add_argument("--list", action="store_true", help="print the table of targets")
@@ -192,7 +193,11 @@ def _check_start(args: argparse.Namespace, target: type[Target]) -> tuple[Path, 
         return ()
     if bool(args.model) == (args.checkpoint is not None):
         raise UsageError(f"--target {args.target} starts from --model, or from --checkpoint")
-    return tuple(store.resolve(name) for name in args.model)
+    names = args.model
+    if names == [EVERY]:
+        styles = variants.styles_in(store.BUNDLED, ".onnx")
+        names = [store.BUNDLED / f"{style}.onnx" for style in styles]
+    return tuple(store.resolve(name) for name in names)
 
 
 def _options(args: argparse.Namespace, known: dict[str, str], target: str) -> dict[str, str]:

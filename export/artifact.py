@@ -180,6 +180,8 @@ def _pack(request: Request, target: type[Target], tell: Callable[[str], None]) -
 
     delivered = deliver(request.path, write, verify)
     (made,) = written
+    for step in made.steps:
+        tell(step)
     facts = {"target": request.target, **made.facts}
     report = make_report(origin_of_models(models), delivered, made.steps, findings.proof, facts)
     write_report(report, request.path)

@@ -9,6 +9,7 @@ import shutil
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -128,19 +129,59 @@ def read_style(path: Path) -> ModelCard:
     return card
 
 
-def for_browsers(path: Path) -> Path:
-    """The file a page takes for a model: its float file, `<name>-fp32.onnx`, where the model itself
-    is folded for each scene, which browsers cannot; otherwise the model."""
+class Taken(NamedTuple):
+    """What a page takes for a model that was asked for.
+
+    Attributes:
+        path: of the file.
+        why: it is another one, "" where it is the model itself.
+    """
+
+    path: Path
+    why: str = ""
+
+
+def for_browsers(paths: Sequence[Path]) -> list[Taken]:
+    """The files a page takes for models: the float file, `<name>-fp32.onnx`, of what is folded for
+    each scene, which browsers cannot, of half floats, which WebAssembly lacks, and of whole bytes
+    beside floats, since one page runs on one kind of engine; otherwise the model."""
+    taken = [_float_file(path) for path in paths]
+    kinds = {_precision(one.path) for one in taken}
+    if "int8" not in kinds or len(kinds) == 1:
+        return taken
+    return [
+        _swapped(one.path, "int8 runs on the CPU only, the others on the GPU, too")
+        if _precision(one.path) == "int8"
+        else one
+        for one in taken
+    ]
+
+
+def _float_file(path: Path) -> Taken:
     try:
         folded = folding.KEY in zoo.read_metadata(path)
     except (OSError, EOFError, UnicodeDecodeError):
-        return path
-    precise = path.with_name(f"{path.stem}-fp32{path.suffix}")
-    if not folded or not precise.is_file():
-        return path
+        return Taken(path)
+    if folded:
+        return _swapped(path, "it is folded for each scene: no browser does that")
+    if _precision(path) == "fp16":
+        return _swapped(path, "WebAssembly has no half precision")
+    return Taken(path)
+
+
+def _precision(path: Path) -> str:
+    card = zoo.read_card(path) if path.suffix == ".onnx" else None
+    return card.precision if card is not None else ""
+
+
+def _swapped(path: Path, why: str) -> Taken:
+    """The float file of the same network and painting, if there is one."""
+    precise = path.with_name(f"{path.stem.removesuffix('-fp16')}-fp32{path.suffix}")
+    if not precise.is_file():
+        return Taken(path)
     mine, its = zoo.read_card(path), zoo.read_card(precise)
     same = mine and its and (mine.style, mine.network) == (its.style, its.network)
-    return precise if same else path
+    return Taken(precise, why) if same else Taken(path)
 
 
 def _why_not(card: ModelCard, path: Path) -> str:

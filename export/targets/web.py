@@ -68,8 +68,8 @@ class WebTarget(Target):
         listing = json.loads((folder / page.LISTING).read_text(encoding="utf-8"))
         photos = load_photos(None, PHOTOS)
         found = []
-        for model, style in zip(models, listing["styles"], strict=True):
-            path = page.for_browsers(model)
+        taken = page.for_browsers(models)
+        for (path, _), style in zip(taken, listing["styles"], strict=True):
             card = page.read_style(path)
             packed = folder / urllib.parse.unquote(style["file"].partition("?")[0])
             with open_session(path) as ours, web_session(packed, card, folder / "ort") as theirs:
@@ -94,7 +94,8 @@ def write_page(models: Sequence[Path], folder: Path, dist: Path) -> Written:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f'two models are called "{twice[0]}"; a page tells styles by their names')
-    taken = [page.for_browsers(path) for path in models]
+    swapped = page.for_browsers(models)
+    taken = [path for path, _ in swapped]
     cards = [page.read_style(path) for path in taken]
     for path in taken:
         _check_report(path)
@@ -115,9 +116,9 @@ def write_page(models: Sequence[Path], folder: Path, dist: Path) -> Written:
     whole, small = packed.pack(folder)
     steps.append(f"compressed copies: {small / 1e6:.1f} MB for {whole / 1e6:.1f} MB of files")
     steps += [
-        f"{used.name} taken for {path.name}, which is folded for each scene: no browser does that"
-        for path, used in zip(models, taken, strict=True)
-        if path != used
+        f"{used.path.name} taken for {path.name}: {used.why}"
+        for path, used in zip(models, swapped, strict=True)
+        if used.why
     ]
     styles = [
         {"name": style["name"], "model": path.name, "sha256": style["sha256"]}

@@ -151,18 +151,38 @@ def test_foldable_int8_files_and_files_without_a_card_are_refused(tmp_path):
 def test_the_float_file_beside_a_folded_one_is_taken(tmp_path, package):
     style = replace(CARD, style={"title": "Two"})
     folded = write_model(tmp_path / "toy.onnx", style, **{FOLDING: "{}"})
-    assert page.for_browsers(folded) == folded
+    assert [one.path for one in page.for_browsers([folded])] == [folded]
     other = write_model(tmp_path / "toy-fp32.onnx", replace(style, style={"title": "Another"}))
-    assert page.for_browsers(folded) == folded
+    assert [one.path for one in page.for_browsers([folded])] == [folded]
     write_model(other, style, gain=0.25)
-    assert page.for_browsers(folded) == other
-    assert page.for_browsers(other) == other
+    assert [one.path for one in page.for_browsers([folded, other])] == [other, other]
     written = web.write_page([folded], tmp_path / "site", package)
     assert any("toy-fp32.onnx taken for toy.onnx" in step for step in written.steps)
     assert written.facts["styles"] == [
         {"name": "toy", "model": "toy-fp32.onnx", "sha256": sha256(other)}
     ]
     assert sha256(tmp_path / "site" / "models" / "toy.onnx") == sha256(other)
+
+
+def test_bytes_and_half_floats_give_way_to_floats(tmp_path):
+    """Bytes stay where all are bytes; beside floats, and for halves, the float file is taken."""
+    paths = {
+        name: write_model(tmp_path / f"{name}.onnx", replace(CARD, precision=precision))
+        for name, precision in (
+            ("one", "int8"), ("one-fp32", "fp32"), ("half-fp16", "fp16"), ("half-fp32", "fp32"),
+            ("lone", "int8"), ("plain", "fp32"),
+        )
+    }  # fmt: skip
+
+    def taken(*names):
+        found = page.for_browsers([paths[name] for name in names])
+        return [(one.path.stem, bool(one.why)) for one in found]
+
+    assert taken("one", "lone") == [("one", False), ("lone", False)]
+    assert taken("one", "plain") == [("one-fp32", True), ("plain", False)]
+    assert taken("half-fp16") == [("half-fp32", True)]
+    # Without a float file nothing is swapped; what cannot be is refused where the page is made.
+    assert taken("lone", "plain") == [("lone", False), ("plain", False)]
 
 
 def test_compressed_copies_hold_what_lies_beside_them(tmp_path):
@@ -313,3 +333,18 @@ def test_the_browsers_engine_under_the_engines_contract(tmp_path, web_dist):
     with pytest.raises(StyleError, match="onnxruntime-web"):
         web_session(tmp_path / "broken.onnx", CARD, web_dist)
     assert os.path.exists(model)
+
+
+def test_all_means_each_style_that_comes_with_the_program(monkeypatch, tmp_path):
+    from argparse import Namespace
+
+    from export.__main__ import _check_start
+
+    for name in ("one", "two", "one-fp32"):
+        write_model(tmp_path / f"{name}.onnx", replace(CARD, style={"title": name[:3]}))
+    code = (*CARD.inputs, Port("c", "code", (1, 8)))
+    write_model(tmp_path / "any.onnx", replace(CARD, inputs=code))
+    monkeypatch.setattr("runtime.model.store.BUNDLED", tmp_path)
+    asked = Namespace(model=["all"], checkpoint=None, target="web")
+    found = _check_start(asked, web.PLUGIN)
+    assert [path.name for path in found] == ["one.onnx", "two.onnx"]

@@ -14,7 +14,7 @@ export function layStyles(styles, choose) {
       src: style.preview, alt: "", width: "240", height: "160", loading: "lazy",
     });
     picture.addEventListener("error", () => picture.classList.add("none"));
-    return make("label", { class: "card" }, input, picture, make("span", {}, style.title));
+    return make("label", { class: "card", title: style.title }, input, picture, make("span", {}, style.title));
   });
   document.querySelector("#styles .cards").replaceChildren(...cards);
 }
