@@ -46,8 +46,6 @@ STEP = 0.4
 # A fold nearer than this to its goal (mean in deviations, deviation as a logarithm) has arrived:
 # that is below what rounding to bytes does to the picture anyway.
 ARRIVED = 0.02
-# ... and one nearer than this takes the rest of the way at once: larger steps came before it.
-NEAR = 0.05
 # Change of a picture's own statistics (`signature`) that begins a measurement, and change of its
 # colors that is a new scene. Between: people walking, camera moves; beyond: cuts. Texture alone
 # makes no cut: fine grain loses half of it and gains it again as the camera moves by half pixels.
@@ -273,7 +271,7 @@ class FoldingEngine:
         if distance < ARRIVED:
             self._goal = self._current
         else:
-            self._install(self._goal if distance < NEAR else self._current + STEP * rest)
+            self._install(self._current + STEP * rest)
 
     def _install(self, statistics: np.ndarray) -> None:
         self._current = statistics

@@ -193,10 +193,10 @@ def test_other_networks_are_refused(new_checkpoint, trained, photos_folder, tmp_
 def test_nights_are_darker():
     photos = Photos.__new__(Photos)
     photos.images, photos.skipped = [np.full((40, 40, 3), 128, np.uint8)], []
-    photos.enlarge = 1.0
+    photos.enlarge, photos.seed = 1.0, 0
     rng = np.random.default_rng(0)
-    light = Nights(photos, 0.0, 4.0).batch(2, 32, 1.0, rng)
-    dark = Nights(photos, 1.0, 4.0).batch(2, 32, 1.0, rng)
+    light = Nights(photos, 0.0, 4.0).batch(0, 2, 32, 1.0, rng)
+    dark = Nights(photos, 1.0, 4.0).batch(0, 2, 32, 1.0, rng)
     assert light.mean() == pytest.approx(128 / 255, abs=1e-3)
     assert (dark < light).all() and dark.min() >= (128 / 255) ** 4
 
