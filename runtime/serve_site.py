@@ -115,6 +115,8 @@ class Handler(Handling, http.server.SimpleHTTPRequestHandler):
             copy = asked.with_name(asked.name + suffix)
             if not copy.is_file() or not copy.resolve().is_relative_to(folder):
                 continue
+            if copy.stat().st_mtime_ns < asked.stat().st_mtime_ns:
+                continue  # the file was changed after it was compressed
             self._varies = True
             if coding in accepted:
                 self._coding = coding

@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -151,6 +152,10 @@ def test_compressed_copies_are_sent_to_who_takes_them(server, folder):
         _, headers, body = ask(server, "/ort/b.wasm", headers={"Accept-Encoding": refusing})
         assert headers["Content-Encoding"] is None
         assert (body, headers["Vary"]) == (b"wasm", "Accept-Encoding")
+    # A file that was changed since.
+    later = (folder / "ort" / "b.wasm.gz").stat().st_mtime_ns + 10**9
+    os.utime(folder / "ort" / "b.wasm", ns=(later, later))
+    assert ask(server, "/ort/b.wasm", headers={"Accept-Encoding": "gzip"})[2] == b"wasm"
     # A file without a copy, a copy by its own name, and one that leads out of the folder.
     _, headers, body = ask(server, "/style.css", headers={"Accept-Encoding": "gzip"})
     assert (headers["Content-Encoding"], headers["Vary"], body) == (None, None, b"p {}")
