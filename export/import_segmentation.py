@@ -6,6 +6,8 @@ Meant for MediaPipe's selfie segmentation (Apache-2.0, npm package
 @mediapipe/selfie_segmentation); a layer it does not have is refused by name.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 from collections.abc import Callable
@@ -25,6 +27,8 @@ from . import onnx_tools
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
+
+    from .int8.graph_builder import Attribute
 
 OPSET = 14
 # x * min(max(x / 6 + 1/2, 0), 1), the hard swish of MobileNetV3 (arXiv:1905.02244).
@@ -217,14 +221,14 @@ class _Build:
     """The nodes so far; tensors keep their numbers as names, but for the two ends."""
 
     graph: Graph
-    nodes: "list[NodeProto]" = field(default_factory=list)
-    tensors: "list[TensorProto]" = field(default_factory=list)
+    nodes: list[NodeProto] = field(default_factory=list)
+    tensors: list[TensorProto] = field(default_factory=list)
 
     def name(self, number: int) -> str:
         """What ONNX calls a tensor."""
         return {self.graph.input: "image", self.graph.output: "mask"}.get(number, f"t{number}")
 
-    def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+    def add(self, kind: str, inputs: list[str], output: str, **attributes: Attribute) -> str:
         """A node; returns its output's name."""
         from onnx import helper
 
@@ -315,7 +319,7 @@ def _mean(build: _Build, layer: Layer) -> None:
     build.add("GlobalAveragePool", [build.name(layer.inputs[0])], build.name(layer.outputs[0]))
 
 
-def _plain(kind: str, **attributes: Any) -> Callable[[_Build, Layer], None]:
+def _plain(kind: str, **attributes: Attribute) -> Callable[[_Build, Layer], None]:
     def convert(build: _Build, layer: Layer) -> None:
         names = [build.name(number) for number in layer.inputs]
         build.add(kind, names, build.name(layer.outputs[0]), **attributes)

@@ -23,6 +23,7 @@ from runtime.outputs import check_output
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from .backbones import Backbone
     from .objective import Objective
 
 # Objective of the reference when no recipe is given: as the bundled recipes, without the terms
@@ -256,7 +257,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _objective(args: argparse.Namespace, backbone: Any, device: str) -> Any:
+def _objective(args: argparse.Namespace, backbone: "Backbone", device: str) -> Any:
     """The objective of one painting, or the blend of several."""
     from .config import BackboneConfig
     from .data.images import load_image

@@ -26,7 +26,7 @@ class Events:
         EngineUnavailable: no CUDA runtime library can be loaded, or a call of it fails.
     """
 
-    def __init__(self, library: Any = None) -> None:
+    def __init__(self, library: ctypes.CDLL | None = None) -> None:
         self._cuda = library or _load()
         self.stream = ctypes.c_void_p()
         self._begin, self._end = ctypes.c_void_p(), ctypes.c_void_p()

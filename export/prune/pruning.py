@@ -18,7 +18,7 @@ paints (`silence`).
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -137,13 +137,13 @@ def norm_after(generator: nn.Module, photo: Tensor) -> dict[str, InstanceNorm]:
     made: dict[int, tuple[str, Tensor]] = {}
     handles = []
 
-    def remember(name: str) -> Any:
-        def hook(module: nn.Module, given: Any, output: Tensor) -> None:
+    def remember(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, given: object, output: Tensor) -> None:
             made[id(output)] = (name, output)
 
         return hook
 
-    def look(module: Any, given: tuple[Tensor, ...]) -> None:
+    def look(module: InstanceNorm, given: tuple[Tensor, ...]) -> None:
         if id(given[0]) in made:
             found[made[id(given[0])][0]] = module
 
@@ -165,7 +165,7 @@ def energies(generator: nn.Module, photos: Sequence[Tensor]) -> dict[str, Tensor
     moments: dict[str, list[Tensor]] = {}
     handles = []
 
-    def measure(name: str) -> Any:
+    def measure(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
             x = given[0].double()
             variance = output.double().var((0, 2, 3), correction=0)
@@ -234,7 +234,7 @@ def _slice(wide: nn.Module, narrow: nn.Module, photos: Sequence[Tensor]) -> dict
         wide, example_inputs=photos[0], customized_pruners={InstanceNorm: _norm_pruner(tp)}
     )
     head = dict(wide.named_modules())["head"]
-    plans: list[tuple[Any, Any, list[int]]] = []
+    plans: list[tuple[nn.Module, object, list[int]]] = []
     kept: dict[str, list[int]] = {}
     for group in graph.get_all_groups(ignored_layers=[head], root_module_types=list(CONVOLUTIONS)):
         root = group[0].dep.target.module
@@ -261,13 +261,13 @@ def _slice(wide: nn.Module, narrow: nn.Module, photos: Sequence[Tensor]) -> dict
     return kept
 
 
-def _norm_pruner(tp: ModuleType) -> Any:
+def _norm_pruner(tp: ModuleType) -> object:
     """How torch-pruning slices our instance normalization: scale and shift of the same channels."""
 
     class NormPruner(tp.BasePruningFunc):
         """In and out channels are the same ones."""
 
-        def prune_out_channels(self, layer: Any, idxs: Sequence[int]) -> nn.Module:
+        def prune_out_channels(self, layer: InstanceNorm, idxs: Sequence[int]) -> nn.Module:
             """Remove channels `idxs`."""
             kept = sorted(set(range(len(layer.weight))) - set(idxs))
             layer.weight = nn.Parameter(layer.weight.data[kept].clone())
@@ -276,7 +276,7 @@ def _norm_pruner(tp: ModuleType) -> Any:
 
         prune_in_channels = prune_out_channels
 
-        def get_out_channels(self, layer: Any) -> int:
+        def get_out_channels(self, layer: InstanceNorm) -> int:
             """How many there are."""
             return len(layer.weight)
 

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from runtime.card import JsonObject
 from runtime.engines import TensorInfo
 from runtime.errors import CardMismatch, StyleError
 
 # Of an operation's arguments: name -> tensor, number, list or word.
-Arguments = dict[str, Any]
+Arguments = JsonObject
 
 
 class CoreMlProgram:

@@ -3,10 +3,11 @@ from, on pairs that were held out of training."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runtime.card import JsonObject
 from runtime.errors import ParityError
 from runtime.frame import Image
 from runtime.model.session import StyleSession
@@ -21,7 +22,7 @@ MOST_LOST = {"fp32": 0.01, "fp16": 0.05, "int8": 0.5}
 
 def judge_by_pairs(
     pairs: Pairs, ours: StyleSession, theirs: StyleSession, precision: str
-) -> dict[str, Any]:
+) -> JsonObject:
     """Mean PSNR and LPIPS-squeezenet (where its weights are here) of both over the pairs.
 
     Args:
@@ -55,7 +56,7 @@ def judge_by_pairs(
     }
 
 
-def refuse_further(report: dict[str, Any], name: str) -> None:
+def refuse_further(report: JsonObject, name: str) -> None:
     """Raise ParityError if the artifact is further from the teacher than allowed."""
     lost, most = report["psnr_lost_db"], report["most_lost_db"]
     if not lost <= most:

@@ -14,7 +14,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 from ..card import JsonObject
 from ..errors import StyleError
@@ -136,7 +136,7 @@ def join_item(item: Item, settings: Settings) -> Row:
 
 
 def _planned(
-    ray: Any, items: list[Item], settings: Settings, report: Report
+    ray: ModuleType, items: list[Item], settings: Settings, report: Report
 ) -> dict[str, Progress]:
     """Items by output, with the pieces to paint; those that cannot be read are reported."""
     states = {item.output: Progress(item, set()) for item in items}
@@ -155,12 +155,12 @@ def _planned(
 class _Joins:
     """Clips that are being joined."""
 
-    def __init__(self, ray: Any, settings: Settings, report: Report) -> None:
+    def __init__(self, ray: ModuleType, settings: Settings, report: Report) -> None:
         self._ray, self._report = ray, report
         # No share of a processor: the painters hold them all, and copying needs little of one.
         self._task = ray.remote(num_cpus=0, max_retries=work.ATTEMPTS)(join_item)
         self._settings = ray.put(settings)
-        self._waiting: dict[Any, Progress] = {}
+        self._waiting: dict[object, Progress] = {}
 
     def begin(self, state: Progress) -> None:
         """Join a clip whose pieces are painted."""
@@ -178,7 +178,7 @@ class _Joins:
                 return
 
 
-def _row(ray: Any, future: Any) -> Row:
+def _row(ray: ModuleType, future: object) -> Row:
     """What a task answered; an error if its processes died again and again."""
     try:
         return ray.get(future)
@@ -187,7 +187,7 @@ def _row(ray: Any, future: Any) -> Row:
 
 
 def _painted(
-    ray: Any, states: dict[str, Progress], settings: Settings, resources: Resources
+    ray: ModuleType, states: dict[str, Progress], settings: Settings, resources: Resources
 ) -> Iterator[Row]:
     """Rows of all pieces as they are done."""
     rows = [
@@ -217,7 +217,7 @@ def _painted(
         raise StyleError(f"painting ended early: {words}") from error
 
 
-def _fitting(ray: Any, resources: Resources) -> int:
+def _fitting(ray: ModuleType, resources: Resources) -> int:
     """Painters for which the cluster has room."""
     there = ray.cluster_resources()
     fitting = there.get("CPU", 1) / resources.cpus
@@ -227,7 +227,7 @@ def _fitting(ray: Any, resources: Resources) -> int:
 
 
 @contextlib.contextmanager
-def _ray(resources: Resources) -> Iterator[Any]:
+def _ray(resources: Resources) -> Iterator[ModuleType]:
     """Ray, connected; SIGTERM ends the run as Ctrl-C does."""
     # Nothing goes to anybody unasked.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -176,7 +176,7 @@ class Cuda:
         return Gpu(number, name.value.decode(errors="replace"), ".".join(parts), driver)
 
 
-def _load() -> Any:
+def _load() -> ctypes.CDLL:
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         return ctypes.CDLL(name)

@@ -90,9 +90,9 @@ def cache_key(digest: str, gpu: Any, tensorrt: str, ort: str) -> str:
     return f"{digest[:16]}-{name}-sm{gpu.capability}-cuda{gpu.driver}-tensorrt{tensorrt}-ort{ort}"
 
 
-def _options(ort: ModuleType, number: int, digest: str) -> dict[str, Any]:
+def _options(ort: ModuleType, number: int, digest: str) -> dict[str, object]:
     """TensorRT's options: its engine is kept, where it can be said what it is good for."""
-    options: dict[str, Any] = {"device_id": number}
+    options: dict[str, object] = {"device_id": number}
     version, gpu = _version(), _gpu(number)
     built = None
     if version and gpu is not None:

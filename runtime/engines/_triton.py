@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -221,7 +222,7 @@ def _connect(address: str) -> _Client:
     return cast(_Client, _library().InferenceServerClient(place, ssl=SCHEMES[scheme]))
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     """tritonclient, which comes without types; it takes most of a second to load."""
     return importlib.import_module("tritonclient.grpc")
 

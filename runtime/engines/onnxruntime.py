@@ -21,6 +21,11 @@ from ._scratch import scratch
 from ._threads import allowed_threads
 from ._unreadable import explain
 
+# Objects of the library, whose name this file has: type checkers look no further for it.
+Session = Any
+Options = Any
+NodeArg = Any
+
 # ONNX type names of the element types our models use, and their numpy names.
 DTYPES = {
     "tensor(float)": "float32",
@@ -62,9 +67,9 @@ class OnnxRuntimeEngine:
     install = "pip install onnxruntime (CPU) or onnxruntime-gpu (NVIDIA)"
 
     def __init__(
-        self, session: Any, device: str, initializers: dict[str, Any] | None = None
+        self, session: Session, device: str, initializers: dict[str, object] | None = None
     ) -> None:
-        self._session: Any = session
+        self._session: Session = session
         # A session reads the values that replaced its constants where they lie.
         self._initializers = initializers
         self.device = device
@@ -154,7 +159,7 @@ class OnnxRuntimeEngine:
             raise _run_error(error, feeds) from None
         return dict(zip(names, results, strict=True))
 
-    def _run_bound(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[Any]:
+    def _run_bound(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         """The same through an I/O binding: inputs are copied to the device and outputs back without
         the staging copies that `run` makes."""
         binding = self._session.io_binding()
@@ -236,7 +241,7 @@ def _with_tensorrt(
     return better
 
 
-def _options(ort: ModuleType, threads: int | None, patterns: bool = True) -> Any:
+def _options(ort: ModuleType, threads: int | None, patterns: bool = True) -> Options:
     options = ort.SessionOptions()
     options.log_severity_level = SILENT
     options.enable_mem_pattern = patterns
@@ -248,7 +253,7 @@ def _options(ort: ModuleType, threads: int | None, patterns: bool = True) -> Any
     return options
 
 
-def _share_memory(ort: ModuleType, options: Any) -> None:
+def _share_memory(ort: ModuleType, options: Options) -> None:
     """Let a session take its memory from the process's arena, where another one's is free again.
 
     A session's own arena keeps the most it ever needed until the session is closed.
@@ -263,8 +268,8 @@ def _share_memory(ort: ModuleType, options: Any) -> None:
 
 
 def _create(
-    ort: ModuleType, source: str | bytes, providers: list[Any], options: Any, name: str
-) -> Any:
+    ort: ModuleType, source: str | bytes, providers: list[Any], options: Options, name: str
+) -> Session:
     try:
         with quiet():
             return ort.InferenceSession(source, options, providers=providers)
@@ -283,7 +288,7 @@ def _name(model: Path | bytes) -> str:
     return "the given data" if isinstance(model, bytes) else f'"{model}"'
 
 
-def _info(value: Any) -> TensorInfo:
+def _info(value: NodeArg) -> TensorInfo:
     shape = tuple(
         axis if isinstance(axis, int) and axis > 0 else str(axis or "") for axis in value.shape
     )

@@ -17,6 +17,12 @@ from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
 from ._threads import allowed_threads
 
+# Objects of the library, whose name this file has: type checkers look no further for it.
+Core = Any
+Model = Any
+Compiled = Any
+Output = Any
+
 # Where OpenVINO keeps the metadata of the ONNX file that a model came from, and we our card.
 SECTION = "framework"
 # First bytes of the files it is given: XML, and the version number every ONNX file begins with.
@@ -35,7 +41,7 @@ class OpenVinoEngine:
     module = "openvino"
     install = "pip install openvino"
 
-    def __init__(self, loaded: Any, compiled: Any, device: str, note: str) -> None:
+    def __init__(self, loaded: Model, compiled: Compiled, device: str, note: str) -> None:
         """Take over a model as it was read and as it was compiled."""
         self._request: Any = compiled.create_infer_request()
         self.metadata, self.device, self.note = _metadata(loaded), device, note
@@ -55,7 +61,10 @@ class OpenVinoEngine:
         core = openvino.Core()
         wanted = _device(device, core)
         loaded = _read(core, model)
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
+        settings: dict[str, object] = {
+            "INFERENCE_PRECISION_HINT": hint,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
         threads = threads or allowed_threads()
         if wanted == "CPU":
             # Other threads decode, encode and show: the engine's must be able to move away.
@@ -104,7 +113,7 @@ def _library() -> ModuleType:
     return openvino
 
 
-def _device(device: str, core: Any) -> str:
+def _device(device: str, core: Core) -> str:
     """OpenVINO's name of what the user calls "cpu", "gpu:1" or "auto"."""
     kind, _, number = device.partition(":")
     if kind not in ("auto", *OpenVinoEngine.devices) or (number and not number.isdigit()):
@@ -122,7 +131,7 @@ def _device(device: str, core: Any) -> str:
     return wanted
 
 
-def _read(core: Any, model: Path | bytes) -> Any:
+def _read(core: Core, model: Path | bytes) -> Model:
     try:
         if isinstance(model, bytes):
             start = model[:1]
@@ -140,7 +149,7 @@ def _read(core: Any, model: Path | bytes) -> Any:
         ) from None
 
 
-def _metadata(model: Any) -> dict[str, str]:
+def _metadata(model: Model) -> dict[str, str]:
     """Key-value pairs stored in the file."""
     if not model.has_rt_info(SECTION):
         return {}
@@ -148,12 +157,12 @@ def _metadata(model: Any) -> dict[str, str]:
     return {key: section[key].astype(str) for key in section}
 
 
-def _info(value: Any) -> TensorInfo:
+def _info(value: Output) -> TensorInfo:
     shape = tuple("" if axis.is_dynamic else int(axis.get_length()) for axis in value.partial_shape)
     return TensorInfo(value.any_name, shape, str(value.element_type.to_dtype()))
 
 
-def _note(hint: str, device: str, core: Any) -> str:
+def _note(hint: str, device: str, core: Core) -> str:
     """What a hint has come to; nothing for the exact default."""
     if hint == "f32":
         return ""

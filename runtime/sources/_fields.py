@@ -6,14 +6,21 @@ the second from the neighbors in space and time (Martin Weston's filter, BBC R&D
 motion test).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from av import VideoFrame
 
 DEINTERLACE = ("auto", "off")
 
 
-def deinterlaced(frames: Iterable[Any]) -> Iterator[Any]:
+def deinterlaced(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
     """The decoded frames, those that say they are interlaced made whole; as many as come in, each
     with its time.
 
@@ -21,7 +28,7 @@ def deinterlaced(frames: Iterable[Any]) -> Iterator[Any]:
     does not depend on where decoding began.
     """
     bobbing: _Filter | None = None
-    before: Any = None
+    before: VideoFrame | None = None
     for frame in frames:
         shape = (frame.width, frame.height, frame.format.name)
         if bobbing is not None and bobbing.shape != shape:
@@ -49,13 +56,13 @@ class _Filter:
         skip: pictures that are not given out.
     """
 
-    def __init__(self, frame: Any, shape: tuple[int, int, str]) -> None:
+    def __init__(self, frame: VideoFrame, shape: tuple[int, int, str]) -> None:
         import av
         import av.filter
 
         self.shape, self.skip = shape, 0
         self._base = Fraction(1, 1)
-        self._times: list[tuple[Any, Any, Any]] = []
+        self._times: list[tuple[int | None, Fraction | None, int | None]] = []
         graph = self._graph = av.filter.Graph()
         self._source = graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=self._base
@@ -67,7 +74,7 @@ class _Filter:
         graph.configure(auto_buffer=False)
         self._number = 0
 
-    def push(self, frame: Any) -> None:
+    def push(self, frame: VideoFrame) -> None:
         """One frame in. Its times are kept here: decoders leave some out, filters scale them."""
         self._times.append((frame.pts, frame.dts, frame.duration))
         self._bases = frame.time_base
@@ -75,7 +82,7 @@ class _Filter:
         self._number += 1
         self._source.push(frame)
 
-    def pull(self) -> Iterator[Any]:
+    def pull(self) -> Iterator[VideoFrame]:
         """What has come out, with the times of what went in."""
         import av
 
@@ -93,7 +100,7 @@ class _Filter:
                 continue
             yield frame
 
-    def finish(self) -> Iterator[Any]:
+    def finish(self) -> Iterator[VideoFrame]:
         """The rest."""
         self._source.push(None)
         yield from self.pull()

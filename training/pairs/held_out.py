@@ -6,12 +6,12 @@ pictures as those it is meant for, which quantization-aware training and calibra
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image as Pictures
 from torch import Tensor
 
+from runtime.card import JsonObject
 from runtime.frame import Image
 
 from ..data.images import to_tensor
@@ -59,7 +59,7 @@ def _write(folder: Path, pictures: Sequence[Image]) -> None:
         Pictures.fromarray(picture).save(folder / f"{number:02d}.png")
 
 
-def read(recipe: dict[str, Any], run: Path) -> Pairs | None:
+def read(recipe: JsonObject, run: Path) -> Pairs | None:
     """The pairs beside a run, or beside the one whose network it trained on; None if there are
     none."""
     from ..checkpoint import checkpoint_of

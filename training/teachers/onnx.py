@@ -6,8 +6,8 @@ What a model takes besides the picture stands behind a question mark, as in an a
 """
 
 import urllib.parse
-from typing import Any
 
+from runtime.card import JsonObject
 from runtime.errors import StyleError, UsageError
 from runtime.frame import Image
 from runtime.model.flags import parse_styles
@@ -67,7 +67,7 @@ def _options(file: str, query: str) -> StylizeOptions:
         value = float(strength)
     except ValueError:
         raise UsageError(f'teacher "{file}": strength "{strength}" is no number 0..1') from None
-    facts: dict[str, Any] = {key: words[key] for key in FACTS if key in words}
+    facts: JsonObject = {key: words[key] for key in FACTS if key in words}
     return StylizeOptions(
         models=[(file, 1.0)],
         strength=value,

@@ -4,16 +4,22 @@ An engine file that was built for something else says so, and is built anew from
 it when the environment variable IMPASTO_REBUILD is set (`runtime.engines.tensorrt.plan`).
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ...errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from .. import TensorInfo
 from .._cuda import Cuda
+
+if TYPE_CHECKING:
+    from .library import Library
+    from .plan import PlanFacts
 
 
 class TensorrtEngine:
@@ -32,18 +38,18 @@ class TensorrtEngine:
     other_modules = ("tensorrt_rtx",)
     install = "pip install tensorrt, or tensorrt-rtx"
 
-    def __init__(self, library: Any, cuda: Cuda, plan: bytes, name: str, sizes: str) -> None:
+    def __init__(self, loaded: Library, cuda: Cuda, plan: bytes, name: str, sizes: str) -> None:
         from .kernels import KernelCache
         from .library import make_logger
 
         self._cuda: Cuda | None = cuda
-        self._trt, self._name, self._sizes = library.module, name, sizes
-        self._logger = make_logger(library)
+        self._trt, self._name, self._sizes = loaded.module, name, sizes
+        self._logger = make_logger(loaded)
         self._runtime: Any = self._trt.Runtime(self._logger)
         self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise CardMismatch(
-                f'"{name}" is not an engine {library.label} {library.version} can load: '
+                f'"{name}" is not an engine {loaded.label} {loaded.version} can load: '
                 f"{self._logger.said()}"
             )
         self._kernels = KernelCache(self._engine, plan)
@@ -63,7 +69,7 @@ class TensorrtEngine:
     @staticmethod
     def open(
         model: Path | bytes, device: str = "auto", threads: int | None = None, **_: Any
-    ) -> "TensorrtEngine":
+    ) -> TensorrtEngine:
         """Load an engine file; see `runtime.engines.EnginePlugin.open`.
 
         Args:
@@ -179,7 +185,7 @@ def _rebuilds() -> bool:
     return os.environ.get(REBUILD, "") not in ("", "0")
 
 
-def _damage(facts: Any, model: Path) -> str:
+def _damage(facts: PlanFacts, model: Path) -> str:
     """Why an engine file does not belong to its facts, "" if it does."""
     from ...checksum import sha256
 
@@ -188,7 +194,7 @@ def _damage(facts: Any, model: Path) -> str:
     return "it is not the file that its facts describe (damaged, or copied alone)"
 
 
-def _rebuild(model: Path, facts: Any, library: Any, reason: str) -> Any:
+def _rebuild(model: Path, facts: PlanFacts, library: Library, reason: str) -> PlanFacts:
     """Build the engine for what is here, or say how to; returns its new facts."""
     from .builder import PlanRequest, build_plan
     from .plan import REBUILD, graph_path

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ...errors import EngineUnavailable, StyleError, UsageError
@@ -180,7 +181,7 @@ def _build(
     return bytes(built)
 
 
-def _creation_flags(trt: Any) -> int:
+def _creation_flags(trt: ModuleType) -> int:
     """Strong typing for TensorRT 10, which has flags that change precisions; later ones know
     nothing else."""
     if not hasattr(trt.BuilderFlag, "FP16"):
@@ -210,7 +211,7 @@ def _timing_path(library: Library, gpu: Gpu | None) -> Path | None:
     return cache_folder() / f"tensorrt-{library.version}-{gpu.capability}.timing"
 
 
-def make_monitor(trt: Any, tell: Tell, pause: float = PAUSE) -> Any:
+def make_monitor(trt: ModuleType, tell: Tell, pause: float = PAUSE) -> Any:
     """A progress monitor, None where the library has none (before TensorRT 10).
 
     It also lets Ctrl-C end a build: what interrupted it is kept in `stopped`.

@@ -7,6 +7,7 @@ without a GPU if need be, and finishes on the GPU when the engine is opened.
 import importlib
 from dataclasses import dataclass
 from importlib import metadata
+from types import ModuleType
 from typing import Any
 
 from ... import plugins
@@ -38,7 +39,7 @@ class Library:
     """
 
     label: str
-    module: Any
+    module: ModuleType
     version: str
     cuda: str
 
@@ -82,7 +83,7 @@ def make_logger(library: Library) -> Any:
             module.ILogger.__init__(self)
             self.errors: list[str] = []
 
-        def log(self, severity: Any, message: str) -> None:
+        def log(self, severity: int, message: str) -> None:
             """Called by the library, from any of its threads."""
             if int(severity) <= int(module.ILogger.Severity.ERROR):
                 self.errors.append(" ".join(message.split()))
