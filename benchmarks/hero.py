@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.cli import command_main, command_parser, parse_fraction
+from runtime.cli import command_main, command_parser, parse_fraction, print_text
 from runtime.errors import DONE, SourceError
 from runtime.frame import Frame, Image
 from runtime.outputs import check_output
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         method=4,  # of 0..6: the last two take four times as long for a few percent
     )
     partial.replace(args.output)
-    print(args.output)
+    print_text(args.output)
     return DONE
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.cli import command_main, command_parser, parse_fraction
+from runtime.cli import command_main, command_parser, parse_fraction, print_text
 from runtime.errors import DONE, EngineUnavailable, UsageError
 from runtime.frame import Image
 from runtime.outputs import check_output
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     temporary = args.output.with_name(f".{args.output.stem}.partial{args.output.suffix}")
     Pillow.fromarray(lay_out(rows)).save(temporary, quality=88)
     temporary.replace(args.output)
-    print(args.output)
+    print_text(args.output)
     return DONE
 
 

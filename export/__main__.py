@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime import plugins
-from runtime.cli import command_main, command_parser, parse_size, print_json, say
+from runtime.cli import command_main, command_parser, parse_size, print_json, print_text, say
 from runtime.errors import DONE, UsageError
 from runtime.model import store, variants
 from runtime.outputs import check_output
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print_json({"targets": listing.rows()})
         else:
-            print(listing.table())
+            print_text(listing.table())
         return DONE
     if args.output is None:
         raise UsageError("--output is missing: the model file to write, or a folder for all")
@@ -126,7 +126,7 @@ def _run_one(args: argparse.Namespace) -> int:
     if args.json:
         print_json(report)
     else:
-        print(path)
+        print_text(path)
     return DONE
 
 
@@ -159,7 +159,7 @@ def _run_all(args: argparse.Namespace) -> int:
         print_json(summary)
         return exit_code(summary)
     for report in summary["made"]:
-        print(args.output / report["file"])
+        print_text(args.output / report["file"])
     for what in ("skipped", "failed"):
         for entry in summary[what]:
             label = f"{entry['target']} {entry['precision']}"

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from runtime.cli import command_main, command_parser, say
+from runtime.cli import command_main, command_parser, print_text, say
 from runtime.errors import DONE, EngineUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         done = create(name)
         took = f"{time.monotonic() - started:.0f} s" if done else "was there"
         say(f"{folder(name)}: {took}", quiet=args.quiet)
-        print(folder(name))
+        print_text(folder(name))
     return DONE
 
 

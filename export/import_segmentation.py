@@ -19,7 +19,7 @@ import numpy as np
 
 from runtime.card import ModelCard, Port
 from runtime.checksum import sha256
-from runtime.cli import command_main, command_parser, say
+from runtime.cli import command_main, command_parser, print_text, say
 from runtime.errors import DONE, StyleError, UsageError
 from runtime.outputs import check_output, replacing
 
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         "steps": ["layers and half-precision weights as they were, channels first"],
     }
     path.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(path)
+    print_text(path)
     say(f"{len(graph.layers)} layers, {len(made)} bytes", quiet=args.quiet)
     return DONE
 

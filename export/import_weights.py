@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime import plugins
-from runtime.cli import command_main, command_parser, say
+from runtime.cli import command_main, command_parser, print_text, say
 from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     save_checkpoint(Checkpoint(converted.network, recipe.to_dict(), 0, tensors), path)
     for note in (f"{args.weights.name}: {plugins.load(foreign, family).label}", *converted.notes):
         say(note, quiet=args.quiet)
-    print(path)
+    print_text(path)
     say(f"next: python -m export --checkpoint {path} --output {title}.onnx", quiet=args.quiet)
     return DONE
 

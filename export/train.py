@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.cli import command_main, say
+from runtime.cli import command_main, print_text, say
 from runtime.errors import DONE
 from training.run import RunOptions, options_of, show, train
 from training.train import build_parser as training_parser
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
         return DONE
     if recipe.delivery.finetune and _is_finished(checkpoint):
         delivery.write(delivery.finetune(checkpoint))
-    print(delivery.model)
+    print_text(delivery.model)
     if clip := recipe.options.get("clip"):
-        print(delivery.paint(clip))
+        print_text(delivery.paint(clip))
     return DONE
 
 

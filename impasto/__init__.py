@@ -9,18 +9,22 @@ runtime/ and models/ beside this one, so that `python -m impasto` works there as
 export and benchmarks are not installed: they are commands of a checkout.
 """
 
+import sys
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from os import path
+
+_HERE = path.dirname(path.realpath(__file__))
+if not path.isdir(path.join(_HERE, "runtime")):  # a checkout
+    __path__.append(path.dirname(_HERE))
+if path.basename((sys.argv or [""])[0]).startswith(("impasto", "-m")):
+    import_module(".runtime", __name__)  # it hears Ctrl-C
+
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from .runtime import Frame, ModelCard, StyleSession, open_session
 
 __all__ = ["Frame", "ModelCard", "StyleSession", "open_session"]
-
-_HERE = Path(__file__).resolve().parent
-if not (_HERE / "runtime").is_dir():  # a checkout
-    __path__.append(str(_HERE.parent))
 
 
 def __getattr__(name: str) -> Any:

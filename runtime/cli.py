@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TextIO
@@ -17,11 +18,13 @@ from typing import Any, NoReturn, Protocol, TextIO
 from . import engines, missing, plugins
 from .console import Progress as Progress
 from .console import printable
-from .errors import FAILED, INTERRUPTED, UNAVAILABLE, StyleError, UsageError
+from .errors import DONE, FAILED, INTERRUPTED, UNAVAILABLE, StyleError, UsageError
 from .invocation import VERSION, as_typed, command
 
 # Set by --debug, and by tests: unexpected errors keep their traceback, in other processes as well.
 DEBUG = "IMPASTO_DEBUG"
+# Threads that run models, by name: probing, a clip's and a camera's painter.
+RUN_MODELS = ("impasto-probe", "paint", "style")
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -216,8 +219,13 @@ def command_main(
     """A command's `main`: takes the words after the command (None: those of the command line),
     returns the exit code."""
 
+    def begin(argv: list[str] | None) -> int:
+        args = build_parser().parse_args(argv)
+        with missing.raising_at_interrupt():
+            return run(args)
+
     def main(argv: list[str] | None = None) -> int:
-        return run_command(lambda: run(build_parser().parse_args(argv)))
+        return run_command(lambda: begin(argv))
 
     return main
 
@@ -226,6 +234,31 @@ def run_command(main: Callable[[], int]) -> int:
     """Run a command; turn errors made for people, and libraries that are not there, into one line
     and the right exit code."""
     _open_standard_streams()
+    code = _exit_code(lambda: _interruptible(main))
+    if missing.is_command() and any(thread.name in RUN_MODELS for thread in threading.enumerate()):
+        # One that never came back from a model: libraries abort when cleared up under it.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    return code
+
+
+def _interruptible(main: Callable[[], int]) -> int:
+    """An interrupt stays one: a library in the middle of an import turns it into an ImportError,
+    for which the command may have failed."""
+    try:
+        code = main()
+    except Exception:
+        if missing.was_interrupted():
+            raise KeyboardInterrupt from None
+        raise
+    if missing.was_interrupted() and code not in (DONE, INTERRUPTED):
+        raise KeyboardInterrupt
+    return code
+
+
+def _exit_code(main: Callable[[], int]) -> int:
     try:
         return main()
     except StyleError as error:
@@ -312,13 +345,27 @@ def print_json(data: Mapping[str, object], stream: TextIO | None = None) -> None
     Raises:
         StyleError: standard output cannot take it (a full disk).
     """
+    # JSON leaves one control character as it is.
+    _write_out(json.dumps(data).replace("\x7f", "\\u007f"), stream or sys.stdout)
+
+
+def _write_out(text: str, stream: TextIO) -> None:
     try:
-        print(json.dumps(data), file=stream, flush=True)
+        print(text, file=stream, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
         _close_stdout()
         raise StyleError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def print_text(text: object) -> None:
+    """Lines on stdout, a path perhaps, in characters that are safe to print.
+
+    Raises:
+        StyleError: standard output cannot take it (a full disk).
+    """
+    _write_out(printable(str(text), lines=True), sys.stdout)
 
 
 def say(text: str, *, quiet: bool = False) -> None:

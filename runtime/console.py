@@ -21,8 +21,9 @@ FIRST_SECONDS = 0.9
 ESTIMATE_SECONDS = 2.0
 
 # Control characters of ASCII and Latin-1 (escape sequences move the cursor, change titles, type
-# answers), and those that turn the direction of text (file names that look like others).
-_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# answers), those that turn the direction of text (file names that look like others), and Unicode's
+# own line breaks.
+_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -131,7 +132,7 @@ class Progress:
             known = {"count": count, "total": self._total, "unit": self._unit}
             self._put(json.dumps({**known, "rate": round(rate, 3), "eta_s": eta, **facts}) + "\n")
         else:
-            self._paint(self._text(rate, left, note))
+            self._paint(printable(self._text(rate, left, note)))
 
     def _estimate(self, now: float, done: float) -> tuple[float, float | None]:
         """How many a second, and seconds that are left; None where that is not known yet."""

@@ -19,7 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from .card import JsonObject
-from .cli import new_parser, run_command, say
+from .cli import command_main, new_parser, say
 from .errors import DONE
 from .frame import Frame, Image
 from .invocation import shell_command
@@ -208,9 +208,7 @@ try next       {shell_command("webcam")} --model {style}
                {shell_command("models")}"""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         summary = {ability.name: ability.works for ability in able}
         cli.print_json({**machine.as_json(found), "summary": summary})
     else:
-        print("\n".join([*summary_lines(able), "", *detail_lines(found)]))
+        cli.print_text("\n".join([*summary_lines(able), "", *detail_lines(found)]))
     return UNAVAILABLE if any(check.status == "broken" for check in found) else DONE
 
 
@@ -101,7 +101,7 @@ def _model(args: argparse.Namespace) -> int:
     if args.json:
         cli.print_json(page.facts)
     else:
-        print("\n".join(page.lines))
+        cli.print_text("\n".join(page.lines))
     return DONE
 
 
@@ -114,7 +114,7 @@ def _gpu(args: argparse.Namespace) -> int:
     if args.json:
         cli.print_json(page.facts)
     else:
-        print("\n".join(page.lines))
+        cli.print_text("\n".join(page.lines))
     return DONE if page.alike else GATE_REFUSED
 
 
@@ -123,7 +123,7 @@ def _licenses(args: argparse.Namespace) -> int:
 
     parts = licenses.components()
     if args.licenses:
-        print(licenses.text(parts))
+        cli.print_text(licenses.text(parts))
     if args.sbom:
         path = check_output(args.sbom, overwrite=args.overwrite)
         with replacing(path, overwrite=args.overwrite) as made:
@@ -132,9 +132,7 @@ def _licenses(args: argparse.Namespace) -> int:
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return cli.run_command(lambda: run(build_parser().parse_args(argv)))
+main = cli.command_main(build_parser, run)
 
 
 if __name__ == "__main__":

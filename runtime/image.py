@@ -223,9 +223,7 @@ def _report(result: JsonObject, seconds: float, quiet: bool) -> None:
     cli.say(text, quiet=quiet)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return cli.run_command(lambda: run(build_parser().parse_args(argv)))
+main = cli.command_main(build_parser, run)
 
 
 if __name__ == "__main__":

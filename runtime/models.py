@@ -94,11 +94,11 @@ def pull(args: argparse.Namespace) -> int:
     if not args.yes:
         if not sys.stdin.isatty():
             raise UsageError("to fetch without being asked, agree to the license with --yes")
-        if input(f"fetch into {folder}? [y/N] ").strip().lower() not in ("y", "yes"):
+        if input(cli.printable(f"fetch into {folder}? [y/N] ")).strip().lower() not in ("y", "yes"):
             cli.say("nothing was fetched")
             return DONE
     for path in hub.fetch(offer, folder, overwrite=args.overwrite):
-        print(path)
+        cli.print_text(path)
     return DONE
 
 
@@ -174,14 +174,12 @@ def run(args: argparse.Namespace) -> int:
         cli.print_json({"styles": [style.to_dict() for style in found], "folders": folders})
         return DONE
     for style in found:
-        print("\n".join(describe(style)))
-    print(f"looked in {', '.join(str(folder) for folder in store.folders())}")
+        cli.print_text("\n".join(describe(style)))
+    cli.print_text(f"looked in {', '.join(str(folder) for folder in store.folders())}")
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return cli.run_command(lambda: run(build_parser().parse_args(argv)))
+main = cli.command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .card import JsonObject
-from .cli import add_server_flags, new_parser, run_command, say, tls_of
+from .cli import add_server_flags, command_main, new_parser, print_text, say, tls_of
 from .errors import DONE, UsageError
 from .inputs import inside
 from .live.web.server import (
@@ -189,7 +189,7 @@ def build_parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted."""
     server = open_server(args.folder, args.serve, args.token, tls_of(args.tls_cert, args.tls_key))
-    print(server.url, flush=True)
+    print_text(server.url)
     say("Ctrl-C ends it", quiet=args.quiet)
     host = parse_address(args.serve)[0]
     if not is_loopback(host) and args.tls_cert is None:
@@ -203,9 +203,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    return run_command(lambda: run(build_parser().parse_args(argv)))
+main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":

@@ -275,9 +275,7 @@ def _rate(text: str) -> Fraction:
     return value
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return cli.run_command(lambda: run(build_parser().parse_args(argv)))
+main = cli.command_main(build_parser, run)
 
 
 if __name__ == "__main__":

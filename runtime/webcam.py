@@ -201,7 +201,7 @@ def _list_styles(options: "LiveOptions") -> int:
 
     for number, entry in enumerate(list_styles(options), 1):
         grades = ", ".join(dict.fromkeys(variant.grade for variant in entry.variants))
-        print(f"{number:>3}  {entry.label:<28} {grades}".rstrip())
+        cli.print_text(f"{number:>3}  {entry.label:<28} {grades}".rstrip())
     return DONE
 
 
@@ -352,9 +352,7 @@ def _target(text: str) -> float:
     return value
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point."""
-    return cli.run_command(lambda: run(build_parser().parse_args(argv)))
+main = cli.command_main(build_parser, run)
 
 
 if __name__ == "__main__":

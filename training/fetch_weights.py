@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.checksum import sha256
-from runtime.cli import command_main, command_parser, say
+from runtime.cli import command_main, command_parser, print_text, say
 from runtime.errors import DONE, EngineUnavailable, OutputExists, UsageError
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def run(args: argparse.Namespace) -> int:
     save_file(tensors, temporary)
     temporary.replace(path)
     digest = sha256(path)
-    print(path)
+    print_text(path)
     say(f"sha256 {digest}", quiet=args.quiet)
     if name == FILE.name and digest != FILE.sha256:
         say(f"not the file our models were trained with ({FILE.sha256[:16]}...)", quiet=args.quiet)

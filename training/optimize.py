@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.cli import command_main, command_parser, parse_models
+from runtime.cli import command_main, command_parser, parse_models, print_text
 from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 
@@ -253,7 +253,7 @@ def run(args: argparse.Namespace) -> int:
         }
         print(json.dumps(report))
     elif not args.quiet:
-        print(args.output)
+        print_text(args.output)
     return DONE
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.cli import say
+from runtime.cli import print_text, say
 from runtime.errors import DONE, OutputExists, UsageError
 from runtime.inputs import inside
 
@@ -105,10 +105,10 @@ def run_command_line(
     checkpoint = train(recipe, options_of(args, output))
     if checkpoint is None:
         return DONE
-    print(checkpoint)
+    print_text(checkpoint)
     if not args.quiet:
         command = f"python -m export --checkpoint {output} {export_flags}"
-        print(f"next: {command} --output {_proposed(output)}", file=sys.stderr)
+        say(f"next: {command} --output {_proposed(output)}")
     return DONE
 
 

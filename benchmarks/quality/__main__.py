@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.cli import Progress, command_main, command_parser, print_json, say
+from runtime.cli import Progress, command_main, command_parser, print_json, print_text, say
 from runtime.errors import DONE, UsageError
 
 from ..measuring.command import add_result_flags, check_result_file, listed
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json == "-":
         print_json(data)
     else:
-        print("\n".join(quality_rows.sentences(rows)))
+        print_text("\n".join(quality_rows.sentences(rows)))
     return DONE
 
 

@@ -17,7 +17,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from runtime.cli import command_main, command_parser, print_json, say
+from runtime.cli import command_main, command_parser, print_json, print_text, say
 from runtime.errors import DONE, GATE_REFUSED, OutputExists, UsageError
 
 from ..measuring import results
@@ -157,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         for file in files:
             data = results.read(file)
-            print(f"## {file.stem}\n\n{machine(data)}\n\n{usual_table(data)}\n")
+            print_text(f"## {file.stem}\n\n{machine(data)}\n\n{usual_table(data)}\n")
         return DONE
     for path in written:
         say(f"wrote {path}", quiet=args.quiet)
@@ -202,7 +202,7 @@ def _compare(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"rows": [row.to_json() for row in found]})
     else:
-        print(compare.table(found))
+        print_text(compare.table(found))
     for sentence in compare.warnings(older, newer, args.relative_to):
         say(sentence, quiet=args.quiet)
     slower = [row for row in found if row.verdict == "slower"]

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime import plugins, stabilizers
-from runtime.cli import Progress, command_main, command_parser, parse_fraction, parse_size, say
+from runtime.cli import (
+    Progress,
+    command_main,
+    command_parser,
+    parse_fraction,
+    parse_size,
+    print_text,
+    say,
+)
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 from runtime.outputs import check_output
 
@@ -120,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
 
         print(json.dumps(data))
     else:
-        print(report.table())
+        print_text(report.table())
     return GATE_REFUSED if args.check and report.failures else DONE
 
 

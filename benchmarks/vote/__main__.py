@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from runtime.card import JsonObject
-from runtime.cli import command_main, command_parser, print_json
+from runtime.cli import command_main, command_parser, print_json, print_text
 from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output, replacing
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print_json({"scores": [vars(score) for score in found]})
         else:
-            print(table(found))
+            print_text(table(found))
         return DONE
     if args.output is None:
         raise UsageError("--output FILE is missing: the page to write")
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     text = page.make_page(folders, args.seed)
     with replacing(path, overwrite=args.overwrite) as made:
         made.write_text(text, encoding="utf-8")
-    print(path)
+    print_text(path)
     return DONE
 
 

@@ -58,8 +58,8 @@ def make_page(folders: Mapping[str, Path], seed: int) -> str:
     ]
     rng.shuffle(questions)
     data = {"pictures": pictures, "questions": questions, "seed": seed}
-    # "</" would end the script that holds the data.
-    text = json.dumps(data).replace("</", "<\\/")
+    # "</" would end the script that holds the data, "<!--" hide its end.
+    text = json.dumps(data).replace("<", "\\u003c")
     return TEMPLATE.read_text(encoding="utf-8").replace("__DATA__", text)
 
 

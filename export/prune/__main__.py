@@ -12,12 +12,11 @@ objective, and says where pruning stops paying: <output>/sweep.json and sweep.sv
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from runtime import plugins
-from runtime.cli import command_main, command_parser, parse_size, print_json, say
+from runtime.cli import command_main, command_parser, parse_size, print_json, print_text, say
 from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 
@@ -100,7 +99,7 @@ def _prune(args: argparse.Namespace, checkpoint: Path) -> int:
     if args.json:
         print_json(report)
     else:
-        print(output)
+        print_text(output)
     say(
         f"{report['parameters']:,} of {report['parameters_before']:,} parameters, "
         f"{report['psnr_db']:.1f} dB from the source before it is trained on",
@@ -152,8 +151,9 @@ def _sweep(args: argparse.Namespace, checkpoint: Path) -> int:
     if args.json:
         print_json(report)
     else:
-        print(report["verdict"])
-        print(f"{report_path}\n{plot_path}", file=sys.stderr)
+        print_text(report["verdict"])
+        say(str(report_path))
+        say(str(plot_path))
     return DONE
 
 

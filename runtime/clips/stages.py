@@ -198,9 +198,9 @@ class Ahead(threading.Thread, Generic[Item]):
             yield item
 
     def close(self) -> None:
-        """Nothing more is wanted; waits for the thread."""
+        """Nothing more is wanted; waits for the thread, which ends with what it makes now."""
         self.dropped.set()
-        self.join()
+        self.join(PATIENCE_S)
 
 
 def share_frames(frames: Iterable[Frame], count: int) -> list[Iterator[Frame]]:

@@ -83,7 +83,7 @@ def open_outputs(
         lambda milliseconds: meter.add("encode", milliseconds),
     )
     snapshots = Snapshots(options.snapshots)
-    stack.callback(snapshots.close)
+    _at_the_end(stack, snapshots.close)
     _at_the_end(stack, recorder.close)
     if options.record:
         recorder.start(replacing=options.overwrite)

@@ -4,11 +4,16 @@ import re
 import threading
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 
 import cv2
 
+from ..errors import SinkError
 from ..frame import Image
 from ..outputs import replacing
+
+# Seconds that the end of a run waits for pictures: an encoder needs one, a disk that spins up ten.
+PATIENCE_S = 15.0
 
 
 class Snapshots:
@@ -30,7 +35,10 @@ class Snapshots:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         word = re.sub(r"[^\w.-]+", "-", style).strip("-") or "picture"
         thread = threading.Thread(
-            target=self._write, args=(image, f"impasto-{word}-{stamp}"), name="snapshot"
+            target=self._write,
+            args=(image, f"impasto-{word}-{stamp}"),
+            name="snapshot",
+            daemon=True,  # a folder that does not answer must not keep the program
         )
         self._threads.append(thread)
         thread.start()
@@ -41,10 +49,23 @@ class Snapshots:
             news, self._news = self._news, []
         return news
 
-    def close(self) -> None:
-        """Wait until everything is written."""
+    def close(self, limit: float = PATIENCE_S) -> None:
+        """Wait until everything is written.
+
+        Args:
+            limit: seconds.
+
+        Raises:
+            SinkError: the folder does not take it.
+        """
+        until = monotonic() + limit
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until - monotonic()))
+        late = sum(thread.is_alive() for thread in self._threads)
+        if late:
+            raise SinkError(
+                f'pictures not saved: "{self.folder}" has not taken {late} of them in {limit:g} s'
+            )
 
     def _write(self, image: Image, stem: str) -> None:
         good, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))

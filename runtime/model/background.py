@@ -3,9 +3,12 @@ the logging module, milliseconds before a first frame."""
 
 import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
+# Seconds between two looks: where a long wait is deaf to Ctrl-C (Windows), short ones are not.
+POLL_S = 0.5
 
 
 class Aside(Generic[Result]):
@@ -18,13 +21,23 @@ class Aside(Generic[Result]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def wait(self) -> None:
-        """Until the work is over, whatever came of it."""
-        self._thread.join()
+    def wait(self, limit: float) -> bool:
+        """Until the work is over, whatever came of it.
+
+        Args:
+            limit: seconds.
+
+        Returns:
+            whether it is over.
+        """
+        until = monotonic() + limit
+        while self._thread.is_alive() and (left := until - monotonic()) > 0:
+            self._thread.join(min(left, POLL_S))
+        return not self._thread.is_alive()
 
     def result(self) -> Result:
-        """What the work returned; raises what it raised."""
-        self.wait()
+        """What the work returned, however long that takes; raises what it raised."""
+        self.wait(float("inf"))
         if self._error is not None:
             raise self._error
         return self._found[0]

@@ -67,7 +67,8 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=loops.TIMEOUT_S,
         metavar="S",
-        help="for a graph with loops to answer to a small picture (default: %(default)g)",
+        help="for a graph with loops, or without a card, to answer to a small picture "
+        "(default: %(default)g)",
     )
     facts.add_argument("--multiple-of", type=int, metavar="N", help="sizes the graph accepts")
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Side of the smaller copy that is measured while a scene moves, as a share: a sixth of the work.
 COPY = 0.4
+# Seconds that a model which cannot be opened waits for its measuring graph, which is small.
+PATIENCE_S = 10.0
 # Below this side a smaller copy is not worth having.
 LEAST_SIDE = 256
 # Frames between beginning a measurement and using it: time for a second core to finish it.
@@ -313,8 +315,9 @@ def open_folded(model: Path, metadata: dict[str, str], device: str, threads: int
     try:
         source = folding.with_vectors(read_onnx(model), model.name)
         base = OnnxRuntimeEngine.open(source, device, threads, keep=True)
-    finally:
-        measuring.wait()
+    except BaseException:
+        measuring.wait(PATIENCE_S)
+        raise
     return _engine(base, source, folding, measuring.result(), device, threads)
 
 

@@ -1,8 +1,9 @@
-"""Graphs that can loop without end: tried in a process of their own, which can be ended.
+"""Graphs that answer late or never.
 
-A run of an engine cannot be interrupted from within, neither by a limit nor by Ctrl-C. Graphs of
-convolutions end by themselves; those with loops need not, and are first given a small picture in a
-child process. Others start no process and lose no time.
+A run of an engine cannot be interrupted from within, neither by a limit nor by Ctrl-C. Those with
+loops need not end by themselves, and are first given a small picture in a process of their own,
+which can be ended. Graphs of convolutions do end, if late: others without a card are probed in a
+thread, which is not waited for when an answer is overdue. They start no process and lose no time.
 """
 
 import json
@@ -10,11 +11,19 @@ import mmap
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from ..card import CardFacts
+from ..engines import Engine
 from ..errors import CardMismatch
+from .background import Aside
 
+if TYPE_CHECKING:
+    import numpy as np
+
+Found = TypeVar("Found")
 # The operations that repeat, as files of the formats below name them (ONNX; OpenVINO's
 # TensorIterator).
 LOOPS = (b"Loop", b"Scan", b"TensorIterator")
@@ -73,6 +82,56 @@ def check_answers(path: Path, engine: str, facts: CardFacts, timeout: float = TI
         raise CardMismatch(f'"{path}" ends the process that runs it (signal {-code})')
 
 
+class _Counted:
+    """An engine that counts its answers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.inputs, self.outputs = engine.inputs, engine.outputs
+        self.metadata, self.device, self.note = engine.metadata, engine.device, engine.note
+        self.answers = 0
+        self._engine = engine
+
+    def run(
+        self, feeds: "dict[str, np.ndarray]", outputs: Sequence[str] | None = None
+    ) -> "dict[str, np.ndarray]":
+        """As the engine's; a refusal is an answer, too."""
+        try:
+            return self._engine.run(feeds, outputs)
+        finally:
+            self.answers += 1
+
+    def close(self) -> None:
+        """As the engine's."""
+        self._engine.close()
+
+
+def in_time(
+    probe: Callable[[Engine], Found], engine: Engine, path: Path, timeout: float = TIMEOUT_S
+) -> Found:
+    """What comes of probing, as long as the model goes on answering.
+
+    Args:
+        probe: runs small pictures; in a thread of its own.
+        engine: the open model.
+        path: its file, for messages.
+        timeout: seconds in which one picture at least must be answered.
+
+    Raises:
+        CardMismatch: none was. The thread goes on with the picture it has until the process ends.
+    """
+    counted = _Counted(engine)
+    probing = Aside(lambda: probe(counted), "impasto-probe")
+    seen = 0
+    while not probing.wait(timeout):
+        if counted.answers == seen:
+            raise CardMismatch(
+                f'"{path}" gave no answer to a small picture within {timeout:g} s; '
+                "--probe-timeout SECONDS waits longer"
+            )
+        seen = counted.answers
+    return probing.result()
+
+
 def _try(path: str, engine: str, facts: str) -> None:
     """In the child: open the model, which probes one without a card, and paint."""
     import numpy as np
@@ -82,7 +141,10 @@ def _try(path: str, engine: str, facts: str) -> None:
     given = json.loads(facts)
     if "size" in given:
         given["size"] = tuple(given["size"])
-    with open_session(path, engine=engine, device="cpu", **given) as session:
+    # The parent keeps the time.
+    with open_session(
+        path, engine=engine, device="cpu", probe_timeout=float("inf"), **given
+    ) as session:
         session.stylize(np.full((SIDE, SIDE, 3), 128, np.uint8))
 
 

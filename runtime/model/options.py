@@ -36,7 +36,8 @@ class StylizeOptions:
         styles: (picture, its path, or the name of a style that the model knows; weight).
         scalars: values of the model's own scalar inputs, by name.
         facts: what replaces the card's.
-        probe_timeout: seconds in which a graph with loops must answer to a small picture.
+        probe_timeout: seconds in which a graph with loops, or without a card, must answer to a
+            small picture.
         server: address of the server that runs the models ("grpc://host:8001"), which are then
             names of its own; "" runs them here.
 

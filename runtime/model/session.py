@@ -329,7 +329,8 @@ def open_session(
             exact.
         style_encoder: model that turns style pictures into this one's code, for models whose card
             names none.
-        probe_timeout: seconds in which a graph with loops must answer to a small picture.
+        probe_timeout: seconds in which a graph with loops, or without a card, must answer to a
+            small picture.
         overrides: facts that replace the card's or the probe's: `layout` ("NCHW", "NHWC"),
             `range` ("0..1", "-1..1", "0..255"), `input_range` and `output_range` where they differ,
             `output` (the name of the painted picture), `colors` ("RGB", "BGR"), `size` ((height,
@@ -351,7 +352,7 @@ def open_session(
         loops.check_answers(path, name, overrides, probe_timeout)
     loaded = _open(path, name, device, threads, precision_hint)
     try:
-        loaded, card, notes = _card(loaded, path, overrides)
+        loaded, card, notes = _card(loaded, path, overrides, probe_timeout)
         encoder = store.resolve(style_encoder) if style_encoder is not None else None
         session = StyleSession(loaded, card, path, name, "", threads, precision_hint, encoder)
     except BaseException:
@@ -414,7 +415,9 @@ def _metadata(path: Path) -> dict[str, str]:
         return {}
 
 
-def _card(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Engine, ModelCard, list[str]]:
+def _card(
+    engine: Engine, path: Path, overrides: CardFacts, probe_timeout: float
+) -> tuple[Engine, ModelCard, list[str]]:
     """The model's own card, or one worked out by probing; and what to tell the user. The engine is
     the given one, or one around it for pictures of another form."""
     card = card_of(engine, path)
@@ -423,7 +426,13 @@ def _card(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Engine, Mod
 
         graph = probe.read_graph(path)
         engine = adapter.adapt(engine, graph)
-        return engine, *probe.foreign_card(engine, path, graph, **overrides)
+        found = loops.in_time(
+            lambda counted: probe.foreign_card(counted, path, graph, **overrides),
+            engine,
+            path,
+            probe_timeout,
+        )
+        return engine, *found
     card, notes = fitted(card, engine, path)
     if overrides:
         from . import probe

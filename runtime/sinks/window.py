@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 
 from ..buffers import Pool
+from ..console import printable
 from ..errors import EngineUnavailable
 from ..frame import Frame, Image
 from ..sources import SourceInfo
@@ -57,7 +58,7 @@ class WindowSink(Sink):
     ) -> None:
         check_windows()
         self.frames = 0
-        self._title = spec.partition(":")[2] or TITLE
+        self._title = printable(spec.partition(":")[2]) or TITLE
         self._fullscreen, self._position = fullscreen, position
         self.pointer = (-1, -1)
         self.clicks: list[tuple[str, int, int]] = []

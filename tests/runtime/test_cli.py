@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -159,7 +161,87 @@ def test_an_interrupt_before_the_command_has_begun_is_one_word():
     run = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
-    assert run.stderr == "interrupted\n" and run.returncode != 0
+    assert run.stderr == "interrupted\n" and run.returncode == 130
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a signal")
+@pytest.mark.parametrize("installed", [False, True])
+@pytest.mark.parametrize("moment", ["typing", "argparse", "numpy", "cv2", "onnxruntime"])
+def test_an_interrupt_while_libraries_load_is_one_word(tmp_path, installed, moment):
+    """Whoever loads something at that moment may not know what to do with an exception."""
+    script = tmp_path / "impasto"
+    script.write_text("import sys\nfrom impasto.__main__ import main\nsys.exit(main())\n")
+    command = [str(script), "image"] if installed else ["-m", "runtime.image"]
+    photo = ROOT / "runtime" / "photographs" / "chelsea.jpg"
+    words = [str(photo), str(tmp_path / "painted.png"), "--model", "starry"]
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", *command, *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        said = []
+        for line in run.stderr:
+            loaded = line.startswith("import time:")
+            if loaded and line.split("|")[-1].strip().removeprefix("impasto.") == moment:
+                run.send_signal(signal.SIGINT)
+            elif not loaded:
+                said.append(line)
+    assert said == ["interrupted\n"] and run.returncode == 130
+
+
+def test_an_ignored_interrupt_stays_ignored():
+    script = (
+        "import signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsys.argv = ['-m']\n"
+        "import runtime\nsignal.raise_signal(signal.SIGINT)\nprint('lives')"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout == "lives\n"
+
+
+def test_a_program_that_imports_us_keeps_its_interrupts():
+    script = (
+        "import signal, runtime\n"
+        "raise SystemExit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
+
+
+def test_a_command_can_close_what_it_opened_when_interrupted():
+    script = (
+        "import sys\nsys.argv = ['-m']\nimport argparse, signal\nfrom runtime import cli\n"
+        "def run(args):\n"
+        "    try: signal.raise_signal(signal.SIGINT)\n"
+        "    finally: print('closed', flush=True)\n"
+        "raise SystemExit(cli.command_main(argparse.ArgumentParser, run)([]))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (run.stdout, run.stderr, run.returncode) == ("closed\n", "interrupted\n", 130)
+
+
+def test_an_interrupt_that_a_library_makes_another_error_of_stays_one():
+    script = (
+        "import sys\nsys.argv = ['-m']\nimport argparse, signal\nfrom runtime import cli\n"
+        "def run(args):\n"
+        "    try: signal.raise_signal(signal.SIGINT)\n"
+        "    except BaseException: raise ImportError('half', name='onnxruntime')\n"
+        "raise SystemExit(cli.command_main(argparse.ArgumentParser, run)([]))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (run.stderr, run.returncode) == ("interrupted\n", 130)
+
+
+def test_what_is_printed_has_no_control_characters(capsys):
+    name = "a\x1b]0;title\x07b\u202ec\u2028d\udc80\x9b"
+    cli.print_text(f"{name}\nnext")
+    cli.say(name)
+    cli.print_json({"name": name + "\x7f"})
+    shown = "a\\x1b]0;title\\x07b\\u202ec\\u2028d\\udc80\\x9b"
+    out, err = capsys.readouterr()
+    lines = out.split("\n")
+    assert lines[:2] == [shown, "next"] and err == shown + "\n"
+    assert lines[2].isprintable() and json.loads(lines[2])["name"] == name + "\x7f"
 
 
 def test_descriptors_that_were_closed_are_not_those_of_a_picture(tmp_path):

@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,8 @@ from runtime.sources import open_source
 from runtime.sources.file import FileSource
 from runtime.sources.images import ImagesSource
 from runtime.sources.pipe import PipeSource
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("name", ["a.onnx", "below/a.onnx", "..a.onnx", "a..onnx"])
@@ -50,6 +55,39 @@ def test_only_ordinary_files_with_something_in_them_are_opened(tmp_path):
     assert check_file(tmp_path / "fifo", pipes=True)
     with pytest.raises(SourceError, match="cannot be read"):
         check_file(tmp_path / ("x" * 300))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("image", ["photo.png", "out.png", "--model", "mine"]),
+        ("models", []),
+        ("webcam", ["--style-list", "--model", "mine"]),
+    ],
+)
+def test_pipes_beside_a_model_are_passed_over(tmp_path, module, words):
+    """Looking for relatives of a model, or its card, would wait for ever for a writer."""
+    shutil.copy(ROOT / "models" / "monet.onnx", tmp_path / "mine.onnx")
+    shutil.copy(ROOT / "runtime" / "photographs" / "coffee.jpg", tmp_path / "photo.png")
+    for name in (
+        "a.onnx",
+        "mine-fast.onnx",
+        "mine.xml",
+        "mine.onnx.card.json",
+        "z.engine",
+        "y.ort",
+    ):
+        os.mkfifo(tmp_path / name)
+    run = subprocess.run(
+        [sys.executable, "-m", f"runtime.{module}", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize(

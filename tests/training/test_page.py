@@ -28,6 +28,13 @@ def test_the_page_shows_curves_and_sheets_and_needs_nothing_else(tmp_path):
     assert 'http-equiv="refresh"' in page
 
 
+def test_a_hostile_title_and_figure_are_text(tmp_path):
+    line = {"step": 1, "'><script>x</script>": 2.0, "total": 1.0}
+    (tmp_path / "log.jsonl").write_text(json.dumps(line) + "\n")
+    page = render(tmp_path, "</title><script>\x1b]0;x\x07", 1, 2)
+    assert "<script" not in page and "</title><" not in page.replace("</title><style>", "")
+
+
 def test_a_finished_run_does_not_reload(tmp_path):
     assert "refresh" not in render(write_run(tmp_path), "starry", 400, 400)
 

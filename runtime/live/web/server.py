@@ -25,6 +25,8 @@ from ...inputs import check_file
 # A certificate, and its key if that is in a file of its own.
 Tls = tuple[Path, Path | None]
 COOKIE = "impasto_token"
+# The ports that an address need not name (RFC 9110, 4.2).
+PORTS = {"http": 80, "https": 443}
 
 # Seconds for a request to arrive, and for a slow reader to take the next piece of an answer.
 REQUEST_S = 10.0
@@ -94,7 +96,7 @@ class Server(http.server.ThreadingHTTPServer):
         port; elsewhere a numeric address, or the machine's name, with any (ports are forwarded)."""
         host = host.lower()
         if self._local:
-            return host in own_names(self._host, self.server_address[1])
+            return host in own_names(self._host, self.server_address[1], self.scheme)
         name = urllib.parse.urlsplit(f"//{host}").hostname or ""
         own = socket.gethostname().lower()
         return _is_address(name) or name in (own, f"{own}.local", socket.getfqdn().lower())
@@ -263,8 +265,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def own_names(host: str, port: int) -> set[str]:
-    """What a Host header says that means this machine. Browsers leave the usual ports out."""
+def own_names(host: str, port: int, scheme: str = "http") -> set[str]:
+    """What a Host header says that means this machine. Browsers leave the scheme's own port out."""
     plain = f"[{host}]" if ":" in host else host
     names = {plain, "localhost", "127.0.0.1", "[::1]"}
-    return {f"{name}:{port}" for name in names} | (names if port in (80, 443) else set())
+    return {f"{name}:{port}" for name in names} | (names if port == PORTS[scheme] else set())

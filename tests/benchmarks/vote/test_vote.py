@@ -62,10 +62,22 @@ def test_the_page_is_one_blind_file(folders, tmp_path, capsys):
     assert not re.search(r'(?:src|href)="http', text)
     body = text[: text.index("<script>")]
     assert "ours" not in body and "theirs" not in body
-    data = json.loads(re.search(r"const data = (.*);\n", text)[1].replace("<\\/", "</"))
+    data = json.loads(re.search(r"const data = (.*);\n", text)[1])
     assert len(data["questions"]) == 2 * 3  # two pictures, three pairs
     assert len(data["pictures"]) == 6
     assert main([*words, "--output", str(page)]) == 2  # not overwritten
+
+
+def test_names_of_pictures_stay_data(tmp_path, capsys):
+    """What would end the script, or hide its end."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / "<!--<script>\x1b\u202e.png")
+    words = [str(tmp_path / "a"), str(tmp_path / "b"), "--output", str(tmp_path / "vote.html")]
+    assert main(words) == 0
+    line = re.search(r"const data = (.*);\n", (tmp_path / "vote.html").read_text("utf-8"))[1]
+    assert "<" not in line and line.isprintable()
+    assert json.loads(line)["questions"][0]["picture"] == "<!--<script>\x1b\u202e"
 
 
 def test_votes_of_several_are_scored_together(tmp_path, capsys):

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from runtime.clips import pipeline
+from runtime.clips import pipeline, stages
 from runtime.clips.pipeline import Watcher
 from runtime.errors import SinkError, SourceError
 from runtime.frame import Frame
@@ -470,3 +470,20 @@ def test_what_finishes_is_told_of_shots_before_their_first_frame():
 
     run(Frames(7), stabilizer=Pairs(), finish=finish, on_shot=lambda: events.append("shot"))
     assert events == ["shot", 0, 1, 2, "shot", 3, 4, 5, "shot", 6]
+
+
+def test_what_is_made_ahead_is_not_waited_for_without_end(monkeypatch):
+    gate, ended = threading.Event(), threading.Event()
+    monkeypatch.setattr(stages, "PATIENCE_S", 0.05)
+
+    def items():
+        gate.wait(10)
+        yield 1
+
+    ahead = stages.Ahead(items(), ended)
+    ahead.start()
+    ahead.close()
+    assert ahead.is_alive()
+    gate.set()
+    ahead.join(10)
+    assert not ahead.is_alive()

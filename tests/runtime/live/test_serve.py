@@ -278,4 +278,7 @@ def test_other_sites_get_no_pictures(preview):
 
 def test_port_80_is_left_out_by_browsers():
     assert {"localhost", "localhost:80"} <= own_names("127.0.0.1", 80)
+    assert {"[::1]", "[::1]:443", "localhost"} <= own_names("::1", 443, "https")
+    assert "localhost" not in own_names("127.0.0.1", 443)
+    assert "localhost" not in own_names("127.0.0.1", 80, "https")
     assert "localhost" not in own_names("127.0.0.1", 8080)

@@ -101,6 +101,18 @@ def test_hosts_and_sites(running):
     assert ask(local, "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200
 
 
+def test_port_80(running):
+    """Browsers leave it out of Host and Origin."""
+    try:
+        server = running("127.0.0.1:80")
+    except UsageError as error:
+        pytest.skip(str(error))  # not ours to open, or taken
+    assert server.url == "http://127.0.0.1:80/"
+    for host in ("127.0.0.1", "localhost", "localhost:80"):
+        assert ask(server, "/", Host=host)[0] == 200
+    assert ask(server, "/", Host="evil.example")[0] == 403
+
+
 @pytest.mark.parametrize("joined", [False, True])
 def test_https(running, certificate, tmp_path, joined):
     cert, key = certificate

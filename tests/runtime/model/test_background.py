@@ -20,9 +20,17 @@ def test_an_error_is_raised_where_the_result_is_wanted():
         raise KeyError("lost")
 
     work = Aside(fail, "helper")
-    work.wait()
+    assert work.wait(10)
     with pytest.raises(KeyError, match="lost"):
         work.result()
+
+
+def test_a_wait_has_an_end():
+    gate = threading.Event()
+    work = Aside(lambda: gate.wait(10), "helper")
+    assert not work.wait(0.01)
+    gate.set()
+    assert work.result() and work.wait(0)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
