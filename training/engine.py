@@ -9,7 +9,6 @@ and the main one writes.
 import copy
 import json
 import math
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from runtime.cli import say
 from runtime.errors import StyleError, UsageError
 
 from . import distributed, out_of_memory
@@ -299,15 +299,13 @@ class Engine:
             watcher.log(self.done, means)
         trouble = self._call("diagnose", means)
         if trouble:
-            print(f"step {self.done}: {trouble}", file=sys.stderr, flush=True)
+            say(f"step {self.done}: {trouble}")
         if not self.quiet:
             left = (self.recipe.steps - self.done) / max(rate, 1e-9)
             shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-            print(
+            say(
                 f"{self.done}/{self.recipe.steps}  {shown}  {rate:.2f} steps/s  "
-                f"{int(left // 60)}:{int(left % 60):02d} left",
-                file=sys.stderr,
-                flush=True,
+                f"{int(left // 60)}:{int(left % 60):02d} left"
             )
 
 

@@ -6,8 +6,6 @@ every fast network is judged by, because both minimize the same objective. Coars
 """
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.cli import command_main, command_parser, parse_models, print_text
+from runtime.cli import command_main, command_parser, parse_models, print_json, print_text, say
 from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 
@@ -251,7 +249,7 @@ def run(args: argparse.Namespace) -> int:
             "seconds": round(seconds, 2),
             "device": device,
         }
-        print(json.dumps(report))
+        print_json(report)
     elif not args.quiet:
         print_text(args.output)
     return DONE
@@ -301,11 +299,7 @@ class _Watch:
         self.shown = now
         left = (now - self.started) / number * (self.evaluations - number)
         height, width = self.size
-        print(
-            f"{width}x{height}  {number}/{self.evaluations}  total {total:.4f}  {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
-        )
+        say(f"{width}x{height}  {number}/{self.evaluations}  total {total:.4f}  {left:.0f} s left")
 
 
 main = command_main(build_parser, run)

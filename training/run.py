@@ -5,7 +5,6 @@ import argparse
 import dataclasses
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,7 +162,7 @@ def default_folder(recipe: "Recipe") -> Path:
 
 def show(recipe: "Recipe") -> int:
     """Print the resolved recipe."""
-    print(json.dumps(recipe.to_dict(), indent=2))
+    print_text(json.dumps(recipe.to_dict(), indent=2))
     return DONE
 
 
@@ -225,7 +224,7 @@ def _train(
     backbone = available(recipe.backbone.name, options.weights)
     if backbone != recipe.backbone.name:
         if not quiet:
-            print(f"loss network: {backbone}, which is here", file=sys.stderr)
+            say(f"loss network: {backbone}, which is here")
         recipe = dataclasses.replace(
             recipe, backbone=dataclasses.replace(recipe.backbone, name=backbone)
         )
@@ -250,10 +249,7 @@ def _train(
     if resuming:
         engine.resume()
         if engine.done >= recipe.steps and not quiet:
-            print(
-                f"finished after {engine.done} steps; --steps N goes on to a later one",
-                file=sys.stderr,
-            )
+            say(f"finished after {engine.done} steps; --steps N goes on to a later one")
     elif options.overwrite and engine.main:
         (options.output / "log.jsonl").unlink(missing_ok=True)
     try:
@@ -341,5 +337,5 @@ def _fit(recipe: "Recipe", assets: "Assets", options: RunOptions, resuming: bool
     steps = plan_steps(load(methods, recipe.method)(recipe, assets), seconds)
     steps = distributed.agree(steps, assets.device)
     if not options.quiet and distributed.is_main():
-        print(f"{steps} steps fit into {options.budget}", file=sys.stderr)
+        say(f"{steps} steps fit into {options.budget}")
     return dataclasses.replace(recipe, steps=steps)

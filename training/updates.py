@@ -8,7 +8,6 @@ divided:
 """
 
 import math
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.checkpoint import checkpoint
 
+from runtime.cli import say
 from runtime.errors import StyleError, UsageError
 
 from . import distributed
@@ -191,11 +191,9 @@ class Updates:
                 except Exception as error:  # whatever a compiler may raise, the network itself runs
                     if is_out_of_memory(error):
                         raise
-                    print(
+                    say(
                         "torch.compile failed, training goes on without it: "
-                        f"{(str(error).strip() or type(error).__name__).splitlines()[0]}",
-                        file=sys.stderr,
-                        flush=True,
+                        f"{(str(error).strip() or type(error).__name__).splitlines()[0]}"
                     )
                     self._compiled[network] = network
                     return network(*inputs)

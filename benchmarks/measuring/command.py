@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from runtime.cli import print_json, say
+from runtime.cli import print_json, print_text, say
 from runtime.outputs import check_output
 
 from .results import Document
@@ -64,4 +64,4 @@ def deliver(args: argparse.Namespace, path: Path | None, data: Document) -> None
     if args.json == "-":
         print_json(data)
     else:
-        print(usual_table(data))
+        print_text(usual_table(data))

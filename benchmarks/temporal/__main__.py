@@ -22,6 +22,7 @@ from runtime.cli import (
     command_parser,
     parse_fraction,
     parse_size,
+    print_json,
     print_text,
     say,
 )
@@ -124,9 +125,7 @@ def run(args: argparse.Namespace) -> int:
     if target is not None:
         results.write(target, data, overwrite=args.overwrite)
     if args.json == "-":
-        import json
-
-        print(json.dumps(data))
+        print_json(data)
     else:
         print_text(report.table())
     return GATE_REFUSED if args.check and report.failures else DONE

@@ -7,14 +7,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 COUNTS = json.loads((ROOT / "tests" / "hostile" / "counts.json").read_text(encoding="utf-8"))
-# What prints on its own: the filter itself, what may be said before it is loaded, and two lines
-# that hold no name.
-FOLDERS = ("runtime", "impasto", "export")
+FOLDERS = ("runtime", "impasto", "training", "export", "benchmarks")
+# What prints on its own: the filter itself, what may be said before it is loaded, lines that hold
+# no name, and answers of processes to their parents.
 PRINTING = {
     "runtime/cli.py",
     "runtime/missing.py",
     "runtime/engines/_provider_choice.py",
     "impasto/__main__.py",
+    "benchmarks/measuring/_first_frame.py",
+    "benchmarks/measuring/_first_live.py",
+    "benchmarks/targets/_worker.py",
 }
 
 
