@@ -181,7 +181,7 @@ def _combinations(args: argparse.Namespace, folder: Path) -> list[Combination]:
 
 def make_clip(size: tuple[int, int], num_frames: int, folder: Path) -> Path:
     """The synthetic picture as H.264 (veryfast, crf 23), 30 frames per second."""
-    from .budget import Encoder
+    from .frame_costs import Encoder
     from .measuring.subjects import frames
 
     pictures = frames(size, num_frames)

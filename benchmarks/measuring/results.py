@@ -28,7 +28,7 @@ from .environment import Facts
 NAME = "impasto.benchmark"
 VERSION = 1
 KINDS = (
-    *("latency", "end_to_end", "startup", "budget", "quality", "temporal", "folding"),
+    *("latency", "end_to_end", "startup", "frame_costs", "quality", "temporal", "folding"),
     *("sanity", "soak", "targets", "crawl", "students", "pruning", "scoreboard"),
     *("live_features", "encoders", "filters", "keyframes", "batch", "serving"),
 )

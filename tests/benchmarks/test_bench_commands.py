@@ -14,7 +14,7 @@ from runtime.model.session import open_session
 from .conftest import TINY_MACS_PER_PIXEL, TINY_PARAMETERS, tiny_onnx
 
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS = ("latency", "end_to_end", "startup", "budget", "report", "peers", "soak")
+COMMANDS = ("latency", "end_to_end", "startup", "frame_costs", "report", "peers", "soak")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -37,7 +37,7 @@ def test_pytorch_is_not_needed(tiny_model):
         "        if name.split('.')[0] in ('torch', 'skimage', 'scipy', 'matplotlib'):\n"
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, No())\n"
-        "from benchmarks import budget, end_to_end, latency, soak, startup\n"
+        "from benchmarks import end_to_end, frame_costs, latency, soak, startup\n"
         "from benchmarks.report import __main__, compare, plots\n"
         "sys.exit(latency.main(sys.argv[1:]))\n"
     )

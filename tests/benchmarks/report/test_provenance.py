@@ -76,7 +76,7 @@ def test_checksums_in_the_settings_count_as_well(models, make_document):
 def test_a_result_without_checksums_is_not_trusted(models, make_document):
     known = provenance.bundled(models)
     assert "does not record" in provenance.sentence(make_document([], "startup"), known)
-    assert "no bundled model" in provenance.sentence(make_document([], "budget"), known)
+    assert "no bundled model" in provenance.sentence(make_document([], "frame_costs"), known)
 
 
 def test_peers_with_random_weights_need_no_checksum(make_document):

@@ -1,6 +1,6 @@
-"""python -m benchmarks.budget --sizes 640x480,1280x720
+"""python -m benchmarks.frame_costs --sizes 640x480,1280x720
 
-The frame's budget apart from the network: what each step around it costs on one thread, all steps
+What a frame costs apart from the network: every step around it on one thread, all of them
 interleaved. Shows where a pipeline can lose more time than the network takes. Needs the runtime
 install only.
 """
@@ -222,7 +222,7 @@ def run(args: argparse.Namespace) -> int:
         "marked_rounds": sorted(rounds.marked()),
     }
     settings = {"rounds": len(rounds.order), "converged": rounds.converged}
-    deliver(args, path, results.document("budget", rows, settings, block))
+    deliver(args, path, results.document("frame_costs", rows, settings, block))
     return DONE
 
 
