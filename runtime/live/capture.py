@@ -30,6 +30,8 @@ OPEN_S = 20.0
 GIVE_UP_S = 60.0
 # How often the supervisor looks.
 WATCH_S = 0.05
+# How long a reader that was told to stop is waited for: a frame or two of a slow camera.
+LEAVE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class Capture:
                 break
             reader = _Reader(self._open, self, again=True)
         reader.abandon()
+        # A thread that is inside OpenCV when Python ends takes the process down with it.
+        reader.done.wait(LEAVE_S)
         self._finish(None)
 
     def _trouble(self, reader: "_Reader") -> Exception | None:
