@@ -5,6 +5,7 @@ A command is a module with `build_parser()`, `run(args) -> int` and
 """
 
 import argparse
+import atexit
 import contextlib
 import json
 import os
@@ -23,8 +24,6 @@ from .invocation import VERSION, as_typed, command
 
 # Set by --debug, and by tests: unexpected errors keep their traceback, in other processes as well.
 DEBUG = "IMPASTO_DEBUG"
-# Threads that run models, by name: probing, a clip's and a camera's painter.
-RUN_MODELS = ("impasto-probe", "paint", "style")
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -235,8 +234,11 @@ def run_command(main: Callable[[], int]) -> int:
     and the right exit code."""
     _open_standard_streams()
     code = _exit_code(lambda: _interruptible(main))
-    if missing.is_command() and any(thread.name in RUN_MODELS for thread in threading.enumerate()):
-        # One that never came back from a model: libraries abort when cleared up under it.
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if missing.is_command() and others and all(thread.daemon for thread in others):
+        # Some have not come back, from a model or a camera: Python would end them in the middle of
+        # their libraries, which then abort the process.
+        atexit._run_exitfuncs()  # folders for temporary files are removed
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

@@ -232,6 +232,21 @@ def test_an_interrupt_that_a_library_makes_another_error_of_stays_one():
     assert (run.stderr, run.returncode) == ("interrupted\n", 130)
 
 
+def test_a_thread_that_does_not_come_back_does_not_keep_the_command():
+    """What was printed arrives, and what is done at the end is done."""
+    script = (
+        "import sys\nsys.argv = ['-m']\n"
+        "import argparse, atexit, threading\nfrom runtime import cli\n"
+        "atexit.register(print, 'cleared')\n"
+        "def run(args):\n"
+        "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "    print('done')\n    return 4\n"
+        "raise SystemExit(cli.command_main(argparse.ArgumentParser, run)([]))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (run.stdout, run.stderr, run.returncode) == ("done\ncleared\n", "", 4)
+
+
 def test_what_is_printed_has_no_control_characters(capsys):
     name = "a\x1b]0;title\x07b\u202ec\u2028d\udc80\x9b"
     cli.print_text(f"{name}\nnext")
