@@ -13,6 +13,8 @@ from . import arrays
 
 # A card is some kilobytes; what is a thousand times as long is none.
 MOST_BYTES = 16 << 20
+# Kinds of files whose graphs tell a free axis from the largest one that fits; ExecuTorch's do not.
+SAYS_FREE = (".onnx", ".ort")
 FLOATS = ("float32", "float16")
 AGAIN = "export the model again, or remove its card (the metadata key impasto.card)"
 
@@ -110,6 +112,9 @@ def _corrected(port: Port, info: TensorInfo, path: Path) -> Port:
                 f"{port.layout}, as its card says; {AGAIN}"
             )
     size = arrays.fixed_size(replace(port, shape=info.shape))
+    free = arrays.fixed_size(port) is None
+    if free and path.suffix not in SAYS_FREE:
+        return port
     if size is not None and size != arrays.fixed_size(port):
         port = replace(port, shape=info.shape)
     return port
