@@ -235,9 +235,11 @@ def run_command(main: Callable[[], int]) -> int:
     _open_standard_streams()
     code = _exit_code(lambda: _interruptible(main))
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if missing.is_command() and others and all(thread.daemon for thread in others):
+    left = missing.was_interrupted() or all(thread.daemon for thread in others)
+    if missing.is_command() and others and left:
         # Some have not come back, from a model or a camera: Python would end them in the middle of
-        # their libraries, which then abort the process.
+        # their libraries, which then abort the process. After an interrupt it might wait for
+        # ever for one of a library's own, which waits for an import that was broken off.
         atexit._run_exitfuncs()  # folders for temporary files are removed
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):

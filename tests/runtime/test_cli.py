@@ -247,6 +247,20 @@ def test_a_thread_that_does_not_come_back_does_not_keep_the_command():
     assert (run.stdout, run.stderr, run.returncode) == ("done\ncleared\n", "", 4)
 
 
+def test_an_interrupted_command_waits_for_no_thread_of_a_library():
+    script = (
+        "import sys\nsys.argv = ['-m']\n"
+        "import argparse, signal, threading\nfrom runtime import cli\n"
+        "def run(args):\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "raise SystemExit(cli.command_main(argparse.ArgumentParser, run)([]))"
+    )
+    words = [sys.executable, "-c", script]
+    run = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (run.stderr, run.returncode) == ("interrupted\n", 130)
+
+
 def test_what_is_printed_has_no_control_characters(capsys):
     name = "a\x1b]0;title\x07b\u202ec\u2028d\udc80\x9b"
     cli.print_text(f"{name}\nnext")
