@@ -178,7 +178,8 @@ def run(args: argparse.Namespace) -> int:
     if code != DONE:
         return code
     both = beside(clip, output, output.with_name(f"{output.stem}-beside.mp4"))
-    say(_result(facts, alone, args, output, both), quiet=args.quiet)
+    for line in _result(facts, alone, args, output, both):
+        say(line, quiet=args.quiet)
     return DONE
 
 
@@ -193,19 +194,22 @@ def _paint(words: list[str]) -> tuple[int, JsonObject]:
 
 def _result(
     facts: JsonObject, alone: float, args: argparse.Namespace, output: Path, both: Path
-) -> str:
-    """What the demo says at the end."""
+) -> list[str]:
+    """What the demo says at the end, line by line."""
     still = "no stabilizer" if args.stabilizer == "off" else f'stabilizer "{args.stabilizer}"'
     style = Path(args.model).stem
     size = f"{facts['width']}x{facts['height']}"
-    return f"""
-painted        {output}
-side by side   {both}
-speed          {facts["fps"]:.1f} frames/s at {size}: network, {still}, reading and writing the clip
-               {alone:.1f} frames/s: the network alone, {facts["engine"]} on {facts["device"]}
-try next       {shell_command("webcam")} --model {style}
-               {shell_command("image")} photo.jpg painted.png --model {style}
-               {shell_command("models")}"""
+    rate, engine = f"{facts['fps']:.1f} frames/s", f"{facts['engine']} on {facts['device']}"
+    return [
+        "",
+        f"painted        {output}",
+        f"side by side   {both}",
+        f"speed          {rate} at {size}: network, {still}, reading and writing the clip",
+        f"               {alone:.1f} frames/s: the network alone, {engine}",
+        f"try next       {shell_command('webcam')} --model {style}",
+        f"               {shell_command('image')} photo.jpg painted.png --model {style}",
+        f"               {shell_command('models')}",
+    ]
 
 
 main = command_main(build_parser, run)

@@ -36,6 +36,7 @@ def test_the_demo_writes_both_clips_and_says_what_to_try(
     words = ["--model", str(invert_model), "--input", "clip.mp4", "--stabilizer", "off"]
     assert demo.main(words) == DONE
     said = capfd.readouterr().err
+    assert "\\n" not in said and "\npainted " in said and "\ntry next " in said
     for wanted in ("frames/s: the network alone", "runtime.webcam --model invert", "no stabilizer"):
         assert wanted in said
     with open_source(f"demo/clip-{invert_model.stem}-beside.mp4") as beside:
