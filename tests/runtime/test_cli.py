@@ -188,7 +188,9 @@ def test_an_interrupt_while_libraries_load_is_one_word(tmp_path, installed, mome
                 run.send_signal(signal.SIGINT)
             elif not loaded:
                 said.append(line)
-    assert said == ["interrupted\n"] and run.returncode == 130
+    # On a busy machine the signal comes after the command has said which file it takes.
+    before = [line for line in said if not line.startswith("starry: ")]
+    assert before == ["interrupted\n"] and said[-1] == before[-1] and run.returncode == 130
 
 
 def test_an_ignored_interrupt_stays_ignored():
