@@ -163,7 +163,10 @@ def run(args: argparse.Namespace) -> int:
     jobs = plan(args.input, args.output, style.name, recursive=args.recursive)
     # A run that was killed after its last step is complete: resuming it has nothing to do.
     skip = args.skip_existing or (args.resume and not args.overwrite)
-    jobs, skipped = left_to_do(jobs, skip, args.overwrite)
+    skipped = 0
+    # Whether a clip that was split is whole is seen from its last part, not from the first.
+    if not (args.resume and args.on_size_change == "split"):
+        jobs, skipped = left_to_do(jobs, skip, args.overwrite)
     if skipped:
         cli.say(f"{skipped} finished outputs left alone", quiet=args.quiet)
     with ExitStack() as stack:

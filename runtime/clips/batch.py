@@ -9,7 +9,7 @@ from ..errors import OutputExists, SourceError, UsageError
 from ..inputs import is_folder, list_folder
 from ..media import muxing
 from ..media.journal import SUFFIX as PARTS
-from ..sources.images import list_pictures
+from ..sources.images import PATTERN, list_pictures, list_sequence
 from ..sources.pipe import is_pipe
 
 # What counts as a clip in a folder.
@@ -166,7 +166,7 @@ def left_to_do(jobs: list[Job], skip_finished: bool, overwrite: bool) -> tuple[l
     Raises:
         OutputExists: several outputs are there, and nothing says what to do about it.
     """
-    done = [job for job in jobs if _is_finished(job)]
+    done = [job for job in jobs if is_finished(job.output)]
     if skip_finished:
         return [job for job in jobs if job not in done], len(done)
     if len(done) > 1 and not overwrite:
@@ -177,9 +177,13 @@ def left_to_do(jobs: list[Job], skip_finished: bool, overwrite: bool) -> tuple[l
     return jobs, 0
 
 
-def _is_finished(job: Job) -> bool:
-    """The output is there and no unfinished state lies beside it."""
+def is_finished(output: str) -> bool:
+    """Whether an output is there and no unfinished state lies beside it."""
     from ..media.journal import Journal
 
-    path = Path(job.output)
-    return path.is_file() and not Journal.is_unfinished(path)
+    path = Path(output)
+    if PATTERN.search(path.name):
+        there = is_folder(path.parent) and bool(list_sequence(path.parent, path.name))
+    else:
+        there = path.is_file()
+    return there and not Journal.is_unfinished(path)

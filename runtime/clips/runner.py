@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import count, takewhile
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -13,8 +15,8 @@ from ..cli import say
 from ..errors import DONE, FAILED, INTERRUPTED, StyleError
 from ..meter import Meter
 from ..model.stylizer import Stylizer
-from .batch import Job, numbered
-from .excerpt import Span
+from .batch import Job, is_finished, numbered
+from .excerpt import Span, open_excerpt
 from .options import ClipOptions
 from .painter import Outcome, paint_clip
 from .pipeline import Watcher
@@ -163,19 +165,34 @@ class _Run:
 
     def paint(self, job: Job) -> list[Ending]:
         """Paint one clip: into one output, or one for each size of its pictures."""
-        endings = [self._paint_one(job, self._options)]
-        while True:
-            last, span = endings[-1], self._options.span
-            if not isinstance(last, Outcome) or last.rest is None or last.interrupted:
-                return endings
-            done = sum(e.facts["frames_out"] for e in endings if isinstance(e, Outcome))
-            frames = None if span.frames is None else span.frames - done
-            if frames == 0:
-                return endings
-            number = len(endings) + 1
-            part = replace(job, output=numbered(job.output, number))
-            rest = Span(last.rest, span.end, frames)
-            endings.append(self._paint_one(part, replace(self._options, span=rest)))
+        endings, span = list[Ending](), self._options.span
+        for number in count(1):
+            part = job if number == 1 else replace(job, output=numbered(job.output, number))
+            if self._is_left_alone(part):
+                frames, rest = self._look_through(job, span)
+            else:
+                ending = self._paint_one(part, replace(self._options, span=span))
+                endings.append(ending)
+                if not isinstance(ending, Outcome) or ending.interrupted:
+                    break
+                frames, rest = ending.facts["frames_out"], ending.rest
+            left = None if span.frames is None else span.frames - frames
+            if rest is None or left == 0 or self._stop.is_set():
+                break
+            span = Span(rest, span.end, left)
+        return endings
+
+    def _is_left_alone(self, part: Job) -> bool:
+        """Whether a part of a clip that is split was finished by the run that is resumed."""
+        options = self._options
+        splits = options.source.get("on_size_change") == "split"
+        return splits and options.resume and not options.overwrite and is_finished(part.output)
+
+    def _look_through(self, job: Job, span: Span) -> tuple[int, Fraction | None]:
+        """Frames of a part that is painted already, and where the next one begins."""
+        with open_excerpt(job.input, span, **self._options.source) as source:
+            frames = sum(1 for _ in takewhile(lambda _: not self._stop.is_set(), source))
+            return frames, source.rest
 
     def _paint_one(self, job: Job, options: ClipOptions) -> Ending:
         """Paint into one output; report what went wrong if it is one of several."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import OutputExists, SinkError
 from ..inputs import file_address
 from ..outputs import replacing
-from . import alpha, encoders, matroska, streams
+from . import alpha, encoders, matroska, streams, timecode
 from .container import open_container
 from .encoders import Encoding
 from .journal import Journal
@@ -321,15 +321,22 @@ def _carry_metadata(
             # A cover that is painted itself is the video now.
             video.disposition = int(stream.disposition) & ~streams.ATTACHED_PIC
     if parts.timeline.skipped:
-        # It counts from a beginning that is not in the file.
         for tags in (output.metadata, video.metadata):
-            tags.pop("timecode", None)
+            _advance_timecode(tags, parts)
     chapters = [_earlier(chapter, parts.timeline.start) for chapter in original.chapters()]
     if parts.until is not None:
         chapters = [_ended(chapter, parts.until) for chapter in chapters]
     chapters = [chapter for chapter in chapters if chapter["end"] > chapter["start"]]
     if chapters:
         output.set_chapters(chapters)
+
+
+def _advance_timecode(tags: dict[str, str], parts: Parts) -> None:
+    """Let it name the first frame that is in the file."""
+    for name in [name for name in tags if name.lower() == "timecode"]:
+        code = timecode.advance(tags.pop(name), parts.timeline.skipped, parts.encoding.rate)
+        if code is not None:
+            tags[name] = code
 
 
 def _ended(chapter: Chapter, until: Fraction) -> Chapter:

@@ -170,6 +170,16 @@ def test_sound_and_chapters_come_from_the_same_part(stylizer, tmp_path, suffix):
     assert marks == [(0, 0.48), (0.48, 0.98)]
 
 
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_the_timecode_is_that_of_the_first_frame(stylizer, make_clip, tmp_path, suffix):
+    path = make_clip("in.mov", frames=50, metadata={"timecode": "01:02:03:04"})
+    output = tmp_path / f"out{suffix}"
+    paint(stylizer, path, output, Span(Fraction(1)))
+    with av.open(str(output)) as container:
+        found = {**container.metadata, **container.streams.video[0].metadata}
+    assert {k.lower(): v for k, v in found.items()}["timecode"] == "01:02:04:04"
+
+
 class Killed(BaseException):
     pass
 

@@ -14,6 +14,7 @@ from runtime.clips.runner import paint_clips
 from runtime.errors import SourceError
 from runtime.media.journal import Journal
 from runtime.model.options import StylizeOptions, open_stylizer
+from runtime.sinks.file import FileSink
 from runtime.sources import open_source
 
 SIZES = ((64, 48), (96, 64), (64, 48))
@@ -106,6 +107,38 @@ def test_split_with_a_number_of_frames(clip, paint, tmp_path):
     assert [outcome.facts["frames_out"] for outcome in result.outcomes] == [FRAMES, 3]
     paint_again = tmp_path / "out-3.mp4"
     assert not paint_again.exists()
+
+
+@pytest.mark.parametrize("killed", [3, FRAMES + 5, 2 * FRAMES + 1, 3 * FRAMES])
+def test_split_goes_on_in_the_part_where_it_was_killed(clip, paint, tmp_path, monkeypatch, killed):
+    """`killed`: frames of the clip that were written by then."""
+    names = ["out.mp4", "out-2.mp4", "out-3.mp4"]
+    paint(clip, "split")
+    whole = [(tmp_path / name).read_bytes() for name in names]
+    for name in names:
+        (tmp_path / name).unlink()
+    write, left, journals = FileSink.write, [killed], []
+
+    def dying(self, frame):
+        left[0] -= 1
+        if left[0] < 0:
+            journals.append(self.journal)
+            raise KeyboardInterrupt  # nothing is tidied up: see below
+        write(self, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSink, "write", dying)
+        patch.setattr(FileSink, "abort", lambda self: None)
+        if killed < 3 * FRAMES:
+            with pytest.raises(KeyboardInterrupt):
+                paint(clip, "split")
+            journals[0].close()
+        else:
+            paint(clip, "split")
+    result = paint(clip, "split", resume=True)
+    assert result.exit_code == 0
+    assert len(result.endings) == 3 - killed // FRAMES
+    assert [(tmp_path / name).read_bytes() for name in names] == whole
 
 
 def test_refused_and_resumed_by_scaling(clip, paint, tmp_path):
