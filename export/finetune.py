@@ -93,10 +93,9 @@ def first_ranges(checkpoint: "Checkpoint", content: Path) -> dict[str, list[floa
         checkpoint: the trained network.
         content: folder of photos.
     """
-    from training.quantization import RANGES
+    from training.quantization.fake import RANGES
 
     from .int8.calibrate import calibrate
-    from .int8.integer_graph import whole_ranges
     from .int8.lean_layers import take_apart
     from .verify.photos import load_photos
 
@@ -104,7 +103,7 @@ def first_ranges(checkpoint: "Checkpoint", content: Path) -> dict[str, list[floa
         return {name: [float(low), float(high)] for name, (low, high) in learned.items()}
     parts = take_apart(checkpoint.build_generator().float())
     calibration = calibrate(parts, load_photos(content, PHOTOS))
-    return {name: [low, high] for name, (low, high) in whole_ranges(calibration).items()}
+    return {name: [low, high] for name, (low, high) in calibration.whole_ranges().items()}
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,7 +19,8 @@ from runtime.errors import StyleError, UsageError
 
 from . import networks
 from .networks import lean
-from .quantization import RANGES, byte_range
+from .quantization.fake import RANGES
+from .quantization.scales import byte_range
 
 FORMAT = 1
 NEWEST = "last.safetensors"  # of a run folder

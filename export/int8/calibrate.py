@@ -45,6 +45,14 @@ class Calibration:
     photos: int
     learned: bool = False
 
+    def whole_ranges(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value of every tensor that is rounded, over its channels."""
+        return {
+            name: (float(low.min()), float(high.max()))
+            for name, (low, high) in self.ranges.items()
+            if name != "head"  # its bytes are the picture's
+        }
+
 
 def calibrate(
     parts: LeanLayers, photos: Sequence[Image], percentile: float = PERCENTILE

@@ -4,7 +4,7 @@
 
 No float tensor has the size of the frame. The byte shuffles are written as block copies plus a
 transposition that ONNX Runtime's layout pass cancels against its NHWC convolutions: 18.9 -> 13.3 ms
-for S(32,2,4) at 1280x720 (performance.md, section 3c). The camera's bytes are the quantized input
+for S(32,2,4) at 1280x720. The camera's bytes are the quantized input
 (scale 1/255, zero point 128) and the head's output scale is 1/255, so both ends cost nothing.
 """
 
@@ -17,19 +17,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from runtime.model.folding import FoldedLayer, Folding
-from training.quantization import MIDDLE, quantize_range, quantize_weights
+from training.quantization.scales import MIDDLE
 
 from .. import onnx_tools
 from . import sampling
 from .calibrate import Calibration
 from .graph_builder import GraphBuilder
 from .lean_layers import EPSILON, PADDINGS, Layer, LeanLayers
+from .scales import PICTURE_SCALE, ScaleAndZero, output_scale, quantize_weights, tensor_scale
 
 if TYPE_CHECKING:
     import onnx
-
-# Camera bytes as the quantized input: (byte - MIDDLE) / 255.
-BYTE_SCALE = np.float32(1 / 255)
 
 
 class Bytes(NamedTuple):
@@ -40,28 +38,12 @@ class Bytes(NamedTuple):
     zero: np.uint8
 
 
-Range = tuple[np.float32, np.uint8]
-Convolve = Callable[[Layer, Bytes, int, Range], str]
-
-
-def tensor_range(calibration: Calibration, name: str) -> tuple[np.float32, np.uint8]:
-    """Scale and zero point of a whole tensor: wide enough for each of its channels."""
-    low, high = calibration.ranges[name]
-    return quantize_range(float(low.min()), float(high.max()))
-
-
-def whole_ranges(calibration: Calibration) -> dict[str, tuple[float, float]]:
-    """Lowest and highest value of every tensor that is rounded, over its channels."""
-    return {
-        name: (float(low.min()), float(high.max()))
-        for name, (low, high) in calibration.ranges.items()
-        if name != "head"  # its bytes are the picture's
-    }
+Convolve = Callable[[Layer, Bytes, int, ScaleAndZero], str]
 
 
 def folding_of(parts: LeanLayers, calibration: Calibration) -> Folding | None:
     """The runtime's figures of a network with normalization, None of one without."""
-    layers, source = [], BYTE_SCALE
+    layers, source = [], PICTURE_SCALE
     for layer in parts.layers:
         if layer.gamma is not None and layer.beta is not None:
             _, scale = quantize_weights(layer.weight)
@@ -72,14 +54,6 @@ def folding_of(parts: LeanLayers, calibration: Calibration) -> Folding | None:
     if not layers:
         return None
     return Folding(tuple(layers), statistics_graph(parts, calibration).SerializeToString())
-
-
-def output_scale(layer: Layer, calibration: Calibration) -> tuple[np.float32, np.uint8]:
-    """Scale and zero point of what the next convolution reads."""
-    if layer.name == "head":
-        return BYTE_SCALE, np.uint8(0)
-    name = layer.name + (".sum" if layer.residual else "")
-    return tensor_range(calibration, name)
 
 
 def integer_graph(
@@ -101,7 +75,7 @@ def integer_graph(
         fixed = folding.initializers(statistics)
     build = GraphBuilder("image", parts.scale)
 
-    def convolve(layer: Layer, read: Bytes, zeros: int, target: Range) -> str:
+    def convolve(layer: Layer, read: Bytes, zeros: int, target: ScaleAndZero) -> str:
         if sampled and layer.gamma is not None:
             expected = calibration.statistics[layer.name]
             return sampling.convolution(build, layer, read, zeros, target, expected)
@@ -123,7 +97,7 @@ def in_floats(build: GraphBuilder, convolve: Callable[[Layer, str, int], str]) -
         convolve: (layer, value it reads, zeros it is padded with) to the value it gives.
     """
 
-    def between_bytes(layer: Layer, read: Bytes, zeros: int, target: Range) -> str:
+    def between_bytes(layer: Layer, read: Bytes, zeros: int, target: ScaleAndZero) -> str:
         value = convolve(layer, _floats(build, read, layer.name + ".input"), zeros)
         return build.quantize(value, layer.name + ".output", *target)
 
@@ -170,7 +144,7 @@ def _chain(
         shrinking: how many of the last convolutions take off a cell at each side.
     """
     shuffled = build.space_to_depth(build.margin("image", parts.margin))
-    stored = block = Bytes(shuffled, BYTE_SCALE, np.uint8(MIDDLE))
+    stored = block = Bytes(shuffled, PICTURE_SCALE, np.uint8(MIDDLE))
     mode = PADDINGS[parts.padding]
     lost = 0
     for number, layer in enumerate(parts.layers):
@@ -181,7 +155,7 @@ def _chain(
             read, zeros = stored._replace(name=build.surround(stored.name, layer.name, mode)), 0
         # A ReLU is the lower end of the byte's range.
         whole = output_scale(layer, calibration)
-        target = tensor_range(calibration, layer.name) if layer.residual else whole
+        target = tensor_scale(calibration, layer.name) if layer.residual else whole
         stored = Bytes(convolve(layer, read, zeros, target), *target)
         lost += 1 - padding
         if layer.residual:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from runtime.errors import UsageError
 from training.networks import lean
-from training.networks.layers import InstanceNorm
-from training.quantization import HALF_LEVEL, MIDDLE, padded
+from training.networks.layers import InstanceNorm, padded
+from training.quantization.scales import HALF_LEVEL, MIDDLE
 
 # Of torch's and our instance normalization.
 EPSILON = 1e-5

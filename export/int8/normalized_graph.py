@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.quantization import quantize_weights
-
 from .calibrate import Calibration
 from .graph_builder import Attribute
 from .integer_graph import assemble, in_floats
 from .lean_layers import EPSILON, Layer, LeanLayers
 from .planar_builder import PlanarBuilder
+from .scales import quantize_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -18,10 +18,11 @@ computed bias (12 dB; 1.31 is right, and twice as slow). Scream on five photos a
 
 import numpy as np
 
-from training.quantization import MIDDLE, STEPS, quantize_range, quantize_weights
+from training.quantization.scales import MIDDLE, STEPS
 
 from .graph_builder import GraphBuilder
 from .lean_layers import EPSILON, Layer
+from .scales import ScaleAndZero, quantize_range, quantize_weights
 
 # Every this many rows of cells is looked at. Ten photos at 640x480, dB of the median and the worst
 # (scream, floats): every 4th 49 and 41, every 8th 43 and 37, every 12th 39 and 32, every 16th 36
@@ -35,15 +36,13 @@ SAMPLE_SCALE = np.float32(2 * REACH / 255)
 # Deviations by which means of pictures may differ from the photos'.
 SHIFT = 1.5
 
-Range = tuple[np.float32, np.uint8]
-
 
 def convolution(
     build: GraphBuilder,
     layer: Layer,
     read: tuple[str, np.float32, np.uint8],
     zeros: int,
-    target: Range,
+    target: ScaleAndZero,
     expected: tuple[np.ndarray, np.ndarray],
 ) -> str:
     """A normalized convolution of bytes; the name of its bytes.

@@ -20,16 +20,13 @@ from runtime.frame import Image
 
 from .. import onnx_tools
 from .ranges import answers, largest
+from .scales import SYMMETRIC_LEVELS, best_cut, quantize_weights, symmetric_scale
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-# Levels on each side of zero; -128 is left out, so that zero is in the middle.
-LEVELS = 127
 # Bins of the histogram of sizes a range is chosen from: a cut is found to 0.05 % of the largest.
 BINS = 2048
-# Smallest share of the largest value tried as a cut.
-LEAST_CUT = 0.1
 
 
 def quantize(
@@ -95,34 +92,13 @@ def cuts(
     return {name: best_cut(counts[name], tops[name]) for name in values}
 
 
-def best_cut(counts: np.ndarray, top: float) -> float:
-    """Where cutting costs least.
-
-        error(c) = sum over |x| <= c of (c / 127)^2 / 12 + sum over |x| > c of (|x| - c)^2
-
-    Args:
-        counts: (BINS,) how many values have sizes in each of equal bins from 0 to `top`.
-        top: the largest size.
-    """
-    if top <= 0 or not counts.any():
-        return 1.0
-    centers = (np.arange(len(counts)) + 0.5) * top / len(counts)
-    tried = np.linspace(LEAST_CUT, 1.0, 181) * top
-    errors = [
-        counts[centers <= cut].sum() * (cut / LEVELS) ** 2 / 12
-        + (counts * np.maximum(centers - cut, 0) ** 2).sum()
-        for cut in tried
-    ]
-    return float(tried[int(np.argmin(errors))])
-
-
 def _pair(graph: GraphProto, value: str, cut: float, before: NodeProto) -> str:
     """QuantizeLinear and DequantizeLinear of a value; returns the rounded value's name."""
     onnx = onnx_tools.library()
     scale, zero = f"{value}.scale", f"{value}.zero"
     graph.initializer.extend(
         [
-            onnx.numpy_helper.from_array(np.array(cut / LEVELS, np.float32), scale),
+            onnx.numpy_helper.from_array(np.asarray(symmetric_scale(cut)), scale),
             onnx.numpy_helper.from_array(np.array(0, np.int8), zero),
         ]
     )
@@ -146,8 +122,7 @@ def _weights(graph: GraphProto, tensor: TensorProto, before: NodeProto) -> str:
     onnx = onnx_tools.library()
     weight = onnx.numpy_helper.to_array(tensor)
     name = tensor.name
-    scale = np.maximum(np.abs(weight).max(axis=(1, 2, 3)), 1e-12).astype(np.float32) / LEVELS
-    integers = np.rint(weight / scale[:, None, None, None]).astype(np.int8)
+    integers, scale = quantize_weights(weight, SYMMETRIC_LEVELS)
     zeros = np.zeros(len(weight), np.int8)
     for suffix, values in (("int8", integers), ("scale", scale), ("zero", zeros)):
         graph.initializer.append(onnx.numpy_helper.from_array(values, f"{name}.{suffix}"))

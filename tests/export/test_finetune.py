@@ -8,7 +8,6 @@ import torch
 import export.artifact as flow
 from export.__main__ import main as export_main
 from export.finetune import finetuning_recipe, first_ranges, main
-from export.int8.integer_graph import whole_ranges
 from export.int8.lean_layers import take_apart
 from export.int8.whole_frame import calibrated
 from export.source import load_source
@@ -20,7 +19,7 @@ from training.config import Recipe
 from training.data.images import Photos
 from training.methods import Assets
 from training.methods.quantized import Nights, Quantized
-from training.quantization import QuantizedLean, Ranges
+from training.quantization.fake import QuantizedLean, Ranges
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +101,7 @@ def test_the_file_paints_what_was_trained(
     ends = take_apart(source.generator).clipping_ranges()
     assert ends["stem"][0] == 0 and ends["block0.conv2"][0] < 0
     _, calibration = calibrated(source, load_photos(photos_folder))
-    coarse = QuantizedLean(source.generator, Ranges(whole_ranges(calibration)))
+    coarse = QuantizedLean(source.generator, Ranges(calibration.whole_ranges()))
     with open_session(path) as session:
         for photo in load_photos(photos_folder):
             photo = np.ascontiguousarray(photo[:96, :128])

@@ -3,13 +3,8 @@ import pytest
 import torch
 
 from training import networks
-from training.quantization import (
-    QuantizedLean,
-    Ranges,
-    quantize_range,
-    quantize_weights,
-    rounded_weights,
-)
+from training.quantization.fake import QuantizedLean, Ranges, rounded_weights
+from training.quantization.scales import quantize_range, quantize_weights
 
 NAMES = ("stem", "block0.conv1", "block0.conv2", "block0.conv2.sum")
 
@@ -71,8 +66,9 @@ def test_many_steps_are_as_good_as_floats(monkeypatch, padding, margin, most):
     with torch.no_grad():
         exact = generator(picture)
         coarse = QuantizedLean(generator, ranges(-6.0, 6.0))(picture)
-        monkeypatch.setattr("training.quantization.rounded_weights", lambda w: w)
-        monkeypatch.setattr("training.quantization.STEPS", 2**20)
+        monkeypatch.setattr("training.quantization.fake.rounded_weights", lambda w: w)
+        monkeypatch.setattr("training.quantization.fake.STEPS", 2**20)
+        monkeypatch.setattr("training.quantization.scales.STEPS", 2**20)
         monkeypatch.setattr("numpy.uint8", np.int64)
         fine = QuantizedLean(generator, ranges(-6.0, 6.0))(picture)
     assert (coarse - exact).abs().max() > 1e-3

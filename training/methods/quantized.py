@@ -2,7 +2,7 @@
 
     loss = mean (q(G)(x) - G0(x))^2        both clamped to [0, 1], as they are shown
 
-q(G) rounds weights and activations as the int8 graph does (`training.quantization`), G0 is the
+q(G) rounds weights and activations as the int8 graph does (`training.quantization.fake`), G0 is the
 network as it was. The ranges of the activations learn, too, and belong to the network from then on:
 its float form is clipped as its bytes are. After Jacob et al. 2018 (arXiv:1712.05877) and Esser et
 al. 2020 (arXiv:1902.08153).
@@ -30,7 +30,7 @@ from ..checkpoint import load_checkpoint
 from ..config import Recipe, find_data
 from ..data.images import WHOLE, Photos, stroke_seeds, to_tensor
 from ..networks import lean
-from ..quantization import RANGES, QuantizedLean, Ranges
+from ..quantization.fake import RANGES, QuantizedLean, Ranges
 from ..settings import Enlargement, Share, Weight
 from ..updates import Updates
 from . import Assets, cut_to_multiple

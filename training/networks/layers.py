@@ -48,6 +48,12 @@ class Residual(nn.Module):
         return x + self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
 
 
+def padded(x: Tensor, mode: str) -> Tensor:
+    """(N, C, H, W) with one more row and column at each side, as `nn.Conv2d` of this padding mode
+    surrounds what a 3x3 convolution reads."""
+    return F.pad(x, (1, 1, 1, 1), mode="constant" if mode == "zeros" else mode)
+
+
 def blur(x: Tensor, stride: int = 1) -> Tensor:
     """Each channel through the binomial filter (1 2 1) x (1 2 1) / 16, reflected at the border.
 
@@ -60,8 +66,7 @@ def blur(x: Tensor, stride: int = 1) -> Tensor:
     """
     line = torch.tensor([0.25, 0.5, 0.25], dtype=x.dtype, device=x.device)
     kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
-    padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
-    return F.conv2d(padded, kernel, stride=stride, groups=x.shape[1])
+    return F.conv2d(padded(x, "reflect"), kernel, stride=stride, groups=x.shape[1])
 
 
 @torch.no_grad()

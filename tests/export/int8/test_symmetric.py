@@ -7,7 +7,8 @@ import pytest
 from onnx import numpy_helper
 from skimage import data
 
-from export.int8.symmetric import LEVELS, best_cut, quantize
+from export.int8.scales import SYMMETRIC_LEVELS, best_cut
+from export.int8.symmetric import quantize
 
 spec = importlib.util.spec_from_file_location(
     "test_convert", Path(__file__).resolve().parents[1] / "fp16" / "test_convert.py"
@@ -40,8 +41,8 @@ def test_the_error_formula_is_the_error_made():
     cut = best_cut(counts, values.max())
 
     def error(limit):
-        scale = limit / LEVELS
-        rounded = np.clip(np.rint(values / scale), -LEVELS, LEVELS) * scale
+        scale = limit / SYMMETRIC_LEVELS
+        rounded = np.clip(np.rint(values / scale), -SYMMETRIC_LEVELS, SYMMETRIC_LEVELS) * scale
         return np.mean((values - rounded) ** 2)
 
     assert error(cut) <= 1.02 * min(
@@ -58,8 +59,8 @@ def test_pairs_around_convolutions():
     assert error.std() < 0.03 * exact.std()
     stored = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     assert stored["a.weight.int8"].dtype == np.int8 and "a.weight" not in stored
-    assert np.abs(stored["a.weight.int8"]).max() == LEVELS, "each channel uses all levels"
-    assert (np.abs(stored["a.weight.int8"]).reshape(16, -1).max(1) == LEVELS).all()
+    assert np.abs(stored["a.weight.int8"]).max() == SYMMETRIC_LEVELS, "each channel uses all levels"
+    assert (np.abs(stored["a.weight.int8"]).reshape(16, -1).max(1) == SYMMETRIC_LEVELS).all()
     assert stored["a.bias"].dtype == np.float32
 
 

@@ -15,14 +15,9 @@ import export.int8.integer_graph as integer_graph_module
 from export.__main__ import main
 from export.int8 import whole_frame
 from export.int8.calibrate import calibrate
-from export.int8.integer_graph import (
-    folding_of,
-    integer_graph,
-    quantize_range,
-    quantize_weights,
-    whole_ranges,
-)
+from export.int8.integer_graph import folding_of, integer_graph
 from export.int8.lean_layers import PADDINGS, activations, take_apart
+from export.int8.scales import quantize_range, quantize_weights
 from export.source import load_source
 from export.targets import Options
 from export.verify.parity import psnr
@@ -85,11 +80,11 @@ def test_taken_apart_it_paints_the_same(normalization, padding, margin):
     assert (painted(parts, picture) - expected).abs().max() < most
 
 
-def test_ends_are_the_same_in_parts_and_whole(generator, photos_folder):
+def test_clipping_ranges_are_the_same_in_parts_and_whole(generator, photos_folder):
     network = copy.deepcopy(generator)
     parts, photos = take_apart(network), load_photos(photos_folder)
     assert parts.clipping_ranges() == {}
-    ranges = whole_ranges(calibrate(parts, photos))
+    ranges = calibrate(parts, photos).whole_ranges()
     half = {name: (low / 2, high / 2) for name, (low, high) in ranges.items()}
     network.clip(half)
     parts = take_apart(network)
@@ -99,7 +94,7 @@ def test_ends_are_the_same_in_parts_and_whole(generator, photos_folder):
         free, expected = generator(picture), network(picture)
     assert (painted(parts, picture) - expected).abs().max() < 0.01
     assert (free - expected).abs().max() > 0.05
-    again = whole_ranges(calibrate(parts, photos))
+    again = calibrate(parts, photos).whole_ranges()
     for name, (low, high) in half.items():
         assert again[name][0] >= low and again[name][1] <= high * (1 + 1e-6)
     with pytest.raises(ValueError, match="stem"):

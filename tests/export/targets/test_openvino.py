@@ -10,8 +10,8 @@ import pytest
 import export.artifact as flow
 from export.__main__ import main
 from export.int8.graph_builder import GraphBuilder
-from export.int8.integer_graph import tensor_range, whole_ranges
 from export.int8.planar_builder import PlanarBuilder
+from export.int8.scales import tensor_scale
 from export.int8.whole_frame import calibrated, rounding_step
 from export.source import load_source
 from export.targets import Options
@@ -86,15 +86,15 @@ def test_ranges_learned_by_fine_tuning_are_used(checkpoint, photos_folder, integ
     """Ends twice as far out: twice as coarse steps, so another picture."""
     source = load_source(checkpoint, "toy")
     parts, calibration = calibrated(source, load_photos(photos_folder))
-    wide = {name: (2 * low, 2 * high) for name, (low, high) in whole_ranges(calibration).items()}
+    wide = {name: (2 * low, 2 * high) for name, (low, high) in calibration.whole_ranges().items()}
     tuned = replace(source, generator=copy.deepcopy(source.generator))
     tuned.generator.clip(wide)
     _, stored = calibrated(tuned, load_photos(photos_folder))
     assert "learned by fine-tuning" in rounding_step(stored)
     for layer in parts.layers[:-1]:
         name = layer.name + (".sum" if layer.residual else "")
-        assert tensor_range(stored, name)[0] == pytest.approx(
-            2 * tensor_range(calibration, name)[0]
+        assert tensor_scale(stored, name)[0] == pytest.approx(
+            2 * tensor_scale(calibration, name)[0]
         )
     path = integers.with_name("tuned.xml")
     PLUGIN.write(tuned, path, Options("int8", photos=load_photos(photos_folder)))

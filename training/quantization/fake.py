@@ -1,63 +1,31 @@
-"""Bytes in a float network: what an int8 graph rounds, rounded while the network still learns.
+"""Fake quantization: what an int8 graph rounds, rounded while the network still learns.
 
-    activations  q(x) = s * (clamp(round(x / s) + z, 0, 255) - z),  s = (high - low) / 255
-    weights      q(w) = s_c * round(w / s_c),  s_c = max |w| of the output channel / levels
+    activations  q(x) = s * (clamp(round(x / s) + z, 0, 255) - z)
+    weights      q(w) = s_c * round(w / s_c)
 
-The exporter takes its scales from the same functions, so that a network trained here and its
-file agree. Gradients pass rounding as if it were not there (straight-through, Bengio, Leonard,
-Courville 2013, arXiv:1308.3432); those of the bounds are LSQ+'s (Bhalgat et al. 2020,
+Scales and zero points are those of the exported file (`scales`), so that a network trained here
+and its file agree. Gradients pass rounding as if it were not there (straight-through, Bengio,
+Leonard, Courville 2013, arXiv:1308.3432); those of the bounds are LSQ+'s (Bhalgat et al. 2020,
 arXiv:2004.09576).
 """
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .networks import lean
+from ..networks import lean
+from ..networks.layers import padded
+from .scales import HALF_LEVEL, MIDDLE, STEPS, WEIGHT_LEVELS, quantize_range
 
-# Signed weights, symmetric, 7 bits: two products of a byte and such a weight fit in 16 bits, so x86
-# cores without VNNI, which add pairs in 16 bits, cannot saturate (255 * 63 * 2 < 32768). The eighth
-# bit gains nothing: on our network rounded weights alone leave 48 dB, rounded activations 33.
-WEIGHT_LEVELS = 63
-# Largest value of an unsigned byte: steps of an activation's range.
-STEPS = 255
-# The byte that is zero to the first convolution, and to the padding around its picture: networks
-# subtract 1/2 = 127.5 / 255, which is no byte.
-MIDDLE = 128
-HALF_LEVEL = MIDDLE / 255 - 0.5
 # Group of a checkpoint's extra tensors that holds ranges: name -> (2,) lowest and highest value.
 # They belong to the network: its float form is clipped as its bytes are (`networks.lean`).
 RANGES = "range"
 
 
-def quantize_weights(
-    weight: np.ndarray, levels: int = WEIGHT_LEVELS
-) -> tuple[np.ndarray, np.ndarray]:
-    """(out, in, kh, kw) float to int8 and (out,) float32 scales, symmetric per output channel."""
-    largest = np.abs(weight).max(axis=(1, 2, 3))
-    scale = (np.maximum(largest, 1e-12) / levels).astype(np.float32)
-    rounded = np.rint(weight / scale[:, None, None, None])
-    return np.clip(rounded, -levels, levels).astype(np.int8), scale
-
-
-def quantize_range(low: float, high: float) -> tuple[np.float32, np.uint8]:
-    """Scale and zero point of an unsigned byte that covers low..high, zero exactly included."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max(high - low, lean.LEAST_RANGE) / STEPS)
-    return scale, np.uint8(np.clip(np.rint(-low / scale), 0, STEPS))
-
-
-def byte_range(low: float, high: float) -> tuple[float, float]:
-    """What the lowest and the highest byte of the range low..high stand for."""
-    scale, zero = quantize_range(low, high)
-    return -float(zero) * float(scale), (STEPS - float(zero)) * float(scale)
-
-
 def rounded_weights(weight: Tensor, levels: int = WEIGHT_LEVELS) -> Tensor:
-    """`weight` as `quantize_weights` stores it, in float; the gradient is the identity."""
+    """`weight` as `scales.quantize_weights` stores it, in float; the gradient is the identity."""
     with torch.no_grad():
         scale = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12) / levels
         error = (weight / scale).round_().mul_(scale) - weight
@@ -156,9 +124,3 @@ def _normalized(x: Tensor, conv: nn.Conv2d, norm: nn.Module, offset: float = 0.0
     if offset and bias is not None:
         bias = bias + offset * conv.weight.sum((1, 2, 3))
     return norm(F.conv2d(padded(x, conv.padding_mode), rounded_weights(conv.weight), bias))
-
-
-def padded(x: Tensor, mode: str) -> Tensor:
-    """(N, C, H, W) with one more row and column at each side, as `nn.Conv2d` of this padding mode
-    surrounds what a 3x3 convolution reads."""
-    return F.pad(x, (1, 1, 1, 1), mode="constant" if mode == "zeros" else mode)
