@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from runtime.console import quiet
 from runtime.errors import EngineUnavailable, StyleError, UsageError
 
 from . import older_opset
-from .quiet import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -49,7 +49,7 @@ def to_onnx(
         allowed = ", ".join(map(str, OPSETS))
         raise UsageError(f"--opset {opset}: allowed are {allowed}")
     try:
-        with quiet():
+        with quiet(process=True):
             program = torch.onnx.export(
                 module.eval(),
                 tuple(examples),

@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import logging
 import os
 import re
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Generator
-from typing import TextIO
+from typing import TextIO, cast
 
 # How progress may be shown: a bar on a terminal and lines elsewhere, or one of them; JSON objects,
 # one a line; nothing.
@@ -48,10 +51,52 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
+class _OtherThreads:
+    """Standard output for every thread but the one that makes it, whose words are dropped."""
+
+    def __init__(self, real: TextIO) -> None:
+        self._real, self._muted = real, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Pass on, or swallow."""
+        return len(text) if threading.get_ident() == self._muted else self._real.write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
 @contextlib.contextmanager
-def silent() -> Generator[None, None, None]:
-    """Swallow what C libraries write to the console meanwhile: at the level of the file
-    descriptors, which is where they write. For short work only: it silences all threads."""
+def quiet(*, process: bool = False) -> Generator[None, None, None]:
+    """Keep a library's banners, notes and progress bars off the console; its errors come as
+    exceptions.
+
+    Args:
+        process: False drops what the calling thread prints on Python's standard output, and nothing
+            of other threads: a live run goes on. True drops what the whole process writes, C
+            libraries included (they write to file descriptors), and log lines and warnings; for
+            short work only.
+    """
+    with contextlib.ExitStack() as kept:
+        if process:
+            kept.callback(logging.disable, logging.root.manager.disable)
+            logging.disable(logging.ERROR)
+            kept.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            kept.enter_context(_muted_descriptors())
+        else:
+            kept.enter_context(_ONE_AT_A_TIME)
+            real = sys.stdout
+            kept.callback(setattr, sys, "stdout", real)
+            sys.stdout = cast("TextIO", _OtherThreads(real))
+        yield
+
+
+@contextlib.contextmanager
+def _muted_descriptors() -> Generator[None, None, None]:
+    """File descriptors 1 and 2 lead nowhere."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(1), os.dup(2)]

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from runtime.card import KEY, ModelCard, beside
 from runtime.checksum import sha256
 from runtime.cli import parse_size
+from runtime.console import quiet
 from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
 from runtime.model.session import StyleSession
 
-from ..quiet import quiet
 from . import Options, Target, Written
 from ._card_file import write_card
 
@@ -77,7 +77,7 @@ class CoreMlTarget(Target):
         for size in sizes:
             with_size(card, size)
         try:
-            with quiet():
+            with quiet(process=True):
                 model = _convert(ct, source, sizes)
                 if options.precision == "int8":
                     model = _small_weights(ct, model)
@@ -117,7 +117,7 @@ class CoreMlTarget(Target):
 
         from ._coreml_program import picture_ends
 
-        with quiet():
+        with quiet(process=True):
             spec = load_spec(str(path))
         (taken, width, height), (given, _, _) = picture_ends(spec.description)
         listed = spec.description.input[0].type.imageType.enumeratedSizes.sizes
@@ -185,7 +185,7 @@ def _session(path: Path, size: tuple[int, int] | None = None) -> StyleSession:
     from ._coreml_program import CoreMlProgram
 
     card = ModelCard.from_json(beside(path).read_text(encoding="utf-8"), str(path))
-    with quiet():
+    with quiet(process=True):
         program = CoreMlProgram(path)
     card = card if size is None else _with_shape(card, size)
     return StyleSession(program, card, path, "coreml", sha256(path))
@@ -241,7 +241,7 @@ def _with_shape(card: ModelCard, size: tuple[int, int]) -> ModelCard:
 
 def _library() -> ModuleType:
     try:
-        with quiet():
+        with quiet(process=True):
             import coremltools
     except ImportError as error:
         raise EngineUnavailable(

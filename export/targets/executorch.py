@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.card import JsonObject, ModelCard
 from runtime.cli import parse_size
+from runtime.console import quiet
 from runtime.errors import EngineUnavailable, StyleError, UsageError
 from runtime.frame import Image
 
-from ..quiet import quiet
 from . import Options, Target, Written
 from ._card_file import write_card
 
@@ -88,7 +88,7 @@ class ExecuTorchTarget(Target):
             network, epsilons = even_channels(network, photos)
             steps.append(f"convolutions before normalizations evened out on {len(photos)} photos")
         try:
-            with quiet():
+            with quiet(process=True):
                 program = torch.export.export(
                     edge_form(network, epsilons), (example,), dynamic_shapes=shapes
                 )
@@ -170,7 +170,7 @@ def count_pieces(lowered: Any) -> tuple[int, int]:
 
 def _library() -> _Tools:
     try:
-        with quiet():
+        with quiet(process=True):
             import torchao  # noqa: F401 -- int8; named here so that its absence is told early
             from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
                 XnnpackPartitioner,

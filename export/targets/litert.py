@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime.card import ModelCard, Port
+from runtime.console import quiet
 from runtime.engines import TensorInfo
 from runtime.errors import EngineUnavailable, StyleError, UsageError
 from runtime.frame import Image
 
-from ..quiet import quiet
 from . import Options, Target, Written
 from ._card_file import write_card
 
@@ -80,7 +80,7 @@ class LiteRtTarget(Target):
             steps.append(f"convolutions before normalizations evened out on {len(photos)} photos")
         width, height = options.size
         try:
-            with quiet():
+            with quiet(process=True):
                 form = library.to_channel_last_io(
                     edge_form(network, epsilons), args=[0], outputs=[0]
                 )
@@ -177,7 +177,7 @@ def _library() -> ModuleType:
     # Read by TensorFlow's logging when it is loaded: 2 is "errors only".
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        with quiet():
+        with quiet(process=True):
             import ai_edge_quantizer  # noqa: F401 -- named here so that its absence is told early
             import litert_torch
     except ImportError as error:

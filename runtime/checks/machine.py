@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..card import JsonObject
-from ..console import silent
+from ..console import quiet
 
 Status = Literal["ok", "optional", "broken"]
 # Wheels that install the same module and overwrite each other without a word.
@@ -146,7 +146,7 @@ def check_engine() -> Iterator[Check]:
     from ..engines._starts import why_not
 
     if hasattr(ort, "preload_dlls"):
-        with silent():
+        with quiet(process=True):
             ort.preload_dlls()
     names = {
         "CPUExecutionProvider": "CPU",
@@ -154,7 +154,7 @@ def check_engine() -> Iterator[Check]:
         "TensorrtExecutionProvider": "TensorRT in ONNX Runtime",
     }
     for provider, name in names.items():
-        with silent():
+        with quiet(process=True):
             reason = why_not(ort, provider)
         if reason is None:
             yield Check("engine", name, "ok", "runs a test model")
@@ -181,7 +181,7 @@ def check_engines() -> Iterator[Check]:
             yield Check("engine", plugin.label, "optional", reads, plugin.install)
             continue
         try:
-            with silent():
+            with quiet(process=True):
                 loaded = importlib.import_module(engines.library_of(plugin))
         except Exception as error:  # a library may fail in any way while it is loaded
             reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -222,7 +222,7 @@ def check_encoders() -> Iterator[Check]:
         from ..media import encoders
 
         codecs = encoders.CODECS
-        with silent():
+        with quiet(process=True):
             results = {
                 name: encoders.probe(
                     name, entry.pixel_format if name == entry.software else "yuv420p"
@@ -299,7 +299,7 @@ def check_stage() -> Iterator[Check]:
     """Control desks and outputs of a stage, by loading their libraries."""
     for module, name, wheel in STAGE:
         try:
-            with silent():
+            with quiet(process=True):
                 importlib.import_module(module)
         except ImportError:
             yield Check("stage", name, "optional", f"no {wheel.split()[0]}", f"pip install {wheel}")

@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Any
 
 from ..card import FOLDING_KEY
+from ..console import quiet
 from ..errors import EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
-from ._quiet import quiet
 
 TENSORRT = "TensorrtExecutionProvider"
 CUDA = "CUDAExecutionProvider"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..console import quiet
 from ..onnxfile import LENGTH, VARINT, encode
-from ._quiet import quiet
 
 # onnx.proto3: TypeProto.Tensor, ValueInfoProto, NodeProto, GraphProto, ModelProto.
 FLOAT, IR_VERSION, OPSET = 1, 8, 13

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..console import silent
+from ..console import quiet
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
 
@@ -52,7 +52,7 @@ class CoreMlEngine:
         if not (model / "Manifest.json").is_file():
             raise CardMismatch(f'"{model}" is not a model Core ML can load: it is no .mlpackage')
         try:
-            with silent():
+            with quiet(process=True):
                 units = getattr(library.ComputeUnit, UNITS[device])
                 loaded = library.models.MLModel(str(model), compute_units=units)
         except Exception as error:  # protobuf, file and Core ML errors have no common base
@@ -98,7 +98,7 @@ def _library() -> ModuleType:
             "Core ML runs on macOS only; packages are written and examined on any system"
         )
     try:
-        with silent():
+        with quiet(process=True):
             import coremltools
     except ImportError:
         raise EngineUnavailable(

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..console import silent
+from ..console import quiet
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
 from ._threads import allowed_threads
@@ -73,7 +73,7 @@ class ExecuTorchEngine:
         if data[4:6] != b"ET":
             raise CardMismatch(f"{name} is not a model ExecuTorch can load: it is no .pte program")
         try:
-            with silent():
+            with quiet(process=True):
                 count = _settle_threads(
                     binding, threads or allowed_threads() or os.cpu_count() or 1
                 )
@@ -101,7 +101,7 @@ class ExecuTorchEngine:
             torch.from_numpy(np.array(feeds[value.name], value.dtype)) for value in self.inputs
         ]
         try:
-            with silent():
+            with quiet(process=True):
                 results = self._method.execute(given)
         except Exception as error:
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
@@ -127,7 +127,7 @@ PLUGIN = ExecuTorchEngine
 def _library() -> tuple[Any, Any]:
     """(executorch.runtime, its C binding)."""
     try:
-        with silent():  # loading it prints notes about optional parts of torchao
+        with quiet(process=True):  # loading it prints notes about optional parts of torchao
             runtime = importlib.import_module("executorch.runtime")
             from executorch.extension.pybindings import portable_lib
     except ImportError as error:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..console import silent
+from ..console import quiet
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
 from ._threads import allowed_threads
@@ -81,7 +81,7 @@ class LiteRtEngine:
             raise CardMismatch(f"{name} is not a model LiteRT can load: it is no .tflite file")
         count = threads or allowed_threads() or os.cpu_count() or 1
         try:
-            with silent():
+            with quiet(process=True):
                 interpreter = interpreter_class(model_content=data, num_threads=count)
                 interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
@@ -123,7 +123,7 @@ PLUGIN = LiteRtEngine
 
 def _library() -> type:
     try:
-        with silent():
+        with quiet(process=True):
             from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise EngineUnavailable(

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..console import silent
+from ..console import quiet
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
 from ._threads import allowed_threads
@@ -66,7 +66,7 @@ class NcnnEngine:
         if number is not None:
             net.opt.use_vulkan_compute = True
             net.set_vulkan_device(number)
-        with silent():
+        with quiet(process=True):
             failed = net.load_param(str(model)) != 0 or net.load_model(str(weights)) != 0
         if failed:
             raise CardMismatch(
@@ -131,7 +131,7 @@ def _gpu(library: Any, device: str) -> int | None:
         raise UsageError(f'device "{device}" is unknown to ncnn, allowed are {allowed}, gpu:1, ...')
     if kind != "gpu":
         return None
-    with silent():
+    with quiet(process=True):
         count = library.get_gpu_count()
     if int(number or 0) >= count:
         raise EngineUnavailable(

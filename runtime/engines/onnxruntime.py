@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..console import quiet
 from ..errors import CardMismatch, EngineUnavailable, StyleError
 from . import TensorInfo
 from ._provider_choice import CPU, CUDA, TENSORRT, choose, tensorrt
-from ._quiet import quiet
 from ._scratch import scratch
 from ._threads import allowed_threads
 from ._unreadable import explain

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..console import silent
+from ..console import quiet
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from . import TensorInfo
 from ._threads import allowed_threads
@@ -140,7 +140,9 @@ def _read(core: Core, model: Path | bytes) -> Model:
                 start = stream.read(1)
         if start not in BEGINNINGS:
             raise RuntimeError("it begins like neither an .xml nor an .onnx file")
-        with silent():  # readers of other formats complain about files that none can read
+        with quiet(
+            process=True
+        ):  # readers of other formats complain about files that none can read
             return core.read_model(model if isinstance(model, bytes) else str(model))
     except RuntimeError as error:
         raise CardMismatch(

@@ -1,9 +1,12 @@
-"""Banners of one thread are dropped, and nobody else's words."""
+"""Banners of libraries are dropped: those of one thread, or those of the whole process."""
 
+import logging
+import os
 import sys
 import threading
+import warnings
 
-from runtime.engines._quiet import quiet
+from runtime.console import quiet
 
 
 def test_only_the_own_thread_is_muted(capsys):
@@ -36,3 +39,16 @@ def test_two_threads_leave_stdout_as_it_was(capsys):
         thread.join()
     assert sys.stdout is real
     assert capsys.readouterr().out == ""
+
+
+def test_the_whole_process_is_muted_and_speaks_again(capfd, caplog):
+    filters, disabled = list(warnings.filters), logging.root.manager.disable
+    with quiet(process=True):
+        os.write(1, b"a C library\n")
+        os.write(2, b"its warning\n")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        logging.getLogger("library").error("note")
+    os.write(1, b"result\n")
+    assert capfd.readouterr() == ("result\n", "")
+    assert not caplog.records
+    assert (warnings.filters, logging.root.manager.disable) == (filters, disabled)
