@@ -17,6 +17,7 @@ from ..frame import Frame, Image
 from ..invocation import command
 from ..media.color import UNSPECIFIED
 from ..media.container import ClipInfo
+from ..media.journal import identity_of
 from ..meter import Meter
 from ..model import arrays
 from ..model.conditions import Condition, Style
@@ -115,7 +116,7 @@ def paint_clip(
             "overwrite": options.overwrite,
             "resume": options.resume,
             "strict": options.source.get("strict", False),
-            "settings": fingerprint(stylizer, options, beside),
+            "settings": {**_input_of(job, clip), **fingerprint(stylizer, options, beside)},
         }
         sink = sinks.open_sink(job.output, info, **writing)
         notes = list(clip.notes) if clip is not None else []
@@ -147,6 +148,14 @@ def paint_clip(
         source.close()
         _forget_spool(source)
     return _outcome(job, source, sink, info, report, first, notes)
+
+
+def _input_of(job: Job, clip: ClipInfo | None) -> dict[str, object]:
+    """What tells inputs apart that are no video files; of those the sink sees to it."""
+    if _comes_once(job.input) or (clip is not None and clip.path is not None):
+        return {}
+    path = Path(job.input)
+    return dict(identity_of(path)) if path.is_file() else {"input": str(path.absolute())}
 
 
 def _with_remains(error: StyleError, sink: Sink | None, job: Job) -> StyleError:

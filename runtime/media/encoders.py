@@ -140,7 +140,7 @@ CODECS = {
         False,
         (".mkv",),
         others=("yuv420p", *H26X),
-        alpha={".mkv": "bgra", ".webp": "bgra", ".apng": "bgra"},
+        alpha={".mkv": "bgra", ".webp": "bgra", ".apng": "bgra", ".gif": "bgra"},
     ),
 }
 # Profiles that say what an encoder stores, by its pixel format.
@@ -277,7 +277,7 @@ def alpha_words(suffix: str) -> str:
     ]
     return (
         f"transparency is dropped, this {suffix} file has no place for it; what keeps it: "
-        f"{'; '.join(kept)}; .webp, .apng and frames/%06d.png"
+        f"{'; '.join(kept)}; .webp, .apng, .gif (all or nothing) and frames/%06d.png"
     )
 
 

@@ -1,7 +1,7 @@
 """Animated GIF from closed segments: one palette for the whole clip, dithered, exact to 1/100 s.
 
-GIF has 256 colors and no sound. Segments are lossless, so the palette can be chosen from all frames
-once they are known (a palette per frame would flicker).
+GIF has 256 colors, one of which may be transparent, and no sound. Segments are lossless, so the
+palette can be chosen from all frames once they are known (a palette per frame would flicker).
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TICK = Fraction(1, 100)  # GIF's only clock
 # Error diffusion with little memory: smoother than ordered dithering, calmer than Floyd-Steinberg.
 DITHER = "sierra2_4a"
+# What is less opaque is transparent.
+OPAQUE_FROM = 128
+ALPHA_WORDS = "a .gif knows no half transparency: what is less than half opaque is left out"
 
 
 def join_gif(parts: Parts) -> Joined:
@@ -69,19 +72,25 @@ def pictures_of(journal: Journal, encoding: Encoding) -> Iterator[VideoFrame]:
     yield from decoder.decode(None)
 
 
+def _pixels(encoding: Encoding) -> str:
+    """What the filters are given, with alpha if the segments have any."""
+    return "bgra" if encoding.pixel_format == "bgra" else "bgr0"
+
+
 def _choose_palette(journal: Journal, encoding: Encoding) -> VideoFrame:
     import av
     import av.filter
 
     graph = av.filter.Graph()
-    source = _buffer(graph, encoding, "bgr0")
+    pixels = _pixels(encoding)
+    source = _buffer(graph, encoding, pixels)
     generator = graph.add("palettegen", "stats_mode=full")
     sink = graph.add("buffersink")
     source.link_to(generator)
     generator.link_to(sink)
     graph.configure(auto_buffer=False)
     for frame in pictures_of(journal, encoding):
-        source.push(frame.reformat(format="bgr0"))
+        source.push(frame.reformat(format=pixels))
     source.push(None)
     return sink.pull()
 
@@ -91,14 +100,15 @@ def _mapped(journal: Journal, encoding: Encoding, palette: VideoFrame) -> Iterat
     import av.filter
 
     graph = av.filter.Graph()
-    source = _buffer(graph, encoding, "bgr0")
+    pixels = _pixels(encoding)
+    source = _buffer(graph, encoding, pixels)
     colors = graph.add_buffer(
         width=palette.width,
         height=palette.height,
         format=palette.format,
         time_base=encoding.time_base,
     )
-    use = graph.add("paletteuse", f"dither={DITHER}")
+    use = graph.add("paletteuse", f"dither={DITHER}:alpha_threshold={OPAQUE_FROM}")
     sink = graph.add("buffersink")
     source.link_to(use, 0, 0)
     colors.link_to(use, 0, 1)
@@ -108,7 +118,7 @@ def _mapped(journal: Journal, encoding: Encoding, palette: VideoFrame) -> Iterat
     colors.push(palette)
     colors.push(None)
     for frame in pictures_of(journal, encoding):
-        source.push(frame.reformat(format="bgr0"))
+        source.push(frame.reformat(format=pixels))
         yield from _pull(sink)
     source.push(None)
     yield from _pull(sink)

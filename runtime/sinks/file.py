@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import OutputExists, SinkError, UsageError
 from ..frame import Frame, Image, check_image
-from ..media import alpha, encoders, muxing, streams
+from ..media import alpha, encoders, gif, muxing, streams
 from ..media.color import RGB, SDR, Converter
 from ..media.container import ClipInfo
 from ..media.journal import Journal, Packet, Segment, identity_of
@@ -256,6 +256,8 @@ class FileSink(Sink):
         self._alpha = alpha.has_alpha(av.VideoFormat(chosen))
         if see_through and not self._alpha:
             self.notes.append(encoders.alpha_words(suffix))
+        if self._alpha and suffix == ".gif":
+            self.notes.append(gif.ALPHA_WORDS)
         if clip is not None and suffix not in encoders.ANIMATIONS:
             self.notes += encoders.chroma_words(codec, chosen, clip.chroma)
         return chosen

@@ -135,7 +135,7 @@ class SourcePlugin(Protocol):
 
     @staticmethod
     def accepts(spec: str) -> bool:
-        """True if `spec` names a source of this kind; opens nothing."""
+        """True if `spec` names a source of this kind; opens nothing but the head of a file."""
         ...
 
     def __call__(self, spec: str, **options: Any) -> Source:
@@ -164,7 +164,7 @@ def open_source(spec: str | Path, **options: Unpack[SourceOptions]) -> Source:
             return _build(plugin, text, options)
         if colon:
             return _build(plugin, rest, options)
-    for name in ["file", "images", *known]:
+    for name in ["animation", "file", "images", *known]:
         plugin = load(folder, name)
         if plugin.accepts(text):
             return _build(plugin, text, options)

@@ -21,7 +21,6 @@ import numpy as np
 from ..errors import SourceError
 from ..frame import Frame, Image
 from ..inputs import is_folder, list_folder
-from ..invocation import command
 from ..media.color import RGB, SDR, Colors
 from ..media.container import ClipInfo
 from . import Source, SourceInfo
@@ -70,8 +69,6 @@ class ImagesSource(Source):
         if not self._paths:
             raise SourceError(f'no pictures in "{spec}"; known endings: {", ".join(KNOWN)}')
         rate = Fraction(rate or RATE)
-        if len(self._paths) == 1:
-            refuse_animation(self._paths[0])
         times = read_times(self._paths[0].parent / TIMES, len(self._paths))
         self._times = times or [number / rate for number in range(len(self._paths))]
         skipped = bisect_left(self._times, start)
@@ -218,24 +215,6 @@ def read_picture(path: Path) -> Image | None:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     order = cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
     return cv2.cvtColor(image, order)
-
-
-def refuse_animation(path: Path) -> None:
-    """Raises SourceError for a picture that moves: only its first frame would be read here."""
-    if path.suffix.lower() not in (".png", ".webp"):
-        return
-    from PIL import Image as Pillow
-
-    try:
-        with Pillow.open(path) as image:
-            moves = getattr(image, "n_frames", 1) > 1
-    except (OSError, ValueError):
-        return  # what is wrong with it is said by whoever reads it
-    if moves:
-        raise SourceError(
-            f'"{path}" is an animation: {command("image")} paints it; for a clip of it save it as '
-            ".apng or .gif first"
-        )
 
 
 def has_alpha(path: Path) -> bool:

@@ -152,6 +152,36 @@ def test_webp(clip, stylizer, tmp_path):
             np.testing.assert_allclose(shown[..., 3], alpha_of(number), atol=6)
 
 
+def test_gif_keeps_what_is_half_opaque_and_more(tmp_path, stylizer):
+    """A hole that wanders: pixels become transparent and opaque again."""
+    from PIL import Image
+
+    (tmp_path / "p").mkdir()
+    masks = []
+    for number in range(FRAMES):
+        rgba = picture(number, opaque=True)
+        rgba[10:30, 6 * number : 6 * number + 12, 3] = 100
+        rgba[30:40, :, 3] = 160
+        masks.append(rgba[..., 3] >= 128)
+        bgra = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)
+        cv2.imwrite(str(tmp_path / "p" / f"{number}.png"), bgra)
+    output = tmp_path / "out.gif"
+    outcome = paint(stylizer, tmp_path / "p" / "%d.png", output, verify=True, segment=3)
+    assert sum("half transparency" in note for note in outcome.notes) == 1
+    assert not any("dropped" in note for note in outcome.notes)
+    frames, source = read(output)
+    assert source.clip.alpha
+    with Image.open(output) as image:
+        assert image.n_frames == FRAMES
+        for number, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
+            image.seek(number)
+            other = np.asarray(image.convert("RGBA"))  # another reader than FFmpeg
+            np.testing.assert_array_equal(other[..., 3] > 0, mask)
+            np.testing.assert_array_equal(frame.alpha > 0, mask)
+            color = 255 - picture(number)[0, 0, :3].astype(int)
+            assert np.abs(other[mask][:, :3] - color).max() <= 6
+
+
 @pytest.mark.parametrize("stabilizer", ["live", "best"])
 def test_alpha_is_that_of_its_frame_with_every_stabilizer(clip, stylizer, tmp_path, stabilizer):
     output = tmp_path / "o" / "%d.png"
@@ -172,7 +202,7 @@ def test_a_part_and_a_place_behind_a_frame(clip):
         np.testing.assert_array_equal(a.alpha, b.alpha)
 
 
-@pytest.mark.parametrize("name", ["out.mp4", "out.gif", "out.mov", "-"])
+@pytest.mark.parametrize("name", ["out.mp4", "out.mov", "-"])
 def test_where_it_is_lost_that_is_said(clip, stylizer, tmp_path, name, capfdbinary):
     output = name if name == "-" else tmp_path / name
     for opaque in (False, True):

@@ -68,18 +68,6 @@ def test_sixteen_bits_are_rounded(tmp_path, ending):
     assert frame.image[0, :, 0].tolist() == [0, 100, 101, 100, 255]
 
 
-@pytest.mark.parametrize("ending", ["webp", "png"])
-def test_a_picture_that_moves_is_not_cut_down_to_its_first_frame(tmp_path, ending):
-    from PIL import Image
-
-    first, second = (Image.new("RGB", (16, 16), color) for color in ("red", "blue"))
-    first.save(tmp_path / f"a.{ending}", save_all=True, append_images=[second], duration=40)
-    with pytest.raises(SourceError, match="is an animation"):
-        open_source(tmp_path / f"a.{ending}")
-    second.save(tmp_path / f"b.{ending}")
-    assert len(list(open_source(tmp_path / f"b.{ending}"))) == 1
-
-
 def test_bad_times_are_refused(tmp_path):
     folder = write_pictures(tmp_path / "p", render(3))
     (folder / "timestamps.txt").write_text("# timestamp format v2\n0\n33\n")
