@@ -11,12 +11,18 @@ writes, and what it reads when a run is resumed is given to the others. Where a 
 `torchrun --max-restarts` starts all of them anew, and they go on behind the last checkpoint.
 """
 
+import json
 import os
+import time
+import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+
+# Seconds between two looks at who has come.
+LOOK_S = 0.05
 
 
 def join(device: str) -> None:
@@ -25,7 +31,41 @@ def join(device: str) -> None:
         return
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    store, rank, world = next(distributed.rendezvous("env://"))
+    distributed.init_process_group(
+        "nccl" if device == "cuda" else "gloo",
+        store=distributed.PrefixStore(_meet(store, rank, world), store),
+        rank=rank,
+        world_size=world,
+    )
+
+
+def _meet(store: distributed.Store, rank: int, world: int) -> str:
+    """A name that the processes of this start, and no others, agree on.
+
+    The agents of `torchrun` keep one store for all starts (PyTorch's issue 135712), so a process
+    that is started anew finds addresses of dead ones there, and waits for them. Nothing that the
+    processes are told tells one start from another: each agent counts its own restarts. So the
+    main process makes up a name, the others answer under it with a name of their own, and a name
+    counts for whoever reads that its answer has arrived.
+
+    Args:
+        store: that all processes reach, with what earlier starts left in it.
+        rank: our number, from 0.
+        world: how many processes there are.
+    """
+    own = uuid.uuid4().hex
+    if rank == 0:
+        store.set("start", own)
+        answers = [store.get(f"{own}/{other}").decode() for other in range(1, world)]
+        store.set(f"{own}/all", json.dumps(answers))
+        return own
+    while True:
+        name = store.get("start").decode()
+        store.set(f"{name}/{rank}", own)
+        if store.check([f"{name}/all"]) and own in json.loads(store.get(f"{name}/all")):
+            return name
+        time.sleep(LOOK_S)
 
 
 def leave() -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from training import distributed
 from training.checkpoint import load_checkpoint
 from training.data.epochs import shown
 from training.data.images import Photos
@@ -86,9 +89,25 @@ def workers(agent):
     return found
 
 
-# Slow, because it may wait for ever: once in about ten trials the workers of the second start did
-# not meet (docs/training.md).
-@pytest.mark.slow
+def test_each_start_meets_for_itself_in_a_store_that_is_kept():
+    """Whoever comes first, and whatever the starts before have left, even one that broke off."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    store, world, names = torch.distributed.HashStore(), 3, []
+    store.set_timeout(timedelta(seconds=60))
+    store.set("start", "of a main process that died before it had heard of all")
+    with ThreadPoolExecutor(world) as pool:
+        for order in permutations(range(world)):
+            waiting = []
+            for rank in order:
+                waiting.append(pool.submit(distributed._meet, store, rank, world))
+                time.sleep(0.1)
+            (name,) = {each.result(60) for each in waiting}
+            names.append(name)
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.slow  # half a minute each
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
 @pytest.mark.parametrize("victim", [1, 0])
 def test_a_worker_that_dies_on_one_of_two_nodes_changes_nothing(
