@@ -146,6 +146,17 @@ def test_bad_teachers_are_one_line(teacher, said, tmp_path, photo_folder, random
     assert line.startswith("error: ") and said in line
 
 
+def test_missing_weights_are_said_before_the_teacher_is_asked(tmp_path, photo_folder, capsys):
+    """A teacher may take hours for its pictures: nothing of it is begun in vain."""
+    empty = tmp_path / "weights"
+    empty.mkdir()
+    words = ["--recipe", "filter", "--teacher", "training.pairs.effects:grade"]
+    words += ["--content", str(photo_folder), "--weights", str(empty)]
+    assert main([*words, "--output", str(tmp_path / "run"), "--quiet"]) == 2
+    assert "no weight file" in capsys.readouterr().err
+    assert not list(tmp_path.glob("run/pairs-*"))
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory, photo):
     """Twelve frames: a window moves over the cat."""

@@ -85,14 +85,15 @@ class Filter:
         check_kind(self.options.gan)
         self.rng = np.random.default_rng(recipe.seed)
         torch.manual_seed(recipe.seed)
-        self.updates = Updates(recipe, self.device)
-        self.notes: list[str] = []
-        self.pairs = self.open_pairs(assets)
-        self.held = self.hold_out()
+        # Before the teacher is asked, which may take hours: its weights may be missing.
         backbone = open_backbone(recipe.backbone.name, assets.weights).to(
             self.device, memory_format=torch.channels_last
         )
         recompute(backbone, recipe.compute.recompute)
+        self.updates = Updates(recipe, self.device)
+        self.notes: list[str] = []
+        self.pairs = self.open_pairs(assets)
+        self.held = self.hold_out()
         self.objective = Objective(
             backbone,
             to_tensor(self.pairs.images[0][1]).to(self.device),
