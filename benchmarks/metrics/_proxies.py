@@ -1,4 +1,5 @@
-"""FID and KID with the backbones that are here, each named after its backbone, and ArtFID.
+"""FID, KID and Inception Score with the backbones that are here, each named after its backbone, and
+ArtFID.
 
 The official numbers need Inception v3. With another backbone the formula is the same and the number
 is another: "FID-squeezenet" orders pictures of one run and is never compared with published values.
@@ -19,13 +20,44 @@ if TYPE_CHECKING:
 FEATURE_LAYER = "fire9"  # 512 channels, averaged over positions, for FID and KID
 
 
-def pooled_features(backbone: "Backbone", images: "list[Tensor]") -> np.ndarray:
-    """One vector per picture: (n, 512) float64."""
+def pooled_features(
+    backbone: "Backbone", images: "list[Tensor]", layer: str = FEATURE_LAYER
+) -> np.ndarray:
+    """One vector per picture: (n, channels of the layer) float64, (n, 512) by default."""
     import torch
 
     with torch.no_grad():
-        found = [backbone(image, {FEATURE_LAYER})[FEATURE_LAYER].mean((2, 3)) for image in images]
+        found = [backbone(image, {layer})[layer].mean((2, 3)) for image in images]
     return torch.cat(found).double().numpy()
+
+
+def class_probabilities(backbone: "Backbone", images: "list[Tensor]") -> np.ndarray:
+    """What a classifier sees in each picture: (n, classes) float64, rows add up to 1.
+
+    Raises:
+        UsageError: the backbone has no layer "classes", or its file no classifier.
+    """
+    backbone.check_layers(["classes"])
+    scores = pooled_features(backbone, images, "classes")
+    odds = np.exp(scores - scores.max(1, keepdims=True))
+    return odds / odds.sum(1, keepdims=True)
+
+
+def inception_score(probabilities: np.ndarray) -> float:
+    """exp(mean over pictures of KL(p(class | picture) | p(class))): 1 to the number of classes.
+
+    High where every picture is clearly something and all together are many things; 1 where all
+    pictures look alike to the classifier, or like nothing.
+
+    Args:
+        probabilities: (n, classes), of `class_probabilities`.
+
+    Reference:
+        Salimans et al., NIPS 2016 (arXiv:1606.03498), section 4.
+    """
+    tiny = np.finfo(np.float64).tiny
+    ratios = np.log(probabilities + tiny) - np.log(probabilities.mean(0) + tiny)
+    return float(np.exp((probabilities * ratios).sum(1).mean()))
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:

@@ -27,9 +27,10 @@ VERSION = 3  # 3: with the coarse term, where a recipe has one
 # Iterations at which the onlookers score; dense where the curve is steep.
 LOOKS = (0, 1, 2, 3, 5, 7, 10, 13, 16, 20, 25, 30, 36, 43, 51, 60, 70, 85, 100, 119)
 LOOKS += tuple(range(140, 1001, 20))
-# Layers of the loss networks that lack the recipe's: style, content. Those of SqueezeNet are at
-# strides 2, 4, 8 and 16, as relu1_1 ... relu4_1 are at 1, 2, 4 and 8.
+# Layers of the loss networks that lack the recipe's: style, content. Those of SqueezeNet and
+# of EfficientNet are at strides 2, 4, 8 and 16, as relu1_1 ... relu4_1 are at 1, 2, 4 and 8.
 LAYERS = {
+    "efficientnet_lite0": (("stage1", "stage2", "stage3", "stage5"), ("stage3",)),
     "squeezenet": (("relu1", "fire3", "fire5", "fire7"), ("fire5",)),
     "vgg19_low": (("relu1_1", "relu2_1", "relu3_1"), ("relu3_1",)),
 }

@@ -20,6 +20,8 @@ from .curves import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from training.backbones import Backbone
+
 RESAMPLES = 2000  # of the bootstrap; the interval's ends then move by about 1 % of its width
 CONFIDENCE = 0.95
 
@@ -157,7 +159,8 @@ def proxies(
     weights: str | None,
     seed: int,
 ) -> Row:
-    """LPIPS to the photo, FID and KID to square cuts of the painting, with SqueezeNet.
+    """LPIPS to the photo, FID and KID to square cuts of the painting, with SqueezeNet, KID with
+    EfficientNet-Lite0 where it is installed, and the mean color histogram distance to the cuts.
 
     For the model and for both degenerate baselines: an untouched photo has LPIPS 0 and is far from
     the painting, the painting itself is the opposite; a picture that is both is in between.
@@ -165,6 +168,7 @@ def proxies(
     from training.pairs import likeness
 
     from ..metrics import _proxies
+    from ..metrics.histogram_distance import histogram_distance
 
     backbone = likeness.open_squeezenet(weights)
     heads = likeness.load_lpips_heads(weights)
@@ -176,6 +180,8 @@ def proxies(
         "painting": _cuts(problem, len(photos), seed + 1),
     }
     wanted = _proxies.pooled_features(backbone, cuts)
+    other = _third_judge()
+    wanted_by_other = _proxies.pooled_features(other, cuts, "head") if other else None
     metrics: dict[str, float] = {}
     for name, made in sets.items():
         pairs = zip(made, pictures, strict=True)
@@ -187,9 +193,31 @@ def proxies(
             f"{name}_fid_squeezenet": fid,
             f"{name}_kid_squeezenet": _proxies.kernel_distance(features, wanted),
             f"{name}_artfid_squeezenet": _proxies.art_fid(perceptual, fid),
+            f"{name}_histogram": float(
+                np.mean(
+                    [
+                        histogram_distance(*(p[0].permute(1, 2, 0).numpy() for p in pair))
+                        for pair in zip(made, cuts, strict=True)
+                    ]
+                )
+            ),
         }
+        if other is not None and wanted_by_other is not None:
+            seen = _proxies.pooled_features(other, made, "head")
+            metrics[f"{name}_kid_efficientnet"] = _proxies.kernel_distance(seen, wanted_by_other)
     labels = {"model": model, "size": problem.size, "backbone": "squeezenet"}
     return row({"what": "stand-ins", **labels, "init": None, "photo": None}, metrics)
+
+
+def _third_judge() -> "Backbone | None":
+    """EfficientNet-Lite0, on which nothing is trained; None if it is not installed."""
+    from runtime.errors import EngineUnavailable
+    from training.backbones import open_backbone
+
+    try:
+        return open_backbone("efficientnet_lite0")
+    except EngineUnavailable:
+        return None
 
 
 def _cuts(problem: Problem, count: int, seed: int) -> "list[Tensor]":

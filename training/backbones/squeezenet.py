@@ -30,6 +30,7 @@ FIRES = {
     12: (512, 64, 256),
 }
 POOL_BEFORE = (3, 6, 9)
+CLASSIFIER = "classifier.1.weight"
 
 
 class Fire(nn.Module):
@@ -48,7 +49,10 @@ class Fire(nn.Module):
 
 
 class SqueezeNet(Backbone):
-    """Features "relu1" (64 channels, stride 2) and "fire2" ... "fire9"; input RGB in [0, 1]."""
+    """Features "relu1" (64 channels, stride 2) and "fire2" ... "fire9"; input RGB in [0, 1].
+
+    "classes", ImageNet's scores (N, 1000, 1, 1) before softmax, where the file has the classifier.
+    """
 
     layers = ("relu1", *(f"fire{i}" for i in range(2, 10)))
 
@@ -63,6 +67,12 @@ class SqueezeNet(Backbone):
         with torch.no_grad():
             for key, value in targets.items():
                 value.copy_(tensors[key])
+        if CLASSIFIER in tensors:
+            self.classifier = nn.Conv2d(512, len(tensors[CLASSIFIER]), 1)
+            self.classifier.load_state_dict(
+                {part: tensors[f"classifier.1.{part}"] for part in ("weight", "bias")}
+            )
+            self.layers = (*self.layers, "classes")
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(DEVIATION).view(1, 3, 1, 1), persistent=False)
 
@@ -80,6 +90,8 @@ class SqueezeNet(Backbone):
             x = self.fires[str(index)](x)
             if f"fire{number}" in layers:
                 features[f"fire{number}"] = x
+        if "classes" in layers:
+            features["classes"] = F.relu(self.classifier(x)).mean((2, 3), keepdim=True)
         return features
 
 

@@ -9,6 +9,7 @@ from benchmarks.metrics import _pictures
 from benchmarks.metrics.excess_warping_error import excess_warping_error
 from benchmarks.metrics.ghost import ghost
 from benchmarks.metrics.global_drift import global_drift
+from benchmarks.metrics.histogram_distance import BINS, histogram_distance
 from benchmarks.metrics.lag import lag
 from benchmarks.metrics.palette import palette
 from benchmarks.metrics.periodicity import flat_periodicity, periodicity
@@ -232,3 +233,28 @@ def test_tile_edges_of_a_pattern_that_a_network_repeats():
     plain, _ = tiled(16, 0.0)
     weave = np.tile(np.random.default_rng(1).normal(0, 0.1, (4, 4, 1)), (48, 80, 3))
     assert tile_edges([plain + weave], [plain]) < 1e-6
+
+
+def test_histogram_distance_by_hand_and_its_nulls():
+    rng = np.random.default_rng(0)
+    picture = rng.random((20, 30, 3))
+    shuffled = rng.permutation(picture.reshape(-1, 3)).reshape(30, 20, 3)
+    assert histogram_distance(picture, picture) == pytest.approx(0, abs=1e-7)
+    assert histogram_distance(picture, shuffled) == pytest.approx(
+        0, abs=1e-7
+    )  # places do not count
+    black, white = np.zeros((4, 4, 3)), np.ones((2, 8, 3))
+    assert histogram_distance(black, white) == 1
+    half = np.concatenate([black[:2], np.ones((2, 4, 3))])
+    assert histogram_distance(black, half) == pytest.approx(np.sqrt(1 - np.sqrt(0.5)))
+    # A color between two bins is divided between them: no jump at an edge.
+    edge = 0.5 / (BINS - 1)
+    near, far = (histogram_distance(black, black + edge * s) for s in (0.99, 1.01))
+    assert 0 < near < far < near + 0.02
+
+
+def test_histogram_distance_of_draws_of_one_distribution_falls_with_their_size():
+    rng = np.random.default_rng(1)
+    sizes = (10, 40, 160)
+    found = [histogram_distance(*(rng.random((n, n, 3)) for _ in range(2))) for n in sizes]
+    assert found == sorted(found, reverse=True) and found[-1] < 0.1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from benchmarks.metrics import _proxies
 from benchmarks.temporal import scenes
@@ -97,6 +97,30 @@ def test_features_are_one_vector_per_picture(weights):
     backbone = likeness.open_squeezenet(weights)
     found = _proxies.pooled_features(backbone, [torch.rand(1, 3, 64, 64) for _ in range(3)])
     assert found.shape == (3, 512)
+
+
+def test_inception_score_by_hand():
+    known = np.eye(4)
+    assert _proxies.inception_score(known) == pytest.approx(4)  # all classes, each clearly
+    # Nulls: pictures that look alike, whatever they look like; pictures that look like nothing.
+    assert _proxies.inception_score(known[[1, 1, 1]]) == pytest.approx(1)
+    assert _proxies.inception_score(np.full((5, 4), 0.25)) == pytest.approx(1)
+    # Two classes, half clearly: ln IS = KL([1 - e, e] | [1/2, 1/2]).
+    doubtful = np.array([[0.9, 0.1], [0.1, 0.9]])
+    expected = np.exp(np.log(2) + 0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+    assert _proxies.inception_score(doubtful) == pytest.approx(expected)
+
+
+def test_class_probabilities_need_a_classifier(weights):
+    pictures = [torch.rand(1, 3, 64, 64) for _ in range(3)]
+    with pytest.raises(UsageError, match='no layer "classes"'):
+        _proxies.class_probabilities(likeness.open_squeezenet(weights), pictures)
+    path = weights / squeezenet.FILE.name
+    held = load_file(path)
+    held |= {"classifier.1.weight": torch.randn(7, 512, 1, 1), "classifier.1.bias": torch.ones(7)}
+    save_file(held, path)
+    found = _proxies.class_probabilities(likeness.open_squeezenet(weights), pictures)
+    assert found.shape == (3, 7) and np.allclose(found.sum(1), 1)
 
 
 def test_art_fid_by_hand():
