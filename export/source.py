@@ -85,6 +85,11 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
                 raise UsageError(f'--set takes key=value, not "{setting}"') from None
             checkpoint.network[key.strip()] = value.strip()
     generator = checkpoint.build_generator().float().eval().requires_grad_(False)
+    if getattr(generator, "from_noise", False):
+        raise UsageError(
+            f'"{path}" holds "{generator.name}", which makes pictures out of noise and takes none; '
+            f"python -m training.sample --checkpoint {path} writes them"
+        )
     digest = sha256(path)
     card = draft_card(checkpoint, generator, name, digest)
     return ExportSource(generator, card, path, digest, checkpoint.step)

@@ -22,6 +22,7 @@ COMMANDS = [
     "training.train",
     "training.fetch_weights",
     "training.optimize",
+    "training.sample",
     "export",
     "export.prune",
     "export.distill",

@@ -77,6 +77,7 @@ class Photos:
         limit: photos to read; 0 reads all.
         enlarge: half of the squares are cut up to this many times smaller than asked for and
             enlarged: what a camera's full frame looks like, smooth where small photos are sharp.
+        flip: half of the squares left for right; not for letters and digits.
 
     Attributes:
         images: (H, W, 3) uint8 RGB each.
@@ -94,9 +95,10 @@ class Photos:
         limit: int = 0,
         enlarge: float = 1.0,
         seed: int = 0,
+        flip: bool = True,
     ) -> None:
         folder = Path(folder)
-        self.enlarge, self.seed = enlarge, seed
+        self.enlarge, self.seed, self.flip = enlarge, seed, flip
         if not folder.is_dir():
             raise UsageError(f'no folder of photos "{folder}"')
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -147,7 +149,7 @@ class Photos:
             side = int(min(height, width, crop * self._factor(zoom, rng)))
             top = rng.integers(height - side + 1)
             left = rng.integers(width - side + 1)
-            flipped = rng.random() < 0.5
+            flipped = rng.random() < 0.5 and self.flip
             if row in wanted:
                 square = _resized(to_tensor(image[top : top + side, left : left + side]), crop)
                 batch[row] = (square.flip(3) if flipped else square)[0]

@@ -3,7 +3,8 @@ ends in `PLUGIN = (Config, Generator)`. A generator maps images (N, 3, H, W) RGB
 same shape (not clamped: the export clamps), and says what the runtime must know in two attributes:
 `multiple_of` (height and width must be multiples of it) and `normalization` ("instance"/"none").
 A generator that eats more than a picture, or needs a second graph for the style, says so in
-`exports(name) -> list[Graph]`.
+`exports(name) -> list[Graph]`. One that makes pictures out of noise says `from_noise = True`: it is
+not exported, `training.sample` asks it.
 """
 
 import dataclasses

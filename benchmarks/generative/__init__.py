@@ -1,0 +1,1 @@
+"""Do generators of pictures learn small sets of pictures, all of them?"""

@@ -1,0 +1,1 @@
+"""Pictures out of noise: what a generator of textures and paintings has learned, as files."""
