@@ -134,11 +134,11 @@ def test_patchgan_sees_seventy_pixels():
     images = torch.rand(1, 3, 128, 128)
     with torch.enable_grad():
         images.requires_grad_(True)
-        scores = discriminator(images)
+        (scores,) = discriminator(images).maps
         scores[0, 0, 7, 7].backward()
     rows = images.grad.abs().sum((0, 1, 3)).nonzero()
     assert rows.max() - rows.min() + 1 == 70
-    assert discriminator(torch.rand(1, 3, 256, 256)).shape == (1, 1, 30, 30)
+    assert discriminator(torch.rand(1, 3, 256, 256)).maps[0].shape == (1, 1, 30, 30)
 
 
 def test_unet_dropout_only_while_training():

@@ -4,7 +4,7 @@ A discriminator gives scores (any shape: PatchGAN's are a map); real pictures sh
 Losses are means over scores, so that pictures of any size weigh alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from runtime.errors import UsageError
 from runtime.plugins import suggest
 
+from ..networks._scores import scores_of
 from . import LossInputs, Target
 
 KINDS = ("lsgan", "vanilla", "hinge", "wgan-gp")
@@ -87,6 +88,56 @@ def gradient_penalty(
     return (slopes.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """Keeps the discriminator flat where the real pictures are.
+
+        mean over the batch of |grad D(x)|_2^2 / 2,   D(x) the mean of a picture's scores
+
+    Args:
+        discriminator: of pictures (N, C, H, W) to scores (N, ...).
+        real: (N, C, H, W).
+
+    Reference:
+        Mescheder, Geiger, Nowozin, ICML 2018 (arXiv:1801.04406), eq. 9, without its weight gamma.
+    """
+    images = real.detach().requires_grad_(True)
+    scores = discriminator(images).reshape(len(images), -1).mean(1)
+    (slopes,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return 0.5 * slopes.flatten(1).square().sum(1).mean()
+
+
+def feature_matching(
+    real: Sequence[Tensor], fake: Sequence[Tensor], paired: bool = False
+) -> Tensor:
+    """How far the discriminator's activations of made pictures are from those of real ones.
+
+        mean over the layers of mean |F(y) - F(G(x))|         paired: y is the answer to x
+        mean over the layers of mean |E F(y) - E F(G(x))|     else; E over batch and positions
+
+    Args:
+        real, fake: activations (N, C, H, W) of the same layers; no gradient goes to the real ones.
+
+    Raises:
+        UsageError: the discriminator shows no activations.
+
+    Reference:
+        Wang et al., CVPR 2018 (arXiv:1711.11585), eq. 4, there with weight 10; Salimans et al.,
+        NIPS 2016 (arXiv:1606.03498), section 3.1, for pictures that belong to nothing.
+    """
+    if not real or not fake:
+        raise UsageError(
+            "options.feature_matching needs a discriminator that shows its layers: patchgan does"
+        )
+    total = torch.zeros((), device=fake[0].device)
+    for one, other in zip(real, fake, strict=True):
+        wanted, made = one.detach().float(), other.float()
+        if not paired:
+            axes = (0, *range(2, made.dim()))
+            wanted, made = wanted.mean(axes), made.mean(axes)
+        total = total + (wanted - made).abs().mean()
+    return total / len(real)
+
+
 def accuracy(kind: str, real: Tensor, fake: Tensor) -> float:
     """Share of scores on the right side of the middle (1/2 for LSGAN, 0 else).
 
@@ -112,7 +163,8 @@ class GanTerm:
             raise UsageError(
                 'the term "gan" needs a discriminator that learns: use --recipe cyclegan or pix2pix'
             )
-        return generator_loss(self.kind, self.discriminator(inputs.output))
+        maps = scores_of(self.discriminator, inputs.output).maps
+        return torch.stack([generator_loss(self.kind, each) for each in maps]).sum()
 
 
 PLUGIN = GanTerm

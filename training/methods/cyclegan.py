@@ -16,9 +16,9 @@ pattern on its own grid, which shows as a weave; the losses of these names forbi
 `style`: the second domain's mean Gram matrices.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,30 +31,29 @@ from ..data.image_pool import ImagePool
 from ..data.images import to_tensor
 from ..data.unpaired import Unpaired
 from ..losses import LossInputs, Target
-from ..losses.gan import check_kind, generator_loss
 from ..losses.periodicity import periodicity_energy
 from ..losses.phase_roughness import phase_roughness
 from ..losses.style import StyleTerm, gram_matrix
 from ..settings import Count, Share, Weight
-from ..updates import Updates, Values
-from . import Assets, _adversarial, cut_to_multiple
+from ..updates import Values
+from . import Assets, cut_to_multiple
+from ._adversarial import Adversarial, Fakes, PlayOptions, build_network, set_lr
+from ._adversary import Shown, build_discriminator
 from .perceptual import read_options
 
 SHOWN = 4  # photos on the contact sheet
+SIDES = {"first": "discriminator_first", "second": "discriminator_second"}
+Domains = tuple[Tensor, Tensor]  # pictures of the first and of the second
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(PlayOptions):
     """Settings of the method, `[options]` in a recipe; the defaults are the paper's."""
 
     second: str = "monet"  # folder of the second domain; the first is data.content
-    gan: str = "lsgan"
     cycle: Weight = 10.0
     identity: Weight = 0.5  # share of `cycle`; the paper's for painting, 0 else
     pool: Count = 50
-    decay_start: Share = 0.5  # share of the run after which the rate falls to zero
-    discriminator_rate: Weight = 1.0  # learning rate, as a share of the generator's
-    discriminator: dict = field(default_factory=dict)  # width, layers of the discriminators
     settle: Share = 0.0  # share of the run in which both generators learn only |G(x) - x|
     settle_rate: Weight = 5.0  # learning rate meanwhile, as a multiple of the later one
     periodicity: Weight = 0.0  # weight of `losses.periodicity` on what both generators make
@@ -63,16 +62,12 @@ class Options:
     start: str = ""  # checkpoint whose generators and discriminators this run begins with
 
 
-class CycleGan:
+class CycleGan(Adversarial[Domains]):
     """See the module's docstring; obligations in `training.methods.Method`."""
 
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
-        self.recipe, self.device = recipe, assets.device
         self.options: Options = read_options(Options, recipe.options, "cyclegan")
-        check_kind(self.options.gan)
-        self.rng = np.random.default_rng(recipe.seed)
-        torch.manual_seed(recipe.seed)
-        self.updates = Updates(recipe, self.device)
+        super().__init__(recipe, assets, self.options)
         data = recipe.data
         self.photos = Unpaired(
             assets.content or find_data(data.content, "content"),
@@ -82,28 +77,14 @@ class CycleGan:
             data.enlarge,
             recipe.seed,
         )
-        build = _adversarial.build_network
-        self.networks = {
-            "generator": build(recipe, self.device),
-            "backward": build(recipe, self.device),
-            "discriminator_first": _adversarial.build_discriminator(
-                self.options.discriminator, 3, self.device
-            ),
-            "discriminator_second": _adversarial.build_discriminator(
-                self.options.discriminator, 3, self.device
-            ),
-        }
+        makers = {n: build_network(recipe, self.device) for n in ("generator", "backward")}
+        shape = self.options.discriminator
+        discriminators = {n: build_discriminator(shape, 3, self.device) for n in SIDES.values()}
+        self.enter(makers, discriminators)
         self.style = self._open_style(assets) if self.options.style else None
         if self.options.start:
             self._begin_from(self.options.start)
-        nets = self.networks
-        self.optimizers = {
-            "generators": _adversarial.adam(recipe, nets["generator"], nets["backward"]),
-            "discriminators": _adversarial.adam(
-                recipe, nets["discriminator_first"], nets["discriminator_second"]
-            ),
-        }
-        self.pools = {"first": ImagePool(self.options.pool), "second": ImagePool(self.options.pool)}
+        self.pools = {side: ImagePool(self.options.pool) for side in SIDES}
 
     def _open_style(self, assets: Assets) -> tuple[Backbone, StyleTerm]:
         """The loss network, and the term with the mean over the second domain as its target."""
@@ -135,26 +116,25 @@ class CycleGan:
 
     def step(self, step: int) -> dict[str, float]:
         """One step of the generators, then one of the discriminators."""
-        recipe, options = self.recipe, self.options
-        rate = _adversarial.linear_decay(
-            recipe.optimizer.lr, step, recipe.steps, options.decay_start
-        )
-        _adversarial.set_lr(self.optimizers, rate)
-        _adversarial.set_lr(
-            {"discriminator": self.optimizers["discriminators"]}, rate * options.discriminator_rate
-        )
-        first, second = (
-            batch.to(self.device)
-            for batch in self.photos.batch(
-                step, recipe.batch, recipe.data.crop, recipe.data.zoom, self.rng
-            )
-        )
-        if step < options.settle * recipe.steps:
-            _adversarial.set_lr(self.optimizers, rate * options.settle_rate)
-            return self._settle(torch.cat([first, second]))
-        values, made = self._generators(first, second)
-        values |= self._judges(first, second, made)
-        return values
+        if step >= self.options.settle * self.recipe.steps:
+            return super().step(step)
+        set_lr({"": self.making}, self.learning_rate(step) * self.options.settle_rate)
+        return self._settle(torch.cat(self.draw(step)))
+
+    def draw(self, turn: int) -> Domains:
+        """Squares of as many pictures of each domain; none belong together."""
+        data = self.recipe.data
+        batch = self.photos.batch(turn, self.recipe.batch, data.crop, data.zoom, self.rng)
+        return batch[0].to(self.device), batch[1].to(self.device)
+
+    def real(self, batch: Domains) -> Mapping[str, Shown]:
+        """Each domain's pictures for its discriminator."""
+        return {name: Shown(side) for name, side in zip(SIDES.values(), batch, strict=True)}
+
+    def replay(self, fakes: Fakes) -> Fakes:
+        """New pictures, or old ones out of the pools."""
+        pools = {name: self.pools[side] for side, name in SIDES.items()}
+        return {n: Shown(pool.swap(fakes[n].images, self.rng)) for n, pool in pools.items()}
 
     def _settle(self, pictures: Tensor) -> dict[str, float]:
         """Both generators learn to leave pictures of either domain as they are."""
@@ -165,72 +145,45 @@ class CycleGan:
             off = [(call(network, wanted) - wanted).abs().mean() for network in networks]
             return {"identity": (off[0] + off[1]) / 2, "total": off[0] + off[1]}
 
-        return self.updates.minimize(len(pictures), loss, self.optimizers["generators"])
+        return self.updates.minimize(len(pictures), loss, self.making)
 
-    def _generators(
-        self, first: Tensor, second: Tensor
-    ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        nets, options, call = self.networks, self.options, self.updates.call
-        forward, backward = nets["generator"], nets["backward"]
-        pieces: dict[str, list[Tensor]] = {"first": [], "second": []}
+    def generate(self, batch: Domains, rows: slice) -> tuple[dict[str, Tensor], Fakes]:
+        """Translations both ways, there and back."""
+        options, call = self.options, self.updates.call
+        forward, backward = self.networks["generator"], self.networks["backward"]
+        one, two = batch[0][rows], batch[1][rows]
+        made_two, made_one = call(forward, one), call(backward, two)
+        back_one, back_two = call(backward, made_two), call(forward, made_one)
+        cycle = (back_one - one).abs().mean() + (back_two - two).abs().mean()
+        total = 2 * options.cycle * cycle
+        identity = torch.zeros((), device=self.device)
+        if options.identity:
+            identity = (call(forward, two) - two).abs().mean()
+            identity = identity + (call(backward, one) - one).abs().mean()
+            total = total + 2 * options.cycle * options.identity * identity
+        values = {"cycle": cycle / 2, "identity": identity / 2}
+        if options.periodicity:
+            values["periodicity"] = periodicity_energy(made_two) + periodicity_energy(made_one)
+            total = total + options.periodicity * values["periodicity"]
+        if options.phase_roughness:
+            values["phase_roughness"] = phase_roughness(made_two.float()) + phase_roughness(
+                made_one.float()
+            )
+            total = total + options.phase_roughness * values["phase_roughness"]
+        if self.style is not None:
+            backbone, term = self.style
+            features = backbone(made_two, set(term.weights))
+            values["style"] = term(LossInputs(made_two, features))
+            total = total + options.style * values["style"]
+        values |= {"total": total, "deviation": made_two.std((2, 3)).mean()}
+        return values, {SIDES["first"]: Shown(made_one), SIDES["second"]: Shown(made_two)}
 
-        def loss(rows: slice) -> Values:
-            one, two = first[rows], second[rows]
-            made_two, made_one = call(forward, one), call(backward, two)
-            pieces["first"].append(made_one.detach())
-            pieces["second"].append(made_two.detach())
-            back_one, back_two = call(backward, made_two), call(forward, made_one)
-            gan = generator_loss(options.gan, nets["discriminator_second"](made_two))
-            gan = gan + generator_loss(options.gan, nets["discriminator_first"](made_one))
-            cycle = (back_one - one).abs().mean() + (back_two - two).abs().mean()
-            total = gan + 2 * options.cycle * cycle
-            identity = torch.zeros((), device=self.device)
-            if options.identity:
-                identity = (call(forward, two) - two).abs().mean()
-                identity = identity + (call(backward, one) - one).abs().mean()
-                total = total + 2 * options.cycle * options.identity * identity
-            values = {"gan": gan, "cycle": cycle / 2, "identity": identity / 2}
-            if options.periodicity:
-                values["periodicity"] = periodicity_energy(made_two) + periodicity_energy(made_one)
-                total = total + options.periodicity * values["periodicity"]
-            if options.phase_roughness:
-                values["phase_roughness"] = phase_roughness(made_two.float()) + phase_roughness(
-                    made_one.float()
-                )
-                total = total + options.phase_roughness * values["phase_roughness"]
-            if self.style is not None:
-                backbone, term = self.style
-                features = backbone(made_two, set(term.weights))
-                values["style"] = term(LossInputs(made_two, features))
-                total = total + options.style * values["style"]
-            return {**values, "total": total, "deviation": made_two.std((2, 3)).mean()}
-
-        for name in ("discriminator_first", "discriminator_second"):
-            nets[name].requires_grad_(False)
-        values = self.updates.minimize(len(first), loss, self.optimizers["generators"])
-        made = {side: self.updates.gather(p, len(first)) for side, p in pieces.items()}
-        return values, made
-
-    def _judges(self, first: Tensor, second: Tensor, made: dict[str, Tensor]) -> dict[str, float]:
-        real, kind = {"first": first, "second": second}, self.options.gan
-        fake = {side: self.pools[side].swap(made[side], self.rng) for side in real}
-        mix = {side: _adversarial.draw_mix(kind, len(first), self.rng) for side in real}
-        discriminators = {
-            side: self.networks[f"discriminator_{side}"].requires_grad_(True) for side in real
-        }
-
-        def loss(rows: slice) -> Values:
-            found = {
-                side: _adversarial.train_discriminator(
-                    kind, discriminator, real[side][rows], fake[side][rows], mix[side][rows]
-                )
-                for side, discriminator in discriminators.items()
-            }
-            rights = {f"accuracy_{side}": right for side, (_, right) in found.items()}
-            return {"total": found["first"][0] + found["second"][0], **rights}
-
-        values = self.updates.minimize(len(first), loss, self.optimizers["discriminators"])
-        return {"discriminator": values.pop("total"), **values}
+    def fake(self, batch: Domains, rows: slice) -> Fakes:
+        """Translations both ways."""
+        call = self.updates.call
+        made_two = call(self.networks["generator"], batch[0][rows])
+        made_one = call(self.networks["backward"], batch[1][rows])
+        return {SIDES["first"]: Shown(made_one), SIDES["second"]: Shown(made_two)}
 
     def extra_tensors(self) -> dict[str, Tensor]:
         """The pools."""
@@ -241,10 +194,6 @@ class CycleGan:
         for side, pool in self.pools.items():
             kept = {k.split(".", 1)[1]: t for k, t in tensors.items() if k.startswith(side + ".")}
             pool.restore(kept, self.device)
-
-    def diagnose(self, means: dict[str, float]) -> str:
-        """What goes wrong, or nothing."""
-        return _adversarial.diagnose(means)
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Rows: photos, translated, and translated back."""

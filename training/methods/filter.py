@@ -17,7 +17,7 @@ nothing, which bytes cannot share a scale with (13 dB after 650 steps), and afte
 random numbers L1 was lower than from there.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +26,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from runtime.card import JsonObject
 from runtime.errors import UsageError
 from runtime.frame import Image
 
@@ -40,9 +39,10 @@ from ..objective import Objective
 from ..pairs import held_out
 from ..pairs.alignment import displaced
 from ..pairs.making import View, make_pairs
-from ..settings import Between, Positive, Weight
+from ..settings import Between, Positive
 from ..updates import Updates, Values
 from . import Assets, _adversarial, _moved, cut_to_multiple
+from ._adversary import Adversary, AdversaryOptions, Shown, build_discriminator
 from .perceptual import learning_rate, read_options, start_weights
 
 GAN = "gan"
@@ -53,7 +53,7 @@ NAMED = 5  # files that a note names
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(AdversaryOptions):
     """Settings of the method, `[options]` in a recipe.
 
     `teacher` is a folder of pairs, or what `training.teachers` understands; several are a chain.
@@ -64,9 +64,6 @@ class Options:
     aligned: bool = True  # leave out pairs that do not lie on one another
     motion_every: Positive = 4  # steps between motion terms, whose weight is multiplied by it
     start: str = ""  # checkpoint or file in models/ to begin with
-    gan: str = "lsgan"
-    discriminator: JsonObject = field(default_factory=dict)  # width, layers
-    discriminator_rate: Weight = 1.0  # learning rate, as a share of the generator's
 
 
 class Filter:
@@ -107,8 +104,7 @@ class Filter:
         generator.to(self.device, memory_format=torch.channels_last)
         self.networks: dict[str, nn.Module] = {"generator": generator}
         self.optimizers: dict[str, Optimizer] = {"generator": _adversarial.adam(recipe, generator)}
-        if recipe.objective.get(GAN):
-            self._add_discriminator()
+        self.adversary = self._add_discriminator() if recipe.objective.get(GAN) else None
 
     def open_pairs(self, assets: Assets) -> Pairs:
         """The folder of pairs, or the one that the teacher fills first."""
@@ -196,14 +192,15 @@ class Filter:
             known = {**contents(after[rows]), **energies}
             return self.objective(made, known, moved, {"motion": every * float(moving)})
 
-        discriminator = self.networks.get("discriminator")
-        if discriminator is not None:
-            discriminator.requires_grad_(False)
+        if self.adversary is not None:
+            self.adversary.learn(False)
         values = self.updates.minimize(len(before), loss, self.optimizers["generator"])
-        if discriminator is not None:
-            discriminator.requires_grad_(True)
+        if self.adversary is not None:
+            self.adversary.learn(True)
+            self.adversary.set_lr(rate)
             made = self.updates.gather(pieces, len(before))
-            values |= self._train_discriminator(discriminator, after, made, rate)
+            sides = ({"discriminator": Shown(pictures)} for pictures in (after, made))
+            values |= self.adversary.train(*sides, turn=step)
         return values
 
     def moving(self, before: Tensor) -> Tensor:
@@ -229,31 +226,17 @@ class Filter:
             made = [generator(photo.to(self.device)).cpu() for photo in photos]
         return [photos, made, *([[cut_to_multiple(w, multiple) for w in wanted]] if wanted else [])]
 
-    def _train_discriminator(
-        self, discriminator: nn.Module, real: Tensor, made: Tensor, rate: float
-    ) -> dict[str, float]:
-        options, count = self.options, len(real)
-        optimizer = self.optimizers["discriminator"]
-        _adversarial.set_lr({"": optimizer}, rate * options.discriminator_rate)
-        mix = _adversarial.draw_mix(options.gan, count, self.rng)
-
-        def loss(rows: slice) -> Values:
-            found, right = _adversarial.train_discriminator(
-                options.gan, discriminator, real[rows], made[rows], mix[rows]
-            )
-            return {"total": found, "accuracy": right}
-
-        found = self.updates.minimize(count, loss, optimizer)
-        return {"discriminator": found["total"], "accuracy": found["accuracy"]}
-
-    def _add_discriminator(self) -> None:
-        build = _adversarial.build_discriminator
-        discriminator = build(self.options.discriminator, 3, self.device)
+    def _add_discriminator(self) -> Adversary:
+        options = self.options
+        discriminator = build_discriminator(options.discriminator, 3, self.device)
+        optimizer = _adversarial.adam(self.recipe, discriminator)
         self.networks["discriminator"] = discriminator
-        self.optimizers["discriminator"] = _adversarial.adam(self.recipe, discriminator)
+        self.optimizers["discriminator"] = optimizer
         term = self.objective.terms[GAN]
         assert isinstance(term, GanTerm)
-        term.discriminator, term.kind = discriminator, self.options.gan
+        term.discriminator, term.kind = discriminator, options.gan
+        discriminators = {"discriminator": discriminator}
+        return Adversary(options, discriminators, optimizer, self.updates, self.rng)
 
     def _note(self, what: str, found: dict) -> None:
         if not found:

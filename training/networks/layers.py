@@ -69,6 +69,32 @@ def blur(x: Tensor, stride: int = 1) -> Tensor:
     return F.conv2d(padded(x, "reflect"), kernel, stride=stride, groups=x.shape[1])
 
 
+def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
+    """One more channel: how much the pictures of a batch differ, the same at every position.
+
+        mean over channels and positions of std over the pictures of a group
+
+    A discriminator that sees it tells a batch of equal pictures from a real one.
+
+    Args:
+        x: (N, C, H, W).
+        group: pictures compared with one another; the largest divisor of N up to it is taken.
+
+    Returns:
+        (N, C + 1, H, W).
+
+    Reference:
+        Karras et al., ICLR 2018 (arXiv:1710.10196), section 3; groups as in StyleGAN2.
+    """
+    count = x.shape[0]
+    size = next(n for n in range(min(group, count), 0, -1) if count % n == 0)
+    grouped = x.float().view(size, count // size, *x.shape[1:])
+    # The variance of equal pictures is 0, where a root has no gradient.
+    deviation = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
+    plane = deviation.repeat(size).view(count, 1, 1, 1).expand(-1, 1, *x.shape[2:])
+    return torch.cat([x, plane.to(x.dtype)], 1)
+
+
 @torch.no_grad()
 def icnr_(conv: nn.Conv2d, scale: int) -> None:
     """Start a convolution before `pixel_shuffle(scale)` with equal kernels inside every cell.
