@@ -3,8 +3,9 @@
 Measure how steady painted video is, on clips whose motion is known exactly, and refuse numbers that
 were bought with blur, lag or a lost style. Add real pairs with --flow FOLDER (.flo, .npz), real
 clips with --video FILE, the style gate with --style PICTURE --weights FOLDER, the stylizers that
-must fail with --degenerate, ten minutes without a pause with --drift 10, pictures to look at with
---slices FOLDER. Any ONNX file is a model. Needs scikit-image for its photographs, or --photos.
+must fail with --degenerate, squares one, two and five seconds after a cut with --after-cut, ten
+minutes without a pause with --drift 10, pictures to look at with --slices FOLDER. Any ONNX file is
+a model. Needs scikit-image for its photographs, or --photos.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from runtime.errors import DONE, GATE_REFUSED, UsageError
 from runtime.outputs import check_output
 
 if TYPE_CHECKING:
+    from runtime.frame import Image
     from runtime.model.session import StyleSession
 
     from .scenes import Scene
@@ -65,6 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also judge the stylizers that must be refused",
     )
+    add(
+        "--after-cut", action="store_true", help="squares 1, 2 and 5 s after a cut (and of --video)"
+    )
     add("--drift", type=float, default=0.0, metavar="MINUTES", help="length of the drift test")
     add(
         "--slices",
@@ -91,8 +96,10 @@ def run(args: argparse.Namespace) -> int:
         check_output(target, overwrite=args.overwrite)
     names = _chosen(args.stabilizers, plugins.names(stabilizers), "stabilizer")
     scenes = _scenes(args)
-    if not scenes and not args.drift:
-        raise UsageError("nothing to measure: give --clips, --flow, --video or --drift")
+    if not (scenes or args.drift or args.after_cut):
+        raise UsageError(
+            "nothing to measure: give --clips, --flow, --video, --after-cut or --drift"
+        )
     report, digests = rows.Report(), {}
     for number, model in enumerate(args.model):
         style = args.style[number] if number < len(args.style) else None
@@ -108,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
                 if args.strips is not None:
                     rows.draw(report, subject, args.strips, SHOWN, args.overwrite)
             rows.measure_still(report, subject, _photos(args)[0], STILL_SIZE)
+            if args.after_cut:
+                rows.measure_after_cuts(report, subject, names, args.stability, _cuts(args))
             if args.drift:
                 frames = round(args.drift * 60 * 30)
                 with _progress(args, 2 * frames * (len(names) > 0), "frames") as progress:
@@ -187,6 +196,20 @@ def _scenes(args: argparse.Namespace) -> list[Scene]:
     make += [lambda folder=folder: scenes.ground_truth(folder) for folder in args.flow]
     make += [lambda spec=spec: [scenes.real(spec, args.frames)] for spec in args.video]
     return [scene for one in make for scene in one()]
+
+
+def _cuts(args: argparse.Namespace) -> dict[str, list[Image]]:
+    from . import after_cut
+
+    photos, size = _photos(args), args.size[::-1]
+    pair = (photos[0], photos[-1])
+    made = {
+        f"{'circling' if moving else 'still'} camera": after_cut.synthetic(
+            pair, size, moving, args.noise
+        )
+        for moving in (False, True)
+    }
+    return made | {Path(spec).stem: after_cut.real(spec) for spec in args.video}
 
 
 main = command_main(build_parser, run)

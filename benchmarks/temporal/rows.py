@@ -1,6 +1,6 @@
 """What `benchmarks.temporal` measures, as rows of its result file and as a table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ..metrics.border_difference import border_difference
 from ..metrics.periodicity import flat_periodicity, periodicity
 from ..metrics.shift_equivariance import shift_errors
 from . import gates, stability, synthetic_clips
+from .after_cut import MOMENTS, measure_after_cut
 from .degenerate import DEGENERATE
 from .drift import measure_drift
 from .scenes import Scene
@@ -271,6 +272,34 @@ def measure_drifts(
                 f"{subject.name}, {name}, {kind}: {minutes:g} min, means and contrasts moved by "
                 f"{figures['drift']:.2f}/255 at most, {figures['drift_last']:.2f} at the end; "
                 f"sharpness {figures['sharpness']:.2f} of the start"
+            )
+
+
+def measure_after_cuts(
+    report: Report,
+    subject: Subject,
+    names: list[str],
+    strength: float,
+    clips: Mapping[str, list[Image]],
+) -> None:
+    """Squares some seconds after a cut, of every stabilizer but `off`; the gate is that of the
+    rest."""
+    for name in names:
+        if name == "off":
+            continue
+        for clip, frames in clips.items():
+            subject.begin()
+            figures = measure_after_cut(subject.stylize, name, strength, frames)
+            worst = max(figures.values())
+            labels = {"model": subject.name, "stabilizer": name, "clip": f"after a cut, {clip}"}
+            report.add(labels, {**figures, "gate_no_squares": float(worst <= gates.TILE_LIMIT)})
+            if worst > gates.TILE_LIMIT:
+                report.failures.append(f"{subject.name}/{name}/after a cut, {clip}: no_squares")
+            values = ", ".join(f"{value:.2f}" for value in figures.values())
+            seconds = ", ".join(map(str, MOMENTS))
+            report.notes.append(
+                f"{subject.name}, {name}, {clip}: squares of {values} levels "
+                f"{seconds} s after a cut ({gates.TILE_LIMIT:g} at most)"
             )
 
 

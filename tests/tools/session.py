@@ -8,9 +8,11 @@ viewer must never see: squares, bars, blur. Prints what was found; exit code 1 i
 import argparse
 import contextlib
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,10 +20,12 @@ import numpy as np
 
 from benchmarks.metrics.sharpness import mean_laplacian
 from benchmarks.metrics.tile_edges import tile_edges
+from benchmarks.temporal.after_cut import OFF_GRID
 from benchmarks.temporal.gates import TILE_LIMIT
 from runtime.live.options import LiveOptions
 from runtime.live.setup import open_run
 from runtime.model.options import StylizeOptions
+from runtime.sinks.file import FileSink
 from runtime.sources import open_source
 
 MODELS = ("starry-fast", "scream-fast", "many")
@@ -112,8 +116,22 @@ def judge(frames: Iterable[np.ndarray], camera: Sequence[np.ndarray]) -> list[st
 
 def squares(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     """Offsets of squares between each frame and the one before, in levels: paint that is exchanged
-    square by square. Camera and strokes move without knowing the grid."""
+    square by square. Camera and strokes move without knowing the grid; the recording's codec knows
+    it, and the camera's clip may be one: `off_grid` moves that one's away."""
     return tile_edges([frame for frame, _ in pairs], [before for _, before in pairs])
+
+
+def off_grid(source: str, target: Path) -> Path:
+    """A copy of a clip without loss, OFF_GRID pixels less at the left and at the top: what its
+    codec exchanged square by square no longer lies on the squares that are looked for."""
+    with open_source(source) as clip:
+        width, height = clip.info.width - OFF_GRID, clip.info.height - OFF_GRID
+        info = replace(clip.info, width=width, height=height)
+        with contextlib.closing(FileSink(target, info, codec="ffv1", overwrite=True)) as sink:
+            for frame in clip:
+                inside = np.ascontiguousarray(frame.image[OFF_GRID:, OFF_GRID:])
+                sink.write(replace(frame, image=inside))
+    return target
 
 
 def bars(frame: np.ndarray) -> list[str]:
@@ -143,7 +161,9 @@ def main() -> int:
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--seconds", type=float, default=LENGTH_S)
     args = parser.parse_args()
-    shown = play(args.source, MODELS, args.record, args.seconds, None)
+    with tempfile.TemporaryDirectory() as folder:
+        clip = off_grid(args.source, Path(folder) / "camera.mkv")
+        shown = play(str(clip), MODELS, args.record, args.seconds, None)
     with open_source(args.source) as source:
         camera = [frame.image for frame, _ in zip(source, range(60), strict=False)]
     with open_source(args.record) as source:

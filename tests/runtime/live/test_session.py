@@ -57,13 +57,22 @@ def test_bars_are_found_unless_they_are_black(photo, level, faults):
     )
 
 
+def test_a_clip_off_its_codecs_grid_is_a_part_of_it(photo, tmp_path):
+    cv2.imwrite(str(tmp_path / "1.png"), photo)
+    target = session.off_grid(str(tmp_path), tmp_path / "clip.mkv")
+    with session.open_source(str(target)) as source:
+        (frame,) = [frame.image for frame in source]
+    assert np.array_equal(frame, photo[4:, 4:, ::-1])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_minute_of_a_show_has_no_faults(tmp_path):
     if not CLIP.is_file():
         pytest.skip("needs webcam_gesture.mkv of the shared clips")
     record = tmp_path / "session.mp4"
-    session.play(str(CLIP), session.MODELS, record, session.LENGTH_S, None)
+    clip = session.off_grid(str(CLIP), tmp_path / "camera.mkv")
+    session.play(str(clip), session.MODELS, record, session.LENGTH_S, None)
     with session.open_source(str(CLIP)) as source:
         camera = [frame.image for frame, _ in zip(source, range(60), strict=False)]
     with session.open_source(str(record)) as source:
