@@ -52,7 +52,7 @@ class Combination:
     stabilizer: str
     output: str
     cores: int
-    aim_fps: float | None
+    target_fps: float | None
     runs: list[Facts] = field(default_factory=list)
 
 
@@ -261,7 +261,7 @@ def _row(combination: Combination) -> Row:
     }
     rates = [run["fps"] for run in runs]
     metrics: Metrics = {"fps": round(median(rates), 2), "fps_low": round(min(rates), 2)}
-    metrics["aim_fps"] = combination.aim_fps
+    metrics["aim_fps"] = combination.target_fps
     for stage, key in product(STAGES, FIGURES):
         values = [run["stages_ms"].get(stage, {}).get(key) for run in runs]
         known = [value for value in values if value is not None]

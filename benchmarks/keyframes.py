@@ -1,7 +1,7 @@
 """python -m benchmarks.keyframes --clip clip.mp4 --key painted/030.png --painted mine=out/%06d.png
 
 How well a clip follows a painted keyframe. Each frame should be the keyframe moved along with what
-it shows: PSNR and LPIPS-squeezenet to the key, carried by the optical flow of the unpainted clip,
+it shows: PSNR and LPIPS-squeezenet to the key, warped by the optical flow of the unpainted clip,
 where a point is seen in both. Besides, the distance of its textures from the key's (Gram matrices),
 and what changes between neighboring frames that nothing moved (warping error). --painted names
 clips that were painted, each as NAME=CLIP; the unpainted clip itself is judged beside.
@@ -24,7 +24,7 @@ from .report.tables import Document, figure, label, table
 
 COLUMNS = (
     label("painted by", "painter"),
-    figure("PSNR to the key, carried, dB", "key_psnr_db"),
+    figure("PSNR to the key, warped, dB", "key_psnr_db"),
     figure("LPIPS-squeezenet", "key_lpips_squeezenet"),
     figure("texture (Gram distance)", "style"),
     figure("warping error", "warping_error"),
@@ -118,8 +118,8 @@ def measure(
             *_, grid, mask = (torch.from_numpy(a)[None] for a in relate(frames[number], frames[at]))
             values = {"style": float(style(LossInputs(made, backbone(made, set(LAYERS)))))}
             if float(mask.mean()) >= LEAST_SEEN:
-                carried = torch.where(mask > 0, warp(wanted, grid), made)
-                near = likeness(made, carried)
+                warped = torch.where(mask > 0, warp(wanted, grid), made)
+                near = likeness(made, warped)
                 # What is not seen in the key is equal by construction, and no merit.
                 near["psnr_db"] += 10 * float(torch.log10(mask.mean()))
                 values |= {f"key_{name}": value for name, value in near.items()}

@@ -151,7 +151,7 @@ def _cold_starts(chosen: "list[Subject]", count: int, values: str) -> dict[str, 
 def _heat(
     rounds: "Rounds", wide: "dict[int, Calibration]", before: dict[int, dict[str, float]]
 ) -> Facts:
-    """The result's thermometer block; peaks by thread count, because two cores have twice one's."""
+    """Machine calibration of the result; peaks by thread count: two cores have twice one's."""
     from .measuring.calibration import peaks
 
     readings = {threads: [before[threads], heat()] for threads, heat in wide.items()}

@@ -114,7 +114,7 @@ def cases(model: str, size: tuple[int, int]) -> "list[Case]":
     small = [cv2.resize(one, None, fx=SMALLER, fy=SMALLER) for one in painted]
     matte = Matte(Segmenter())
     masks = [matte.of(picture) for picture in pictures]
-    # A fade that never ends, of which only the carrying and mixing counts.
+    # A fade that never ends, of which only the warping and mixing counts.
     stabilizer = Live()
     layer = Layer(lambda on, stability: Off() if not on else Live(stability))
     layer.begin(False, 1.0, 0.0, 0.0)

@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--photos", type=Path, nargs="+", help="default: bundled photographs")
     parser.add_argument("--output", type=Path, required=True, help="picture to write")
     parser.add_argument(
-        "--seeds", "--noise", type=parse_fraction, default=0.5, help="input noise; default 0.5"
+        "--noise", "--seeds", type=parse_fraction, default=0.5, help="input noise; default 0.5"
     )
     parser.add_argument("--overwrite", action="store_true")
     return parser
@@ -78,7 +78,7 @@ def lay_out(rows: list[list[Image]], gap: int = GAP) -> Image:
 def run(args: argparse.Namespace) -> int:
     """Style the photographs and write the sheet."""
     check_output(args.output, overwrite=args.overwrite)
-    from runtime.model.effects import StrokeSeeds
+    from runtime.model.effects import InputNoise
     from runtime.model.session import open_session
     from runtime.pictures.reading import read_rgb
 
@@ -91,12 +91,12 @@ def run(args: argparse.Namespace) -> int:
     for number, model in enumerate(args.model):
         painting = [fit_height(read_rgb(args.style[number]))] if args.style else []
         with open_session(model) as session:
-            for amount in dict.fromkeys((0.0, args.seeds)):
+            for amount in dict.fromkeys((0.0, args.noise)):
                 row = []
                 for photo in photos:
                     session.reset()
                     seeds = (
-                        StrokeSeeds(photo.shape[0], photo.shape[1], amount).whole()
+                        InputNoise(photo.shape[0], photo.shape[1], amount).whole()
                         if amount
                         else None
                     )

@@ -76,10 +76,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--measure", action="store_true", help="time it, too (on a quiet machine only)"
     )
     parser.add_argument(
-        "--judge",
+        "--evaluate",
+        "--judge",  # its former name
         action="store_true",
         help="compare the training objective, too (needs the painting and the loss network: "
-        "IMPASTO_DATA, IMPASTO_WEIGHTS; int8 files are judged whenever these are there)",
+        "IMPASTO_DATA, IMPASTO_WEIGHTS; int8 files are evaluated whenever these are there)",
     )
     parser.add_argument(
         "--sheet", type=Path, metavar="PNG", help="contact sheet: photo, source, file, difference"
@@ -178,7 +179,7 @@ def _request(args: argparse.Namespace, **facts: Any) -> Any:
         photos=args.photos,
         calibration=args.calibration,
         measure=args.measure,
-        judge=args.judge,
+        evaluate=args.evaluate,
         sheet=args.sheet,
         settings=tuple(args.set),
         **facts,

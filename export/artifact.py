@@ -17,7 +17,7 @@ from . import companions, foreign_environments, targets
 from .source import ExportSource, load_source
 from .targets import Options, Target, Written
 from .verify.delivery import deliver
-from .verify.evaluator import judge, refuse_worse, sheet
+from .verify.evaluator import evaluate, refuse_worse, sheet
 from .verify.parity import SIZES, Parity, check, refuse
 from .verify.photos import load_photos
 from .verify.report import (
@@ -28,7 +28,7 @@ from .verify.report import (
     origin_of_models,
     write_report,
 )
-from .verify.teacher_judge import judge_by_pairs, refuse_further
+from .verify.teacher_evaluator import evaluate_by_pairs, refuse_further
 from .verify.torch_session import torch_session
 
 # Photos compared at each size; more find nothing new and take minutes on a small machine.
@@ -61,7 +61,7 @@ class Request:
     photos: Path | None = None
     calibration: Path | None = None
     measure: bool = False
-    judge: bool = False
+    evaluate: bool = False
     sheet: Path | None = None
     settings: tuple[str, ...] = ()
     extra: dict[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class _Findings:
 
     proof: Parity | list[str] = field(default_factory=list)
     checks: Parity | list[str] = field(default_factory=list)
-    judged: Report | None = None
+    evaluation: Report | None = None
     picture: Image | None = None
 
 
@@ -136,8 +136,8 @@ def export(request: Request, tell: Callable[[str], None]) -> Report:
     extra = {"target": request.target, "precision": request.precision, **made.facts}
     if findings.checks:
         extra["checks"] = findings.checks
-    if findings.judged is not None:
-        extra["judged"] = findings.judged
+    if findings.evaluation is not None:
+        extra["judged"] = findings.evaluation
     if request.sheet is not None and findings.picture is not None:
         PIL.Image.fromarray(findings.picture).save(request.sheet)
     if request.measure and target.engine is not None:
@@ -211,17 +211,17 @@ def _compare(
     with theirs, torch_session(source, size) as ours:
         parity = check(ours, theirs, photos, request.precision, sizes)
         findings.proof = parity
-        if parity.passed and (request.judge or request.precision == "int8"):
-            findings.judged = _judge(request, source, ours, theirs, photos, tell)
+        if parity.passed and (request.evaluate or request.precision == "int8"):
+            findings.evaluation = _evaluate(request, source, ours, theirs, photos, tell)
         if request.sheet is not None:
             findings.picture = sheet(ours, theirs, photos[:SHEET_PHOTOS])
     refuse(parity, request.path.name)
-    if findings.judged is not None and "skipped" not in findings.judged:
-        refused = refuse_further if "psnr_lost_db" in findings.judged else refuse_worse
-        refused(findings.judged, request.path.name)
+    if findings.evaluation is not None and "skipped" not in findings.evaluation:
+        refused = refuse_further if "psnr_lost_db" in findings.evaluation else refuse_worse
+        refused(findings.evaluation, request.path.name)
 
 
-def _judge(
+def _evaluate(
     request: Request,
     source: ExportSource,
     ours: StyleSession,
@@ -233,13 +233,13 @@ def _judge(
     pairs = held_out.read(source.card.recipe, source.path.parent)
     if pairs is not None:
         tell(f"judging by {len(pairs.images)} pictures of the teacher")
-        return judge_by_pairs(pairs, ours, theirs, request.precision)
+        return evaluate_by_pairs(pairs, ours, theirs, request.precision)
     tell("judging with the loss network it was trained with")
     try:
-        return judge(source, ours, theirs, photos, request.precision)
+        return evaluate(source, ours, theirs, photos, request.precision)
     except (UsageError, EngineUnavailable) as absent:
-        # Rounded networks are judged whenever the painting and the weights are here.
-        if request.judge:
+        # Rounded networks are evaluated whenever the painting and the weights are here.
+        if request.evaluate:
             raise
-        tell(f"not judged: {absent}")
+        tell(f"not evaluated: {absent}")
         return {"skipped": "the painting or the loss network is not here"}

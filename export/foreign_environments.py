@@ -105,5 +105,5 @@ def words(request: Request) -> list[str]:
     for key, value in request.extra.items():
         found += ["--option", f"{key}={value}"]
     found += ["--measure"] if request.measure else []
-    found += ["--judge"] if request.judge else []
+    found += ["--evaluate"] if request.evaluate else []
     return found

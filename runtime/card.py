@@ -63,7 +63,7 @@ class Port:
     Attributes:
         name: name of the graph's input or output.
         role: "image" (the frame), "style" (a style picture), "code" (a style vector), "scalar" (a
-            knob such as strength), "state" (carried from frame to frame, zeroed by reset).
+            parameter such as strength), "state" (kept from frame to frame, zeroed by reset).
         shape: one entry per axis; a name means free ("N", "H", "W"), a number means fixed.
         dtype: element type of the tensor.
         layout: order of the axes of picture-like ports.

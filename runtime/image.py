@@ -76,8 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="refuse larger pictures before decoding them (default: 2^30)",
     )
     parser.add_argument(
-        "--seeds",
         "--noise",
+        "--seeds",  # its former name
         type=cli.parse_fraction,
         default=0.0,
         metavar="0..1",
@@ -179,7 +179,7 @@ def _painter(args: argparse.Namespace, stylizer: Stylizer) -> StillPainter:
         tile=parse_tile(args.tile),
         memory_bytes=int(args.memory * GIGABYTE) if args.memory else None,
         size=args.size,
-        seeds=args.seeds,
+        noise=args.noise,
         seed=args.seed,
         quiet=args.quiet,
     )

@@ -126,7 +126,7 @@ def _add_control_flags(group: argparse._ArgumentGroup) -> None:
         "--stabilizer",
         choices=("live", "off"),
         default="live",
-        help="carry the texture along the motion (default: live)",
+        help="warp the texture along the motion (default: live)",
     )
     group.add_argument(
         "--stability", type=cli.parse_fraction, default=1.0, metavar="0..1", help="default: 1"

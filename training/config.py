@@ -44,7 +44,7 @@ class DataConfig:
     enlarge: Enlargement = (
         1.0  # half of them from squares up to this much smaller: full-size frames
     )
-    seeds: Share = 0.2  # largest deviation of the input noise (half of the steps have none)
+    noise: Share = 0.2  # largest deviation of the input noise (half of the steps have none)
 
 
 @dataclass(frozen=True)
@@ -139,22 +139,21 @@ def load_recipe(name: str, settings: list[str] | None = None) -> Recipe:
     return recipe_from_dict(table)
 
 
-# Former names of terms of the objective and of options, in recipes and checkpoints that have them.
+# Former names of keys, section by section, in recipes and checkpoints that have them.
 FORMER_NAMES = {
-    "lock": "periodicity",
-    "grid": "phase_roughness",
-    "judge": "discriminator",
-    "judge_rate": "discriminator_rate",
+    "data": {"seeds": "noise"},
+    "objective": {"lock": "periodicity", "grid": "phase_roughness"},
+    "options": {"judge": "discriminator", "judge_rate": "discriminator_rate"},
 }
 
 
 def recipe_from_dict(table: JsonObject) -> Recipe:
     """Build a recipe from plain dicts, refusing unknown keys; `FORMER_NAMES` are understood."""
     table = dict(table)
-    for section in ("objective", "options"):
+    for section, names in FORMER_NAMES.items():
         if isinstance(given := table.get(section), dict):
             # Of a name and its former one, the later wins: `--set` comes after the file.
-            table[section] = {FORMER_NAMES.get(key, key): value for key, value in given.items()}
+            table[section] = {names.get(key, key): value for key, value in given.items()}
     recipe = fill(Recipe, table, "recipe", "key")
     if not isinstance(recipe.network.get("name"), str):
         raise UsageError('recipe key "network" lacks its name: network.name = "lean"')
@@ -179,6 +178,7 @@ def apply_setting(table: JsonObject, setting: str) -> None:
 def _locate(key: str) -> list[str]:
     """The full path of a bare key: a top-level one, or the only section that has it."""
     types = typing.get_type_hints(Recipe)
+    key = FORMER_NAMES["data"].get(key, key)
     if key in types:
         return [key]
     sections = {

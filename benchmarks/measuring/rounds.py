@@ -17,7 +17,7 @@ from . import statistics
 
 # A case's answer: milliseconds by part ("total", "model", "pre", ...); "total" must be there.
 Parts = Mapping[str, float]
-# A round counts as disturbed when a thermometer reading beside it is this far below the best.
+# A round counts as disturbed when a calibration reading beside it is this far below the best.
 DROP = 0.85
 # Readings that tell the core's own speed; the memory's depends on what the neighbors do.
 WATCHED = ("gemm_gflops", "conv_gops")
@@ -59,7 +59,7 @@ class Rounds:
 
     Attributes:
         samples: per case and round, the parts of each call.
-        readings: thermometer readings; number i was taken before round i, the last at the end.
+        readings: calibration readings; number i was taken before round i, the last at the end.
         order: case names in the order in which round i visited them.
         converged: whether every interval became as narrow as asked.
     """
@@ -88,7 +88,7 @@ class Rounds:
 
 
 def marked_rounds(readings: Sequence[Mapping[str, float]], count: int) -> set[int]:
-    """Rounds before or after which a thermometer stood below `DROP` of its best reading.
+    """Rounds before or after which a calibration reading was below `DROP` of its best reading.
 
     Args:
         readings: number i was taken before round i; one more at the end.
@@ -136,7 +136,7 @@ def interleave(
     Args:
         cases: names must differ.
         plan: see `Plan`.
-        thermometer: called before each round and once at the end; higher readings are better.
+        calibration: called before each round and once at the end; higher readings are better.
         progress: called after each round with its number.
         clock: seconds; replaced in tests.
 

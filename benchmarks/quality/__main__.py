@@ -39,7 +39,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--inits", type=listed(str), default=["content", "noise"], metavar="A,B")
     add("--evaluations", type=int, default=120, metavar="N", help="length of the curves")
     add("--backbone", help="loss network of the curves (default: the one of the recipe)")
-    add("--judges", type=listed(str), default=["vgg19_low", "squeezenet"], metavar="A,B")
+    add(
+        "--evaluators",
+        "--judges",
+        type=listed(str),
+        default=["vgg19_low", "squeezenet"],
+        metavar="A,B",
+        help="other loss networks that score the pictures",
+    )
     add(
         "--pareto",
         type=listed(float),
@@ -72,13 +79,13 @@ def run(args: argparse.Namespace) -> int:
     settings = {
         "photos": [photo.name for photo in photos],
         "evaluations": args.evaluations,
-        "judges": args.judges,
+        "judges": args.evaluators,
         "seed": args.seed,
         "photo": "short side resized to the size, center square",
         "optimizer": "L-BFGS, memory 20, no line search: one evaluation per iteration",
     }
     for model in args.models:
-        rows += _judge(model, photos, args, settings)
+        rows += _evaluate(model, photos, args, settings)
     settings["sha256"] = opening.checksums(args.models)
     quality_rows.relate(rows)
     data = results.document("quality", rows, settings)
@@ -121,7 +128,9 @@ def pick_photos(folder: Path, count: int, prefix: str = "") -> list[Path]:
     return [found[i * len(found) // count] for i in range(count)]
 
 
-def _judge(model: str, photos: list[Path], args: argparse.Namespace, settings: Facts) -> list[Row]:
+def _evaluate(
+    model: str, photos: list[Path], args: argparse.Namespace, settings: Facts
+) -> list[Row]:
     """All rows of one model."""
     from ..measuring.opening import open_painter
     from . import frontier
@@ -134,9 +143,9 @@ def _judge(model: str, photos: list[Path], args: argparse.Namespace, settings: F
         problem = read_problem(recipe, args, size)
         known = settings.setdefault("problems", {})
         known[f"{Path(model).stem}/{size}"] = problem.describe()
-        judges = [judge for judge in args.judges if judge != problem.backbone]
+        evaluators = [name for name in args.evaluators if name != problem.backbone]
         tasks = [
-            (problem, Start(init, args.evaluations, args.seed), photo, judges, args.cache)
+            (problem, Start(init, args.evaluations, args.seed), photo, evaluators, args.cache)
             for photo in photos
             for init in args.inits
         ]
@@ -147,7 +156,7 @@ def _judge(model: str, photos: list[Path], args: argparse.Namespace, settings: F
             for init in args.inits
         }
         name = Path(model).stem
-        rows += quality_rows.rows(name, stylize, problem, judges, photos, by_start, args.seed)
+        rows += quality_rows.rows(name, stylize, problem, evaluators, photos, by_start, args.seed)
         if args.pareto:
             factors = (args.pareto, args.evaluations, args.cache)
             rows += frontier.rows(name, stylize, problem, photos, *factors)
@@ -193,7 +202,7 @@ def read_problem(recipe: Facts, args: argparse.Namespace, size: int) -> "Problem
         str(args.weights) if args.weights else None,
         _recolor(known),
     )
-    return problem.judged_by(args.backbone) if args.backbone else problem
+    return problem.scored_by(args.backbone) if args.backbone else problem
 
 
 def _recolor(recipe: "Recipe") -> tuple[str, int, int] | None:

@@ -71,7 +71,7 @@ class Problem:
         facts["recolored"] = self.recolor is not None
         return {**facts, "painting": Path(self.painting).name}
 
-    def judged_by(self, backbone: str) -> "Problem":
+    def scored_by(self, backbone: str) -> "Problem":
         """The same problem in the features of another loss network."""
         if backbone == self.backbone:
             return self
@@ -102,11 +102,11 @@ class Curve:
     looks: dict[str, dict[int, float]]
     end: dict[str, float]
 
-    def points(self, judge: str | None = None) -> list[tuple[int, float]]:
+    def points(self, evaluator: str | None = None) -> list[tuple[int, float]]:
         """(iteration, total) in order, of an onlooker or of the loss network itself."""
-        if judge is None:
+        if evaluator is None:
             return list(enumerate(self.totals))
-        return sorted(self.looks[judge].items())
+        return sorted(self.looks[evaluator].items())
 
 
 def iterations_to_reach(points: Sequence[tuple[int, float]], value: float) -> tuple[float, bool]:
@@ -184,12 +184,14 @@ def compute_terms(problem: Problem, image: "Tensor", photo: "Tensor") -> dict[st
 class _Watched:
     """An objective that lets others score the picture at chosen iterations."""
 
-    def __init__(self, problem: Problem, judges: Sequence[str], photo: "Tensor") -> None:
+    def __init__(self, problem: Problem, evaluators: Sequence[str], photo: "Tensor") -> None:
         self.objective = open_objective(problem)
         self.content_features = self.objective.content_features
-        self.judges = {judge: open_objective(problem.judged_by(judge)) for judge in judges}
-        self.contents = {name: judge.content_features(photo) for name, judge in self.judges.items()}
-        self.looks: dict[str, dict[int, float]] = {judge: {} for judge in judges}
+        self.evaluators = {name: open_objective(problem.scored_by(name)) for name in evaluators}
+        self.contents = {
+            name: evaluator.content_features(photo) for name, evaluator in self.evaluators.items()
+        }
+        self.looks: dict[str, dict[int, float]] = {name: {} for name in evaluators}
         self.iteration = 0
 
     def __call__(self, pixels: "Tensor", content: "dict[str, Tensor]") -> "dict[str, Tensor]":
@@ -202,20 +204,20 @@ class _Watched:
         import torch
 
         with torch.no_grad():
-            for name, judge in self.judges.items():
-                total = judge(seen, self.contents[name])["total"]
+            for name, evaluator in self.evaluators.items():
+                total = evaluator(seen, self.contents[name])["total"]
                 self.looks[name][self.iteration] = float(total)
 
 
 def curve(
-    problem: Problem, start: Start, photo_path: Path, judges: Sequence[str], folder: Path
+    problem: Problem, start: Start, photo_path: Path, evaluators: Sequence[str], folder: Path
 ) -> Curve:
     """The curve of one photo: from `folder`, or computed and left there."""
     path = folder / f"{_key(problem, start, photo_path)}.json"
     if path.is_file():
         kept = json.loads(path.read_text("utf-8"))
         looks = {j: {int(k): v for k, v in t.items()} for j, t in kept["looks"].items()}
-        if set(judges) <= set(looks):
+        if set(evaluators) <= set(looks):
             return Curve(kept["totals"], looks, kept["end"])
     import torch
 
@@ -223,7 +225,7 @@ def curve(
 
     torch.set_num_threads(1)  # several processes share the cores
     photo = load_square(photo_path, problem.size)
-    watched: Any = _Watched(problem, judges, photo)
+    watched: Any = _Watched(problem, evaluators, photo)
     result = optimize_image(photo, watched, start.evaluations, init=start.init, seed=start.seed)
     end = compute_terms(problem, result.image, photo)
     found = Curve(result.history, watched.looks, end)

@@ -39,7 +39,7 @@ def rows(
     model: str,
     stylize: Painter,
     problem: Problem,
-    judges: list[str],
+    evaluators: list[str],
     photos: list[Path],
     curves: dict[str, list[Curve]],
     seed: int,
@@ -48,18 +48,18 @@ def rows(
 
     Args:
         stylize: a function of tensors (1, 3, H, W) in [0, 1].
-        judges: other loss networks; they looked on when the curves were made.
+        evaluators: other loss networks; they looked on when the curves were made.
         curves: start -> one per photo.
     """
-    backbones = [problem.backbone, *judges]
-    scored = {name: _score(stylize, problem.judged_by(name), photos) for name in backbones}
+    backbones = [problem.backbone, *evaluators]
+    scored = {name: _score(stylize, problem.scored_by(name), photos) for name in backbones}
     summary, detail = [], []
     for name in backbones:
         labels = {"model": model, "size": problem.size, "backbone": name}
-        judge = None if name == problem.backbone else name
+        evaluator = None if name == problem.backbone else name
         models = [s["model"]["total"] for s in scored[name]]
         for init, found in curves.items():
-            points = [curve.points(judge) for curve in found]
+            points = [curve.points(evaluator) for curve in found]
             reached = [iterations_to_reach(p, v) for p, v in zip(points, models, strict=True)]
             summary.append(_equivalents({**labels, "init": init}, points, reached, models, seed))
             detail += [

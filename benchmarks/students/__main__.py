@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _times(args: argparse.Namespace) -> tuple[dict[str, Metrics], Facts, Facts]:
-    """Times of the int8 files by their sha256, settings, and the thermometer's block."""
+    """Times of the int8 files by their sha256, settings, and the machine calibration."""
     from ..measuring import rounds as measure
     from ..measuring import subjects
     from ..measuring.calibration import Calibration, peaks

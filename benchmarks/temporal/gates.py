@@ -25,7 +25,9 @@ TILE_LIMIT = 1.5
 GATES = ("style", "sharpness", "in_step", "steady", "palette", "calmer", "no_squares")
 
 
-def judge(measured: Mapping[str, float | None], stabilizer: str = "live") -> dict[str, bool | None]:
+def verdicts(
+    measured: Mapping[str, float | None], stabilizer: str = "live"
+) -> dict[str, bool | None]:
     """Verdict of every gate: True passed, False failed, None not measured.
 
     Args:

@@ -201,7 +201,7 @@ def _summaries(
     for truth in dict.fromkeys(scene.truth for scene, _ in measured):
         chosen = [(scene, figures) for scene, figures in measured if scene.truth == truth]
         summary: Metrics = stability.summarize(chosen)
-        verdicts = gates.judge(summary, name)
+        verdicts = gates.verdicts(summary, name)
         failed = gates.refused(verdicts)
         for gate, verdict in verdicts.items():
             summary[f"gate_{gate}"] = None if verdict is None else float(verdict)

@@ -28,7 +28,7 @@ LEAST_DEVIATION = 1e-6
 
 
 @torch.no_grad()
-def even_channels(
+def standardize_channels(
     generator: nn.Module, photos: Sequence[Image]
 ) -> tuple[nn.Module, dict[str, Tensor]]:
     """Rescale what is before each normalization; the original is left as it is.

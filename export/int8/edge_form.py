@@ -117,7 +117,7 @@ def edge_form(generator: nn.Module, epsilons: dict[str, Tensor] | None = None) -
 
     Args:
         generator: maps (N, 3, H, W) in [0, 1] to the same shape.
-        epsilons: module name of a normalization -> its (C,) epsilons (`even_channels`).
+        epsilons: module name of a normalization -> its (C,) epsilons (`standardize_channels`).
     """
     plain = copy.deepcopy(generator)
     for name, module in list(plain.named_modules()):

@@ -59,7 +59,7 @@ class GraphBuilder:
         return self.node("Pad", [value, pads], "margin", mode="edge")
 
     def surround(self, value: str, name: str, mode: str) -> str:
-        """One more row and column of cells at each side, repeated from inside.
+        """One more row and column of positions at each side, repeated from inside.
 
         Args:
             value: (1, C, H, W).
@@ -71,10 +71,10 @@ class GraphBuilder:
 
     def space_to_depth(self, value: str) -> str:
         """uint8 NHWC to (1, 3 r r, H / r, W / r), channels by (row, column, color): the r rows of
-        cells are taken apart and put side by side in runs of 3 r bytes, and the last transposition
+        blocks are taken apart and put side by side in runs of 3 r bytes, and the last transposition
         is one the engine cancels."""
         r = self.scale
-        rows, columns = self._cells(value, "in")
+        rows, columns = self._grid(value, "in")
         one, three_r = self.integers("one", 1), self.integers("run", 3 * r)
         blocks = self.node(
             "Concat", [one, rows, self.integers("r", r), columns, three_r], "in.blocks", axis=0
@@ -196,12 +196,12 @@ class GraphBuilder:
         indices = self.node("Reshape", [groups, self.integers("flat", -1)], name + ".row_indices")
         return self.node("Gather", [value, indices], name + ".sampled", axis=2)
 
-    def crop(self, value: str, name: str, cells: int, first_axis: int = 2) -> str:
+    def crop(self, value: str, name: str, margin: int, first_axis: int = 2) -> str:
         """Without this many rows and columns at each side; none, and the value itself."""
-        if not cells:
+        if not margin:
             return value
-        start, stop = self.integers(f"{name}.start", cells, cells), f"{name}.stop"
-        self.integers(stop, -cells, -cells)
+        start, stop = self.integers(f"{name}.start", margin, margin), f"{name}.stop"
+        self.integers(stop, -margin, -margin)
         axes = self.integers(f"{name}.axes", first_axis, first_axis + 1)
         return self.node("Slice", [value, start, stop, axes], f"{name}.cropped")
 
@@ -271,14 +271,14 @@ class GraphBuilder:
         self.nodes.append(helper.make_node("Split", [value], parts, axis=from_axis))
         return self.node("Concat", parts, f"{name}.moved", axis=to_axis)
 
-    def _cells(self, value: str, name: str) -> tuple[str, str]:
+    def _grid(self, value: str, name: str) -> tuple[str, str]:
         r = self.scale
         shape = self._sides(value, name)
-        cells = self.node("Div", [shape, self.integers("factors", r, r)], name + ".cells_shape")
+        grid = self.node("Div", [shape, self.integers("factors", r, r)], name + ".cells_shape")
         zero, one, two = (self.integers(n, v) for n, v in (("zero", 0), ("one", 1), ("two", 2)))
         return (
-            self.node("Slice", [cells, zero, one], name + ".rows"),
-            self.node("Slice", [cells, one, two], name + ".columns"),
+            self.node("Slice", [grid, zero, one], name + ".rows"),
+            self.node("Slice", [grid, one, two], name + ".columns"),
         )
 
     def _sides(self, value: str, name: str) -> str:

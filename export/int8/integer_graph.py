@@ -119,13 +119,13 @@ def assemble(
         calibration: its ranges.
         convolve: (layer, bytes it reads, zeros it is padded with: none if these are padded already,
             scale and zero point of its answer) to the name of its answer's bytes, normalized.
-        shrink: take the margin off bit by bit, a cell at each side by each of the last
+        shrink: take the margin off bit by bit, a position at each side by each of the last
             convolutions, which then need no padding. The picture is the same: what a convolution
             leaves out is out of reach of the pixels that are kept. At 1280x720, with a margin of
             24 px, six convolutions (`starry-fast`) have 5.7 % less to do, eight (`starry`) 4.3 %.
     """
-    cells = parts.margin // parts.scale
-    shrinking = min(cells, len(parts.layers)) if shrink else 0
+    positions = parts.margin // parts.scale
+    shrinking = min(positions, len(parts.layers)) if shrink else 0
     picture = _chain(build, parts, calibration, convolve, shrinking)
     return build.finish(build.depth_to_space(picture, parts.margin - shrinking * parts.scale))
 
@@ -141,7 +141,7 @@ def _chain(
 
     Args:
         build, parts, calibration, convolve: as in `assemble`.
-        shrinking: how many of the last convolutions take off a cell at each side.
+        shrinking: how many of the last convolutions take off a position at each side.
     """
     shuffled = build.space_to_depth(build.margin("image", parts.margin))
     stored = block = Bytes(shuffled, PICTURE_SCALE, np.uint8(MIDDLE))

@@ -2,9 +2,9 @@
 
 Three things are rewritten without changing the pictures. Every normalization's scale is made
 positive by turning the sign of its convolution's weights: folding multiplies a quantized weight
-scale by it, which must not be negative. The channels at both ends are in the order (row, column,
-color) of a cell, in which camera bytes are copied in runs. And both ends count in bytes: the stem
-reads (byte - 128) / 255, the head writes byte / 255.
+scale by it, which must not be negative. The channels of input and output are in the order
+(row, column, color) of a stride-4 block, in which camera bytes are copied in runs. And both count
+in bytes: the stem reads (byte - 128) / 255, the head writes byte / 255.
 """
 
 from dataclasses import dataclass, replace
@@ -63,7 +63,7 @@ class LeanLayers:
         layers: in order; stem, two per block, head.
         scale: of space-to-depth.
         margin: px replicated around the picture and cropped at the end.
-        padding: of every convolution, by one cell: a key of `PADDINGS`.
+        padding: of every convolution, by one position: a key of `PADDINGS`.
     """
 
     layers: tuple[Layer, ...]
@@ -95,7 +95,7 @@ def take_apart(generator: nn.Module) -> LeanLayers:
         )
     r = generator.scale
     stem = _layer("stem", generator.stem, generator.stem_norm, relu=True)
-    layers = [_by_cells(replace(stem, clipping=_range(generator.stem_clip)), r)]
+    layers = [_in_byte_order(replace(stem, clipping=_range(generator.stem_clip)), r)]
     for number, block in enumerate(generator.trunk):
         one = _layer(f"block{number}.conv1", block.conv1, block.norm1, relu=True)
         two = _layer(f"block{number}.conv2", block.conv2, block.norm2, residual=True)
@@ -103,7 +103,7 @@ def take_apart(generator: nn.Module) -> LeanLayers:
         layers.append(
             replace(two, clipping=_range(block.clip2), sum_clipping=_range(block.clip_sum))
         )
-    layers.append(_by_cells(_layer("head", generator.head, nn.Identity()), r))
+    layers.append(_in_byte_order(_layer("head", generator.head, nn.Identity()), r))
     return LeanLayers(tuple(layers), r, generator.margin, padding)
 
 
@@ -116,7 +116,7 @@ def activations(parts: LeanLayers, image: Tensor) -> dict[str, Tensor]:
     """
     m = parts.margin
     x = nn.functional.pad(image, (m, m, m, m), mode="replicate") if m else image
-    x = cells(x - MIDDLE / 255, parts.scale)
+    x = space_to_depth(x - MIDDLE / 255, parts.scale)
     found: dict[str, Tensor] = {}
     skip = x
     for layer in parts.layers:
@@ -140,7 +140,7 @@ def activations(parts: LeanLayers, image: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def cells(x: Tensor, r: int) -> Tensor:
+def space_to_depth(x: Tensor, r: int) -> Tensor:
     """(1, 3, H, W) -> (1, 3 r r, H / r, W / r), channels by (row, column, color)."""
     n, c, height, width = x.shape
     split = x.reshape(n, c, height // r, r, width // r, r).permute(0, 3, 5, 1, 2, 4)
@@ -155,7 +155,7 @@ def _clipped(values: Tensor, limits: Range | None) -> Tensor:
     return values if limits is None else values.clamp(*limits)
 
 
-def _by_cells(layer: Layer, r: int) -> Layer:
+def _in_byte_order(layer: Layer, r: int) -> Layer:
     """The stem or head with its picture channels by (row, column, color), counting in bytes."""
     order = np.arange(3 * r * r).reshape(3, r, r).transpose(1, 2, 0).ravel()
     if layer.name == "stem":

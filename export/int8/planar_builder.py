@@ -16,7 +16,7 @@ class PlanarBuilder(GraphBuilder):
     def space_to_depth(self, value: str) -> str:
         """uint8 NHWC to (1, 3 r r, H / r, W / r), channels by (row, column, color)."""
         r = self.scale
-        rows, columns = self._cells(value, "in")
+        rows, columns = self._grid(value, "in")
         one, side, three = self._sizes()
         blocks = self.node("Concat", [one, rows, side, columns, side, three], "in.blocks", axis=0)
         value = self.node("Reshape", [value, blocks], "in.split")

@@ -24,7 +24,7 @@ from .graph_builder import GraphBuilder
 from .lean_layers import EPSILON, Layer
 from .scales import ScaleAndZero, quantize_range, quantize_weights
 
-# Every this many rows of cells is looked at. Ten photos at 640x480, dB of the median and the worst
+# Only every this many rows are looked at. Ten photos at 640x480, dB of the median and the worst
 # (scream, floats): every 4th 49 and 41, every 8th 43 and 37, every 12th 39 and 32, every 16th 36
 # and 31. Each doubling halves the work, of which the 8th rows are 12 % of the convolution.
 STEP = 8

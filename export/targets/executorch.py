@@ -73,7 +73,7 @@ class ExecuTorchTarget(Target):
         """
         import torch
 
-        from ..int8.channel_scaling import even_channels
+        from ..int8.channel_scaling import standardize_channels
         from ..int8.edge_form import edge_form
         from ..source import with_size
 
@@ -85,7 +85,7 @@ class ExecuTorchTarget(Target):
         network, epsilons = source.generator, None
         photos = list(options.photos[:CALIBRATION_PHOTOS])
         if activations == "static":
-            network, epsilons = even_channels(network, photos)
+            network, epsilons = standardize_channels(network, photos)
             steps.append(f"convolutions before normalizations evened out on {len(photos)} photos")
         try:
             with quiet(process=True):

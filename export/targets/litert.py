@@ -63,7 +63,7 @@ class LiteRtTarget(Target):
         """
         import torch
 
-        from ..int8.channel_scaling import even_channels
+        from ..int8.channel_scaling import standardize_channels
         from ..int8.edge_form import edge_form
         from ..source import with_size
 
@@ -76,7 +76,7 @@ class LiteRtTarget(Target):
         steps = ["operations of phone runtimes (edge form), litert-torch, channels last"]
         network, epsilons = source.generator, None
         if activations == "static":
-            network, epsilons = even_channels(network, photos)
+            network, epsilons = standardize_channels(network, photos)
             steps.append(f"convolutions before normalizations evened out on {len(photos)} photos")
         width, height = options.size
         try:

@@ -38,7 +38,7 @@ RIM = 32
 LARGEST_RATIO = {"fp32": 1.001, "fp16": 1.005, "int8": 1.02}
 
 
-def judge(
+def evaluate(
     source: ExportSource,
     ours: StyleSession,
     theirs: StyleSession,
@@ -152,7 +152,7 @@ def build_objective(table: JsonObject, run: Path | None = None) -> Objective:
         run: folder of the run, in which the painting was stored.
 
     Raises:
-        UsageError: as `judge`.
+        UsageError: as `evaluate`.
     """
     from training.backbones import open_backbone
     from training.config import find_data, recipe_from_dict
@@ -163,8 +163,8 @@ def build_objective(table: JsonObject, run: Path | None = None) -> Objective:
     weights = {term: recipe.objective[term] for term in TERMS if recipe.objective.get(term)}
     if not recipe.style.image or not weights:
         raise UsageError(
-            f'--judge: the checkpoint\'s recipe "{recipe.name}" names no painting or no terms of '
-            "an objective; leave --judge out"
+            f'--evaluate: the checkpoint\'s recipe "{recipe.name}" names no painting or no terms '
+            "of an objective; leave --evaluate out"
         )
     painting = load_image(find_data(recipe.style.image, "style", run), recipe.style.size)
     layers = dict.fromkeys(recipe.backbone.style_layers, 1.0)

@@ -1,5 +1,5 @@
 """Holds a frame rate: picks the working size, the model variant, the threads of the network, and
-whether every second frame is carried by the stabilizer instead of the network.
+whether every second frame is warped by the stabilizer instead of the network.
 
 Pure arithmetic on what was measured during the last moments; no threads, no clock of its own.
 The choices are ordered from the best picture to the cheapest (`ladder`), and the controller takes

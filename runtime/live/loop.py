@@ -39,7 +39,7 @@ POLL_S = 0.02
 PUBLISH_S = 0.25
 # How long a message stays on the screen.
 MESSAGE_S = 4.0
-# Frames carried by the stabilizer are ready at once, those of the network late: the carried one is
+# Frames warped by the stabilizer are ready at once, those of the network late: the warped one is
 # held back until this share of a frame's time has passed since the last one, so that the motion
 # does not limp.
 EVEN = 0.9
@@ -97,7 +97,7 @@ class Parts:
         outputs: where the frames go.
         actions: what the user asks for, from any thread.
         controller: None when the size is fixed.
-        rungs: makes a new ladder for (files worth choosing among, whether frames can be carried).
+        rungs: makes a new ladder for (files worth choosing among, whether frames can be warped).
         later: what can wait until the first frame is on the screen.
         script: (frame, action), sorted.
         frames, seconds: when to stop, None for never.

@@ -42,7 +42,7 @@ class OutputThread:
         """Start to open the sink.
 
         Args:
-            open_sink: makes it; called in the outlet's thread, which also writes and closes it.
+            open_sink: makes it; called in the output's thread, which also writes and closes it.
             behind: frames that may wait; with 1 a newer frame replaces the waiting one, with more
                 the new one is dropped when all places are taken.
             timer: gets the milliseconds each write took.

@@ -2,7 +2,7 @@
 
 Between capture and style, and before the screen, stands a newest-frame slot: what comes too late is
 dropped there, and nothing ever queues. Between style and stabilize nothing is dropped: what the
-network has made was dear, and every second frame may be one that the stabilizer carries without
+network has made was dear, and every second frame may be one that the stabilizer warps without
 the network. The style thread waits until its last result was taken *before* it fetches the next
 frame, so the frame it fetches is always the newest.
 
@@ -105,8 +105,8 @@ class LivePipeline:
 
     Attributes:
         output: slot from which finished frames are shown.
-        carried: frames for which the stabilizer replaced the network.
-        held: frames it could not carry (scene cut); the last picture simply stays.
+        propagated: frames for which the stabilizer replaced the network.
+        held: frames it could not warp (scene cut); the last picture simply stays.
     """
 
     def __init__(
@@ -361,7 +361,7 @@ class _Painter:
         stylizer = active.stylizer
         if cut:
             stylizer.reset()
-        # The strength is blended in after the stabilizer, which would otherwise carry pieces of the
+        # The strength is blended in after the stabilizer, which would otherwise warp pieces of the
         # camera's picture along; only a model with a knob of its own gets it here.
         strength = frame.settings.strength if stylizer.card.has_scalar("strength") else 1.0
         if mixture is not None:

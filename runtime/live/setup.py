@@ -340,7 +340,7 @@ class Plan(NamedTuple):
 
     Attributes:
         target_fps: 0 for no rate: then `choice` stays.
-        rungs: a ladder for (files worth choosing among, whether frames can be carried).
+        rungs: a ladder for (files worth choosing among, whether frames can be warped).
         choice: the first one.
     """
 

@@ -118,7 +118,7 @@ class StreamMapping:
 
 
 def plan(container: InputContainer, video_index: int, muxer: str) -> list[StreamMapping]:
-    """Decide the fate of every stream but the painted one.
+    """Decide how each stream but the painted one is mapped.
 
     Args:
         container: the input, open for reading.

@@ -1,4 +1,4 @@
-"""Everything a graph eats besides the picture: styles, codes, knobs, and its own memory."""
+"""Everything a graph eats besides the picture: styles, codes, parameters, and its own memory."""
 
 import re
 from collections.abc import Mapping, Sequence

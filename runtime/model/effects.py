@@ -12,10 +12,10 @@ from ..frame import Image
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Side of one block of the input noise; it sets the size of the strokes. Tried: blocks of 8 px give
 # small strokes, white noise does little, 16 px give long strokes and stars.
-SEED_CELL_PX = 16
-# Deviation of the noise at `--seeds 1`, the most the networks are trained with; `--seeds 0.5`
+NOISE_CELL_PX = 16
+# Deviation of the noise at `--noise 1`, the most the networks are trained with; `--noise 0.5`
 # is the .10 that measured best (style -5 %, content +5 %).
-SEED_SIGMA = 0.2
+NOISE_SIGMA = 0.2
 
 
 def blend(image: np.ndarray, styled: np.ndarray, strength: float) -> np.ndarray:
@@ -123,7 +123,7 @@ def apply_mask(image: np.ndarray, styled: np.ndarray, mask: np.ndarray) -> np.nd
     return cv2.add(image, change, dtype=depth)
 
 
-class StrokeSeeds:
+class InputNoise:
     """Input noise, soft, from which strokes grow in skies and walls.
 
     A network cannot break the symmetry of an empty area: it repeats its own grid there. Noise of
@@ -139,9 +139,9 @@ class StrokeSeeds:
     """
 
     def __init__(self, height: int, width: int, amount: float, seed: int = 0) -> None:
-        rows, columns = -(-height // SEED_CELL_PX), -(-width // SEED_CELL_PX)
+        rows, columns = -(-height // NOISE_CELL_PX), -(-width // NOISE_CELL_PX)
         noise = np.random.default_rng(seed).standard_normal((rows, columns, 3), dtype=np.float32)
-        self._cells = noise * np.float32(amount * SEED_SIGMA)
+        self._cells = noise * np.float32(amount * NOISE_SIGMA)
         self._size = (height, width)
 
     def whole(self) -> np.ndarray:
@@ -151,10 +151,10 @@ class StrokeSeeds:
     def window(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
         """The part of `whole()` with these rows and columns, without making the rest."""
         # Bicubic interpolation reaches two cells far.
-        first_row, first_column = (max(0, start // SEED_CELL_PX - 2) for start in (top, left))
-        last_row, last_column = (-(-end // SEED_CELL_PX) + 2 for end in (bottom, right))
+        first_row, first_column = (max(0, start // NOISE_CELL_PX - 2) for start in (top, left))
+        last_row, last_column = (-(-end // NOISE_CELL_PX) + 2 for end in (bottom, right))
         cells = self._cells[first_row:last_row, first_column:last_column]
-        size = (cells.shape[1] * SEED_CELL_PX, cells.shape[0] * SEED_CELL_PX)
+        size = (cells.shape[1] * NOISE_CELL_PX, cells.shape[0] * NOISE_CELL_PX)
         smooth = cv2.resize(cells, size, interpolation=cv2.INTER_CUBIC)
-        row, column = first_row * SEED_CELL_PX, first_column * SEED_CELL_PX
+        row, column = first_row * NOISE_CELL_PX, first_column * NOISE_CELL_PX
         return smooth[top - row : bottom - row, left - column : right - column]

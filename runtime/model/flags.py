@@ -45,7 +45,8 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
         help="model that turns a style picture into a code, for models that do not name theirs",
     )
     group.add_argument(
-        "--knob",
+        "--parameter",
+        "--knob",  # its former name
         action="append",
         default=[],
         metavar="NAME=NUMBER",
@@ -101,7 +102,7 @@ def stylize_options(args: argparse.Namespace) -> StylizeOptions:
         mask=Path(args.mask) if args.mask else None,
         styles=[style for text in args.style or () for style in parse_styles(text)],
         style_encoder=args.style_encoder,
-        scalars=dict(_scalar(text) for text in args.knob),
+        scalars=dict(_scalar(text) for text in args.parameter),
         facts=_facts(args),
         probe_timeout=args.probe_timeout,
     )
@@ -149,7 +150,7 @@ def _scalar(text: str) -> tuple[str, float]:
     try:
         return name, float(value)
     except ValueError:
-        raise UsageError(f'--knob "{text}" is not NAME=NUMBER') from None
+        raise UsageError(f'--parameter "{text}" is not NAME=NUMBER') from None
 
 
 def _facts(args: argparse.Namespace) -> CardFacts:

@@ -1,4 +1,4 @@
-"""Per-scene normalization folding: the look of instance normalization without its cost.
+"""Per-scene normalization folding: the effect of instance normalization without its cost.
 
 Instance normalization measures the whole picture in every layer. An int8 graph cannot, but for a
 given scene the measured mean and variance only change two small vectors per convolution, its weight

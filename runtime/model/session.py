@@ -1,7 +1,7 @@
 """A model, open and ready: pictures in, painted pictures out.
 
 The session does what every user of the model would have to do by hand: pad to the sizes the graph
-accepts, convert to its layout and value range, feed its knobs and its memory, crop, round back.
+accepts, convert to its layout and value range, feed parameters and memory, crop, round back.
 All of that is read from the model's card; no fact about any model is written here.
 """
 
@@ -95,9 +95,9 @@ class StyleSession:
         Args:
             image: (H, W, 3) uint8 RGB, any size.
             strength: 0 gives the picture back, 1 the full style; between them a blend, unless the
-                model has a knob of that name.
+                model has a parameter of that name.
             offset: (H, W) or (H, W, 3) float32 added to the network's view of the picture, in
-                units of the full range (input noise, `runtime.model.effects.StrokeSeeds`).
+                units of the full range (input noise, `runtime.model.effects.InputNoise`).
             conditions: what else the model takes: `style=` (a picture, its path, or a list of
                 (picture, weight) pairs), `code=` (a style vector), scalars by their port's name.
 

@@ -28,7 +28,7 @@ class Effects:
         keep_color: "luminance" (the photo's colors under the style's light and dark), "histogram"
             (the style's colors moved to the photo's mean and covariance), or "" for neither.
         mask: (H, W, 3) uint8 picture, style only where it is white; resized to each picture.
-        conditions: further inputs of the model (`style`, knobs by name).
+        conditions: further inputs of the model (`style`, parameters by name).
     """
 
     strength: float = 1.0

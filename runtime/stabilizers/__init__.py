@@ -59,7 +59,7 @@ class Stabilizer(Protocol):
         ...
 
     def skip(self, image: Image) -> Image | None:
-        """Return the last output carried along to `image`; None when there is none to carry."""
+        """Return the last output warped to `image`; None when there is none."""
         ...
 
     def reset(self) -> None:

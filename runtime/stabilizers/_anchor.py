@@ -1,4 +1,4 @@
-"""Low frequencies follow the network, slowly; fine texture stays where the scene carries it.
+"""Low frequencies follow the network, slowly; fine texture stays where the motion takes it.
 
 Carried strokes keep the color of the moment they were painted. The anchor compares what is shown
 with what the network paints now, both averaged over about 8 pixels, and moves the difference in

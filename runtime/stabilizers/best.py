@@ -2,7 +2,7 @@
 
 Every point of the scene is painted by one frame for as long as it is visible (see `_tracks`):
 nothing is averaged, nothing is resampled twice inside a chunk, no stroke is exchanged while it
-could stay. Shots longer than a chunk continue: the last picture shown is carried into the next
+could stay. Shots longer than a chunk continue: the last picture shown is warped into the next
 chunk and gives way to its paint along soft shapes, over the whole chunk (see `_handover`). Slow
 changes of light follow the network (see `_anchor`), at every frame from both sides in time.
 

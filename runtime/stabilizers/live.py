@@ -1,8 +1,8 @@
 """Stabilizer for live streams: one frame in, one frame out, no look-ahead, a few milliseconds.
 
-The network paints every frame; what is shown are brush strokes of earlier frames, carried along the
+The network paints every frame; what is shown are brush strokes of earlier frames, warped along the
 motion of the scene for as long as the scene under them stays recognizable. See `_memory` for how
-strokes are carried without blur, `_denoise` for the input, `_anchor` for slow changes of light.
+strokes are warped without blur, `_denoise` for the input, `_anchor` for slow changes of light.
 
 `strength` s is how long a stroke may live: 90^s frames (1: three seconds at 30 frames/s; 0: one
 frame, which is the network's own output).

@@ -20,7 +20,7 @@ class Off:
         return styled
 
     def skip(self, image: Image) -> Image | None:
-        """Return None: without a memory there is nothing to carry along."""
+        """Return None: without a memory there is nothing to warp."""
         return None
 
     def reset(self) -> None:

@@ -9,7 +9,7 @@ from ..cli import Progress
 from ..errors import StyleError, UsageError
 from ..meter import Meter
 from ..model import arrays
-from ..model.effects import StrokeSeeds
+from ..model.effects import InputNoise
 from ..model.stylizer import Stylizer
 from ..onnxfile import OnnxFile
 from ..pictures.reading import Album, Picture
@@ -43,7 +43,7 @@ class Options:
         tile: "auto" (only when memory demands it), "off", or a tile's side in pixels.
         memory_bytes: what one run may take; None takes 60 % of what is free.
         size: (width, height) the picture is fitted into first, keeping its aspect ratio.
-        seeds: amount of input noise, 0..1.
+        noise: amount of input noise, 0..1.
         seed: of that noise.
         quiet: no lines and no progress on stderr.
     """
@@ -51,7 +51,7 @@ class Options:
     tile: str | int = "auto"
     memory_bytes: int | None = None
     size: tuple[int, int] | None = None
-    seeds: float = 0.0
+    noise: float = 0.0
     seed: int = 0
     quiet: bool = False
 
@@ -88,9 +88,9 @@ class StillPainter:
             return replace(picture, pixels=self._in_tiles(picture.pixels, tile))
         height, width = picture.size
         offset = None
-        if self.options.seeds:
-            seeds = StrokeSeeds(height, width, self.options.seeds, self.options.seed)
-            offset = seeds.whole()
+        if self.options.noise:
+            noise = InputNoise(height, width, self.options.noise, self.options.seed)
+            offset = noise.whole()
         if picture.pixels.dtype == np.uint8:
             return replace(picture, pixels=self.stylizer.stylize(picture.pixels, offset=offset))
         image = picture.pixels.astype(np.float32) / np.float32(65535.0)
@@ -252,14 +252,14 @@ class StillPainter:
 
 
 class _Source:
-    """Parts of a picture as the networks see it: padded by mirroring, with seeds."""
+    """Parts of a picture as the networks see it: padded by mirroring, with input noise."""
 
     def __init__(self, pixels: np.ndarray, options: Options) -> None:
         self._pixels = pixels
         self.size = (pixels.shape[0], pixels.shape[1])
-        self._seeds = None
-        if options.seeds:
-            self._seeds = StrokeSeeds(*self.size, options.seeds, options.seed)
+        self._noise = None
+        if options.noise:
+            self._noise = InputNoise(*self.size, options.noise, options.seed)
 
     def read(self, window: Window) -> np.ndarray:
         """The part inside a window that may reach beyond the bottom and right edge: bytes, or
@@ -275,9 +275,9 @@ class _Source:
         )
         part = _as_image(self._pixels[rows, columns])
         view = part
-        if self._seeds is not None:
+        if self._noise is not None:
             view = arrays.image_to_float(part) if part.dtype == np.uint8 else part
-            view = view + self._seeds.window(rows.start, columns.start, rows.stop, columns.stop)
+            view = view + self._noise.window(rows.start, columns.start, rows.stop, columns.stop)
         padded = arrays.pad_to(view, bottom - first_row, right - first_column)
         return padded[top - first_row :, left - first_column :]
 

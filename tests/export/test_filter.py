@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from export.train import main
-from export.verify.teacher_judge import refuse_further
+from export.verify.teacher_evaluator import refuse_further
 from runtime.card import ModelCard
 from runtime.errors import ParityError
 from runtime.frame import Frame

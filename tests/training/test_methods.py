@@ -36,8 +36,8 @@ SMALL = {
         "options.style_side=64",
         "optimizer.lr=3e-3",
     ],
-    "many": ["network={name='cin', width=8, blocks=1}", "optimizer.lr=3e-3", "data.seeds=0.0"],
-    "adapt": ["data.seeds=0.0", "options.preview=true"],
+    "many": ["network={name='cin', width=8, blocks=1}", "optimizer.lr=3e-3", "data.noise=0.0"],
+    "adapt": ["data.noise=0.0", "options.preview=true"],
 }
 
 

@@ -42,7 +42,7 @@ USUAL, STAND_IN = "vgg19_16x", "vgg19"
 
 
 def available(name: str, weights: Path | None) -> str:
-    """A backbone's name, or that of its stand-in if only that one's file is here.
+    """A backbone's name, or that of its substitute if only that one's file is here.
 
     Args:
         name: as a recipe has it.

@@ -173,7 +173,7 @@ def _resized(square: Tensor, crop: int) -> Tensor:
     )
 
 
-def stroke_seeds(
+def input_noise(
     shape: tuple[int, int, int], deviation: float, rng: np.random.Generator, cell: int = 16
 ) -> Tensor:
     """Band-limited noise that gives a network something to paint strokes from in flat areas.

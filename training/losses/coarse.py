@@ -75,9 +75,9 @@ class CoarseTerm:
         self.metrics = {layer: target.backbone.metric(layer) for layer in self.weights}
         with torch.no_grad():
             copies = coarse_features(target.backbone, target.painting, self.weights)
-        self.aim({key: gram_matrix(features) for key, features in copies.items()})
+        self.set_target({key: gram_matrix(features) for key, features in copies.items()})
 
-    def aim(self, grams: dict[tuple[int, str], Tensor]) -> None:
+    def set_target(self, grams: dict[tuple[int, str], Tensor]) -> None:
         """Take (factor, layer) -> (1 or N, C, C) Gram matrices of a painting, or of one for each
         picture."""
         self.grams = {key: gram.detach() for key, gram in grams.items()}

@@ -67,9 +67,10 @@ class StyleTerm:
     def __init__(self, target: Target) -> None:
         self.weights = target.style_layers
         self.metrics = {layer: target.backbone.metric(layer) for layer in self.weights}
-        self.aim({layer: gram_matrix(target.style_features[layer]) for layer in self.weights})
+        features = target.style_features
+        self.set_target({layer: gram_matrix(features[layer]) for layer in self.weights})
 
-    def aim(self, grams: dict[str, Tensor]) -> None:
+    def set_target(self, grams: dict[str, Tensor]) -> None:
         """Take layer -> (1 or N, C, C) Gram matrices of a painting, or of one for each picture."""
         self.grams = {layer: gram.detach() for layer, gram in grams.items()}
         self.energies = {

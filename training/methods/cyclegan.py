@@ -99,7 +99,7 @@ class CycleGan(Adversarial[Domains]):
                 features = backbone(to_tensor(image).to(self.device), set(layers))
                 sums = {n: gram_matrix(f) + sums.get(n, 0.0) for n, f in features.items()}
         term = StyleTerm(Target(backbone, layers, (), features))
-        term.aim({layer: total / len(pictures) for layer, total in sums.items()})
+        term.set_target({layer: total / len(pictures) for layer, total in sums.items()})
         return backbone, term
 
     def _begin_from(self, path: str) -> None:

@@ -90,7 +90,7 @@ class Multi(Perceptual):
         for name, grams in self.grams.items():
             term = self.objective.terms[name]
             if isinstance(term, StyleTerm | CoarseTerm):
-                term.aim({key: each[indices] for key, each in grams.items()})
+                term.set_target({key: each[indices] for key, each in grams.items()})
         palette = self.objective.terms.get("palette")
         if isinstance(palette, PaletteTerm):
             palette.colors = self.colors[indices]
@@ -129,7 +129,7 @@ class Multi(Perceptual):
 
 
 def _of_all(term: StyleTerm | CoarseTerm, backbone: Backbone, paintings: list[Tensor]) -> dict:
-    """The Gram matrices that a term would aim at for each painting, those that all have."""
+    """The Gram matrices that are a term's target for each painting, those that all have."""
     found = []
     for painting in paintings:
         with torch.no_grad():

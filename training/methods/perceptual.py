@@ -24,7 +24,7 @@ from ..backbones import open_backbone, recompute
 from ..checkpoint import find_checkpoint, load_checkpoint
 from ..config import OptimizerConfig, Recipe, find_data
 from ..data.frame_pairs import Clips, Pairs
-from ..data.images import Photos, load_image, recolored, stroke_seeds
+from ..data.images import Photos, input_noise, load_image, recolored
 from ..losses import Film
 from ..objective import Objective
 from ..pruned_start import prune_weights
@@ -146,17 +146,17 @@ class Perceptual:
             group["lr"] = learning_rate(recipe.optimizer, step, recipe.steps)
         data, own = recipe.data, self.updates.own(recipe.batch)
         photos = self.photos.batch(step, recipe.batch, data.crop, data.zoom, self.rng, own)
-        seeded = photos
-        if recipe.data.seeds and self.rng.random() < 0.5:
-            deviation = recipe.data.seeds * self.rng.random()
+        noisy = photos
+        if recipe.data.noise and self.rng.random() < 0.5:
+            deviation = recipe.data.noise * self.rng.random()
             shape = (photos.shape[0], *photos.shape[2:])
-            seeded = photos + stroke_seeds(shape, deviation, self.rng)
-        photos, seeded = self._place(photos), self._place(seeded)
+            noisy = photos + input_noise(shape, deviation, self.rng)
+        photos, noisy = self._place(photos), self._place(noisy)
         strength = ramp(step, recipe.steps, self.options.ramp_start, self.options.ramp_end)
         turn, late = divmod(step, self.options.motion_every)
         filming = bool(strength and self.clips is not None and not late and turn % 2 == 0)
         moving = bool(strength and recipe.objective.get("motion") and not late and not filming)
-        motion = _moved.draw(seeded, self.rng, self.updates) if moving else None
+        motion = _moved.draw(noisy, self.rng, self.updates) if moving else None
         pairs = self._draw_pairs() if filming else None
         every = self.options.motion_every
         lazy = strength * every * (1 if self.clips is None else 2)
@@ -169,9 +169,9 @@ class Perceptual:
         def loss(rows: slice) -> dict[str, Tensor]:
             with torch.autocast(self.device, enabled=False):  # targets are exact
                 self.begin_part(rows)
-            output = self.paint(seeded[rows])
+            output = self.paint(noisy[rows])
             moved = motion and _moved.pair(
-                self.paint, seeded[rows], output, *(m[rows] for m in motion)
+                self.paint, noisy[rows], output, *(m[rows] for m in motion)
             )
             film = self._filmed(pairs[rows]) if pairs else None
             known = {**contents(photos[rows]), **energies}

@@ -28,7 +28,7 @@ from runtime.errors import UsageError
 from .. import networks
 from ..checkpoint import load_checkpoint
 from ..config import Recipe, find_data
-from ..data.images import WHOLE, Photos, stroke_seeds, to_tensor
+from ..data.images import WHOLE, Photos, input_noise, to_tensor
 from ..networks import lean
 from ..quantization.fake import RANGES, QuantizedLean, Ranges
 from ..settings import Enlargement, Share, Weight
@@ -173,11 +173,11 @@ class Quantized:
         data, count = self.recipe.data, self.recipe.batch
         own = self.updates.own(count)
         images = self.photos.batch(step, count, data.crop, data.zoom, self.rng, own)
-        if data.seeds and self.rng.random() < 0.5:
-            deviation = data.seeds * self.rng.random()
+        if data.noise and self.rng.random() < 0.5:
+            deviation = data.noise * self.rng.random()
             shape = (images.shape[0], *images.shape[2:])
             # The int8 graph's input are bytes: what leaves their range is cut off.
-            images = (images + stroke_seeds(shape, deviation, self.rng)).clamp_(0, 1)
+            images = (images + input_noise(shape, deviation, self.rng)).clamp_(0, 1)
         return images.to(self.device, memory_format=torch.channels_last)
 
     @torch.no_grad()

@@ -97,12 +97,12 @@ def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
 
 @torch.no_grad()
 def icnr_(conv: nn.Conv2d, scale: int) -> None:
-    """Start a convolution before `pixel_shuffle(scale)` with equal kernels inside every cell.
+    """Start a convolution before `pixel_shuffle(scale)` with equal kernels inside every block.
 
     The shuffle then begins as nearest-neighbor upsampling, free of checkerboard (Aitken et al.
     2017, arXiv:1707.02937). In place.
     """
-    cell = scale * scale
-    conv.weight.copy_(conv.weight[::cell].repeat_interleave(cell, 0))
+    block = scale * scale
+    conv.weight.copy_(conv.weight[::block].repeat_interleave(block, 0))
     if conv.bias is not None:
-        conv.bias.copy_(conv.bias[::cell].repeat_interleave(cell, 0))
+        conv.bias.copy_(conv.bias[::block].repeat_interleave(block, 0))

@@ -24,7 +24,7 @@ class Config:
     """Which levels, coarse to fine; the paper's are all five with alpha 0.6."""
 
     levels: tuple[int, ...] = (5, 4, 3, 2, 1)  # relu5_1 ... relu1_1
-    alpha: float = 0.6  # share of the style; the default of the graph's knob
+    alpha: float = 0.6  # share of the style; the default of the graph's parameter
 
     def __post_init__(self) -> None:
         if not self.levels or any(level not in range(1, 6) for level in self.levels):

@@ -1,9 +1,9 @@
 """One painting on its way through time: kept still by a stabilizer, and faded from the last style.
 
-When the style changes, the network of the old one is not run any more: its last picture is carried
+When the style changes, the network of the old one is not run any more: its last picture is warped
 along the motion by a stabilizer while it fades, so that a cross-fade costs no second network.
 
-    shown = w new + (1 - w) carried,   w = t^2 (3 - 2 t),   t = time since the change / fade
+    shown = w new + (1 - w) warped,   w = t^2 (3 - 2 t),   t = time since the change / fade
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Make = Callable[[bool, float], Stabilizer]
 
 @dataclass(slots=True)
 class _Fading:
-    carrier: Stabilizer
+    warper: Stabilizer
     size: tuple[int, int]  # height, width it works at
     began: float
     seconds: float
@@ -60,14 +60,14 @@ class Layer:
         last = self._last or (None if before is None else (before, before))
         if last is not None and fade > 0:
             # A fresh stabilizer, taught what was on the screen: that may itself be in a fade.
-            carrier = self._make(True, 1.0)
-            carrier.step(*last)
+            warper = self._make(True, 1.0)
+            warper.step(*last)
             height, width = last[0].shape[:2]
-            self._fading = _Fading(carrier, (height, width), moment, fade)
+            self._fading = _Fading(warper, (height, width), moment, fade)
         self._stabilizer, self._lesson, self._last = self._make(on, stability), None, None
 
     def first(self, work: Image, styled: Image, image: Image, moment: float) -> Image:
-        """The first frame of a style: with no past there is nothing to carry, it is shown as it was
+        """The first frame of a style: with no past there is nothing to warp, it is shown as it was
         painted. `learn` follows, when it is already on the screen."""
         self._lesson = (work, styled)
         return self._shown(work, styled, image, moment)
@@ -88,7 +88,7 @@ class Layer:
             moment: when it was taken, in seconds.
 
         Returns:
-            as `work`; None if the network was spared and nothing can be carried.
+            as `work`; None if the network was spared and nothing can be warped.
         """
         if self._stabilizer is None:
             return styled
@@ -109,13 +109,13 @@ class Layer:
         if fading is None:
             return painted
         t = (moment - fading.began) / fading.seconds
-        carried = fading.carrier.skip(_sized(image, fading.size)) if t < 1 else None
-        if carried is None:  # over, or a cut: nothing of the old scene is left
+        warped = fading.warper.skip(_sized(image, fading.size)) if t < 1 else None
+        if warped is None:  # over, or a cut: nothing of the old scene is left
             self._fading = None
             return painted
         weight = smooth(t)
         height, width = painted.shape[:2]
-        return cv2.addWeighted(painted, weight, _sized(carried, (height, width)), 1.0 - weight, 0.0)
+        return cv2.addWeighted(painted, weight, _sized(warped, (height, width)), 1.0 - weight, 0.0)
 
 
 def smooth(t: float) -> float:

@@ -69,7 +69,7 @@ def checkpoint(tmp_path, painting):
 
 def arguments(checkpoint, photo_folder, random_weights, tmp_path, *more):
     words = ["--models", checkpoint, "--content", photo_folder, "--photos", 2, "--sizes", 48]
-    words += ["--evaluations", 6, "--judges", "vgg19_low", "--weights", random_weights]
+    words += ["--evaluations", 6, "--evaluators", "vgg19_low", "--weights", random_weights]
     return [str(w) for w in [*words, "--cache", tmp_path / "curves", "--quiet", *more]]
 
 
@@ -118,12 +118,12 @@ def test_pareto_weighs_style_and_only_style(
     assert quality.main([*words, "--pareto", "0"]) == 2
 
 
-def test_a_curve_without_a_judge_is_computed_again(
+def test_a_curve_without_an_evaluator_is_computed_again(
     checkpoint, photo_folder, random_weights, tmp_path
 ):
     words = arguments(checkpoint, photo_folder, random_weights, tmp_path)
     assert quality.main([*words, "--inits", "content"]) == 0
-    assert quality.main([*words, "--inits", "content", "--judges", "squeezenet"]) == 0
+    assert quality.main([*words, "--inits", "content", "--evaluators", "squeezenet"]) == 0
     kept = [json.loads(p.read_text()) for p in (tmp_path / "curves").glob("*.json")]
     assert all(list(k["looks"]) == ["squeezenet"] for k in kept)
 

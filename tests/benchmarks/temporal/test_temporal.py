@@ -55,7 +55,7 @@ def test_nulls_are_refused(measured, name):
         paint = DEGENERATE[name](woven)
         return [paint(frame) for frame in scene.frames]
 
-    assert gates.refused(gates.judge(summary(measured, make)))
+    assert gates.refused(gates.verdicts(summary(measured, make)))
 
 
 def test_nulls_win_where_they_should(measured):
@@ -76,7 +76,7 @@ def test_nulls_win_where_they_should(measured):
 @pytest.mark.parametrize("name", ["live", "best"])
 def test_stabilizers_pass(measured, name):
     found = summary(measured, lambda s: stability.run_stabilizer(name, 1.0, s.frames, woven)[0])
-    assert gates.refused(gates.judge(found, name)) == []
+    assert gates.refused(gates.verdicts(found, name)) == []
     assert found["warp_ratio"] < 0.2
 
 
@@ -98,15 +98,15 @@ def test_best_is_judged_on_whole_shots(measured):
 def test_off_is_the_baseline(measured):
     found = summary(measured, lambda s: stability.run_stabilizer("off", 1.0, s.frames, woven)[0])
     assert found["warp_ratio"] == found["warp_long_ratio"] == 1
-    assert gates.refused(gates.judge(found, "off")) == []
+    assert gates.refused(gates.verdicts(found, "off")) == []
 
 
 def test_a_gate_that_was_not_measured_has_not_passed():
-    verdicts = gates.judge({"sharpness": 0.95})
+    verdicts = gates.verdicts({"sharpness": 0.95})
     assert verdicts["sharpness"] is True and verdicts["style"] is None
-    assert gates.judge({"sharpness": 0.87}, "best")["sharpness"] is True
-    assert gates.judge({"sharpness": 0.87}, "live")["sharpness"] is False
-    assert gates.refused(gates.judge({"style_ratio": 1.06})) == ["style"]
+    assert gates.verdicts({"sharpness": 0.87}, "best")["sharpness"] is True
+    assert gates.verdicts({"sharpness": 0.87}, "live")["sharpness"] is False
+    assert gates.refused(gates.verdicts({"style_ratio": 1.06})) == ["style"]
 
 
 def test_style_gate_without_means():

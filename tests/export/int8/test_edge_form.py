@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from export.int8.channel_scaling import even_channels
+from export.int8.channel_scaling import standardize_channels
 from export.int8.edge_form import WrittenOutNorm, edge_form, one_hot_kernel, repeat_edges
 from training import networks
 from training.checkpoint import load_checkpoint
@@ -61,7 +61,7 @@ def test_the_same_pictures(new_checkpoint, tmp_path, name, settings):
     before = {key: value.clone() for key, value in generator.state_dict().items()}
     with torch.no_grad():
         wanted = generator(picture()).clamp(0, 1)
-        even, epsilons = even_channels(generator, photos())
+        even, epsilons = standardize_channels(generator, photos())
         for form in (edge_form(generator), edge_form(even, epsilons)):
             assert (form(picture()) - wanted).abs().max() < 1e-4
     norms = sum(isinstance(module, InstanceNorm) for module in generator.modules())
@@ -73,7 +73,7 @@ def test_the_same_pictures(new_checkpoint, tmp_path, name, settings):
 def test_evened_out_channels_have_mean_0_and_deviation_1():
     torch.manual_seed(0)
     generator = networks.build("lean", width=16, blocks=1, margin=0).eval()
-    even, _ = even_channels(generator, photos())
+    even, _ = standardize_channels(generator, photos())
     seen = []
     even.stem_norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     from export.int8.channel_scaling import picture_tensor

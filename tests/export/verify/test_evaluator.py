@@ -62,7 +62,7 @@ def test_judged_exports_say_so(checkpoint, photos_folder, tmp_path, monkeypatch,
     monkeypatch.setattr(judging, "build_objective", lambda *_: Brightness())
     path, picture = tmp_path / "toy.onnx", tmp_path / "sheet.png"
     given = ["--checkpoint", str(checkpoint), "--output", str(path), "--json", "--quiet"]
-    given += ["--photos", str(photos_folder), "--judge", "--sheet", str(picture)]
+    given += ["--photos", str(photos_folder), "--evaluate", "--sheet", str(picture)]
     assert main(given) == 0
     judged = json.loads(capsys.readouterr().out)["judged"]
     assert judged["photos"] == 3
@@ -76,15 +76,17 @@ def test_judged_exports_say_so(checkpoint, photos_folder, tmp_path, monkeypatch,
     assert not path.exists() and (tmp_path / "toy.onnx.rejected").exists()
 
 
-def test_a_recipe_without_a_painting_cannot_judge(checkpoint, photos_folder, tmp_path, capsys):
+def test_a_recipe_without_a_painting_cannot_be_evaluated(
+    checkpoint, photos_folder, tmp_path, capsys
+):
     from training.checkpoint import load_checkpoint, save_checkpoint
 
     loaded = load_checkpoint(checkpoint)
     loaded.recipe["style"] = {}
     bare = tmp_path / "bare.safetensors"
     save_checkpoint(loaded, bare)
-    given = ["--checkpoint", str(bare), "--output", str(tmp_path / "x.onnx"), "--judge"]
+    given = ["--checkpoint", str(bare), "--output", str(tmp_path / "x.onnx"), "--evaluate"]
     assert main([*given, "--photos", str(photos_folder), "--quiet"]) == 2
-    assert "leave --judge out" in capsys.readouterr().err
+    assert "leave --evaluate out" in capsys.readouterr().err
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bare.safetensors"]
     assert torch.is_inference_mode_enabled() is False

@@ -173,7 +173,7 @@ def test_surplus_positions_count(tmp_path, build_model):
         assert np.abs(tiled.astype(int) - whole).max() <= 1
 
 
-def test_16_bits_seeds_and_mixing_in_tiles(tmp_path, build_model):
+def test_16_bits_input_noise_and_mixing_in_tiles(tmp_path, build_model):
     first = johnson().save(tmp_path / "first.onnx", build_model)
     second = lean().save(tmp_path / "second.onnx", build_model, multiple_of=8)
     image = photo(118, 171).astype(np.uint16) * 257
@@ -183,7 +183,7 @@ def test_16_bits_seeds_and_mixing_in_tiles(tmp_path, build_model):
         stylizer = Stylizer(
             [(one, 3.0), (two, 1.0)], Effects(strength=0.8, keep_color="luminance", mask=mask)
         )
-        options = {"seeds": 0.5, "seed": 7, "quiet": True}
+        options = {"noise": 0.5, "seed": 7, "quiet": True}
         whole = StillPainter(stylizer, Options(tile="off", **options), print).paint(Picture(image))
         tiled = StillPainter(stylizer, Options(tile=48, **options), print).paint(Picture(image))
     assert tiled.pixels.dtype == np.uint16

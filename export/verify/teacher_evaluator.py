@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_LOST = {"fp32": 0.01, "fp16": 0.05, "int8": 0.5}
 
 
-def judge_by_pairs(
+def evaluate_by_pairs(
     pairs: Pairs, ours: StyleSession, theirs: StyleSession, precision: str
 ) -> JsonObject:
     """Mean PSNR and LPIPS-squeezenet (where its weights are here) of both over the pairs.
