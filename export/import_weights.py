@@ -26,7 +26,7 @@ WRAPPERS = ("state_dict", "model", "model_state_dict", "netG", "generator", "par
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = command_parser(__doc__)
-    parser.add_argument("weights", type=Path, help=".pth, .pt or .safetensors")
+    parser.add_argument("weights", type=Path, help=".pth, .pt, .t7 or .safetensors")
     parser.add_argument(
         "--family", choices=plugins.names(foreign), help="default: recognized by the weights' names"
     )
@@ -72,10 +72,7 @@ def read_state(path: Path) -> "State":
     if not path.is_file():
         raise UsageError(f'no file "{path}"')
     if path.suffix == ".t7":
-        raise UsageError(
-            f'"{path}" is of Torch7; convert it to PyTorch first (torchfile reads it), '
-            "or give an ONNX file to the runtime"
-        )
+        return _load_torch7(path)
     data = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
     for key in WRAPPERS:
         if isinstance(data, dict) and isinstance(data.get(key), dict):
@@ -91,6 +88,16 @@ def read_state(path: Path) -> "State":
         )
     # DataParallel puts "module." before every name.
     return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+
+
+def _load_torch7(path: Path) -> "State":
+    """Weights of a file of Torch7, in the order of the layers."""
+    from .foreign import _torch7_file
+
+    try:
+        return _torch7_file.read(path)
+    except ValueError as error:
+        raise UsageError(f'"{path}" is no network of Torch7 that can be read: {error}') from None
 
 
 def recognize(state: "State", path: Path) -> str:

@@ -27,8 +27,8 @@ KINDS: tuple[tuple[int, bytes, str], ...] = (
 WEB_PAGE = re.compile(rb"^\s*(?:<!doctype html|<html)", re.IGNORECASE)
 HEAD = 512  # bytes that tell the kind of a file
 SUFFIXES = {
-    ".t7": "a Torch7 file: load it with torchfile or Torch7's converters, save a state dict, and "
-    "see python -m export.import_weights",
+    ".t7": "a Torch7 file: python -m export.import_weights FILE --output runs/NAME, then "
+    "python -m export --checkpoint runs/NAME",
 }
 
 

@@ -1,7 +1,10 @@
 """Random networks of other people's architectures, written here from their published description:
 what the imported checkpoint paints is what they paint."""
 
-from itertools import pairwise
+import contextlib
+import random
+import struct
+from itertools import chain, pairwise
 
 import pytest
 import torch
@@ -305,9 +308,155 @@ def test_a_family_that_does_not_quite_fit(tmp_path):
     del state["in3.weight"]
     torch.save(state, tmp_path / "x.pth")
     assert main([str(tmp_path / "x.pth"), "--output", str(tmp_path / "run"), "--quiet"]) == 2
-    with pytest.raises(UsageError, match="of Torch7"):
-        (tmp_path / "x.t7").write_bytes(b"")
-        read_state(tmp_path / "x.t7")
+
+
+def torch7(value, out=None, seen=None):
+    """A value as Torch7 writes it; modules are (class, fields), tensors PyTorch's."""
+    out, seen = ([], [0]) if out is None else (out, seen)
+
+    def text(word):
+        out.append(struct.pack("<i", len(word)) + word.encode())
+
+    def begin(kind):
+        seen[0] += 1
+        out.append(struct.pack("<ii", kind, seen[0]))
+
+    if isinstance(value, torch.Tensor):
+        begin(4)
+        text("V 1")
+        text("torch.FloatTensor")
+        out.append(struct.pack("<i", value.dim()))
+        out.append(struct.pack(f"<{2 * value.dim()}q", *value.shape, *value.stride()))
+        out.append(struct.pack("<q", 1))
+        begin(4)
+        text("V 1")
+        text("torch.FloatStorage")
+        out.append(struct.pack("<q", value.numel()) + value.numpy().tobytes())
+    elif isinstance(value, tuple):
+        begin(4)
+        text("V 1")
+        text(value[0])
+        torch7(value[1], out, seen)
+    elif isinstance(value, dict):
+        begin(3)
+        out.append(struct.pack("<i", len(value)))
+        for key, item in value.items():
+            torch7(key, out, seen)
+            torch7(item, out, seen)
+    elif isinstance(value, str):
+        out.append(struct.pack("<i", 2))
+        text(value)
+    elif isinstance(value, bool):
+        out.append(struct.pack("<ii", 5, value))
+    elif value is None:
+        out.append(struct.pack("<i", 0))
+    else:
+        out.append(struct.pack("<id", 1, value))
+    return b"".join(out)
+
+
+class Lua(nn.Module):
+    """The network of jcjohnson/fast-neural-style, in the order of its layers: BGR of 0..255, less
+    ImageNet's mean, in and out."""
+
+    def __init__(self, w, blocks, norm):
+        super().__init__()
+        shapes = [(3, w, 9, 1), (w, 2 * w, 3, 2), (2 * w, 4 * w, 3, 2)]
+        self.blocks = blocks
+        layers = [nn.Conv2d(i, o, k, s, k // 2) for i, o, k, s in shapes]
+        layers += [nn.Conv2d(4 * w, 4 * w, 3) for _ in range(2 * blocks)]
+        layers += [nn.ConvTranspose2d(i, i // 2, 3, 2, 1, 1) for i in (4 * w, 2 * w)]
+        self.layers = nn.ModuleList(
+            nn.ModuleList([conv, norm(conv.out_channels)]) for conv in layers
+        )
+        self.last = nn.Conv2d(w, 3, 9, padding=4)
+
+    def forward(self, x):
+        mean = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
+        steps = [lambda x, c=conv, n=norm: n(c(x)) for conv, norm in self.layers]
+        x = F.pad(255 * x.flip(1) - mean, [8 * self.blocks] * 4, mode="reflect")
+        for step in steps[:3]:
+            x = F.relu(step(x))
+        for first, second in zip(steps[3:-2:2], steps[4:-2:2], strict=True):
+            x = x[:, :, 2:-2, 2:-2] + second(F.relu(first(x)))
+        for step in steps[-2:]:
+            x = F.relu(step(x))
+        return (150 * torch.tanh(self.last(x)) + mean).flip(1) / 255
+
+    def as_lua(self):
+        """The tree of modules, residual blocks nested as there."""
+
+        def module(layer):
+            fields = {"weight": layer.weight.detach(), "bias": layer.bias.detach()}
+            if getattr(layer, "running_mean", None) is not None:
+                fields |= {"running_mean": layer.running_mean, "running_var": layer.running_var}
+            return (f"nn.{type(layer).__name__}", fields)
+
+        def listed(kind, modules):
+            return (kind, {"modules": {float(k): m for k, m in enumerate(modules, start=1)}})
+
+        flat = [
+            [module(conv), module(norm), ("nn.ReLU", {"inplace": True})]
+            for conv, norm in self.layers
+        ]
+        shave = ("nn.ShaveImage", {"size": 2.0})
+        net = [("nn.SpatialReflectionPadding", {"pad_l": 40.0}), *chain(*flat[:3])]
+        for first, second in zip(flat[3:-2:2], flat[4:-2:2], strict=True):
+            branch = listed("nn.Sequential", [*first, *second[:2]])
+            both = listed("nn.ConcatTable", [branch, shave])
+            net.append(listed("nn.Sequential", [both, ("nn.CAddTable", None)]))
+        net += [*chain(*flat[-2:]), module(self.last), ("nn.Tanh", {})]
+        return {"opt": {"arch": "c9s1-32", "gpu": False}, "model": listed("nn.Sequential", net)}
+
+
+def lua_network(batch):
+    torch.manual_seed(4)
+    norm = nn.BatchNorm2d if batch else lambda c: nn.InstanceNorm2d(c, affine=True)
+    network = randomized(Lua(4, 2, norm))
+    if batch:  # the files of the paper paint with the statistics of training
+        for layer in network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                nn.init.normal_(layer.running_mean)
+                nn.init.uniform_(layer.running_var, 0.5, 2)
+        network.eval()
+    return network
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("converted", [False, True])
+def test_networks_of_torch7(tmp_path, picture, batch, converted):
+    network = lua_network(batch)
+    path = tmp_path / ("net.pth" if converted else "net.t7")
+    if converted:
+        torch.save(network.state_dict(), path)
+    else:
+        path.write_bytes(torch7(network.as_lua()))
+    assert main([str(path), "--output", str(tmp_path / "run"), "--quiet"]) == 0
+    found = load_checkpoint(tmp_path / "run").build_generator()
+    with torch.no_grad():
+        expected = network(picture)
+        assert expected.std() > 0.02 and (found(picture) - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("place", [0.0, 0.001, 0.3, 0.9999])
+def test_damaged_files_of_torch7_are_one_line(tmp_path, capsys, place):
+    data = torch7(lua_network(False).as_lua())
+    (tmp_path / "x.t7").write_bytes(data[: int(place * len(data))])
+    assert main([str(tmp_path / "x.t7"), "--output", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert "no network of Torch7" in error and error.count("\n") == 1
+
+
+def test_flipped_bytes_of_torch7_end_in_a_line_or_a_network(tmp_path):
+    data = bytearray(torch7(lua_network(False).as_lua()))
+    draw = random.Random(0)
+    for _ in range(60):
+        place = draw.randrange(4000)
+        flipped = data.copy()
+        flipped[place] ^= 1 << draw.randrange(8)
+        (tmp_path / "x.t7").write_bytes(flipped)
+        with contextlib.suppress(UsageError):
+            read_state(tmp_path / "x.t7")
 
 
 def test_an_imported_run_is_exported_like_any_other(tmp_path, photos_folder, monkeypatch):
