@@ -116,6 +116,12 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    parser.add_argument(
+        "--no-provenance",
+        dest="provenance",
+        action="store_false",
+        help="do not say in the output that a model made it, and which (default: XMP and tags do)",
+    )
     parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
     parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
 

@@ -136,7 +136,9 @@ def run(args: argparse.Namespace) -> int:
         tell(stylizer, args)
         painter = _painter(args, stylizer)
         painter.parts = _parts(args, regions_of(part, beside, style), stack)
-        files = FileOptions(args.quality, args.strip, args.max_pixels, args.overwrite)
+        files = FileOptions(
+            args.quality, args.strip, args.max_pixels, args.overwrite, args.provenance
+        )
         with cli.Progress(len(jobs), "pictures", quiet=args.quiet or len(jobs) == 1) as progress:
             for source, target in jobs:
                 try:

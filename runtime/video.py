@@ -232,6 +232,7 @@ def clip_options(args: argparse.Namespace, *, steady: bool = False) -> "ClipOpti
         size=args.size,
         overwrite=args.overwrite,
         resume=args.resume,
+        provenance=args.provenance,
     )
 
 

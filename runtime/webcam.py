@@ -258,6 +258,7 @@ def live_options(args: argparse.Namespace) -> "LiveOptions":
         midi=args.midi,
         snapshots=Path(args.snapshots),
         overwrite=args.overwrite,
+        provenance=args.provenance,
         stabilizer=args.stabilizer,
         stability=args.stability,
         split=args.split,

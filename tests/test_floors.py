@@ -116,7 +116,7 @@ def test_imports_go_to_the_left_only(path):
 ROOMS = [
     {"frame", "errors", "plugins", "console", "meter", "keys", "card", "fields"}
     | {"onnxfile", "checksum", "inputs", "outputs", "buffers"}
-    | {"invocation", "missing"},
+    | {"invocation", "missing", "provenance"},
     {"engines"},
     {"cli"},
     {"media", "pictures", "stabilizers"},

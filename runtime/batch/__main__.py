@@ -286,7 +286,7 @@ def _settings(args: argparse.Namespace) -> "Settings":
     from ..checksum import sha256
     from ..clips.options import ClipOptions
     from ..model.flags import stylize_options
-    from ..model.options import model_files
+    from ..model.options import model_files, provenance_on
     from ..regions.options import regions_of, take_models
     from ..sinks.file import encoder_threads
     from ..stills.files import FileOptions
@@ -308,8 +308,9 @@ def _settings(args: argparse.Namespace) -> "Settings":
         stability=args.stability,
         size=args.size,
         regions=regions_of(part, beside, style),
+        provenance=args.provenance,
     )
-    still, files = Options(size=args.size, quiet=True), FileOptions()
+    still, files = Options(size=args.size, quiet=True), FileOptions(provenance=args.provenance)
     models = "+".join(sha256(path) for path in model_files(style))
     others = clip.regions.beside
     named = [sha256(path) for path in (model_files(others) if others else [])]
@@ -326,6 +327,9 @@ def _settings(args: argparse.Namespace) -> "Settings":
         model_sha256=models,
         checksum=hashlib.sha256(decisive.encode()).hexdigest(),
         scratch=args.scratch,
+        provenance=provenance_on([style, *([others] if others else [])])
+        if args.provenance
+        else None,
     )
 
 

@@ -22,6 +22,7 @@ from ..errors import CardMismatch, StyleError
 from ..media.journal import Segment
 from ..meter import Meter
 from ..model.options import StylizeOptions, open_stylizer
+from ..provenance import Provenance
 from ..regions.matte import Matte
 from ..regions.segmenter import Segmenter
 from ..stills.files import FileOptions, paint_file
@@ -50,6 +51,7 @@ class Settings:
         model_sha256: what a worker must find under the models' names.
         checksum: of all of this that decides the results.
         scratch: folder for copies; None takes the system's.
+        provenance: what the files say made them; None for nothing.
     """
 
     style: StylizeOptions
@@ -61,6 +63,7 @@ class Settings:
     model_sha256: str
     checksum: str
     scratch: str | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,9 @@ def join(item: Item, settings: Settings) -> None:
                 item.parts.child(file.name).fetch(file)
                 segments.append((_segment(values), file))
         made = scratch.folder / output.name
-        notes = pieces.join_pieces(scratch.input(item), planned, segments, made, settings.clip)
+        notes = pieces.join_pieces(
+            scratch.input(item), planned, segments, made, settings.clip, settings.provenance
+        )
         output.put(made)
     _note_result(item, settings, Done(planned.frames, notes))
 

@@ -23,6 +23,7 @@ class ClipOptions:
         size: (width, height) that the pictures are fitted into first; None keeps their size.
         overwrite: replace existing outputs, and unfinished ones.
         resume: continue unfinished outputs.
+        provenance: say in the files what made them.
 
     Raises:
         UsageError: a value outside what is allowed.
@@ -37,6 +38,7 @@ class ClipOptions:
     size: tuple[int, int] | None = None
     overwrite: bool = False
     resume: bool = False
+    provenance: bool = True
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.stability <= 1.0:

@@ -22,7 +22,7 @@ from ..meter import Meter
 from ..model import arrays
 from ..model.conditions import Condition, Style
 from ..model.options import open_stylizer
-from ..model.stylizer import Effects, Stylizer
+from ..model.stylizer import Effects, Stylizer, together
 from ..sinks import Sink, SinkOptions
 from ..sources import Source, SourceInfo, SourceOptions
 from ..sources.pipe import is_pipe
@@ -117,6 +117,7 @@ def paint_clip(
             "resume": options.resume,
             "strict": options.source.get("strict", False),
             "settings": {**_input_of(job, clip), **fingerprint(stylizer, options, beside)},
+            "provenance": together([stylizer, *beside]) if options.provenance else None,
         }
         sink = sinks.open_sink(job.output, info, **writing)
         notes = list(clip.notes) if clip is not None else []

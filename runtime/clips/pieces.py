@@ -21,6 +21,7 @@ from ..media.journal import Segment
 from ..media.streams import StreamMapping
 from ..meter import Meter
 from ..model.stylizer import Stylizer
+from ..provenance import Provenance
 from ..sinks.file import SEGMENT_FRAMES, FileSink, encoder_threads, segment_ends
 from ..sources import Source
 from ..stabilizers import ShotStabilizer
@@ -221,8 +222,11 @@ def join_pieces(
     segments: Iterable[tuple[Segment, Path]],
     output: Path,
     options: ClipOptions,
+    provenance: Provenance | None = None,
 ) -> list[str]:
     """Put the file together from the segments of all pieces, in order, which are moved there.
+
+    `provenance` is said in the file: what painted the pieces.
 
     Returns:
         What a user should know, one line each.
@@ -231,7 +235,7 @@ def join_pieces(
         StyleError: see `FileSink`; segments are missing.
     """
     with sources.open_source(str(path), **options.source) as source:
-        sink = _open_sink(FileSink, source, output, plan, options)
+        sink = _open_sink(FileSink, source, output, plan, options, provenance)
         try:
             sink.adopt(segments)
             if sink.frames != plan.frames:
@@ -269,7 +273,12 @@ class _PieceSink(FileSink):
 
 
 def _open_sink(
-    kind: type[FileSink], source: Source, output: Path, plan: Plan, options: ClipOptions
+    kind: type[FileSink],
+    source: Source,
+    output: Path,
+    plan: Plan,
+    options: ClipOptions,
+    provenance: Provenance | None = None,
 ) -> FileSink:
     info, clip, _ = scaled(source, options.size)
     wishes = options.sink
@@ -285,4 +294,5 @@ def _open_sink(
         overwrite=True,
         segment=wishes.get("segment", SEGMENT_FRAMES),
         threads=plan.threads,
+        provenance=provenance,
     )

@@ -37,6 +37,7 @@ class LiveOptions:
         midi: name of a MIDI device, "" for the first; None for none.
         snapshots: folder for single pictures.
         overwrite: replace existing outputs.
+        provenance: say in recordings and saved pictures what made them.
         stabilizer: a module of `runtime.stabilizers` that works frame by frame, or "off".
         stability: of the stabilizer, 0..1.
         region: where the first model paints.
@@ -73,6 +74,7 @@ class LiveOptions:
     midi: str | None = None
     snapshots: Path = Path()
     overwrite: bool = False
+    provenance: bool = True
     stabilizer: str = "live"
     stability: float = 1.0
     region: Region = "all"

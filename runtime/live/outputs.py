@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .. import cli
 from ..errors import StyleError
 from ..meter import Meter
+from ..provenance import Provenance, provenance_of
 from ..sinks import Sink, SinkOptions, open_sink
 from ..sources import SourceInfo
 from .options import LiveOptions
@@ -77,17 +78,20 @@ def open_outputs(
 
         for line in recover_all(options.record):
             cli.say(line, quiet=options.quiet)
+    # Styles change while a recording runs; all that may be in it are named.
+    named = [(label, "") for label in styles.labels]
+    made = provenance_of(named) if options.provenance else None
     recorder = Recorder(
         options.record or Path("impasto-recording.mp4"),
-        lambda path: _open_sink(str(path), options, shown),
+        lambda path: _open_sink(str(path), options, shown, made),
         lambda milliseconds: meter.add("encode", milliseconds),
     )
-    snapshots = Snapshots(options.snapshots)
+    snapshots = Snapshots(options.snapshots, provenance=options.provenance)
     _at_the_end(stack, snapshots.close)
     _at_the_end(stack, recorder.close)
     if options.record:
         recorder.start(replacing=options.overwrite)
-    threads = _open_threads(options, shown, stack)
+    threads = _open_threads(options, shown, made, stack)
     preview = window = None
     if options.serve:
         from .web.page_painter import PagePainter
@@ -112,7 +116,10 @@ def open_outputs(
 
 
 def _open_threads(
-    options: LiveOptions, shown: SourceInfo, stack: contextlib.ExitStack
+    options: LiveOptions,
+    shown: SourceInfo,
+    made: Provenance | None,
+    stack: contextlib.ExitStack,
 ) -> list[OutputThread]:
     specs = list(options.outputs)
     if options.virtual_camera is not None:
@@ -121,7 +128,7 @@ def _open_threads(
     for spec in specs:
         thread = OutputThread(
             spec,
-            lambda spec=spec: _open_sink(spec, options, shown),
+            lambda spec=spec: _open_sink(spec, options, shown, made),
             behind=1 if _is_live(spec) else BEHIND,
         )
         _at_the_end(stack, thread.close)
@@ -145,8 +152,9 @@ def _at_the_end(stack: contextlib.ExitStack, close: Callable[[], None]) -> None:
     stack.push(leave)
 
 
-def _open_sink(spec: str, options: LiveOptions, shown: SourceInfo) -> Sink:
+def _open_sink(spec: str, options: LiveOptions, shown: SourceInfo, made: Provenance | None) -> Sink:
     wishes: SinkOptions = {
+        "provenance": made,
         "overwrite": options.overwrite,
         "pipe_format": options.pipe_format,
         "allow_network": options.allow_network,

@@ -11,6 +11,7 @@ import cv2
 from ..errors import SinkError
 from ..frame import Image
 from ..outputs import replacing
+from ..provenance import carriers, provenance_of, xmp
 
 # Seconds that the end of a run waits for pictures: an encoder needs one, a disk that spins up ten.
 PATIENCE_S = 15.0
@@ -21,10 +22,11 @@ class Snapshots:
 
     Args:
         folder: where they go; made when the first one is saved.
+        provenance: say in them what made them.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, provenance: bool = True) -> None:
+        self.folder, self._provenance = folder, provenance
         self.files: list[str] = []
         self._news: list[str] = []
         self._lock = threading.Lock()
@@ -36,7 +38,7 @@ class Snapshots:
         word = re.sub(r"[^\w.-]+", "-", style).strip("-") or "picture"
         thread = threading.Thread(
             target=self._write,
-            args=(image, f"impasto-{word}-{stamp}"),
+            args=(image, f"impasto-{word}-{stamp}", style),
             name="snapshot",
             daemon=True,  # a folder that does not answer must not keep the program
         )
@@ -67,8 +69,11 @@ class Snapshots:
                 f'pictures not saved: "{self.folder}" has not taken {late} of them in {limit:g} s'
             )
 
-    def _write(self, image: Image, stem: str) -> None:
-        good, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    def _write(self, image: Image, stem: str, style: str) -> None:
+        good, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        data = encoded.tobytes() if good else b""
+        if self._provenance:
+            data = carriers.in_png(data, xmp.state(provenance_of([(style, "")])))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._lock:
@@ -78,7 +83,7 @@ class Snapshots:
                     number += 1
                     path = self.folder / f"{stem}-{number}.png"
                 with replacing(path, overwrite=False) as temporary:
-                    temporary.write_bytes(data.tobytes() if good else b"")
+                    temporary.write_bytes(data)
                 self.files.append(str(path))
                 self._news.append(f"saved {path}")
         except OSError as error:

@@ -11,7 +11,7 @@ from .alpha import has_alpha
 from .encoders import Encoding
 from .gif import pictures_of
 from .journal import Journal
-from .muxing import Joined, Parts, check, writing
+from .muxing import Joined, Parts, check, sign, writing
 
 # FFmpeg's encoders, their options, those of the muxers, and pixel formats without and with alpha.
 # WebP at 90 of 100 shows no blocks in strokes; APNG is lossless.
@@ -32,6 +32,7 @@ def join_animation(parts: Parts) -> Joined:
     journal, encoding = parts.journal, parts.encoding
     with writing(journal, parts.output, parts.overwrite) as temporary:
         _write(journal, encoding, temporary, parts.muxer)
+        sign(parts, temporary)
         result = Joined()
         if parts.muxer == "webp":
             _check_webp(journal, encoding, temporary)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..inputs import file_address
 from .encoders import Encoding, open_encoder
 from .journal import Journal
-from .muxing import Joined, Parts, check, writing
+from .muxing import Joined, Parts, check, sign, writing
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -50,6 +50,7 @@ def join_gif(parts: Parts) -> Joined:
                 frame.pts, frame.time_base, last = tick, TICK, tick
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
+        sign(parts, temporary)
         result = Joined()
         check(parts, result, temporary)
     return result

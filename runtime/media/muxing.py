@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import OutputExists, SinkError
 from ..inputs import file_address
 from ..outputs import replacing
+from ..provenance import Provenance, carriers, xmp
 from . import alpha, encoders, matroska, streams, timecode
 from .container import open_container
 from .encoders import Encoding
@@ -111,6 +112,7 @@ class Parts:
         whole: False if other streams end with the pictures: an interrupted clip, or an excerpt.
         overwrite: replace what is there even if it is not of this run.
         verify: decode the file and compare its pictures with the journal before it gets its name.
+        provenance: what made the pictures, said in the file; None for nothing.
     """
 
     journal: Journal
@@ -122,6 +124,7 @@ class Parts:
     whole: bool = True
     overwrite: bool = False
     verify: bool = False
+    provenance: Provenance | None = None
 
     @property
     def muxer(self) -> str:
@@ -157,8 +160,20 @@ def join(parts: Parts) -> Joined:
     """
     with writing(parts.journal, parts.output, parts.overwrite) as temporary:
         result = _write_what_goes(parts, temporary)
+        sign(parts, temporary)
         check(parts, result, temporary)
     return result
+
+
+def sign(parts: Parts, path: Path) -> None:
+    """Say in a written file what made it (Matroska's tags do already); the source's XMP stays."""
+    suffix = parts.output.suffix.lower()
+    owners = b""
+    if parts.source is not None and suffix in carriers.MP4:
+        owners = carriers.read_mp4(parts.source)
+    packet = owners if parts.provenance is None else xmp.state(parts.provenance, owners)
+    if packet:
+        carriers.append(path, suffix, packet)
 
 
 def check(parts: Parts, result: Joined, path: Path) -> None:
@@ -253,6 +268,8 @@ def _write(parts: Parts, path: Path) -> Joined:
         if original is not None:
             carrier = streams.Carrier(original, output, parts.mappings, parts.timeline, parts.until)
             _carry_metadata(original, output, video, parts)
+        if parts.provenance is not None and muxer in MATROSKA:
+            output.metadata.update(carriers.tags(parts.provenance))
         if alpha.is_beside(encoding):
             video.metadata["alpha_mode"] = "1"
         shaped = muxer in MATROSKA and encoding.sample_aspect_ratio != 1

@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import OutputExists, SinkError, StyleError, UsageError
 from ..fields import fill
 from ..outputs import check_output
+from ..provenance import Provenance
 from . import muxing
 from .encoders import CODECS, Encoding
 from .journal import Journal
@@ -22,9 +23,10 @@ from .journal import Journal
 if TYPE_CHECKING:
     from ..card import JsonObject
 
-ENCODING = "encoding"  # key of the journal's header
+ENCODING, PROVENANCE = "encoding", "provenance"  # keys of the journal's header
 # px; a side of more is damage.
 LARGEST_SIDE = 65536
+Facts = TypeVar("Facts")
 
 
 def encoding_facts(encoding: Encoding) -> JsonObject:
@@ -62,7 +64,10 @@ def recover(output: Path, *, overwrite: bool = False) -> muxing.Joined:
         if not journal.segments:
             journal.remove()  # nothing is in it
             raise SinkError(f'no frame of "{output}" was stored whole before it was cut off')
-        result = muxing.assemble(muxing.Parts(journal, encoding, output, overwrite=overwrite))
+        parts = muxing.Parts(
+            journal, encoding, output, overwrite=overwrite, provenance=_provenance(journal, output)
+        )
+        result = muxing.assemble(parts)
     except BaseException as error:
         journal.close()
         if isinstance(error, ValueError | OverflowError):  # PyAV's, of what it does not know
@@ -113,11 +118,20 @@ def _encoding(journal: Journal, output: Path) -> Encoding:
     facts = journal.header.get(ENCODING)
     if not isinstance(facts, dict):
         raise UsageError(f'the journal of "{output}" does not say how it was encoded')
-    try:
-        encoding = fill(Encoding, facts, "it", "fact")
-    except UsageError as error:
-        raise UsageError(f'the journal of "{output}" is damaged: {error}') from None
+    encoding = _filled(Encoding, facts, output)
     sizes = 0 < encoding.width <= LARGEST_SIDE and 0 < encoding.height <= LARGEST_SIDE
     if encoding.codec not in CODECS or not sizes or encoding.time_base <= 0 or encoding.rate <= 0:
         raise UsageError(f'the journal of "{output}" is damaged: no such encoding')
     return encoding
+
+
+def _provenance(journal: Journal, output: Path) -> Provenance | None:
+    facts = journal.header.get(PROVENANCE)
+    return _filled(Provenance, facts, output) if isinstance(facts, dict) else None
+
+
+def _filled(kind: type[Facts], facts: JsonObject, output: Path) -> Facts:
+    try:
+        return fill(kind, facts, "it", "fact")
+    except UsageError as error:
+        raise UsageError(f'the journal of "{output}" is damaged: {error}') from None

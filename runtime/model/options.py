@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..card import CardFacts
+from ..checksum import sha256
 from ..errors import UsageError
 from ..frame import Image
+from ..provenance import Provenance, provenance_of
 from . import loops, store, variants
 from .conditions import Condition, Style, load_style
 from .session import StyleSession, open_remote, open_session
-from .stylizer import COLOR_MODES, Effects, Stylizer
+from .stylizer import COLOR_MODES, Effects, Stylizer, label_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,20 @@ def model_files(options: StylizeOptions) -> list[Path]:
         store.resolve(variants.best(files).path if files else name)
         for name, files in zip(names, found, strict=True)
     ]
+
+
+def provenance_on(all_options: Sequence[StylizeOptions]) -> Provenance | None:
+    """What `runtime.model.stylizer.together` says of the stylizers that are opened for these
+    options, without opening them."""
+    painting = [options for options in all_options if options.strength > 0.0]
+    models: list[tuple[str, str]] = []
+    for options in painting:
+        files = model_files(options)
+        total = sum(weight for _, weight in options.models)
+        weights = [weight / total for _, weight in options.models]
+        label = label_of([(f.name, w) for f, w in zip(files, weights, strict=True)])
+        models.append((label, "+".join(sha256(file) for file in files)))
+    return provenance_of(models) if models else None
 
 
 def open_stylizer(options: StylizeOptions) -> Stylizer:

@@ -4,7 +4,7 @@
 clips and cameras use it as one; `runtime.model.options.open_stylizer` opens it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..frame import Image
+from ..provenance import Provenance, provenance_of
 from . import effects
 from .conditions import Condition
 from .session import StyleSession
@@ -54,9 +55,7 @@ class Stylizer:
     @property
     def label(self) -> str:
         """The model's file name, or "a.onnx:0.6+b.onnx:0.4"; the `model` of `--json`."""
-        if len(self.sessions) == 1:
-            return self.model_path.name
-        return "+".join(f"{s.model_path.name}:{weight:g}" for s, weight in self.sessions)
+        return label_of([(s.model_path.name, weight) for s, weight in self.sessions])
 
     @property
     def digest(self) -> str:
@@ -187,3 +186,14 @@ class Stylizer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def label_of(files: Sequence[tuple[str, float]]) -> str:
+    """What models mixed by such weights, which sum to 1, are called."""
+    return files[0][0] if len(files) == 1 else "+".join(f"{n}:{w:g}" for n, w in files)
+
+
+def together(stylizers: Sequence[Stylizer]) -> Provenance | None:
+    """What makes a picture that such stylizers paint parts of; None if none of them paints."""
+    painting = [s for s in stylizers if s.effects.strength > 0.0]
+    return provenance_of([(s.label, s.digest) for s in painting]) if painting else None

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import SinkError, UsageError
 from ..outputs import replacing
+from ..provenance import Provenance, carriers, xmp
 from .metadata import Metadata, exif_bytes
 from .png_file import write_png
 from .reading import Picture, flatten, to_bytes
@@ -116,6 +117,8 @@ def write(
                 write_tiff(out, first)
         else:
             _save(part, kind, _pillow(first), quality=quality, metadata=first.metadata)
+        if first.metadata.xmp and (kind == "GIF" or (animated and kind == "PNG")):
+            carriers.append(part, path.suffix.lower(), first.metadata.xmp)  # Pillow does not
     return notes
 
 
@@ -202,3 +205,9 @@ def delays(durations: list[float], tick: int) -> list[int]:
 def without_metadata(picture: Picture) -> Picture:
     """The picture with its color profile, which the pixels need, and nothing else."""
     return replace(picture, metadata=Metadata(icc=picture.metadata.icc))
+
+
+def with_provenance(picture: Picture, made: Provenance) -> Picture:
+    """The picture with what made it among its metadata."""
+    metadata = picture.metadata
+    return replace(picture, metadata=replace(metadata, xmp=xmp.state(made, metadata.xmp)))

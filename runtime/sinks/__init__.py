@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 from ..errors import UsageError
 from ..frame import Frame
 from ..plugins import load, names
+from ..provenance import Provenance
 from ..sources import SourceInfo
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class SinkOptions(TypedDict, total=False):
         allow_network: whether the output may be an address.
         settings: what else decides the result, compared when a run is resumed.
         segment: frames per segment of a video file, at most.
+        provenance: what makes the frames, said in files; None for nothing.
     """
 
     clip: "ClipInfo | None"
@@ -59,6 +61,7 @@ class SinkOptions(TypedDict, total=False):
     settings: Mapping[str, object]
     allow_network: bool
     segment: int
+    provenance: Provenance | None
 
 
 # Index and time (seconds) of a frame.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +23,10 @@ from ..media import alpha, encoders, gif, muxing, streams
 from ..media.color import RGB, SDR, Converter
 from ..media.container import ClipInfo
 from ..media.journal import Journal, Packet, Segment, identity_of
-from ..media.recovery import ENCODING, encoding_facts
+from ..media.recovery import ENCODING, PROVENANCE, encoding_facts
 from ..media.timeline import Timeline
 from ..outputs import check_output
+from ..provenance import Provenance
 from ..sources import SourceInfo
 from . import FrameFacts, Restart, Sink
 
@@ -63,6 +64,7 @@ class FileSink(Sink):
         strict: refuse to leave a stream out that does not fit.
         verify: decode the finished file and compare its pictures before it gets its name.
         threads: of the encoder; 0 takes as many as this process has cores.
+        provenance: what makes the frames, said in the file; None for nothing.
 
     Attributes:
         frames: written so far, those of an earlier run included.
@@ -91,8 +93,10 @@ class FileSink(Sink):
         strict: bool = False,
         verify: bool = False,
         threads: int = 0,
+        provenance: Provenance | None = None,
     ) -> None:
         self.path = Path(spec)
+        self._provenance = provenance
         self.info, self.clip = info, clip
         self.notes: list[str] = []
         self.result: muxing.Joined | None = None
@@ -314,6 +318,8 @@ class FileSink(Sink):
         check_output(self.path, overwrite=overwrite)
         facts = encoding_facts(replace(encoding, threads=self._threads))
         header = {"threads": self._threads, "settings": settings, ENCODING: facts}
+        if self._provenance is not None:
+            header[PROVENANCE] = asdict(self._provenance)
         return Journal.create(self.path, header)
 
     def _ticks(self, time: Fraction) -> int:
@@ -422,6 +428,7 @@ class FileSink(Sink):
             whole=whole and not (clip is not None and clip.excerpt),
             overwrite=self._overwrite,
             verify=self._verify and whole,
+            provenance=self._provenance,
         )
         return muxing.assemble(parts)
 

@@ -22,6 +22,7 @@ from ..media import streams
 from ..media.container import ClipInfo
 from ..media.journal import Journal, Segment, identity_of
 from ..outputs import check_folder, replacing
+from ..provenance import Provenance, carriers, xmp
 from ..sources import SourceInfo
 from ..sources.images import LONGEST_PATTERN, PATTERN, TIMES, list_sequence
 from . import FrameFacts, Sink
@@ -44,6 +45,7 @@ class ImagesSink(Sink):
         settings: what else decides the result (model, strength, ...): JSON values, compared when
             a run is resumed.
         verify: read all pictures again at the end.
+        provenance: what makes the pictures, said in each of them; None for nothing.
 
     Attributes:
         frames: pictures that are there, those of an earlier run included.
@@ -62,8 +64,10 @@ class ImagesSink(Sink):
         clip: ClipInfo | None = None,
         settings: Mapping[str, object] | None = None,
         verify: bool = False,
+        provenance: Provenance | None = None,
     ) -> None:
         self._verify = verify
+        self._packet = xmp.state(provenance) if provenance is not None else b""
         self.notes = streams.left_behind(clip, alpha=True)
         self._folder, self._name = split_pattern(spec)
         self._info, self._overwrite = info, overwrite
@@ -138,6 +142,8 @@ class ImagesSink(Sink):
         if not good:
             raise SinkError(f'picture {number} cannot be encoded as "{path.suffix}"')
         data = encoded.tobytes()
+        if self._packet:
+            data = carriers.in_png(data, self._packet)
         restart = self._coming
         segment = Segment(
             file=path.name,

@@ -21,12 +21,14 @@ class FileOptions:
         strip: leave out EXIF, place and texts; the color profile stays.
         max_pixels: larger pictures are refused before they are decoded.
         overwrite: replace existing outputs.
+        provenance: say in the files what made them.
     """
 
     quality: int = QUALITY
     strip: bool = False
     max_pixels: int = MAX_PIXELS
     overwrite: bool = False
+    provenance: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ def paint_file(
         animated = album.num_frames > 1 and writing.holds_animation(target)
         wanted = album.num_frames if animated else 1
         frames = painter.paint_album(album, wanted, meter, strip=options.strip)
+        made = painter.provenance if options.provenance else None
+        if made is not None:
+            frames = [writing.with_provenance(frame, made) for frame in frames]
         notes = list(album.notes)
         with meter("encode"):
             notes += writing.write(

@@ -10,10 +10,11 @@ from ..errors import StyleError, UsageError
 from ..meter import Meter
 from ..model import arrays
 from ..model.effects import InputNoise
-from ..model.stylizer import Stylizer
+from ..model.stylizer import Stylizer, together
 from ..onnxfile import OnnxFile
 from ..pictures.reading import Album, Picture
 from ..pictures.writing import without_metadata
+from ..provenance import Provenance
 from . import folded_tiles, memory_need, tiles
 from .parts import Parts
 from .tiles import AnyTiler, Window
@@ -73,6 +74,13 @@ class StillPainter:
     parts: Parts | None = None
     _tilers: list[AnyTiler] = field(default_factory=list)
     _bytes_per_pixel: float = 0.0
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """What makes its pictures; None where that is nothing."""
+        beside = self.parts.beside if self.parts is not None else None
+        others = [beside.stylizer] if isinstance(beside, StillPainter) else []
+        return together([self.stylizer, *others])
 
     def paint(self, picture: Picture) -> Picture:
         """The painted picture; alpha and metadata are the original's."""
