@@ -2,7 +2,8 @@
 
 Style transfer by optimizing pixels (Gatys, Ecker, Bethge, CVPR 2016): slow, and the reference that
 every fast network is judged by, because both minimize the same objective. Coarse to fine with
---scales; on a GPU with --device cuda.
+--scales; on a GPU with --device cuda. --photorealistic gives a photograph the colors and the light
+of another one (Luan, Paris, Shechtman, Bala, CVPR 2017).
 """
 
 import argparse
@@ -168,6 +169,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="style by regions: white areas belong together; repeat for each region",
     )
     parser.add_argument(
+        "--photorealistic",
+        action="store_true",
+        help="the style is a photograph: people take after people and the rest after the rest "
+        "(or as --region says), edges stay, and no strokes are left",
+    )
+    parser.add_argument(
         "--recompute",
         action="store_true",
         help="keep less for the backward pass and compute it again: for large pictures",
@@ -180,8 +187,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _weights(settings: list[str]) -> dict[str, float]:
-    weights = dict(WEIGHTS)
+def _weights(settings: list[str], more: dict[str, float]) -> dict[str, float]:
+    weights = {**WEIGHTS, **more}
     for setting in settings:
         name, _, value = setting.partition("=")
         try:
@@ -196,6 +203,8 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.output, overwrite=args.overwrite)
     if args.evaluations < 1 or args.scales < 1:
         raise UsageError("--evaluations and --scales must be at least 1")
+    if args.photorealistic and args.keep_color:
+        raise UsageError("--photorealistic moves colors, --keep-color keeps them: leave one out")
     import torch
     from PIL import Image
 
@@ -236,6 +245,10 @@ def run(args: argparse.Namespace) -> int:
         image, history = result.image, history + result.history
     assert image is not None  # there is at least one scale
     image = paintings.restore(image.cpu(), whole, args.keep_color)
+    if args.photorealistic:
+        from .photoreal.smoothing import local_affine
+
+        image = local_affine(image, whole).clamp(0, 1)
     seconds = time.perf_counter() - started
     temporary = args.output.with_name(f".{args.output.name}.partial{args.output.suffix}")
     Image.fromarray(to_bytes(image)).save(temporary, quality=95)
@@ -261,26 +274,32 @@ def _objective(args: argparse.Namespace, backbone: "Backbone", device: str) -> A
     from .data.images import load_image
     from .objective import Objective
     from .paintings import Blend, load_regions, prepare
+    from .photoreal import LAMBDA
+    from .photoreal.regions import found_regions
 
     styles = [parse_models(text) for text in args.style]
     layers = BackboneConfig()
     style_layers = [layer for layer in layers.style_layers if layer in backbone.layers]
-    weights, masks = _weights(args.weight), load_regions(args.region)
-    if masks is not None:
+    weights = _weights(args.weight, {"matting": LAMBDA} if args.photorealistic else {})
+    given = load_regions(args.region)
+    photo = load_image(args.content, args.size)
+    paintings = [load_image(path, args.style_size) for path, _ in styles]
+    masks = [given for _ in paintings]
+    if args.photorealistic and given is None:
+        masks = [*found_regions(paintings, photo)]
+    if masks[0] is not None:
         # Every region has its own style; the whole picture has none.
         weights["regions"] = weights.pop("style")
-        masks = (masks[0].to(device), masks[1].to(device))
-    photo = load_image(args.content, args.size)
     found = [
         Objective(
             backbone,
-            prepare(load_image(path, args.style_size), photo, args.keep_color)[0].to(device),
+            prepare(painting, photo, args.keep_color)[0].to(device),
             dict.fromkeys(style_layers or backbone.layers[:4], 1.0),
             layers.content_layers if style_layers else (backbone.layers[4],),
             weights,
-            masks,
+            None if pair is None else (pair[0].to(device), pair[1].to(device)),
         )
-        for path, _ in styles
+        for painting, pair in zip(paintings, masks, strict=True)
     ]
     return found[0] if len(found) == 1 else Blend(found, [weight for _, weight in styles])
 

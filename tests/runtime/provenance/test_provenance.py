@@ -13,6 +13,8 @@ from PIL import Image
 
 from runtime import image, video
 from runtime.invocation import VERSION
+from runtime.model.options import StylizeOptions, open_stylizer, provenance_on
+from runtime.model.stylizer import together
 from runtime.provenance import SOURCE_TYPE, carriers, provenance_of, xmp
 
 MADE = provenance_of([("starry.onnx", "ab" * 32)])
@@ -243,3 +245,17 @@ def test_damaged_boxes_hold_no_xmp(tmp_path, damage):
     path = tmp_path / "broken.mp4"
     path.write_bytes(damage)
     assert carriers.read_mp4(path) == b""
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.0])
+def test_machines_that_only_join_say_the_same(identity_model, invert_model, strength):
+    """`impasto batch` joins clips where no model is open."""
+    options = StylizeOptions(
+        [(str(identity_model), 1.0), (str(invert_model), 3.0)], device="cpu", strength=strength
+    )
+    with open_stylizer(options) as stylizer:
+        opened = together([stylizer])
+    assert provenance_on([options]) == opened
+    assert (opened is None) == (strength == 0)
+    if opened is not None:
+        assert opened.system == "Impasto (identity.onnx:0.25+invert.onnx:0.75)"
