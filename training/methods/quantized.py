@@ -56,8 +56,7 @@ class Nights(Photos):
     """
 
     def __init__(self, photos: Photos, share: float, gamma: float) -> None:
-        self.images, self.skipped, self.enlarge = photos.images, photos.skipped, photos.enlarge
-        self.seed = photos.seed
+        vars(self).update(vars(photos))  # the pictures are not read twice
         self.share, self.gamma = share, gamma
 
     def batch(
