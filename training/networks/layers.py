@@ -106,3 +106,60 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
     conv.weight.copy_(conv.weight[::block].repeat_interleave(block, 0))
     if conv.bias is not None:
         conv.bias.copy_(conv.bias[::block].repeat_interleave(block, 0))
+
+
+def levels_of(side: int) -> int:
+    """How often 4 px are doubled to get `side`.
+
+    Raises:
+        ValueError: not a power of two of at least 8.
+    """
+    levels = side.bit_length() - 3
+    if side < 8 or side != 4 << levels:
+        raise ValueError(f"side is {side}, a power of two from 8 on is needed")
+    return levels
+
+
+def leaky(x: Tensor) -> Tensor:
+    """LeakyReLU of slope 0.2, times sqrt 2, which keeps the mean square of a normal input."""
+    return F.leaky_relu(x, 0.2) * 2**0.5
+
+
+class EqualizedDense(nn.Module):
+    """y = g W x + r b,  g = r / sqrt(fan-in),  W ~ N(0, 1) / r: all layers learn at one speed.
+
+    Karras et al., ICLR 2018 (arXiv:1710.10196), section 4.1. With Adam, r is the layer's learning
+    rate as a share of the others'.
+
+    Args:
+        before, after: features.
+        rate: r.
+        start: of b.
+    """
+
+    def __init__(self, before: int, after: int, rate: float = 1.0, start: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(after, before) / rate)
+        self.bias = nn.Parameter(torch.full((after,), start / rate))
+        self.rate, self.gain = rate, rate * before**-0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, before) -> (N, after)."""
+        return F.linear(x, self.weight * self.gain, self.bias * self.rate)
+
+
+class EqualizedConv(nn.Module):
+    """As `EqualizedDense`, a convolution with zero padding of half its kernel."""
+
+    def __init__(
+        self, before: int, after: int, kernel: int, stride: int = 1, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(after, before, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(after)) if bias else None
+        self.gain, self.stride = (before * kernel * kernel) ** -0.5, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, before, h, w) -> (N, after, h / stride, w / stride)."""
+        padding = self.weight.shape[2] // 2
+        return F.conv2d(x, self.weight * self.gain, self.bias, self.stride, padding)
