@@ -14,6 +14,7 @@ SMALL = {
     "microast": {"width": 8, "blocks": 1, "encoder_width": 4, "hidden": 8},
     "cin": {"width": 8, "blocks": 1, "styles": 3},
     "wct": {"levels": (2, 1)},
+    "photowct": {"level": 2},
     "unet_pix2pix": {"width": 4, "depth": 3},
 }
 
