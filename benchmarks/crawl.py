@@ -3,8 +3,8 @@
 What keeps a network's texture from crawling over a moving picture, and what does each part cost?
 Two families are trained alike but for one thing: a finished lean network, trained on from `--start`
 with and without the terms "motion", "periodicity" and "phase_roughness"; and a small Johnson
-network, from nothing, with and without anti-aliased sampling and "motion". Scored on photos that no
-training saw.
+network, from nothing, with and without anti-aliased sampling, "motion" and "ccpl" (contrastive
+coherence, at the weight of its paper and at one as strong as the content). Scored on photos that no training saw.
 
     shift      EQ: how much of the picture changes if the photo is moved by pixels of the grid
     noise      noise gain: RMS of what sensor noise changes in the picture / RMS of the noise
@@ -59,6 +59,8 @@ SMALL = {
     "anti-aliasing": ["objective.motion=0.0", ANTIALIAS],
     "motion": [],
     "anti-aliasing and motion": [ANTIALIAS],
+    "ccpl 5": ["objective.motion=0.0", "objective.ccpl=5.0"],
+    "ccpl 0.1": ["objective.motion=0.0", "objective.ccpl=0.1"],
 }
 
 Stylize = Callable[[np.ndarray], np.ndarray]
@@ -74,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--photos", type=int, default=4, metavar="N", help="how many, evenly spread (default 4)")
     add("--steps", type=int, default=600, metavar="N", help="per lean variant (default 600)")
     add("--small-steps", type=int, default=600, metavar="N", help="per Johnson variant; 0 for none")
+    add("--only", action="append", metavar="VARIANT", help="train these, as the table calls them")
     add("--width", type=int, default=WIDTH, metavar="N", help=f"of the Johnson network ({WIDTH})")
     add("--weights", type=Path, help="folder of the loss networks' weights")
     add("--style", type=Path, help="the painting (default: the recipe's)")
@@ -149,6 +152,10 @@ def run(args: argparse.Namespace) -> int:
 
     if min(args.photos, args.steps, args.width) < 1 or args.small_steps < 0:
         raise UsageError("--photos, --steps and --width must be at least 1, --small-steps 0")
+    known = list(dict.fromkeys([*LEAN, *SMALL]))
+    for name in args.only or ():
+        if name not in known:
+            raise UsageError(f'--only "{name}" is no variant; they are: {", ".join(known)}')
     path = check_result_file(args)
     photos = [to_bytes(load_square(p, SIZE)) for p in pick_photos(args.content, args.photos)]
     start = load_checkpoint(args.start)
@@ -167,11 +174,14 @@ def run(args: argparse.Namespace) -> int:
         labels = {"network": family, "variant": variant, "steps": steps}
         rows.append(results.row(labels, metrics, ["network", "variant"]))
 
+    def wanted(variants: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
+        return [(n, c) for n, c in variants.items() if not args.only or n in args.only]
+
     add("lean", "before", 0, start.build_generator())
-    for variant, changes in LEAN.items():
+    for variant, changes in wanted(LEAN):
         recipe = load_recipe(args.recipe, [*COMMON, *args.set, *lean, *changes])
         add("lean", variant, args.steps, train(replace(recipe, network=start.network), args))
-    for variant, changes in SMALL.items() if args.small_steps else ():
+    for variant, changes in wanted(SMALL) if args.small_steps else ():
         recipe = load_recipe(args.recipe, [*COMMON, *args.set, *small, *changes])
         add(f"johnson, {args.width} wide", variant, args.small_steps, train(recipe, args))
     settings = {
