@@ -4,7 +4,8 @@ What keeps a network's texture from crawling over a moving picture, and what doe
 Two families are trained alike but for one thing: a finished lean network, trained on from `--start`
 with and without the terms "motion", "periodicity" and "phase_roughness"; and a small Johnson
 network, from nothing, with and without anti-aliased sampling, "motion" and "ccpl" (contrastive
-coherence, at the weight of its paper and at one as strong as the content). Scored on photos that no training saw.
+coherence; at the weight of its paper, and as strong as the content). Scored on photos that no
+training saw.
 
     shift      EQ: how much of the picture changes if the photo is moved by pixels of the grid
     noise      noise gain: RMS of what sensor noise changes in the picture / RMS of the noise
