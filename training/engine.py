@@ -126,7 +126,7 @@ class Engine:
             restore_optimizer(optimizer, checkpoint.group("optimizer." + name))
         if self.ema is not None:
             self.ema.load_state_dict(checkpoint.group("ema"))
-        self._call("restore_extra", checkpoint.group("extra"))
+        self.method.restore_extra(checkpoint.group("extra"))
         self.method.rng.bit_generator.state = checkpoint.state["numpy"]
         torch.set_rng_state(checkpoint.tensors["torch_rng"])
         if "scaler" in checkpoint.state and self._scaler() is not None:
@@ -154,7 +154,7 @@ class Engine:
         started, first = time.perf_counter(), self.done
         window: list[dict[str, float]] = []
         if not self.done and self.main:
-            self._call("begin", self.output)
+            self.method.begin(self.output)
         distributed.wait()
         whole = True  # whether weights, moments and random numbers are of one moment
         try:
@@ -217,13 +217,8 @@ class Engine:
 
     def _scaler(self) -> Any:
         """The loss scale of float16, which an exact resume needs; None in other precisions."""
-        scaler = getattr(getattr(self.method, "updates", None), "scaler", None)
+        scaler = self.method.updates.scaler
         return scaler if scaler is not None and scaler.is_enabled() else None
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        """What a method may have beyond its obligations; None if it has not."""
-        hook = getattr(self.method, name, None)
-        return hook(*arguments) if hook is not None else None
 
     def save(self) -> None:
         """Write `last.safetensors`."""
@@ -235,7 +230,7 @@ class Engine:
             tensors |= {f"{name}.{k}": t for k, t in network.state_dict().items()}
         for name, optimizer in self.method.optimizers.items():
             tensors |= optimizer_tensors(optimizer, "optimizer." + name)
-        extra = self._call("extra_tensors") or {}
+        extra = self.method.extra_tensors()
         tensors |= {f"extra.{key}": tensor for key, tensor in extra.items()}
         if self.ema is not None:
             tensors |= {f"ema.{k}": t for k, t in self.ema.state_dict().items()}
@@ -297,7 +292,7 @@ class Engine:
             file.write(json.dumps(line) + "\n")
         for watcher in self.watchers:
             watcher.log(self.done, means)
-        trouble = self._call("diagnose", means)
+        trouble = self.method.diagnose(means)
         if trouble:
             say(f"step {self.done}: {trouble}")
         if not self.quiet:

@@ -230,11 +230,10 @@ def _train(
         )
     if options.budget:
         recipe = _fit(recipe, assets, options, resuming)
-    method = load(methods, recipe.method)(recipe, assets)
-    skipped = getattr(getattr(method, "photos", None), "skipped", [])
-    notes: list[str] = list(getattr(method, "notes", ()))
-    if skipped:
-        notes.append(f"{len(skipped)} unreadable photos skipped, the first {next(iter(skipped))}")
+    method: methods.Method = load(methods, recipe.method)(recipe, assets)
+    notes = list(method.notes)
+    if skipped := method.unreadable():
+        notes.append(f"{len(skipped)} unreadable photos skipped, the first {skipped[0]}")
     for note in notes:
         say(note, quiet=quiet)
     watchers = []

@@ -53,6 +53,21 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class SharingEngine(Engine, Protocol):
+    """An engine whose sessions share one arena of memory.
+
+    Attributes:
+        optimized: the graph as the engine optimized it for this machine, if it was to keep it.
+    """
+
+    optimized: bytes | None
+
+    def give_back(self, feeds: "dict[str, np.ndarray]") -> None:
+        """Run once on small pictures; what the arena holds unused goes back to the system."""
+        ...
+
+
+@runtime_checkable
 class RememberingEngine(Engine, Protocol):
     """An engine whose answer also depends on the pictures before."""
 
@@ -82,6 +97,7 @@ class EnginePlugin(Protocol):
             `open` takes it as the keyword argument `hint`. Empty: it computes as the file says.
         label: what people call it.
         module: the library, as imported.
+        other_modules: libraries that do as well where it is absent.
         install: the command that brings it.
     """
 
@@ -91,6 +107,7 @@ class EnginePlugin(Protocol):
     hints: tuple[str, ...]
     label: str
     module: str
+    other_modules: tuple[str, ...]
     install: str
 
     @staticmethod
@@ -117,6 +134,6 @@ def why_not(engine: str) -> str:
 
 def library_of(plugin: EnginePlugin) -> str:
     """The module that an engine would import: `module`, or where that is absent the first of its
-    `other_modules` (a class may have some) that is installed; "" if none is."""
-    names = (plugin.module, *getattr(plugin, "other_modules", ()))
+    `other_modules` that is installed; "" if none is."""
+    names = (plugin.module, *plugin.other_modules)
     return next((name for name in names if plugins.installed(name)), "")

@@ -28,6 +28,7 @@ class CoreMlEngine:
     hints = ()
     label = "Core ML"
     module = "coremltools"
+    other_modules = ()
     install = "pip install coremltools (on macOS; other systems only write packages)"
 
     def __init__(self, model: Any, device: str) -> None:

@@ -40,6 +40,7 @@ class ExecuTorchEngine:
     hints = ()
     label = "ExecuTorch"
     module = "executorch"
+    other_modules = ()
     install = "pip install executorch, best into an environment of its own"
 
     def __init__(self, program: Any, method: Any) -> None:

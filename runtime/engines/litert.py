@@ -56,6 +56,7 @@ class LiteRtEngine:
     hints = ()
     label = "LiteRT"
     module = "ai_edge_litert"
+    other_modules = ()
     install = "pip install ai-edge-litert"
 
     def __init__(self, interpreter: Any) -> None:

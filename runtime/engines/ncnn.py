@@ -39,6 +39,7 @@ class NcnnEngine:
     hints = ("f32", "f16", "bf16")
     label = "ncnn"
     module = "ncnn"
+    other_modules = ()
     install = "pip install ncnn"
 
     def __init__(self, library: Any, net: Any, device: str, note: str) -> None:

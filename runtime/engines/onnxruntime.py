@@ -64,6 +64,7 @@ class OnnxRuntimeEngine:
     hints = ()
     label = "ONNX Runtime"
     module = "onnxruntime"
+    other_modules = ()
     install = "pip install onnxruntime (CPU) or onnxruntime-gpu (NVIDIA)"
 
     def __init__(

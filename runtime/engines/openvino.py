@@ -39,6 +39,7 @@ class OpenVinoEngine:
     hints = ("f32", "bf16", "f16")
     label = "OpenVINO"
     module = "openvino"
+    other_modules = ()
     install = "pip install openvino"
 
     def __init__(self, loaded: Model, compiled: Compiled, device: str, note: str) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ..engines import Engine, TensorInfo
+from ..engines import Engine, SharingEngine, TensorInfo
 from ..errors import CardMismatch
 from ..onnxfile import read_onnx
 from .background import Aside
@@ -172,9 +172,10 @@ class FoldingEngine:
 
     def _give_back(self) -> None:
         """Sessions that share their memory leave it to the next one: there may be none."""
-        give_back = getattr(self._measuring, "give_back", None)
-        if give_back is not None and self.measurements:
-            give_back({self.inputs[0].name: np.zeros((1, SMALL, SMALL, 3), np.uint8)})
+        if isinstance(self._measuring, SharingEngine) and self.measurements:
+            self._measuring.give_back(
+                {self.inputs[0].name: np.zeros((1, SMALL, SMALL, 3), np.uint8)}
+            )
 
     def _follow(self, picture: np.ndarray) -> None:
         now = signature(picture)
@@ -368,7 +369,7 @@ def _engine(
 ) -> Engine:
     from ..engines.onnxruntime import OnnxRuntimeEngine
 
-    graph: bytes | None = getattr(base, "optimized", None)
+    graph = base.optimized if isinstance(base, SharingEngine) else None
     source = model if graph is None else graph
 
     def fold(values: dict[str, np.ndarray]) -> Engine:

@@ -16,9 +16,8 @@ from runtime.errors import UsageError
 from runtime.model.session import open_session
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import Recipe
-from training.data.images import Photos
 from training.methods import Assets
-from training.methods.quantized import Nights, Quantized
+from training.methods.quantized import Quantized, night_exponents
 from training.quantization.fake import QuantizedLean, Ranges
 
 
@@ -190,14 +189,11 @@ def test_other_networks_are_refused(new_checkpoint, trained, photos_folder, tmp_
 
 
 def test_nights_are_darker():
-    photos = Photos.__new__(Photos)
-    photos.images, photos.skipped = [np.full((40, 40, 3), 128, np.uint8)], []
-    photos.enlarge, photos.seed = 1.0, 0
     rng = np.random.default_rng(0)
-    light = Nights(photos, 0.0, 4.0).batch(0, 2, 32, 1.0, rng)
-    dark = Nights(photos, 1.0, 4.0).batch(0, 2, 32, 1.0, rng)
-    assert light.mean() == pytest.approx(128 / 255, abs=1e-3)
-    assert (dark < light).all() and dark.min() >= (128 / 255) ** 4
+    assert (night_exponents(8, 0.0, 4.0, rng) == 1).all()
+    dark = night_exponents(8, 1.0, 4.0, rng)
+    assert dark.shape == (8, 1, 1, 1) and (dark > 1).all() and (dark <= 4).all()
+    assert 0 < (night_exponents(1000, 0.3, 4.0, rng) > 1).float().mean() < 0.4
 
 
 def test_a_second_run_starts_with_the_ranges_of_the_first(trained, tmp_path):

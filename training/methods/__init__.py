@@ -4,6 +4,7 @@ A method is built as `Method(recipe, assets)`, owns its networks and optimizers,
 of checkpoints, logs or time: those are `training.engine`'s.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -40,21 +41,18 @@ class Assets:
 
 
 class Method(Protocol):
-    """The obligations of a training method.
+    """The obligations of a training method; what has a body here is optional.
 
-    A method may also have `extra_tensors() -> dict[str, Tensor]` and `restore_extra(tensors)`, for
-    what an exact resume needs besides weights (an image pool), `diagnose(means) -> str`, one
-    sentence when the logged figures show trouble, `begin(output)`, called with the run folder
-    before the first step, and `notes`, lines that a person is told before it. Steps go through
-    `updates`, a `training.updates.Updates`: that is all a method needs for parts, processes,
-    precisions and compilation.
+    Steps go through `updates`, a `training.updates.Updates`: that is all a method needs for parts,
+    processes, precisions and compilation.
     """
 
     recipe: Recipe
     networks: dict[str, nn.Module]  # "generator" is the one that is exported
     optimizers: dict[str, Optimizer]
     rng: np.random.Generator  # the only source of randomness of a step
-    updates: "Updates"  # through which weights change; methods without steps need none
+    updates: "Updates"  # through which weights change
+    notes: Sequence[str] = ()  # lines that a person is told before the first step
 
     def step(self, step: int) -> dict[str, float]:
         """One optimizer step, `step` counting from 0; named scalars for the log."""
@@ -63,6 +61,24 @@ class Method(Protocol):
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Rows of pictures (1, 3, H, W) that show how far `generator` is."""
         ...
+
+    def begin(self, output: Path) -> None:
+        """Called with the run folder before the first step."""
+
+    def unreadable(self) -> Sequence[Path]:
+        """Files of photos that were passed over because they cannot be read."""
+        return ()
+
+    def diagnose(self, means: dict[str, float]) -> str:
+        """One sentence when the logged figures show trouble, else ""."""
+        return ""
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """What an exact resume needs besides weights, as an image pool."""
+        return {}
+
+    def restore_extra(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `extra_tensors` gave."""
 
 
 def cut_to_multiple(images: Tensor, multiple: int) -> Tensor:

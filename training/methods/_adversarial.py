@@ -18,7 +18,7 @@ from ..config import Recipe
 from ..networks.patchgan import start_small
 from ..settings import Positive, Share, Weight
 from ..updates import Updates, Values
-from . import Assets
+from . import Assets, Method
 from ._adversary import Adversary, AdversaryOptions, Shown
 from ._diversity import PICTURES, diversity, open_distance
 
@@ -45,7 +45,7 @@ class PlayOptions(AdversaryOptions):
     discriminator_steps: Positive = 1  # for each step of the generators; WGAN-GP: 5
 
 
-class Adversarial(ABC, Generic[Batch]):
+class Adversarial(Method, ABC, Generic[Batch]):
     """Obligations in `training.methods.Method`; a method fills in `draw`, `real`, `generate` and
     `sheet`, and calls `enter` with its networks."""
 

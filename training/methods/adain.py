@@ -12,7 +12,7 @@ Works for every network with `encode`: "adain" (the paper's) and "microast" (no 
 Deviation: all distances are relative, see `losses.moments`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +38,7 @@ from ..losses.style import gram_energy, gram_matrix
 from ..losses.tv import total_variation
 from ..settings import Enlargement, Side
 from ..updates import Updates
-from . import Assets, cut_to_multiple
+from . import Assets, Method, cut_to_multiple
 from .perceptual import learning_rate, read_options, start_weights
 
 TERMS = ("content", "moments", "style", "periodicity", "tv", "range")
@@ -56,7 +56,7 @@ class Options:
     blend: bool = True  # content target: AdaIN of the features; else the photo's own features
 
 
-class AdaIn:
+class AdaIn(Method):
     """See the module's docstring; obligations in `training.methods.Method`."""
 
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
@@ -175,6 +175,10 @@ class AdaIn:
         gram = gram_matrix(wanted)
         difference = gram_energy(gram_matrix(features) - gram, metric)
         return (difference / gram_energy(gram, metric)).mean()
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return self.photos.skipped
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """A table: paintings above, photos on the left, every combination."""

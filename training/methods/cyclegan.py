@@ -16,8 +16,9 @@ pattern on its own grid, which shows as a weave; the losses of these names forbi
 `style`: the second domain's mean Gram matrices.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -184,6 +185,10 @@ class CycleGan(Adversarial[Domains]):
         made_two = call(self.networks["generator"], batch[0][rows])
         made_one = call(self.networks["backward"], batch[1][rows])
         return {SIDES["first"]: Shown(made_one), SIDES["second"]: Shown(made_two)}
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return self.photos.skipped
 
     def extra_tensors(self) -> dict[str, Tensor]:
         """The pools."""

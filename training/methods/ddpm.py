@@ -17,7 +17,9 @@ it is here as the yardstick of the generators that take one. `data.content` is t
 pictures. Deviation: t counts from 0, the paper's t = 1 is ours 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -32,7 +34,7 @@ from ..config import Recipe, find_data
 from ..data.images import Photos
 from ..settings import Positive
 from ..updates import Updates, Values
-from . import Assets, _adversarial
+from . import Assets, Method, _adversarial
 from .perceptual import read_options
 
 SHOWN = 8  # pictures in a row of the contact sheet, which has two
@@ -134,7 +136,7 @@ def denoise(
     return 0.5 + 0.5 * x.clamp(-1, 1)
 
 
-class Ddpm:
+class Ddpm(Method):
     """See the module's docstring; obligations in `training.methods.Method`."""
 
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
@@ -178,6 +180,10 @@ class Ddpm:
 
         found = self.updates.minimize(len(photos), loss, self.optimizers["generator"])
         return {self.options.target: found["total"]}
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return self.photos.skipped
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Two rows of pictures out of the same noise at every call."""

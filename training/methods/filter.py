@@ -41,7 +41,7 @@ from ..pairs.alignment import displaced
 from ..pairs.making import View, make_pairs
 from ..settings import Between, Positive
 from ..updates import Updates, Values
-from . import Assets, _adversarial, _moved, cut_to_multiple
+from . import Assets, Method, _adversarial, _moved, cut_to_multiple
 from ._adversary import Adversary, AdversaryOptions, Shown, build_discriminator
 from .perceptual import learning_rate, read_options, start_weights
 
@@ -66,7 +66,7 @@ class Options(AdversaryOptions):
     start: str = ""  # checkpoint or file in models/ to begin with
 
 
-class Filter:
+class Filter(Method):
     """See the module's docstring; obligations in `training.methods.Method`.
 
     Attributes:

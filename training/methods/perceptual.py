@@ -9,7 +9,9 @@ two neighboring frames instead, for the terms "luminance" and "frame_difference"
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,7 +32,7 @@ from ..objective import Objective
 from ..pruned_start import prune_weights
 from ..settings import Positive, Share
 from ..updates import Updates
-from . import Assets, _moved
+from . import Assets, Method, _moved
 
 FILM_TERMS = ("luminance", "frame_difference")
 VALIDATION = 3  # photos shown on the contact sheet; kept out of training
@@ -89,7 +91,7 @@ def _settings(network: dict) -> dict:
     return {"name": network["name"], **asdict(config(**given))}
 
 
-class Perceptual:
+class Perceptual(Method):
     """See the module's docstring; obligations in `training.methods.Method`."""
 
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
@@ -213,6 +215,10 @@ class Perceptual:
 
     def _place(self, images: Tensor) -> Tensor:
         return images.to(self.device, memory_format=torch.channels_last)
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return self.photos.skipped
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Rows: photos of the validation set above their styled versions."""

@@ -7,8 +7,9 @@ The paper's weight of 100 is for differences in [-1, 1]: ours, in [0, 1], are do
 `data.content` (or --content) is the folder of pairs, see `data.paired`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,10 @@ class Pix2Pix(Adversarial[Pair]):
         l1 = (made - target).abs().mean()
         values = {"l1": l1, "total": 2 * self.options.l1 * l1, "deviation": made.std((2, 3)).mean()}
         return values, {"discriminator": Shown(torch.cat([source, made], 1))}
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return list(self.photos.skipped)
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Rows: inputs, made pictures, wanted pictures."""

@@ -17,7 +17,9 @@ needed, because what equals G0 has its objective (0.96 to 1.00 of it on five net
 began with balanced weights, which harm by themselves (`export.finetune`), so it decides nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,12 +30,12 @@ from runtime.errors import UsageError
 from .. import networks
 from ..checkpoint import load_checkpoint
 from ..config import Recipe, find_data
-from ..data.images import WHOLE, Photos, input_noise, to_tensor
+from ..data.images import Photos, input_noise, to_tensor
 from ..networks import lean
 from ..quantization.fake import RANGES, QuantizedLean, Ranges
 from ..settings import Enlargement, Share, Weight
 from ..updates import Updates
-from . import Assets, cut_to_multiple
+from . import Assets, Method, cut_to_multiple
 from .perceptual import VALIDATION, learning_rate, read_options
 
 
@@ -48,35 +50,23 @@ class Options:
     night_gamma: Enlargement = 4.0  # up to this exponent: bright spots on black, the widest ranges
 
 
-class Nights(Photos):
-    """Photos of which a share is darkened: `photo ** gamma`.
+def night_exponents(count: int, share: float, gamma: float, rng: np.random.Generator) -> Tensor:
+    """Exponents that darken a share of photos: (N, 1, 1, 1), 1 or uniform in 1..gamma.
 
     Normalized activations reach furthest where little sticks out of much: lights at night. Photos
     of the day alone leave ranges that clip them.
+
+    Args:
+        count: of photos.
+        share: of them that become nights, 0..1.
+        gamma: largest exponent.
+        rng: decides which.
     """
-
-    def __init__(self, photos: Photos, share: float, gamma: float) -> None:
-        vars(self).update(vars(photos))  # the pictures are not read twice
-        self.share, self.gamma = share, gamma
-
-    def batch(
-        self,
-        step: int,
-        count: int,
-        crop: int,
-        zoom: float,
-        rng: np.random.Generator,
-        own: slice = WHOLE,
-    ) -> Tensor:
-        """As `Photos.batch`."""
-        exponents = [
-            rng.uniform(1, self.gamma) if rng.random() < self.share else 1.0 for _ in range(count)
-        ]
-        batch = super().batch(step, count, crop, zoom, rng, own)
-        return batch ** torch.tensor(exponents, dtype=batch.dtype)[:, None, None, None]
+    drawn = [rng.uniform(1, gamma) if rng.random() < share else 1.0 for _ in range(count)]
+    return torch.tensor(drawn, dtype=torch.float32)[:, None, None, None]
 
 
-class Quantized:
+class Quantized(Method):
     """See the module's docstring; obligations in `training.methods.Method`."""
 
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
@@ -94,11 +84,10 @@ class Quantized:
         generator.to(self.device, memory_format=torch.channels_last).train()
         photos = assets.content or find_data(recipe.data.content, "content")
         data = recipe.data
-        read = Photos(photos, data.short_side, data.limit, data.enlarge, recipe.seed)
-        self.shown = read.images[-VALIDATION:]
-        if len(read.images) > 10 * VALIDATION:
-            del read.images[-VALIDATION:]
-        self.photos = Nights(read, self.options.night, self.options.night_gamma)
+        self.photos = Photos(photos, data.short_side, data.limit, data.enlarge, recipe.seed)
+        self.shown = self.photos.images[-VALIDATION:]
+        if len(self.photos.images) > 10 * VALIDATION:
+            del self.photos.images[-VALIDATION:]
         ranges = {name: (low, high) for name, (low, high) in self.options.ranges.items()}
         self.ranges, self.averages = (Ranges(ranges).to(self.device) for _ in range(2))
         self.averages.requires_grad_(False)
@@ -129,6 +118,10 @@ class Quantized:
         value = self.updates.minimize(len(images), loss, *self.optimizers.values())["total"]
         self._average(step)
         return {"total": value, "psnr_db": -10 * float(np.log10(max(value, 1e-12)))}
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return self.photos.skipped
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Photos, what the original makes of them, and `generator` in bytes."""
@@ -171,7 +164,8 @@ class Quantized:
         """Photos, some dark; half of the batches with input noise, as in training."""
         data, count = self.recipe.data, self.recipe.batch
         own = self.updates.own(count)
-        images = self.photos.batch(step, count, data.crop, data.zoom, self.rng, own)
+        dark = night_exponents(count, self.options.night, self.options.night_gamma, self.rng)
+        images = self.photos.batch(step, count, data.crop, data.zoom, self.rng, own) ** dark
         if data.noise and self.rng.random() < 0.5:
             deviation = data.noise * self.rng.random()
             shape = (images.shape[0], *images.shape[2:])

@@ -3,6 +3,9 @@
 A run of zero steps: the checkpoint holds the published encoders and decoders, ready for export.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 from torch import Tensor, nn
 
@@ -11,12 +14,13 @@ from runtime.errors import UsageError
 from .. import networks
 from ..config import Recipe, find_data
 from ..data.images import Photos, load_image, to_tensor
-from . import Assets, cut_to_multiple
+from ..updates import Updates
+from . import Assets, Method, cut_to_multiple
 
 SHOWN = 3  # photos on the contact sheet
 
 
-class Wct:
+class Wct(Method):
     """See the module's docstring; obligations in `training.methods.Method`."""
 
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
@@ -30,6 +34,7 @@ class Wct:
         self.networks: dict[str, nn.Module] = {"generator": generator.to(assets.device).eval()}
         self.optimizers = {}
         self.device = assets.device
+        self.updates = Updates(recipe, self.device)
         folder = assets.content or find_data(recipe.data.content, "content")
         self.photos = Photos(folder, 256, SHOWN)
         painting = assets.style or find_data(recipe.style.image, "style")
@@ -38,6 +43,10 @@ class Wct:
     def step(self, step: int) -> dict[str, float]:
         """Nothing to do: a run has no steps."""
         return {}
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return self.photos.skipped
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Photos above their versions in the painting's style."""
