@@ -17,6 +17,7 @@ from .. import (
     startup,
 )
 from ..folding import table as folding
+from ..generative import table as generative
 from ..quality import table as quality
 from ..scoreboard import table as scoreboard
 from ..serving import table as serving
@@ -47,6 +48,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "keyframes": keyframes.table_of,
     "batch": batch.table_of,
     "serving": serving.usual,
+    "generative": generative.table_of,
 }
 
 # Blocks a page may have: name to (result files, table); the first file must be there.
@@ -81,6 +83,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "batch": (("batch",), batch.table_of),
     "batch_runs": (("batch_runs",), batch.runs_of),
     "serving": (("serving",), serving.usual),
+    "generative": (("generative",), generative.table_of),
 }
 
 

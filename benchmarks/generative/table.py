@@ -1,0 +1,24 @@
+"""Table of `benchmarks.generative`."""
+
+from ..report.tables import Document, figure, label, table
+
+COLUMNS = (
+    label("generator", "recipe"),
+    label("pictures"),
+    label("steps"),
+    figure("CPU seconds", "training_cpu_s"),
+    figure("weights, thousands", "weights_thousands"),
+    figure("FID stand-in before", "fid_before"),
+    figure("after", "fid_after"),
+    figure("KID stand-in before", "kid_before"),
+    figure("after", "kid_after"),
+    figure("digits found", "digits_found"),
+    figure("diversity", "diversity"),
+    figure("color left to AdaIN's style", "style_color_left"),
+    figure("ms a picture", "sample_cpu_ms"),
+)
+
+
+def table_of(data: Document) -> str:
+    """One row a problem."""
+    return table(COLUMNS, data["rows"])
