@@ -62,6 +62,8 @@ def write_site(
     """
     for part in (PAGE, pages.COMMON):
         shutil.copytree(part, folder, dirs_exist_ok=True)
+    start = folder / "index.html"
+    start.write_text(pages.with_icons(start.read_text(encoding="utf-8")), encoding="utf-8")
     page = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     engines = engines_for([card for _, _, card, _ in models])
     (folder / "ort").mkdir()

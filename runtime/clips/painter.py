@@ -130,12 +130,10 @@ def paint_clip(
         total = None if info.num_frames is None else max(0, info.num_frames - behind)
         report = pipeline.run(
             source,
-            layers[0].session,
-            layers[0].stabilizer,
+            layers,
             [sink],
             meter,
             finish=finish,
-            beside=layers[1:],
             on_shot=new_shot,
             stop=stop,
             watcher=begin(total) if begin else None,

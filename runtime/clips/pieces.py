@@ -202,12 +202,10 @@ def paint_piece(
         layers, finish, on_shot = layers_of(stylizers, options, closing)
         pipeline.run(
             source,
-            layers[0].session,
-            layers[0].stabilizer,
+            layers,
             [sink],
             meter,
             finish=finish,
-            beside=layers[1:],
             on_shot=on_shot,
             first=piece.first,
             until=piece.until,

@@ -81,13 +81,11 @@ class Report:
 
 def run(
     source: Source,
-    session: Painter,
-    stabilizer: Stabilizer | ShotStabilizer | None,
+    layers: Sequence[Layer],
     sinks: Sequence[Sink],
     meter: Meter,
     *,
     finish: Finish | None = None,
-    beside: Sequence[Layer] = (),
     on_shot: Callable[[], object] | None = None,
     stop: threading.Event | None = None,
     watcher: Watcher | None = None,
@@ -99,14 +97,12 @@ def run(
 
     Args:
         source: where the frames come from.
-        session: what paints them.
-        stabilizer: None for none.
+        layers: what paints every frame; further ones are put together with the first by `finish`.
         sinks: each gets every frame. They are closed here: `close` when all went well, `abort`
             when the run was stopped or failed.
         meter: gets the stages decode, style, stabilize, encode.
         finish: last touch: (frame as read, painted frame, that of each layer beside it) to the
             frame that is written; called in order.
-        beside: further paintings of every frame, which `finish` puts together.
         on_shot: called before `finish` is given the first frame of a shot.
         stop: set it (from a signal handler) to end after the frame being painted.
         watcher: is told how far the run is.
@@ -126,6 +122,7 @@ def run(
     started = time.perf_counter()
     decoded = Reader(source, meter, stop, ended, prepare)
     writer = Writer(sinks, meter, ended, stop)
+    stabilizer = layers[0].stabilizer
     context = stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0
     frames = decoded if until is None else _until(decoded, until + context)
     shots = Shots(context, watcher.shot if watcher is not None else None)
@@ -134,8 +131,7 @@ def run(
         decoded.start()
         writer.start()
         if watcher is not None:
-            session = _Watched(session, watcher)
-        layers = [Layer(session, stabilizer), *beside]
+            layers = [Layer(_Watched(layers[0].session, watcher), stabilizer), *layers[1:]]
         painted = stack.enter_context(
             closing(_paint(frames, layers, meter, shots, finish, on_shot, stop, ended))
         )

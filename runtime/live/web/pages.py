@@ -6,6 +6,8 @@ from pathlib import Path
 from ...keys import KEYS
 
 DESK, COMMON = (Path(__file__).with_name(name) for name in ("desk", "common"))
+# Drawings that the buttons of both pages refer to, and the place where a page holds them.
+ICONS, ICONS_HERE = Path(__file__).with_name("icons.html"), "<!--ICONS-->\n"
 TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -36,9 +38,14 @@ def page() -> bytes:
         for key in KEYS
         if key.action not in NOT_ON_THE_PAGE
     ]
-    text = (DESK / "index.html").read_text(encoding="utf-8")
+    text = with_icons((DESK / "index.html").read_text(encoding="utf-8"))
     # "<" would end the element that holds it.
     return text.replace("/*KEYS*/[]", json.dumps(keys).replace("<", "\\u003c")).encode()
+
+
+def with_icons(page: str) -> str:
+    """The text of a page, with the icons in it."""
+    return page.replace(ICONS_HERE, ICONS.read_text(encoding="utf-8"))
 
 
 def read(address: str) -> tuple[str, bytes] | None:

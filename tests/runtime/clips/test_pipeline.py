@@ -79,9 +79,10 @@ class Frames(Source):
             yield Frame(np.full((6, 8, 3), index % 256, np.uint8), Fraction(index, 25), index)
 
 
-def run(source, session=None, stabilizer=None, sinks=None, **options):
+def run(source, session=None, stabilizer=None, sinks=None, beside=(), **options):
     sinks = [Memory()] if sinks is None else sinks
-    report = pipeline.run(source, session or Identity(), stabilizer, sinks, Meter(), **options)
+    layers = [pipeline.Layer(session or Identity(), stabilizer), *beside]
+    report = pipeline.run(source, layers, sinks, Meter(), **options)
     return report, sinks[0]
 
 
@@ -96,7 +97,7 @@ def test_all_frames_in_order_with_their_times():
 
 def test_stages_are_timed():
     meter = Meter()
-    pipeline.run(Frames(3), Identity(), None, [Memory()], meter)
+    pipeline.run(Frames(3), [pipeline.Layer(Identity(), None)], [Memory()], meter)
     stages = meter.summary()["stages_ms"]
     assert {name: stages[name]["count"] for name in ("decode", "style", "encode")} == {
         "decode": 3,
@@ -342,7 +343,8 @@ def test_shot_stabilizer_protocol_and_restart_points():
     session = Invert()
     meter, sink = Meter(), Memory()
     finish = lambda image, styled: styled - (image // 255)  # noqa: E731
-    pipeline.run(Frames(10), session, Whole(), [sink], meter, finish=finish)
+    layers = [pipeline.Layer(session, Whole())]
+    pipeline.run(Frames(10), layers, [sink], meter, finish=finish)
     assert [f.index for f in sink.got] == list(range(10))
     assert all(f.image[0, 0, 0] == 255 - f.index for f in sink.got)
     expected = [-1] * 4 + [3] * 4 + [7] * 2
