@@ -301,8 +301,8 @@ def _read_plan(item: Item) -> pieces.Plan:
         raise StyleError(f'"{item.parts}" was removed while its clip was painted')
     return pieces.Plan(
         tuple(
-            pieces.Piece(p["first"], p["until"], tuple(p["behind"]) if p["behind"] else None)
-            for p in values["pieces"]
+            pieces.Piece(**{**piece, "behind": tuple(piece["behind"]) if piece["behind"] else None})
+            for piece in values["pieces"]
         ),
         values["frames"],
         values["threads"],

@@ -1,20 +1,28 @@
 """A clip in pieces that different processes paint: planned, painted, and joined to the file that
 one process alone would have made, frame by frame.
 
-A piece is whole shots and whole segments of the journal (`runtime.media.journal`). It begins where
-a shot begins, because nothing before that matters to a stabilizer, to a folded scene or to a
-model's memory, and where a segment begins, because segments are encoded each for itself. Where
-every frame is painted for itself, any segment will do. A shot is never divided, however long.
+A piece is whole segments of the journal (`runtime.media.journal`), because segments are encoded
+each for itself. It begins where a shot begins, as nothing before that matters to a stabilizer, to a
+folded scene or to a model's memory; where every frame is painted for itself, with any segment.
+
+A shot that is long is divided as well, where that can be exact: a whole-shot stabilizer works in
+parts, and what it shows of one follows from the frames of that part and of the one before. So both
+are painted by both neighbors, each keeps what is its own, and models that are folded for each scene
+are told what the plan knew of the scene there (`runtime.model.folding.Scene`). It cannot be exact
+where something of the first frame is left for ever: with the stabilizer `live`, in recurrent
+models, and in the mask of a region.
 """
 
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 from .. import sources
+from ..card import JsonObject
 from ..errors import UsageError
 from ..frame import Frame
 from ..media.journal import Segment
@@ -32,6 +40,11 @@ from .painter import layers_of, open_stabilizer, scaled
 # Frames after which a piece may end: half a minute at 30 per second. Opening the source and seeking
 # cost about what painting a frame or two does.
 PIECE_FRAMES = 900
+# Share of the frames of a piece that ends within a shot which its neighbor may paint as well.
+MOST_TWICE = 0.1
+
+# What the models of a stylizer know of a scene (`Stylizer.scene`).
+Scenes = list[JsonObject | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +56,17 @@ class Piece:
         until: index of the first frame behind it; None for the rest of the clip.
         behind: index and time ("numerator/denominator", seconds) of the frame behind which its
             source begins; None for the clip's beginning.
+        reach: index of the first frame on which none of it depends; None for `until`.
+        start: index of the frame with which painting begins; None for where the source does.
+        scene: what the models know there of a scene that began earlier; None for nothing.
     """
 
     first: int
     until: int | None = None
     behind: tuple[int, str] | None = None
+    reach: int | None = None
+    start: int | None = None
+    scene: Scenes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +101,7 @@ def plan_pieces(
     Args:
         path: the clip.
         options: as it will be painted with.
-        stylizer: needed where `needs_stylizer` says so.
+        stylizer: needed where `needs_stylizer` says so; shots are not divided without it.
         target: frames after which a piece ends as soon as it can.
         threads: of the encoder; None takes those of one process on this machine.
 
@@ -94,9 +113,11 @@ def plan_pieces(
             raise UsageError(f'"{path}" never ends')
         _, _, scale = scaled(source, options.size)
         frames = (replace(f, image=scale(f.image)) if scale else f for f in source)
-        context, shots = _shots(frames, options, stylizer)
+        context, before, marks = _marks(frames, options, stylizer)
         longest = options.sink.get("segment", SEGMENT_FRAMES)
-        pieces, count = divide(shots, longest=longest, target=target, context=context)
+        pieces, count = divide(
+            marks, longest=longest, target=target, context=context, before=before
+        )
         damage = {kind: number for kind, number in source.damage.items() if number}
         return Plan(
             tuple(pieces), count, threads or encoder_threads(), damage, tuple(source.remarks)
@@ -104,40 +125,78 @@ def plan_pieces(
 
 
 def needs_stylizer(options: ClipOptions) -> bool:
-    """Whether the models say where shots begin; a stabilizer would."""
-    return open_stabilizer(options) is None
+    """Whether the models have a say in where pieces begin."""
+    stabilizer = open_stabilizer(options)
+    return stabilizer is None or (isinstance(stabilizer, ShotStabilizer) and _divides(options))
 
 
-# A frame, whether a shot begins with it, and whether shots matter at all.
-Marked = tuple[Frame, bool, bool]
+def _divides(options: ClipOptions) -> bool:
+    return options.regions.region == "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A frame, and what may begin with it.
+
+    Attributes:
+        frame: it.
+        shot: whether a shot does.
+        alone: whether it has nothing to do with those before it.
+        part: frames of the part of a shot that does; 0 if none does.
+        scene: what the models know before it, worked out when it is asked for.
+    """
+
+    frame: Frame
+    shot: bool = False
+    alone: bool = False
+    part: int = 0
+    scene: Callable[[], Scenes | None] = lambda: None
 
 
 def divide(
-    frames: Iterable[Marked], *, longest: int, target: int, context: int = 0
+    marks: Iterable[Mark], *, longest: int, target: int, context: int = 0, before: int = 0
 ) -> tuple[list[Piece], int]:
     """Pieces of a stream of frames, and their number.
 
     Args:
-        frames: all of them.
+        marks: all of them.
         longest: frames of a segment.
-        target: frames after which a piece ends as soon as a segment ends where a shot does.
+        target: frames after which a piece ends as soon as a segment ends where one may begin.
         context: frames before a piece that its source must deliver as well.
+        before: parts of a shot without which the next one cannot be shown.
     """
     pieces: list[Piece] = []
     recent: deque[Frame] = deque(maxlen=context + 1)
-    first, behind = 0, None
-    count = in_segment = 0
-    for frame, begins, matter in frames:
-        if in_segment and segment_ends(in_segment, longest, matter and begins):
-            in_segment = 0
-            if frame.index - first >= target and (begins or not matter):
-                pieces.append(Piece(first, frame.index, behind))
-                first, behind = frame.index, _place(recent, context)
+    # The last parts of this shot: with the first of them painting for the next piece would begin.
+    parts: deque[tuple[Mark, tuple[int, str] | None]] = deque(maxlen=before + 1)
+    piece, count, in_segment = Piece(0), 0, 0
+    for mark in marks:
+        index = mark.frame.index
+        if mark.shot:
+            parts.clear()
+        if mark.part:
+            parts.append((mark, _place(recent, context)))
+        if in_segment and segment_ends(in_segment, longest, mark.shot):
+            in_segment, length = 0, index - piece.first
+            if length >= target and (mark.shot or mark.alone):
+                pieces.append(replace(piece, until=index))
+                piece = Piece(index, None, _place(recent, context))
+            elif parts and length >= max(target, _least(parts[-1][0].part, before)):
+                (start, place), (last, _) = parts[0], parts[-1]
+                reach = index if last.frame.index == index else last.frame.index + last.part
+                pieces.append(replace(piece, until=index, reach=reach))
+                scene = start.scene()
+                piece = Piece(index, None, place, start=start.frame.index, scene=scene)
         in_segment += 1
         count += 1
-        recent.append(replace(frame, image=frame.image[:0]))
-    pieces.append(Piece(first, None, behind))
-    return pieces, count
+        recent.append(replace(mark.frame, image=mark.frame.image[:0]))
+    return [*pieces, piece], count
+
+
+def _least(part: int, before: int) -> int:
+    """Frames of a piece that ends within a shot, at least: the parts before it, and one that is
+    painted on both sides of the end, are painted twice."""
+    return math.ceil((before + 1) * part / MOST_TWICE) if before else 0
 
 
 def _place(recent: deque[Frame], context: int) -> tuple[int, str] | None:
@@ -148,22 +207,55 @@ def _place(recent: deque[Frame], context: int) -> tuple[int, str] | None:
     return recent[0].index, f"{time.numerator}/{time.denominator}"
 
 
-def _shots(
+def _marks(
     frames: Iterable[Frame], options: ClipOptions, stylizer: Stylizer | None
-) -> tuple[int, Iterator[Marked]]:
-    """The frames as `pipeline.run` finds shots in them, and the context a piece needs."""
+) -> tuple[int, int, Iterator[Mark]]:
+    """The frames with what `pipeline.run` finds in them, the context that a piece needs, and the
+    parts of a shot that it needs before."""
     stabilizer = open_stabilizer(options)
+    divides = _divides(options) and stylizer is not None and stylizer.continues
     if isinstance(stabilizer, ShotStabilizer):
         marked = stabilizer.shots(frames)
-        return stabilizer.context, ((frame, begins, True) for frame, begins in marked)
+        if stylizer is not None and divides:
+            return stabilizer.context, 1, _parts(marked, stabilizer, stylizer)
+        return stabilizer.context, 0, (Mark(frame, begins) for frame, begins in marked)
     if stabilizer is not None:
-        return 0, ((frame, begins, True) for frame, begins in pipeline.cuts(frames, stabilizer))
+        return 0, 0, (Mark(*marked) for marked in pipeline.cuts(frames, stabilizer))
     if stylizer is None:
         raise ValueError("without a stabilizer the models say where shots begin")
     stylizer.reset()
     if not stylizer.remembers:
-        return 0, ((frame, False, False) for frame in frames)
-    return 0, ((frame, stylizer.observe(frame.image), True) for frame in frames)
+        return 0, 0, (Mark(frame, alone=True) for frame in frames)
+    return 0, 0, _scenes(frames, stylizer, part=int(divides))
+
+
+def _parts(
+    marked: Iterable[tuple[Frame, bool]], stabilizer: ShotStabilizer, stylizer: Stylizer
+) -> Iterator[Mark]:
+    """Frames with the shots of a stabilizer, and the parts that it makes of them."""
+    count = 0
+    for frame, begins in marked:
+        if begins:
+            stylizer.reset()
+            count = 0
+        length = stabilizer.part(*frame.image.shape[:2])
+        # A part of one frame is no part: a shot that is one is shown as it was painted.
+        opens = length > 1 and count % length == 0
+        yield (
+            Mark(frame, begins, part=length, scene=stylizer.scene())
+            if opens
+            else Mark(frame, begins)
+        )
+        count += 1
+        if stylizer.remembers:
+            stylizer.observe(frame.image)
+
+
+def _scenes(frames: Iterable[Frame], stylizer: Stylizer, part: int) -> Iterator[Mark]:
+    """Frames with the scenes that the models find, each frame a part of its own if `part` is 1."""
+    for frame in frames:
+        scene = stylizer.scene()
+        yield Mark(frame, stylizer.observe(frame.image), part=part, scene=scene)
 
 
 def paint_piece(
@@ -209,9 +301,22 @@ def paint_piece(
             on_shot=on_shot,
             first=piece.first,
             until=piece.until,
+            reach=piece.reach,
+            entry=_entry(piece, stylizers[0]),
             prepare=scaled(source, options.size)[2],
         )
     return [(segment, sink.journal.folder / segment.file) for segment in sink.journal.segments]
+
+
+def _entry(piece: Piece, stylizer: Stylizer) -> pipeline.Entry | None:
+    if piece.start is None:
+        return None
+
+    def restore() -> None:
+        if piece.scene is not None:
+            stylizer.restore(piece.scene)
+
+    return pipeline.Entry(piece.start, restore)
 
 
 def join_pieces(

@@ -55,6 +55,19 @@ class Layer:
     stabilizer: Stabilizer | ShotStabilizer | None
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A place within a shot where painting begins, with what is known of the frames before it.
+
+    Attributes:
+        start: index of the first frame that is painted.
+        restore: tells the models what they would know there.
+    """
+
+    start: int
+    restore: Callable[[], object]
+
+
 @dataclass
 class Report:
     """What a run did.
@@ -91,7 +104,9 @@ def run(
     watcher: Watcher | None = None,
     first: int = 0,
     until: int | None = None,
+    reach: int | None = None,
     prepare: Callable[[Image], Image] | None = None,
+    entry: Entry | None = None,
 ) -> Report:
     """Paint all frames of a source into all sinks, in order.
 
@@ -109,8 +124,10 @@ def run(
         first: index of the first frame the sinks want: earlier ones are painted, so that the
             stabilizer knows the past, and thrown away (resumed runs).
         until: index of the first frame the sinks do not want any more; None for all.
+        reach: index of the first frame on which none before `until` depends; None for `until`.
         prepare: first touch, in the decoding thread: the frame as read to the frame to paint, for
             another size.
+        entry: where painting begins, if not with a shot.
 
     Raises:
         Whatever source, session, stabilizer or a sink raises; SinkError if a sink ends up with
@@ -124,7 +141,7 @@ def run(
     writer = Writer(sinks, meter, ended, stop)
     stabilizer = layers[0].stabilizer
     context = stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0
-    frames = decoded if until is None else _until(decoded, until + context)
+    frames = decoded if until is None else _until(decoded, (reach or until) + context)
     shots = Shots(context, watcher.shot if watcher is not None else None)
     stack = ExitStack()
     try:
@@ -133,7 +150,7 @@ def run(
         if watcher is not None:
             layers = [Layer(_Watched(layers[0].session, watcher), stabilizer), *layers[1:]]
         painted = stack.enter_context(
-            closing(_paint(frames, layers, meter, shots, finish, on_shot, stop, ended))
+            closing(_paint(frames, layers, meter, shots, finish, on_shot, stop, ended, entry))
         )
         for frame in painted:
             if frame.index >= first:
@@ -212,17 +229,18 @@ def _paint(
     on_shot: Callable[[], object] | None,
     stop: threading.Event,
     ended: threading.Event,
+    entry: Entry | None,
 ) -> Generator[Frame, None, None]:
     """Finished frames, in order, each with the time and index of its input."""
     if finish is None:
-        yield from _paint_all(frames, layers[0], meter, shots, stop, ended)
+        yield from _paint_all(frames, layers[0], meter, shots, stop, ended, entry)
         return
     # Layers read ahead as they need; what one has read is kept for the others.
     originals, *copies = share_frames(frames, 1 + len(layers))
     # Cuts are found in what the camera saw: all layers find the same.
     places = [shots, *(Shots() for _ in layers[1:])]
     streams = [
-        _paint_all(copy, layer, meter, place, stop, ended)
+        _paint_all(copy, layer, meter, place, stop, ended, entry)
         for copy, layer, place in zip(copies, layers, places, strict=True)
     ]
     try:
@@ -244,17 +262,23 @@ def _paint_all(
     shots: Shots,
     stop: threading.Event,
     ended: threading.Event,
+    entry: Entry | None,
 ) -> Generator[Frame, None, None]:
     """Painted frames, in order, each with the time and index of its input."""
     session, stabilizer = layer.session, layer.stabilizer
     if isinstance(stabilizer, ShotStabilizer):
         session.reset()
+        if entry is not None:
+            entry.restore()
+        start = 0 if entry is None else entry.start
         # A shot may take long; whoever stops the run does not want to wait for its end.
         with suppress(_Stopped):
-            yield from _paint_shots(frames, session, stabilizer, meter, shots, stop, ended)
+            yield from _paint_shots(frames, session, stabilizer, meter, shots, stop, ended, start)
         return
     shots.matter = stabilizer is not None or session.remembers
     painter = SteadyPainter(session, stabilizer, meter)
+    if entry is not None:
+        entry.restore()
     for frame in frames:
         shown = painter.paint(frame.image)
         if painter.begins and (frame.index or stabilizer is None):
@@ -280,6 +304,7 @@ def _paint_shots(
     shots: Shots,
     stop: threading.Event,
     ended: threading.Event,
+    begin: int,
 ) -> Iterator[Frame]:
     """As `_paint_all` for stabilizers that work on whole shots: the next one is painted in another
     thread while one is stabilized."""
@@ -290,7 +315,8 @@ def _paint_shots(
     def feed() -> Iterator[Frame]:
         nonlocal upcoming
         for frame in frames:
-            upcoming = frame.index if upcoming is None else upcoming
+            if upcoming is None and frame.index >= begin:
+                upcoming = frame.index
             shots.passed(frame)
             yield frame
 
@@ -308,7 +334,7 @@ def _paint_shots(
         shots.begin(upcoming or 0)
         session.reset()
 
-    ahead = Ahead(stabilizer.paint(feed(), stylize, on_cut=on_cut), ended)
+    ahead = Ahead(stabilizer.paint(feed(), stylize, on_cut=on_cut, start=begin), ended)
     ahead.start()
     before: PaintedShot | None = None
     try:

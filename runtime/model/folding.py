@@ -16,7 +16,9 @@ Nothing here knows any model.
 """
 
 import base64
+import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -191,6 +193,69 @@ class Folding:
         return found
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What is known of a scene between two pictures, for whoever goes on with it.
+
+    A fold follows from all pictures since its scene began (`folding_engine`). A process that is to
+    paint from the middle need not look at them again: these figures, some kilobytes, are all.
+
+    Attributes:
+        current, goal: (2, channels) float32, the statistics that are folded in, and those that the
+            fold moves to.
+        signature: cheap figures of the picture that was measured last.
+        shape: of the pictures.
+        frame: pictures since the first one, `due`: when the measurement that was begun is used,
+            `rested`: when the last one was.
+        rough: whether the first picture's exact figures are still to come.
+        correction: what a smaller copy's statistics lack, None where that is not known.
+        begun: what the measurement that was begun found: statistics and correction; None without.
+    """
+
+    current: np.ndarray
+    goal: np.ndarray
+    signature: np.ndarray
+    shape: tuple[int, ...]
+    frame: int
+    due: int
+    rested: int
+    rough: bool = False
+    correction: np.ndarray | None = None
+    begun: tuple[np.ndarray, np.ndarray | None] | None = None
+
+    def to_json(self) -> JsonObject:
+        """Exact: arrays as NumPy's own files, in base64."""
+        return {
+            "current": _text(self.current),
+            "goal": _text(self.goal),
+            "signature": _text(self.signature),
+            "shape": list(self.shape),
+            "frame": self.frame,
+            "due": self.due,
+            "rested": self.rested,
+            "rough": self.rough,
+            "correction": _text(self.correction),
+            "begun": None if self.begun is None else [_text(part) for part in self.begun],
+        }
+
+    @staticmethod
+    def from_json(values: JsonObject) -> "Scene":
+        """The way back."""
+        begun = values["begun"]
+        return Scene(
+            current=_array(values["current"]),
+            goal=_array(values["goal"]),
+            signature=_array(values["signature"]),
+            shape=tuple(values["shape"]),
+            frame=values["frame"],
+            due=values["due"],
+            rested=values["rested"],
+            rough=values["rough"],
+            correction=_perhaps(values["correction"]),
+            begun=None if begun is None else (_array(begun[0]), _perhaps(begun[1])),
+        )
+
+
 @runtime_checkable
 class SceneEngine(RememberingEngine, Protocol):
     """An engine of a model that is folded for each scene (`folding_engine`).
@@ -203,6 +268,15 @@ class SceneEngine(RememberingEngine, Protocol):
 
     def observe(self, picture: np.ndarray) -> None:
         """Follow the scene to a picture that is not painted."""
+        ...
+
+    def scene(self) -> Callable[[], Scene | None]:
+        """What is known now, worked out when it is asked for; None before a scene's first
+        picture."""
+        ...
+
+    def restore(self, scene: Scene | None) -> None:
+        """Go on behind what another process, or this one, knew; None: a new scene."""
         ...
 
     def hurry(self) -> None:
@@ -242,3 +316,19 @@ def _layer(entry: JsonObject) -> FoldedLayer:
     if not np.isfinite(numbers).all() or min(layer.input_scale, *layer.weight_scale) <= 0:
         raise ValueError(f"scales of {layer.name} that are not above 0, or no numbers")
     return layer
+
+
+def _text(array: np.ndarray | None) -> str | None:
+    if array is None:
+        return None
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _array(text: str) -> np.ndarray:
+    return np.load(io.BytesIO(base64.b64decode(text, validate=True)), allow_pickle=False)
+
+
+def _perhaps(text: str | None) -> np.ndarray | None:
+    return None if text is None else _array(text)

@@ -11,7 +11,7 @@ was begun is used a fixed number of frames later, and waited for if it is late.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from ..engines import Engine, SharingEngine, TensorInfo
 from ..errors import CardMismatch
 from ..onnxfile import read_onnx
 from .background import Aside
-from .folding import Folding
+from .folding import Folding, Scene
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -148,6 +148,53 @@ class FoldingEngine:
     def begins_scene(self) -> bool:
         """Whether nothing before the last picture mattered to it, or will to those behind it."""
         return self._frame == 0
+
+    def scene(self) -> Callable[[], Scene | None]:
+        """What is known now, worked out when it is asked for (a measurement may be under way);
+        None before a scene's first picture."""
+        current, goal, first = self._current, self._goal, self._first
+        if current is None or goal is None:
+            return lambda: None
+        correction, pending = self._correction, self._pending
+        known = Scene(
+            current=current,
+            goal=goal,
+            signature=self._signature,
+            shape=self._shape,
+            frame=self._frame,
+            due=self._due,
+            rested=self._rested,
+            rough=self._rough,
+        )
+
+        def settle() -> Scene:
+            begun = None if pending is None else pending.result()
+            exact = correction
+            if exact is None and first is not None:
+                # The first picture does not travel: what it would be needed for does.
+                exact = first.exact - self._thread().submit(self._measure, first.small).result()
+                if self._first is first:
+                    self._correction = exact
+            return replace(known, correction=exact, begun=begun)
+
+        return settle
+
+    def restore(self, scene: Scene | None) -> None:
+        """Go on behind what another process, or this one, knew; None: a new scene."""
+        self.reset()
+        if scene is None:
+            return
+        self._observing = False
+        self._goal, self._correction = scene.goal, scene.correction
+        self._signature, self._shape = scene.signature, scene.shape
+        self._frame, self._due, self._rested = scene.frame, scene.due, scene.rested
+        self._rough = scene.rough
+        if scene.begun is not None:
+            from concurrent.futures import Future
+
+            self._pending = Future()
+            self._pending.set_result(scene.begun)
+        self._install(scene.current)
 
     def hurry(self) -> None:
         """From now on a new scene's first picture is measured on its smaller copy: a sixth of the

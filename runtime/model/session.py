@@ -6,7 +6,7 @@ All of that is read from the model's card; no fact about any model is written he
 """
 
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from ..onnxfile import read_onnx
 from . import arrays, formats, loops, store, zoo
 from .card_check import card_of, fitted
 from .conditions import Condition, Conditions
-from .folding import Folding, SceneEngine
+from .folding import Folding, Scene, SceneEngine
 from .formats import open_model
 
 
@@ -178,6 +178,24 @@ class StyleSession:
                 padded, _ = self._place(image)
                 self._scene.observe(arrays.to_tensor(padded, self._image))
         return self.begins_scene
+
+    @property
+    def continues(self) -> bool:
+        """Whether another process can go on behind any picture, with what `scene` says: what
+        recurrent models remember does not travel."""
+        return not self.card.recurrent and (self._memory is None or self._scene is not None)
+
+    def scene(self) -> Callable[[], Scene | None]:
+        """What is known of the scene now, worked out when it is asked for; None where nothing
+        before the next picture matters."""
+        return (lambda: None) if self._scene is None else self._scene.scene()
+
+    def restore(self, scene: Scene | None) -> None:
+        """Go on behind what `scene` said of a session of this model, here or elsewhere."""
+        self.reset()
+        if self._scene is not None:
+            with self._alone():
+                self._scene.restore(scene)
 
     def hurry(self) -> None:
         """Prefer frames in time to the last bit of exactness where a scene begins: models that are

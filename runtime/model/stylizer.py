@@ -4,17 +4,19 @@
 clips and cameras use it as one; `runtime.model.options.open_stylizer` opens it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from ..card import JsonObject
 from ..frame import Image
 from ..provenance import Provenance, provenance_of
 from . import effects
 from .conditions import Condition
+from .folding import Scene
 from .session import StyleSession
 
 COLOR_MODES = ("luminance", "histogram")
@@ -165,6 +167,26 @@ class Stylizer:
     def observe(self, image: Image) -> bool:
         """Whether this picture begins a scene in all sessions; see `StyleSession.observe`."""
         return all([session.observe(image) for session, _ in self.sessions])
+
+    @property
+    def continues(self) -> bool:
+        """Whether another process can go on behind any picture (`StyleSession.continues`)."""
+        return all(session.continues for session, _ in self.sessions)
+
+    def scene(self) -> Callable[[], list[JsonObject | None]]:
+        """What all sessions know of the scene now (`StyleSession.scene`)."""
+        known = [session.scene() for session, _ in self.sessions]
+
+        def settle() -> list[JsonObject | None]:
+            scenes = [settled() for settled in known]
+            return [None if scene is None else scene.to_json() for scene in scenes]
+
+        return settle
+
+    def restore(self, scenes: Sequence[JsonObject | None]) -> None:
+        """Go on behind what `scene` said, here or in another process."""
+        for (session, _), scene in zip(self.sessions, scenes, strict=True):
+            session.restore(None if scene is None else Scene.from_json(scene))
 
     @property
     def steady(self) -> bool:

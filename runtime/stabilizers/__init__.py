@@ -96,14 +96,21 @@ class ShotStabilizer(Protocol):
         """Each frame with whether `paint` lets a shot begin there; nothing is painted."""
         ...
 
+    def part(self, height: int, width: int) -> int:
+        """Frames of this size after which a shot goes on as another part. What is shown of a part
+        follows from it, and from nothing but the paint of the part before."""
+        ...
+
     def paint(
         self,
         frames: Iterable[Frame],
         stylize: Callable[[Image], Image],
         *,
         on_cut: Callable[[], object] | None = None,
+        start: int = 0,
     ) -> Iterator[PaintedShot]:
-        """Yield shots, or parts of them, painted; as said above."""
+        """Yield shots, or parts of them, painted; as said above. A part begins with the frame of
+        index `start`; frames before it only tell where cuts are."""
         ...
 
 

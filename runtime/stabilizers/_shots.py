@@ -29,11 +29,16 @@ class Chunk:
     first: bool = True
 
 
-def read_chunks(frames: Iterable[Frame], limit: Callable[[int, int], int]) -> Iterator[Chunk]:
+def read_chunks(
+    frames: Iterable[Frame], limit: Callable[[int, int], int], start: int = 0
+) -> Iterator[Chunk]:
     """Group frames into chunks of at most `limit(height, width)`, never across a cut or a change of
-    size."""
+    size. The first chunk begins with the frame of index `start`: those before it only tell where
+    cuts are."""
     chunk = Chunk()
     for frame, cut in mark_cuts(frames):
+        if frame.index < start:
+            continue
         if chunk.frames and (cut or len(chunk.frames) >= limit(*frame.image.shape[:2])):
             yield chunk
             chunk = Chunk(first=cut)

@@ -17,6 +17,7 @@ Frame by frame (`prepare`, `step`, `skip`) this is the live stabilizer; `process
 See `runtime.stabilizers` for the contract of both.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -47,6 +48,8 @@ FRAME_BYTES, FLOW_BYTES = 3, 42
 HANDOVER = 4
 # Frames, standard deviation, over which the low-frequency difference to the network is averaged.
 ANCHOR_FRAMES = 6.0
+# Frames of which nothing reaches further: OpenCV's kernel ends at four deviations.
+REACH = 1 + round(4 * ANCHOR_FRAMES)
 # 4 ms of one core at 320x180; five rounds of variational refinement are as much better as they are
 # dearer (EPE 0.12 in place of 0.16 on Sintel's alley_1, 12 ms), and nothing is calmer with them.
 SEARCH = Search(1, "ultrafast", 6, 6, 0)
@@ -54,8 +57,8 @@ SEARCH = Search(1, "ultrafast", 6, 6, 0)
 
 @dataclass(frozen=True)
 class Tail:
-    """The last frame of a chunk: its stabilized picture, the input at flow resolution, both its
-    painted picture at flow resolution."""
+    """The last frame of a chunk: its stabilized picture, the input at flow resolution, the picture
+    at flow resolution as well."""
 
     picture: Image
     seen: Image
@@ -71,17 +74,21 @@ class Best(Live):
         """Each frame with whether a shot begins there; see `runtime.stabilizers`."""
         return mark_cuts(frames)
 
+    def part(self, height: int, width: int) -> int:
+        """Frames of a chunk of this size; see `runtime.stabilizers`."""
+        return min(round(MAX_CHUNK**self.strength), chunk_limit(height, width))
+
     def paint(
         self,
         frames: Iterable[Frame],
         stylize: Callable[[Image], Image],
         *,
         on_cut: Callable[[], object] | None = None,
+        start: int = 0,
     ) -> "Iterator[_Plain | _Painted]":
         """Yield the chunks of `frames`, painted; see `runtime.stabilizers`."""
-        limit = round(MAX_CHUNK**self.strength)
         started = False
-        for chunk in read_chunks(frames, lambda h, w: min(limit, chunk_limit(h, w))):
+        for chunk in read_chunks(frames, self.part, start):
             if chunk.first and started and on_cut is not None:
                 on_cut()
             started = True
@@ -117,6 +124,7 @@ class _Painted:
         self.count, self.small = len(chunk.frames), _flow.flow_size(*size)
         self._first, self._ranks = chunk.first, middle_first(self.count)
         self.tail: Tail | None = None
+        self._last = chunk.frames[-1].image  # until it is shown
         self._before: Tail | None = None
         pages = self.count if chunk.first else self.count + 1
         self._canvas = Canvas(pages, size, self.small)
@@ -136,9 +144,9 @@ class _Painted:
         if isinstance(before, _Painted) and not self._first and before.tail is not None:
             self._before = before.tail
             self._keep(self.count, before.tail.picture, before.tail.seen, before.tail.painted)
-        for frame, picture in zip(self._frames, self.pictures(), strict=True):
-            yield replace(frame, image=picture)
-        self.tail = Tail(picture, self.seen[-1], shrink(picture, self.small))
+        for frame, shown in zip(self._frames, self.pictures(), strict=True):
+            yield replace(frame, image=shown)
+        self.tail = Tail(self._last, self.seen[-1], shrink(self._last, self.small))
         # The next chunk needs no more than that.
         del self._canvas, self._seen, self._painted, self._frames
 
@@ -149,18 +157,27 @@ class _Painted:
 
     def pictures(self) -> Iterator[Image]:
         """The stabilized picture of every frame."""
-        tracks = self._tracks()
-        gaps = []
-        for rank, track in zip(self._ranks, tracks, strict=True):
-            then = self._painted.draw(track.shift, track.rank)
-            gaps.append(coarse_gap(self._painted.page(rank), then, self._canvas.size))
+        own, tracks = self._tracks()
+        gaps = self._gaps(tracks)
         for track, gap in zip(tracks, _smooth(gaps), strict=True):
             picture = self._canvas.draw(track)
-            offset = cv2.resize(gap, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-            yield cv2.add(picture, offset, dtype=cv2.CV_8U)
+            yield _lifted(picture, gap)
+        # The last picture is this chunk's paint; what the next one gets of it is anchored to this
+        # chunk alone as well, so that nothing of the chunks before is needed to go on.
+        near = gaps[-REACH:] if self._before is None else self._gaps(own)
+        self._last = _lifted(picture, _smooth(near)[-1])
 
-    def _tracks(self) -> list[Track]:
-        """Who paints every pixel of every frame."""
+    def _gaps(self, tracks: list[Track]) -> list[np.ndarray]:
+        """What the low frequencies of the last frames lack, one for each of `tracks`."""
+        gaps = []
+        for rank, track in zip(self._ranks[-len(tracks) :], tracks, strict=True):
+            then = self._painted.draw(track.shift, track.rank)
+            gaps.append(coarse_gap(self._painted.page(rank), then, self._canvas.size))
+        return gaps
+
+    def _tracks(self) -> tuple[list[Track], list[Track]]:
+        """Who paints every pixel of every frame; before that, who would paint the last ones if
+        nothing was there before the chunk."""
         ways = self._ways()
         count = self.count
         tracker = Tracker(self.seen, self._ranks, self._seen)
@@ -168,13 +185,15 @@ class _Painted:
         backward = list(tracker.chase(back, range(count - 1, -1, -1)))[::-1]
         forward = tracker.chase([way for way, _ in ways[1:]], range(count))
         propagated = self._propagated(tracker)
+        own: deque[Track] = deque(maxlen=REACH)
         tracks = []
         for index, (one, other) in enumerate(zip(forward, backward, strict=True)):
             track = merge(one, other)
+            own.append(track)
             if propagated is not None:
                 track = propagated.over(track, ways[index][0], index)
             tracks.append(track)
-        return tracks
+        return list(own), tracks
 
     def _ways(self) -> list[tuple[Way, Way]]:
         """From every frame to the one before it, and from that one; the first is the tail's."""
@@ -200,12 +219,18 @@ def chunk_limit(height: int, width: int) -> int:
     return int(np.clip(MEMORY_BYTES // each, MIN_CHUNK, MAX_CHUNK))
 
 
+def _lifted(picture: Image, gap: np.ndarray) -> Image:
+    """The picture with a difference of its low frequencies (h, w, 3) added."""
+    offset = cv2.resize(gap, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.add(picture, offset, dtype=cv2.CV_8U)
+
+
 def _smooth(gaps: list[np.ndarray]) -> list[np.ndarray]:
     """Gaussian average over time: (h, w, 3) float32 each."""
     stack = np.stack(gaps).astype(np.float32)
     flat = stack.reshape(len(gaps), -1)
     smooth = cv2.GaussianBlur(
-        flat, (1, 0), sigmaX=1e-6, sigmaY=ANCHOR_FRAMES, borderType=cv2.BORDER_REPLICATE
+        flat, (1, 2 * REACH - 1), sigmaX=1e-6, sigmaY=ANCHOR_FRAMES, borderType=cv2.BORDER_REPLICATE
     )
     return list(smooth.reshape(stack.shape))
 

@@ -1,5 +1,7 @@
 """A clip painted in pieces is the clip painted in one run, whoever says where shots begin."""
 
+import json
+from dataclasses import asdict, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +20,7 @@ from runtime.errors import UsageError
 from runtime.frame import Frame
 from runtime.meter import Meter
 from runtime.model.options import StylizeOptions, open_stylizer
+from runtime.regions.options import Regions
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDED = ROOT / "models" / "starry-fast.onnx"
@@ -54,6 +57,10 @@ def folded():
         pytest.skip(f"needs {FOLDED.name}")
     with open_stylizer(StylizeOptions([(str(FOLDED), 1.0)], device="cpu")) as opened:
         yield opened
+
+
+def frame(index):
+    return Frame(np.zeros((1, 1, 3), np.uint8), Fraction(index, 25), index)
 
 
 def clip_options(stabilizer):
@@ -109,7 +116,7 @@ def test_pieces_cover_the_clip_and_begin_where_shots_and_segments_do(
     begins, longest, target, context, matter
 ):
     marked = [
-        (Frame(np.zeros((1, 1, 3), np.uint8), Fraction(k, 25), k), not k or begin, matter)
+        pieces.Mark(frame(k), matter and (not k or begin), alone=not matter)
         for k, begin in enumerate(begins)
     ]
     made, count = pieces.divide(marked, longest=longest, target=target, context=context)
@@ -125,11 +132,90 @@ def test_pieces_cover_the_clip_and_begin_where_shots_and_segments_do(
         assert piece.behind == (place if wanted >= 0 else None)
 
 
-def test_a_long_shot_is_not_divided():
-    marked = [
-        (Frame(np.zeros((1, 1, 3), np.uint8), Fraction(k), k), k == 0, True) for k in range(50)
+def test_a_shot_without_parts_is_not_divided():
+    marks = [pieces.Mark(frame(k), k == 0) for k in range(50)]
+    assert pieces.divide(marks, longest=5, target=5)[0] == [pieces.Piece(0)]
+
+
+@given(
+    st.lists(st.integers(1, 90), min_size=1, max_size=6),
+    st.integers(1, 9),
+    st.integers(1, 30),
+    st.integers(2, 7),
+    st.integers(0, 3),
+)
+@settings(max_examples=60, deadline=None)
+def test_pieces_within_a_shot_begin_a_part_earlier_and_end_with_one(
+    shots, longest, target, part, context
+):
+    opens = [0]
+    for length in shots:
+        opens.append(opens[-1] + length)
+    within = [k - max(o for o in opens if o <= k) for k in range(opens[-1])]
+    marks = [
+        pieces.Mark(frame(k), not j, part=part * (j % part == 0), scene=lambda k=k: [{"at": k}])
+        for k, j in enumerate(within)
     ]
-    assert pieces.divide(marked, longest=5, target=5)[0] == [pieces.Piece(0)]
+    made, count = pieces.divide(marks, longest=longest, target=target, context=context, before=1)
+    assert count == len(within)
+    assert [piece.until for piece in made] == [*(piece.first for piece in made[1:]), None]
+    for piece, later in pairwise(made):
+        begins, ends = piece.first, later.first
+        assert ends - begins >= target
+        if within[ends] == 0:
+            assert (piece.reach, later.start, later.scene) == (None, None, None)
+            continue
+        # What is painted twice is a tenth of what is painted.
+        start, reach = later.start, piece.reach
+        assert reach - start <= 2 * part <= (ends - begins) * pieces.MOST_TWICE
+        assert within[start] % part == 0 and start <= ends <= reach < ends + part
+        assert within[start] == 0 or ends - start >= part
+        assert within[ends] - within[start] == ends - start  # of the same shot
+        assert later.scene == [{"at": start}]
+        assert later.behind == (
+            None if start <= context else pieces._place(place(start, context), 0)
+        )
+
+
+def place(start, context):
+    return [frame(start - 1 - context)]
+
+
+def gliding(number):
+    """One take: the scene moves, a blink apart, and grows brighter until the models look again."""
+    rows, columns = np.mgrid[:256, :256]
+    wave = np.sin(columns / 9 + number / 5) + np.cos(rows / 13 - number / 9)
+    colors = np.array([50, 30, 20]) * (1 + number / 100)
+    return np.clip(90 + number / 2 + colors * wave[..., None], 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("stabilizer", ["off", "best"])
+def test_a_take_in_pieces_is_the_take_of_one_run(
+    make_clip, tmp_path, folded, monkeypatch, stabilizer
+):
+    monkeypatch.setattr(pieces, "MOST_TWICE", 1.0)
+    clip = make_clip("take.mp4", frames=40, size=(256, 256), picture=gliding)
+    options = replace(clip_options(stabilizer), stability=0.45)  # parts of 8 frames
+    whole, output = tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    engine = folded.sessions[0][0]._engine
+    before = engine.measurements
+    paint_clip(Job(str(clip), str(whole)), folded, options, Meter())
+    assert engine.measurements > before + 1  # the scene was followed, not only begun
+    plan = pieces.plan_pieces(clip, options, folded, target=8)
+    assert len(plan.pieces) == 3 if stabilizer == "best" else len(plan.pieces) == 5
+    plan = pieces.Plan(**json.loads(json.dumps(asdict(plan))))
+    plan = replace(plan, pieces=[pieces.Piece(**piece) for piece in plan.pieces])
+    assert not paint_in_pieces(clip, plan, output, folded, options)
+    assert packets(output) == packets(whole)
+
+
+def test_a_take_is_whole_where_the_first_frame_never_ends(make_clip, invert):
+    clip = make_clip("take.mp4", frames=60, size=(96, 64), picture=lambda number: scene(3))
+    for options in (
+        clip_options("live"),
+        replace(clip_options("best"), stability=0.2, regions=Regions("person")),
+    ):
+        assert len(pieces.plan_pieces(clip, options, invert, target=8).pieces) == 1
 
 
 def test_a_clip_that_lacks_a_piece_is_not_joined(clip, tmp_path, invert):

@@ -201,10 +201,13 @@ def test_a_watcher_is_told_of_painted_and_written_frames_and_of_shots():
 
         context = 0
 
+        def part(self, height, width):
+            return 4
+
         def shots(self, frames):
             return ((frame, frame.index in (0, 6)) for frame in frames)
 
-        def paint(self, frames, stylize, *, on_cut=None):
+        def paint(self, frames, stylize, *, on_cut=None, start=0):
             shot = []
             for frame in frames:
                 if frame.index == 6:
@@ -325,10 +328,13 @@ class Whole:
 
     context = 0
 
+    def part(self, height, width):
+        return 4
+
     def shots(self, frames):
         return ((frame, frame.index % 4 == 0) for frame in frames)
 
-    def paint(self, frames, stylize, *, on_cut=None):
+    def paint(self, frames, stylize, *, on_cut=None, start=0):
         waiting = []
         for frame in frames:
             if frame.index % 4 == 0 and frame.index:
@@ -369,7 +375,7 @@ def test_a_shot_is_painted_while_the_one_before_is_stabilized():
             return iter(self.frames)
 
     class TwoShots(Whole):
-        def paint(self, frames, stylize, *, on_cut=None):
+        def paint(self, frames, stylize, *, on_cut=None, start=0):
             frames = [replace(f, image=stylize(f.image)) for f in frames]
             yield Shown(frames[:2])
             assert showing.wait(30)
@@ -407,7 +413,7 @@ def test_a_long_shot_can_be_stopped():
             return image
 
     class OneShot(Whole):
-        def paint(self, frames, stylize, *, on_cut=None):
+        def paint(self, frames, stylize, *, on_cut=None, start=0):
             frames = list(frames)
             yield Painted([replace(f, image=stylize(f.image)) for f in frames])
 
@@ -429,10 +435,13 @@ class Pairs:
 
     context = 0
 
+    def part(self, height, width):
+        return 4
+
     def shots(self, frames):
         return ((frame, frame.index % 3 == 0) for frame in frames)
 
-    def paint(self, frames, stylize, *, on_cut=None):
+    def paint(self, frames, stylize, *, on_cut=None, start=0):
         shot = []
         for frame in frames:
             shot.append(frame)
