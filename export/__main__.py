@@ -15,7 +15,7 @@ from typing import Any
 from runtime import plugins
 from runtime.cli import command_main, command_parser, parse_size, print_json, print_text, say
 from runtime.errors import DONE, UsageError
-from runtime.model import store, variants
+from runtime.model import store, variants, zoo
 from runtime.outputs import check_output
 
 from . import listing, targets
@@ -196,9 +196,22 @@ def _check_start(args: argparse.Namespace, target: type[Target]) -> tuple[Path, 
         raise UsageError(f"--target {args.target} starts from --model, or from --checkpoint")
     names = args.model
     if names == [EVERY]:
-        styles = variants.styles_in(store.BUNDLED, ".onnx")
-        names = [store.BUNDLED / f"{style}.onnx" for style in styles]
+        names = [store.BUNDLED / f"{style}.onnx" for style in _bundled(target)]
     return tuple(store.resolve(name) for name in names)
+
+
+def _bundled(target: type[Target]) -> list[str]:
+    """Every bundled style, then the models that know several paintings or take any."""
+    styles = list(variants.styles_in(store.BUNDLED, ".onnx"))
+    if not target.takes_paintings:
+        return styles
+    cards = {path.stem: zoo.read_card(path) for path in sorted(store.BUNDLED.glob("*.onnx"))}
+    return styles + [
+        stem
+        for stem, card in reversed(cards.items())
+        if card is not None
+        and any(port.role == "code" and (port.names or port.companion) for port in card.inputs)
+    ]
 
 
 def _options(args: argparse.Namespace, known: dict[str, str], target: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ keep it for ever.
 import json
 import shutil
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,15 +22,15 @@ from runtime.frame import Image
 from runtime.live.web import pages
 from runtime.model import folding, zoo
 from runtime.model.arrays import fixed_size
-from runtime.model.session import StyleSession
+from runtime.model.session import StyleSession, open_session
 
 from ..verify.photos import cover
-from . import engine_files
+from . import engine_files, looks
 
 PAGE = Path(__file__).with_name("web")
 LISTING = "site.json"
 # What the keyboard of the live window does and a page does not.
-NOT_ON_A_PAGE = ("stabilizer", "quit")
+NOT_ON_A_PAGE = ("quit",)
 # Least likeness, in dB, of what a browser paints and what the runtime painted when the page was
 # made. A right engine gives 55 and more (bytes round either way); a wrong one below 30.
 LEAST_PSNR = 45.0
@@ -45,6 +45,7 @@ def write_site(
     photo: Image,
     dist: Path,
     folder: Path,
+    light: Mapping[str, Path] | None = None,
 ) -> JsonObject:
     """Write everything into `folder`.
 
@@ -56,6 +57,7 @@ def write_site(
         photo: (H, W, 3) uint8 RGB that may be published: previews and the example show it.
         dist: folder of onnxruntime-web's files.
         folder: empty.
+        light: files of bytes that browsers without a GPU take instead, by the style's name.
 
     Returns:
         what `site.json` holds.
@@ -71,6 +73,22 @@ def write_site(
         shutil.copyfile(dist / name, folder / "ort" / name)
     (folder / "models").mkdir()
     _save_jpeg(photo, folder / "example.jpg")
+    light = light or {}
+    painting = _painting(models, photo)
+    styles = [
+        style
+        for called, path, card, session in models
+        for style in _styles(
+            session,
+            looks.looks_of(called, card, path, painting),
+            (called, path, card),
+            photo,
+            folder,
+        )
+    ]
+    for style in styles:
+        if style["name"] in light:
+            _add_light(style, light[style["name"]], photo, folder)
     site = {
         "format": 1,
         "runtime": {"name": engine_files.PACKAGE, "version": engine_files.VERSION},
@@ -78,7 +96,7 @@ def write_site(
         "page": ["./", LISTING, *(name for name in page if name not in ("index.html", "sw.js"))],
         "example": address(folder, "example.jpg"),
         "engines": [_engine(engine, folder) for engine in engines],
-        "styles": [_style(*model, photo, folder) for model in models],
+        "styles": styles,
         "keys": [
             {"keys": list(key.keys), "action": key.action, "text": key.text}
             for key in keys.KEYS
@@ -137,22 +155,27 @@ class Taken(NamedTuple):
     Attributes:
         path: of the file.
         why: it is another one, "" where it is the model itself.
+        light: file of bytes of the same network that browsers without a GPU take instead.
     """
 
     path: Path
     why: str = ""
+    light: Path | None = None
 
 
 def for_browsers(paths: Sequence[Path]) -> list[Taken]:
     """The files a page takes for models: the float file, `<name>-fp32.onnx`, of what is folded for
     each scene, which browsers cannot, of half floats, which WebAssembly lacks, and of whole bytes
-    beside floats, since one page runs on one kind of engine; otherwise the model."""
+    beside floats, for GPUs; those of bytes are packed as well: in WebAssembly they take 0.4 of the
+    time (`pencil`, `monet` at 320x240, one thread). Otherwise the model."""
     taken = [_float_file(path) for path in paths]
     kinds = {_precision(one.path) for one in taken}
     if "int8" not in kinds or len(kinds) == 1:
         return taken
     return [
-        _swapped(one.path, "int8 runs on the CPU only, the others on the GPU, too")
+        _swapped(one.path, "int8 runs on the CPU only; it is packed as well")._replace(
+            light=one.path
+        )
         if _precision(one.path) == "int8"
         else one
         for one in taken
@@ -189,12 +212,10 @@ def _swapped(path: Path, why: str) -> Taken:
 def _why_not(card: ModelCard, path: Path) -> str:
     if path.suffix != ".onnx":
         return "browsers run .onnx files"
-    roles = {port.role for port in card.inputs} - {"image", "scalar"}
+    roles = looks.unknown_roles(card)
     pictures = [port for port in (*card.inputs, *card.outputs) if port.role == "image"]
-    if roles or not zoo.is_style(card):
-        return (
-            f"it needs more than a picture ({', '.join(sorted(roles)) or 'no picture comes out'})"
-        )
+    if roles or not any(port.role == "image" for port in card.outputs):
+        return f"it needs more than a picture ({', '.join(roles) or 'no picture comes out'})"
     if any(fixed_size(port) for port in pictures):
         return "it takes one size only; export it with --size free"
     if card.precision == "fp16" or any(port.dtype == "float16" for port in pictures):
@@ -219,46 +240,122 @@ def _engine(engine: engine_files.WebEngine, folder: Path) -> JsonObject:
     }
 
 
-def _style(
-    called: str, path: Path, card: ModelCard, session: StyleSession, photo: Image, folder: Path
-) -> JsonObject:
+def _painting(models: Sequence[tuple[str, Path, ModelCard, StyleSession]], photo: Image) -> Image:
+    """What stands for a visitor's own painting until there is one: the photo in the first style
+    that needs none."""
+    for called, path, card, session in models:
+        if looks.encoder_of(card, path) is None:
+            first = looks.looks_of(called, card, path, photo)[0]
+            return looks.Given(session, first).stylize(photo)
+    return photo
+
+
+def _styles(
+    session: StyleSession,
+    found: Sequence[looks.Look],
+    model: tuple[str, Path, ModelCard],
+    photo: Image,
+    folder: Path,
+) -> list[JsonObject]:
+    """The entries of a model, one for each of its styles; its file is there once."""
+    called, path, card = model
     name = f"models/{called}"
     shutil.copyfile(path, folder / f"{name}.onnx")
-    _save_jpeg(session.stylize(cover(photo, *PREVIEW)), folder / f"{name}.jpg")
-    session.reset()
-    trial = cover(photo, *TRIAL)
-    painted = session.stylize(trial)
-    (folder / f"{name}.check").write_bytes(
-        trial.tobytes() + np.ascontiguousarray(painted).tobytes()
-    )
-    return {
-        "name": called,
-        "title": card.style.get("title", called),
+    shared: JsonObject = {
+        "model": called,
         "artist": card.style.get("artist", ""),
         "license": card.license,
-        "file": address(folder, f"{name}.onnx"),
-        "sha256": sha256(path),
-        "bytes": path.stat().st_size,
-        "preview": address(folder, f"{name}.jpg"),
+        **_file(path, folder, f"{name}.onnx"),
+        **_ends(card),
         "multiple_of": card.multiple_of,
         "minimum": card.minimum,
-        "input": _port(card.port("image")),
-        "output": _port(next(port for port in card.outputs if port.role == "image")),
         "scalars": {
             port.name: {
                 "value": 1.0 if port.default is None else port.default,
-                "dims": [axis if isinstance(axis, int) else 1 for axis in port.shape],
+                "dims": _dims(port),
             }
             for port in card.inputs
             if port.role == "scalar"
         },
-        "check": {
-            "file": address(folder, f"{name}.check"),
-            "width": TRIAL[0],
-            "height": TRIAL[1],
-            "least_psnr_db": LEAST_PSNR,
-        },
     }
+    port, encoder = looks.code_port(card), looks.encoder_of(card, path)
+    if port is not None:
+        shared["code"] = {"name": port.name, "dims": _dims(port), "mixes": bool(port.names)}
+    if encoder is not None and port is not None:
+        file, facts = encoder
+        copied = f"models/{file.name}"
+        shutil.copyfile(file, folder / copied)
+        shared["encoder"] = {
+            **looks.encoder_facts(facts, port),
+            **_file(file, folder, copied),
+            "input": _port(facts.inputs[0]),
+        }
+    return [{**shared, **_look(look, card, session, photo, folder)} for look in found]
+
+
+def _look(
+    look: looks.Look, card: ModelCard, session: StyleSession, photo: Image, folder: Path
+) -> JsonObject:
+    """What one style has of its own: its picture, and what every browser is tried with."""
+    name, painter = f"models/{look.name}", looks.Given(session, look)
+    painter.reset()
+    _save_jpeg(painter.stylize(cover(photo, *PREVIEW)), folder / f"{name}.jpg")
+    return {
+        "name": look.name,
+        "title": look.title or card.style.get("title", look.name),
+        "codes": look.codes,
+        "preview": address(folder, f"{name}.jpg"),
+        "check": _check(painter, photo, folder, name),
+    }
+
+
+def _check(
+    painter: looks.Given | StyleSession, photo: Image, folder: Path, name: str
+) -> JsonObject:
+    """A small picture and what the runtime makes of it, for browsers to compare with."""
+    painter.reset()
+    trial = cover(photo, *TRIAL)
+    painted = np.ascontiguousarray(painter.stylize(trial))
+    (folder / f"{name}.check").write_bytes(trial.tobytes() + painted.tobytes())
+    return {
+        "file": address(folder, f"{name}.check"),
+        "width": TRIAL[0],
+        "height": TRIAL[1],
+        "least_psnr_db": LEAST_PSNR,
+    }
+
+
+def _add_light(style: JsonObject, path: Path, photo: Image, folder: Path) -> None:
+    """The file of bytes of a style, for browsers without a GPU: what differs from its floats."""
+    name = f"models/{style['name']}-int8"
+    card = read_style(path)
+    shutil.copyfile(path, folder / f"{name}.onnx")
+    with open_session(path) as session:
+        style["light"] = {
+            **_file(path, folder, f"{name}.onnx"),
+            **_ends(card),
+            "check": _check(session, photo, folder, name),
+        }
+
+
+def _file(path: Path, folder: Path, name: str) -> JsonObject:
+    return {
+        "file": address(folder, name),
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+    }
+
+
+def _ends(card: ModelCard) -> JsonObject:
+    """The picture's two ports."""
+    return {
+        "input": _port(card.port("image")),
+        "output": _port(next(port for port in card.outputs if port.role == "image")),
+    }
+
+
+def _dims(port: Port) -> list[int]:
+    return [axis if isinstance(axis, int) else 1 for axis in port.shape]
 
 
 def _port(port: Port) -> JsonObject:

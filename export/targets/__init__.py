@@ -79,6 +79,7 @@ class Target(ABC):
         environment: name of the virtual environment they are kept in, for converters that cannot
             live beside others (`export.environments`); "" for the common one.
         runs_on: where the result runs, for people.
+        takes_paintings: whether `--model all` means models of many or any paintings, too.
         starts_from: "checkpoint", or "models": finished model files (`--model`).
         takes_all: of those that start from models: whether it is given everything there is of a
             checkpoint, and not the ONNX file only.
@@ -97,6 +98,7 @@ class Target(ABC):
     extra: ClassVar[str] = "export"
     environment: ClassVar[str] = ""
     runs_on: ClassVar[str] = ""
+    takes_paintings: ClassVar[bool] = False
     starts_from: ClassVar[Literal["checkpoint", "models"]] = "checkpoint"
     takes_all: ClassVar[bool] = False
     default_size: ClassVar[tuple[int, int] | None] = None

@@ -18,7 +18,7 @@ from runtime.errors import ParityError, UsageError
 from runtime.frame import Image
 from runtime.model.session import open_session
 
-from ..site import engine_files, packed, page
+from ..site import engine_files, looks, packed, page
 from ..site.node_engine import web_session
 from ..verify import parity
 from ..verify.parity import Parity
@@ -45,6 +45,7 @@ class WebTarget(Target):
     modules = ("skimage", "PIL")
     runs_on = "browsers: WebGPU, else WebAssembly; desktops and phones"
     starts_from = "models"
+    takes_paintings = True
 
     @classmethod
     def available(cls) -> str:
@@ -68,12 +69,20 @@ class WebTarget(Target):
         listing = json.loads((folder / page.LISTING).read_text(encoding="utf-8"))
         photos = load_photos(None, PHOTOS)
         found = []
-        taken = page.for_browsers(models)
-        for (path, _), style in zip(taken, listing["styles"], strict=True):
+        shown = _shown()
+        for model, (path, *_) in zip(models, page.for_browsers(models), strict=True):
             card = page.read_style(path)
+            look = looks.looks_of(model.stem, card, path, shown)[0]
+            style = next(one for one in listing["styles"] if one["name"] == look.name)
             packed = folder / urllib.parse.unquote(style["file"].partition("?")[0])
             with open_session(path) as ours, web_session(packed, card, folder / "ort") as theirs:
-                compared = parity.check(ours, theirs, photos, card.precision, SIZES)
+                compared = parity.check(
+                    looks.Given(ours, look),
+                    looks.Given(theirs, look),
+                    photos,
+                    card.precision,
+                    SIZES,
+                )
             parity.refuse(compared, f"{path.name} in onnxruntime-web")
             found.append(compared)
         return Parity(
@@ -95,7 +104,7 @@ def write_page(models: Sequence[Path], folder: Path, dist: Path) -> Written:
     if twice:
         raise UsageError(f'two models are called "{twice[0]}"; a page tells styles by their names')
     swapped = page.for_browsers(models)
-    taken = [path for path, _ in swapped]
+    taken = [one.path for one in swapped]
     cards = [page.read_style(path) for path in taken]
     for path in taken:
         _check_report(path)
@@ -103,7 +112,11 @@ def write_page(models: Sequence[Path], folder: Path, dist: Path) -> Written:
     sessions = [open_session(path) for path in taken]
     try:
         listing = page.write_site(
-            list(zip(names, taken, cards, sessions, strict=True)), photo, dist, folder
+            list(zip(names, taken, cards, sessions, strict=True)),
+            photo,
+            dist,
+            folder,
+            {name: one.light for name, one in zip(names, swapped, strict=True) if one.light},
         )
     finally:
         for session in sessions:
@@ -122,7 +135,8 @@ def write_page(models: Sequence[Path], folder: Path, dist: Path) -> Written:
     ]
     styles = [
         {"name": style["name"], "model": path.name, "sha256": style["sha256"]}
-        for style, path in zip(listing["styles"], taken, strict=True)
+        for style in listing["styles"]
+        for path in [taken[names.index(style["model"])]]
     ]
     return Written(cards[0] if len(cards) == 1 else None, steps, {"styles": styles})
 
@@ -133,6 +147,9 @@ def _check_files(folder: Path) -> None:
     listed = [file["url"] for engine in listing["engines"] for file in engine["files"]]
     listed += [style[key] for style in listing["styles"] for key in ("file", "preview")]
     listed += [style["check"]["file"] for style in listing["styles"]]
+    for style in (style for style in listing["styles"] if "light" in style):
+        listed += [style["light"]["file"], style["light"]["check"]["file"]]
+    listed += [style["encoder"]["file"] for style in listing["styles"] if "encoder" in style]
     for url in [*listed, listing["example"]]:
         name, _, digest = url.partition("?v=")
         name = urllib.parse.unquote(name)

@@ -5,12 +5,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 import export
+import runtime
 from runtime.card import Port
+from runtime.live.upscale import upscale
 from runtime.model import arrays
+from runtime.pictures.reading import read_rgb
 
 SCRIPTS = Path(export.__file__).parent / "site" / "web" / "js"
 
@@ -25,6 +29,9 @@ def node(script, *arguments):
         "const tensors = await import(base + '/tensors.js');"
         "const sizes = await import(base + '/sizes.js');"
         "const engines = await import(base + '/engines.js');"
+        "const { enlarge } = await import(base + '/enlarge.js');"
+        "const { Steadier } = await import(base + '/steady.js');"
+        "const codes = await import(base + '/codes.js');"
         f"const given = {json.dumps(arguments)};"
         "const out = (value) => process.stdout.write(JSON.stringify(value));"
     )
@@ -137,8 +144,8 @@ def test_the_size_follows_the_machine():
     )
     shorts = [short for short, _, _ in rest]
     assert shorts == sorted(shorts, reverse=True)
-    assert shorts[0] == 720 and shorts[-1] == 144
-    assert all(ms <= 66 or short == 144 for short, ms, _ in rest)
+    assert shorts[0] == 720 and shorts[-1] == 240
+    assert all(ms <= 66 or short == 240 for short, ms, _ in rest)
     assert all(turns < 12 for _, _, turns in rest)
 
 
@@ -171,3 +178,92 @@ def test_engines_by_what_the_browser_has():
     assert node(
         "out([[true, 2], [true, 8], [true, 1], [false, 8]].map((a) => engines.threadCount(...a)));"
     ) == [1, 4, 1, 1]
+
+
+def rgba(image):
+    return np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]).ravel().tolist()
+
+
+PICTURE = (
+    "const picture = (data, [height, width]) =>"
+    " ({ data: Uint8ClampedArray.from(data), width, height });"
+)
+
+
+def test_what_is_enlarged_is_what_the_live_window_shows():
+    photo = read_rgb(Path(runtime.__file__).parent / "photographs" / "coffee.jpg")[:120, :160]
+    seen = cv2.resize(photo, (64, 48), interpolation=cv2.INTER_AREA)
+    painted = cv2.addWeighted(seen[..., ::-1], 0.8, np.full_like(seen, 40), 1, 0)
+    got = node(
+        PICTURE + "const [painted, seen, camera, small, large] = given;"
+        "out([...enlarge(picture(painted, small), picture(seen, small), picture(camera, large))]);",
+        *(rgba(image) for image in (painted, seen, photo)),
+        seen.shape[:2],
+        photo.shape[:2],
+    )
+    got = np.reshape(got, (120, 160, 4))
+    assert (got[..., 3] == 255).all()
+    # Luma is rounded in between there and not here.
+    difference = np.abs(got[..., :3] - upscale(painted, photo).astype(int))
+    assert difference.mean() < 0.6 and difference.max() <= 6
+
+
+def steadied(frames, key="one"):
+    """The frames through the page's steadier, the network being the picture itself."""
+    height, width = frames[0].shape[:2]
+    got = node(
+        "const [frames, width, height, keys] = given, steadier = new Steadier();"
+        "out(frames.map((data, k) => {"
+        " const pixels = Uint8ClampedArray.from(data);"
+        " steadier.before(pixels, width, height, keys[k]);"
+        " const painted = Uint8ClampedArray.from(pixels);"
+        " steadier.after(painted);"
+        " return [...painted]; }));",
+        [rgba(frame) for frame in frames],
+        width,
+        height,
+        [key] * len(frames) if isinstance(key, str) else key,
+    )
+    return [np.reshape(one, (height, width, 4))[..., :3].astype(np.uint8) for one in got]
+
+
+def test_still_places_come_to_rest_and_what_moves_is_new_at_once():
+    random = np.random.default_rng(0)
+    scene = cv2.GaussianBlur(random.integers(0, 256, (64, 96, 3)).astype(np.float32), (0, 0), 4)
+    scene = (scene - scene.mean()) * 4 + 128
+    frames = [scene + random.normal(0, 3, scene.shape) for _ in range(24)]
+    for k, frame in enumerate(frames):
+        frame[8:24, 3 * k : 3 * k + 16] = 230
+    frames = [np.clip(frame, 0, 255).astype(np.uint8) for frame in frames]
+    shown = steadied(frames)
+    still = (slice(40, 64), slice(None))
+    flicker = [cv2.absdiff(a[-1][still], a[-2][still]).mean() for a in (frames, shown)]
+    assert flicker[1] < 0.25 * flicker[0]
+    square = (slice(10, 22), slice(3 * 23 + 2, 3 * 23 + 14))
+    assert shown[-1][square].mean() > 225  # the newest place of it
+    behind = (slice(10, 22), slice(10, 40))
+    assert cv2.absdiff(shown[-1][behind], frames[-1][behind]).mean() < 6  # nothing left behind
+
+
+def test_another_style_and_another_scene_are_there_at_once():
+    dark, light = np.full((16, 16, 3), 20, np.uint8), np.full((16, 16, 3), 24, np.uint8)
+    assert (steadied([dark, light], ["one", "two"])[1] == 24).all()
+    assert (steadied([dark, light])[1] < 22).all()
+    assert (steadied([dark, light + 200])[1] == 224).all()
+
+
+def test_paintings_of_one_model_mix_with_the_next_one():
+    styles = [
+        {"name": "lone", "model": "lone", "codes": {}},
+        {"name": "a", "model": "many", "code": {"mixes": True}, "codes": {"code": [1, 0]}},
+        {"name": "own", "model": "adain", "code": {"mixes": False}, "codes": {"code": [3]}},
+        {"name": "b", "model": "many", "code": {"mixes": True}, "codes": {"code": [0, 1]}},
+    ]
+    got = node(
+        "const [styles] = given;"
+        "const partners = styles.map((_, k) => codes.partner(styles, k)?.name ?? null);"
+        "const halves = codes.mixed(styles[1], styles[3], 0.25);"
+        "out([partners, halves, codes.mixed(styles[2], null, 1)]);",
+        styles,
+    )
+    assert got == [[None, "b", None, "a"], {"code": [0.75, 0.25]}, {"code": [3]}]

@@ -344,7 +344,9 @@ def test_all_means_each_style_that_comes_with_the_program(monkeypatch, tmp_path)
         write_model(tmp_path / f"{name}.onnx", replace(CARD, style={"title": name[:3]}))
     code = (*CARD.inputs, Port("c", "code", (1, 8)))
     write_model(tmp_path / "any.onnx", replace(CARD, inputs=code))
+    named = (*CARD.inputs, Port("c", "code", (1, 2), names=("sea", "sky")))
+    write_model(tmp_path / "many.onnx", replace(CARD, inputs=named))
     monkeypatch.setattr("runtime.model.store.BUNDLED", tmp_path)
     asked = Namespace(model=["all"], checkpoint=None, target="web")
     found = _check_start(asked, web.PLUGIN)
-    assert [path.name for path in found] == ["one.onnx", "two.onnx"]
+    assert [path.name for path in found] == ["one.onnx", "two.onnx", "many.onnx"]

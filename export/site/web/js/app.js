@@ -1,13 +1,15 @@
 /** The page: what its buttons, keys and drops do. */
 
 import { layStyles } from "./cards.js";
-import { layAbout, markStyle } from "./furniture.js";
+import { mixed, partner } from "./codes.js";
+import { layAbout, markStyle, relabel } from "./furniture.js";
 import { listenDivider, listenDrops } from "./gestures.js";
 import { knownKeys, listenKeys } from "./keys.js";
 import { keepOffline } from "./offline.js";
 import { Recording, savePicture } from "./output.js";
 import { Painter } from "./painter.js";
 import { $, clock, figures, press, progress, say, titleOf } from "./page.js";
+import { readPainting } from "./paintings.js";
 import { CameraSource, openFile, PictureSource } from "./sources.js";
 import { Studio } from "./studio.js";
 
@@ -20,12 +22,17 @@ const OWN_KEYS = [
 const STRENGTH_STEP = 10;
 /** How often the slow things on the page are refreshed: 4 times a second. */
 const REFRESH_MS = 250;
+const OWN_PAINTING = "This style is yours: choose a painting, or drop one onto the styles.";
 
 let site, painter, studio;
 let number = 0;
 let facing = "user";
 let recording = null;
 let newest = null;
+/** Share of the next style of the same model, 0..1. */
+let mix = 0;
+/** How much a key changes it. */
+const MIX_STEP = 0.1;
 
 const actions = {
   camera: () => (studio.source?.kind === "camera" ? leave() : useCamera()),
@@ -46,6 +53,10 @@ const actions = {
   style: (which) => which <= site.styles.length && chooseStyle(which - 1),
   stronger: () => setStrength(Number($("strength").value) + STRENGTH_STEP),
   weaker: () => setStrength(Number($("strength").value) - STRENGTH_STEP),
+  more: () => setMix(mix + MIX_STEP),
+  less: () => setMix(mix - MIX_STEP),
+  painting: () => $("painting").click(),
+  stabilizer: () => setStabilizer(!studio.stabilizer),
   split: () => setSplit(!studio.look.split),
   mirror: () => setMirror(!studio.look.mirror),
   stats: () => {
@@ -138,8 +149,59 @@ async function chooseStyle(chosen) {
   number = chosen;
   studio.style = style;
   markStyle(style, number);
-  say(`Style: ${titleOf(style)}.`);
+  say(style.encoder ? OWN_PAINTING : `Style: ${titleOf(style)}.`);
+  showMix();
   studio.repaint();
+}
+
+/** Feed the chosen style, mixed with the next one of its model; show the slider where it has one. */
+function showMix() {
+  const style = site.styles[number];
+  const other = partner(site.styles, number);
+  studio.codes = mixed(style, other, mix);
+  $("mix-row").hidden = !other;
+  $("mix-name").textContent = other ? `Share of ${other.title}` : "";
+  $("mix").value = 100 * mix;
+  $("mix-text").textContent = `${Math.round(100 * mix)} %`;
+  $("painting-row").hidden = !style.encoder;
+}
+
+function setMix(share) {
+  if (!partner(site.styles, number)) return;
+  mix = Math.max(0, Math.min(1, share));
+  showMix();
+  studio.repaint();
+}
+
+/** Take a painting as the style of the model that takes any; the chosen one, or the first of them. */
+async function usePainting(file) {
+  if (!file) return;
+  const own = site.styles[number].encoder
+    ? number
+    : site.styles.findIndex((style) => style.encoder);
+  const style = site.styles[own];
+  try {
+    progress("Reading the painting");
+    const { image, preview } = await readPainting(file);
+    await painter.load(style);
+    style.codes = await painter.encode(style, image);
+    style.title = file.name.replace(/\.[^.]+$/, "");
+    style.preview = preview;
+    relabel(own, style);
+  } catch (error) {
+    say(`${file.name}: ${error.message}`, true);
+    return;
+  } finally {
+    progress(false);
+  }
+  await chooseStyle(own);
+  say(`Painting after ${file.name}.`);
+}
+
+function setStabilizer(on) {
+  studio.stabilizer = on;
+  press("stabilizer", on);
+  say(on ? "Paint stays where nothing moves." : "Every frame is painted anew.");
 }
 
 function setStrength(percent) {
@@ -172,19 +234,21 @@ function setMirror(on) {
   studio.recompose();
 }
 
-function startRecording() {
-  if (!studio.source || !newest) return;
-  recording = new Recording($("view"), studio.source.sound?.() ?? []);
-  studio.steady = true;
+async function startRecording() {
+  const { source } = studio;
+  if (!source || !newest) return;
   press("record", true);
+  await studio.atFullSize();
+  if (studio.source !== source) return;
+  recording = new Recording($("view"), source.sound?.() ?? []);
   $("clock").hidden = false;
-  say("Recording what you see.");
+  say(`Recording what you see, ${$("view").width}×${$("view").height}.`);
 }
 
 async function stopRecording() {
   const ended = recording;
   recording = null;
-  studio.steady = false;
+  studio.recording = false;
   press("record", false);
   $("clock").hidden = true;
   say(`Saved ${await ended.stop(site.styles[number].name)}.`);
@@ -254,6 +318,11 @@ function listen() {
     useFile($("file").files[0]);
     $("file").value = "";
   });
+  $("painting").addEventListener("change", () => {
+    usePainting($("painting").files[0]);
+    $("painting").value = "";
+  });
+  $("mix").addEventListener("input", () => setMix(Number($("mix").value) / 100));
   $("strength").addEventListener("input", () => setStrength(Number($("strength").value)));
   $("split-at").addEventListener("input", () => setSplitAt(Number($("split-at").value)));
   $("position").addEventListener("input", () => {
@@ -265,7 +334,11 @@ function listen() {
   });
   $("wish").addEventListener("change", startEngine);
   listenDivider($("divider"), $("view"), setSplitAt);
-  listenDrops($("drop"), useFile);
+  listenDrops($("drop"), (file, onto) =>
+    onto.closest?.("aside") && site.styles.some((style) => style.encoder)
+      ? usePainting(file)
+      : useFile(file),
+  );
 }
 
 /** Start what the user wishes to run on; says which engines were passed over. */
@@ -302,6 +375,7 @@ async function main() {
   painter = new Painter(site, (share) => progress("Loading", share));
   studio = new Studio($("view"), painter, events);
   studio.style = site.styles[0];
+  showMix();
   layStyles(site.styles, (chosen) => act(`style ${chosen + 1}`));
   markStyle(site.styles[0], 0);
   $("example").hidden = !site.example;

@@ -10,6 +10,14 @@ export function markStyle(style, number) {
   $("welcome").style.backgroundImage = `url("${style.preview}")`;
 }
 
+/** Give a style's card another name and picture. */
+export function relabel(number, style) {
+  const card = document.querySelectorAll("#styles .card")[number];
+  card.title = style.title;
+  card.querySelector("span").textContent = style.title;
+  card.querySelector("img").src = style.preview;
+}
+
 /** Keys and credits of the "about" dialog. */
 export function layAbout(site, keys) {
   const lines = helpLines(keys).flatMap(([names, text]) => [
@@ -17,9 +25,11 @@ export function layAbout(site, keys) {
     make("dd", {}, text),
   ]);
   $("keys").replaceChildren(...lines);
-  const credits = site.styles.map((style) => {
-    const license = style.license ? ` Weights: ${style.license}.` : "";
-    return make("p", {}, `${titleOf(style)}.${license}`);
+  const names = [...new Set(site.styles.map(({ model }) => model))];
+  const models = names.map((name) => site.styles.filter(({ model }) => model === name));
+  const credits = models.map((styles) => {
+    const license = styles[0].license ? ` Weights: ${styles[0].license}.` : "";
+    return make("p", {}, `${styles.map(titleOf).join("; ")}.${license}`);
   });
   credits.push(make("p", {}, `Runs on ${site.runtime.name} ${site.runtime.version}.`));
   $("credits").replaceChildren(...credits);

@@ -16,7 +16,15 @@ export async function keepOffline(site, engine) {
   const here = (path) => new URL(path, scope).href;
   const page = site.page.map(here);
   const fixed = [
-    ...site.styles.flatMap((style) => [style.file, style.check.file, style.preview]),
+    ...new Set(
+      site.styles.flatMap((style) => [
+        style.file,
+        style.check.file,
+        style.preview,
+        ...(style.encoder ? [style.encoder.file] : []),
+        ...(style.light ? [style.light.file, style.light.check.file] : []),
+      ]),
+    ),
     ...engine.files.map((file) => file.url),
   ].map(here);
   const others = site.engines.flatMap((each) => each.files.map((file) => here(file.url)));

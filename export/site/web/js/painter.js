@@ -80,14 +80,23 @@ export class Painter {
   /**
    * Paint a picture.
    * @param {ImageData} image given away: its bytes move to the worker.
+   * @param {object} codes what the model is fed besides it.
+   * @param {boolean} steady whether paint stays where the picture is as it was.
    * @returns {Promise<{image: ImageData, ms: number}>}
    */
-  async paint(style, image) {
+  async paint(style, image, codes = style.codes, steady = false) {
     await this.#ready;
-    const { width, height } = image;
-    const message = { command: "paint", style: style.name, pixels: image.data, width, height };
-    const { pixels, ms } = await this.#ask(message, [image.data.buffer]);
+    const { width, height, data } = image;
+    const message = { command: "paint", style: style.file, codes, steady, pixels: data, width, height };
+    const { pixels, ms } = await this.#ask(message, [data.buffer]);
     return { image: new ImageData(pixels, width, height), ms };
+  }
+
+  /** What a style's model is fed for a painting; the picture is given away. */
+  async encode(style, { data: pixels, width, height }) {
+    await this.#ready;
+    const message = { command: "encode", style, base: document.baseURI, pixels, width, height };
+    return (await this.#ask(message, [pixels.buffer])).codes;
   }
 
   /** Stop the worker; what is waiting fails. */

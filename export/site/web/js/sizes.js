@@ -2,15 +2,17 @@
 
 /**
  * Short sides of the picture in px that "auto" may choose, from a slow phone's to a GPU's. Below the
- * first a face is no longer one.
+ * first strokes are as large as a face: a picture that moves seldom is better than mush.
  */
-export const STEPS = [144, 192, 240, 288, 360, 480, 600, 720];
+export const STEPS = [240, 288, 360, 480, 600, 720];
 /** Where "auto" begins: a slow machine still answers within a second. */
 export const FIRST = 240;
 /** Milliseconds a live frame may take: 15 per second. Slower looks like a row of stills. */
 export const BUDGET_MS = 66;
 /** Longest side in px of a still picture: more is beyond the memory of phones. */
 export const LONGEST_STILL = 1600;
+/** Enlarging by less is not seen. */
+const LARGER = 1.15;
 /** "auto" steps up only into this share of the budget, so that it does not go back and forth. */
 const ROOM = 0.8;
 
@@ -23,6 +25,17 @@ export function liveSize(width, height, short, multiple, minimum) {
   const round = (side) =>
     Math.max(Math.round((side * scale) / multiple), Math.ceil(minimum / multiple), 1) * multiple;
   return [round(width), round(height)];
+}
+
+/**
+ * [width, height] at which a painting of some width is shown: as wide as it is seen, at most as large
+ * as its source. null where that is not clearly larger: then it is shown as it is.
+ * @param {number[]} own [width, height] of the source.
+ */
+export function largerSize(painted, own, seen) {
+  const width = Math.round(Math.min(own[0], seen));
+  if (width < LARGER * painted) return null;
+  return width === own[0] ? own : [width, Math.max(1, Math.round((own[1] * width) / own[0]))];
 }
 
 /** [width, height] for a still picture: its own size unless a side is longer than allowed. */

@@ -5,8 +5,9 @@
  * again only when something changes.
  */
 
+import { Enlarger } from "./enlarger.js";
 import { Stopped } from "./painter.js";
-import { FIRST, liveSize, median, nextShort, stillSize } from "./sizes.js";
+import { FIRST, largerSize, liveSize, median, nextShort, stillSize } from "./sizes.js";
 import { compose } from "./view.js";
 
 /** Frames at one size that "auto" looks at before it chooses another; the first one warms up. */
@@ -18,12 +19,16 @@ export class Studio {
   source = null;
   /** Entry of site.json. */
   style = null;
+  /** What its model is fed besides the picture. */
+  codes = {};
+  /** Whether live paint stays where the camera shows the same as before. */
+  stabilizer = true;
   look = { strength: 1, split: false, splitAt: 0.5, mirror: false };
   frozen = false;
   /** Short side in px, 0 for "auto". */
   detail = 0;
-  /** Whether "auto" may change the size now; recordings keep theirs. */
-  steady = false;
+  /** Recordings keep their size: "auto" may not change it, and all is shown at the source's own. */
+  recording = false;
   frames = 0;
 
   #painter;
@@ -35,6 +40,12 @@ export class Studio {
   /** The frames of `#incoming` and `#seen` as the source gave them: a saved picture is painted anew. */
   #incomingWhole = canvas();
   #seenWhole = canvas();
+  /** What is shown now: the camera and the painting, of one size. */
+  #front = null;
+  #large = [canvas(), canvas()];
+  #camera = canvas();
+  #enlarger = new Enlarger();
+  #enlarging = Promise.resolve();
   #short = FIRST;
   #times = [];
   #ends = [];
@@ -60,6 +71,7 @@ export class Studio {
     this.#times = [];
     this.#ends = [];
     this.#painted.width = 0;
+    this.#front = null;
     if (source) this.#run(source);
   }
 
@@ -72,7 +84,7 @@ export class Studio {
 
   /** Show the same painting with another look. */
   recompose() {
-    if (this.#painted.width) compose(this.#context, this.#seen, this.#painted, this.look);
+    if (this.#front) compose(this.#context, ...this.#front, this.look);
   }
 
   /**
@@ -89,7 +101,8 @@ export class Studio {
     );
     this.#events.onBusy(true);
     try {
-      const { image } = await this.#painter.paint(this.style, pixels(original, width, height));
+      const seen = pixels(original, width, height);
+      const { image } = await this.#painter.paint(this.style, seen, this.codes);
       const painted = canvas();
       fill(painted, width, height, (context) => context.putImageData(image, 0, 0));
       const made = canvas();
@@ -97,6 +110,15 @@ export class Studio {
       return made;
     } finally {
       this.#events.onBusy(false);
+    }
+  }
+
+  /** Resolves with the next picture that is shown at the source's own size. */
+  async atFullSize() {
+    this.recording = true;
+    const before = this.frames;
+    while (this.source?.live && !this.frozen && this.frames < before + 2) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 
@@ -142,18 +164,62 @@ export class Studio {
     }
     const image = pixels(held ? this.#seen : this.#incoming, width, height);
     if (!source.live) this.#events.onBusy(true);
-    const { image: painting, ms } = await this.#painter.paint(style, image);
+    const steady = this.stabilizer && source.live && !held;
+    const { image: painting, ms } = await this.#painter.paint(style, image, this.codes, steady);
     if (this.source !== source) return;
     if (!held) {
       [this.#incoming, this.#seen] = [this.#seen, this.#incoming];
       [this.#incomingWhole, this.#seenWhole] = [this.#seenWhole, this.#incomingWhole];
     }
     fill(this.#painted, width, height, (context) => context.putImageData(painting, 0, 0));
-    this.recompose();
-    this.frames += 1;
+    const figures = { width, height, ms, fps: this.#rate(), live: source.live };
+    await this.#present(source, figures);
     if (!source.live) this.#events.onBusy(false);
     this.#measure(source, short, ms);
-    this.#events.onFrame({ width, height, ms, fps: this.#rate(), live: source.live });
+  }
+
+  /** Show what was painted: live pictures enlarged, while the next one is painted. */
+  async #present(source, figures) {
+    await this.#enlarging;
+    if (this.source !== source) return;
+    const { width, height } = this.#painted;
+    const size = source.live && this.#largeSize(source);
+    if (!size) {
+      this.#front = [this.#seen, this.#painted];
+      this.#shown(figures);
+      return;
+    }
+    const painting = pixels(this.#painted, width, height);
+    const seen = pixels(this.#seen, width, height);
+    fill(this.#camera, ...size, (context) => context.drawImage(this.#seenWhole, 0, 0, ...size));
+    const camera = pixels(this.#camera, ...size);
+    this.#enlarging = this.#enlarge(source, painting, seen, camera, figures);
+    if (this.frozen) await this.#enlarging;
+  }
+
+  async #enlarge(source, painting, seen, camera, figures) {
+    const found = await this.#enlarger.enlarge(painting, seen, camera);
+    if (this.source !== source || !found) return;
+    for (const [k, image] of [found.camera, found.painted].entries()) {
+      fill(this.#large[k], image.width, image.height, (context) => context.putImageData(image, 0, 0));
+    }
+    this.#front = this.#large;
+    this.#shown(figures);
+  }
+
+  #shown(figures) {
+    this.recompose();
+    this.frames += 1;
+    this.#events.onFrame(figures);
+  }
+
+  /** [width, height] to enlarge a live picture to; null where there is no use, or no time for it. */
+  #largeSize(source) {
+    const own = [source.width, source.height];
+    const { canvas: view } = this.#context;
+    const seen = (view.parentElement?.clientWidth ?? 0) * (globalThis.devicePixelRatio ?? 1);
+    if (!this.recording && !this.#enlarger.quick) return null;
+    return largerSize(this.#painted.width, own, this.recording ? own[0] : seen);
   }
 
   /** The short side a live picture is painted at. */
@@ -171,7 +237,7 @@ export class Studio {
     this.#ends.push(performance.now());
     if (this.#ends.length > RATE_FRAMES) this.#ends.shift();
     this.#times.push(ms);
-    if (!source.live || this.detail || this.steady || this.#times.length <= TRIAL) return;
+    if (!source.live || this.detail || this.recording || this.#times.length <= TRIAL) return;
     const chosen = nextShort(short, median(this.#times.slice(1)));
     this.#times = [];
     // A source that is smaller than what was chosen is painted at its own size: no use going on.

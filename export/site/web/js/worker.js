@@ -5,13 +5,16 @@
  * One command at a time; the page waits for each answer.
  */
 
+import { Steadier } from "./steady.js";
 import { paddedSize, psnr, toPixels, toTensor, withAlpha } from "./tensors.js";
 
 let ort = null;
 let provider = "";
+/** Open models by the address of their file: several styles may share one. */
 const sessions = new Map();
+const steadier = new Steadier();
 
-const commands = { start, load, paint };
+const commands = { start, load, paint, encode };
 
 // In turn: while a graph waits for the GPU, the engine must not be asked for anything else.
 let last = Promise.resolve();
@@ -40,59 +43,86 @@ async function start({ engine, threads, base }) {
   return {};
 }
 
-/** Open a style and prove that this browser, on this machine, paints it right. */
+/** Open a style's model and prove that this browser, on this machine, paints it right. */
 async function load({ style, base }) {
-  if (sessions.has(style.name)) return { psnr: sessions.get(style.name).psnr };
-  const address = new URL(style.file, base).href;
-  const model = await download(address, style.bytes);
-  if (!(await isIntact(model, style.sha256))) {
-    await forget(address);
-    throw new Error(`${name(address)} is damaged`);
-  }
-  const session = await ort.InferenceSession.create(model, {
-    executionProviders: [provider],
-    logSeverityLevel: 3, // errors; by default it warns of what it does on purpose
-  });
-  const opened = { session, style };
-  const { width, height } = style.check;
-  const bytes = await download(new URL(style.check.file, base).href, 0);
+  if (sessions.has(style.file)) return { psnr: sessions.get(style.file).psnr };
+  // Graphs of bytes take less than half the time on a processor, and no GPU runs them.
+  const used = provider === "wasm" && style.light ? { ...style, ...style.light } : style;
+  const opened = { session: await open(used, base), style: used };
+  const { width, height } = used.check;
+  const bytes = await download(new URL(used.check.file, base).href, 0);
   const half = bytes.length / 2;
-  const { pixels } = await run(opened, withAlpha(bytes.subarray(0, half)), width, height);
+  const pixels = await run(opened, style.codes, withAlpha(bytes.subarray(0, half)), width, height);
   opened.psnr = psnr(pixels, withAlpha(bytes.subarray(half)));
-  if (!(opened.psnr >= style.check.least_psnr_db)) {
-    await session.release();
+  if (!(opened.psnr >= used.check.least_psnr_db)) {
+    await opened.session.release();
     throw new Error(`it paints wrong here (${opened.psnr.toFixed(1)} dB)`);
   }
-  sessions.set(style.name, opened);
+  sessions.set(style.file, opened);
   return { psnr: opened.psnr };
 }
 
-/** Paint one picture: RGBA pixels in and out. */
-async function paint({ style, pixels, width, height }) {
-  return run(sessions.get(style), pixels, width, height);
+/** A session of a file of the site, if it is the file that was meant. */
+async function open({ file, bytes, sha256 }, base) {
+  const address = new URL(file, base).href;
+  const model = await download(address, bytes);
+  if (!(await isIntact(model, sha256))) {
+    await forget(address);
+    throw new Error(`${name(address)} is damaged`);
+  }
+  return ort.InferenceSession.create(model, {
+    executionProviders: [provider],
+    logSeverityLevel: 3, // errors; by default it warns of what it does on purpose
+  });
 }
 
-async function run({ session, style }, pixels, width, height) {
+/** Paint one picture: RGBA pixels in and out; `steady` keeps the paint of still places. */
+async function paint({ style, codes, pixels, width, height, steady }) {
   const begun = performance.now();
+  const key = `${style} ${JSON.stringify(codes)}`;
+  if (steady) steadier.before(pixels, width, height, key);
+  const painted = await run(sessions.get(style), codes, pixels, width, height);
+  if (steady) steadier.after(painted);
+  return { pixels: painted, ms: performance.now() - begun };
+}
+
+/** Read a painting: what the style's model is fed for it. The graph is open for that long only. */
+async function encode({ style, base, pixels, width, height }) {
+  const { encoder } = style;
+  const session = await open(encoder, base);
+  try {
+    const padded = paddedSize(width, height, encoder.multiple_of, encoder.minimum);
+    const { data, dims } = toTensor(pixels, width, height, padded, encoder.input);
+    const tensor = new ort.Tensor(encoder.input.dtype, data, dims);
+    const results = await session.run({ [encoder.input.name]: tensor });
+    return { codes: { [encoder.port]: Array.from(results[encoder.output].data) } };
+  } finally {
+    await session.release();
+  }
+}
+
+async function run({ session, style }, codes, pixels, width, height) {
   const padded = paddedSize(width, height, style.multiple_of, style.minimum);
   const { data, dims } = toTensor(pixels, width, height, padded, style.input);
   const feeds = { [style.input.name]: new ort.Tensor(style.input.dtype, data, dims) };
   for (const [name, value] of Object.entries(style.scalars)) {
     feeds[name] = new ort.Tensor("float32", Float32Array.of(value.value), value.dims);
   }
+  for (const [name, values] of Object.entries(codes ?? {})) {
+    feeds[name] = new ort.Tensor("float32", Float32Array.from(values), style.code.dims);
+  }
   const results = await session.run(feeds);
   const answer = results[style.output.name];
   // Graphs that round sizes tell the size they gave.
   const [rows, columns] = style.output.layout === "NCHW" ? [2, 3] : [1, 2];
   const size = [answer.dims[columns], answer.dims[rows]];
-  const painted = toPixels(
+  return toPixels(
     answer.data,
     size,
     Math.min(width, size[0]),
     Math.min(height, size[1]),
     style.output,
   );
-  return { pixels: painted, ms: performance.now() - begun };
 }
 
 /** A file of the site as bytes; tells the page how far it is if `total` bytes are expected. */

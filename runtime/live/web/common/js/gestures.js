@@ -10,7 +10,10 @@ export function listenDivider(divider, view, set) {
   });
 }
 
-/** Call `take` with the first file that is dropped on the page; `sign` shows where to. */
+/**
+ * Call `take` with the first file that is dropped on the page, and what it was dropped onto; `sign`
+ * shows where to.
+ */
 export function listenDrops(sign, take) {
   const over = (on) => (event) => {
     event.preventDefault();
@@ -20,6 +23,6 @@ export function listenDrops(sign, take) {
   document.addEventListener("dragleave", over(false));
   document.addEventListener("drop", (event) => {
     over(false)(event);
-    take(event.dataTransfer.files[0]);
+    take(event.dataTransfer.files[0], event.target);
   });
 }
