@@ -242,10 +242,11 @@ def run_command(main: Callable[[], int]) -> int:
     code = _exit_code(lambda: _interruptible(main))
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
     left = missing.was_interrupted() or all(thread.daemon for thread in others)
-    if missing.is_command() and others and left:
+    if missing.is_command() and ((others and left) or code == INTERRUPTED):
         # Some have not come back, from a model or a camera: Python would end them in the middle of
         # their libraries, which then abort the process. After an interrupt it might wait for
-        # ever for one of a library's own, which waits for an import that was broken off.
+        # ever for one of a library's own, which waits for an import that was broken off. And a
+        # second interrupt, while Python clears up, would end it by a signal.
         atexit._run_exitfuncs()  # folders for temporary files are removed
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):

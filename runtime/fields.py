@@ -23,6 +23,14 @@ from .plugins import suggest
 Filled = TypeVar("Filled")
 # Longest value that a message shows.
 SHOWN = 60
+# Most digits of a whole number in a name or a flag; Python itself refuses 4301.
+DIGITS = 18
+
+
+def is_whole(text: str) -> bool:
+    """Whether `int` reads this as a whole number of at most 18 digits, without a sign. A character
+    such as "²" counts as a digit for `str.isdigit` and not for `int`."""
+    return text.isdecimal() and len(text) <= DIGITS
 
 
 @dataclass(frozen=True, slots=True)

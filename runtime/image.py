@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from . import cli
 from .card import JsonObject
 from .errors import DONE, FAILED, StyleError
+from .fields import is_whole
 from .meter import Meter
 from .pictures.opening import MAX_PIXELS
 
@@ -90,13 +91,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _quality(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 100:
+    if not is_whole(text) or not 1 <= int(text) <= 100:
         raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 1 to 100')
     return int(text)
 
 
 def _pixels(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**40:
+    if not is_whole(text) or not 0 < int(text) < 2**40:
         raise argparse.ArgumentTypeError(f'"{text}" is not a whole number of pixels above 0')
     return int(text)
 
@@ -174,7 +175,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _painter(args: argparse.Namespace, stylizer: Stylizer) -> StillPainter:
-    from .stills.memory_need import GIGABYTE
+    from .model.limits import GIGABYTE
     from .stills.painter import Options, StillPainter, parse_tile
 
     options = Options(

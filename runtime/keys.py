@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from .errors import UsageError
+from .fields import is_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def parse_script(text: str) -> list[tuple[int, str]]:
     script: list[tuple[int, str]] = []
     for part in re.split(r"[\s,]+(?=\d+:)", text.strip().rstrip(",")):
         frame, colon, word = part.strip().partition(":")
-        if not colon or not frame.isdigit() or not word:
+        if not colon or not is_whole(frame) or not word:
             raise UsageError(
                 f'--keys "{part}": write FRAME:KEY pairs such as "30:n 60:space 90:q" '
                 "(a key, or an action such as style-2)"

@@ -113,7 +113,7 @@ def raising_at_interrupt() -> Generator[None, None, None]:
         yield
     finally:
         if began:
-            end_at_interrupt()
+            signal.signal(signal.SIGINT, _end)
 
 
 def was_interrupted() -> bool:
@@ -128,7 +128,8 @@ def _raise(number: int, _frame: FrameType | None) -> None:
 
 def _end(_number: int, _frame: FrameType | None) -> None:
     try:
-        os.write(2, b"interrupted\n")
+        if not _HEARD:  # otherwise the command has said it
+            os.write(2, b"interrupted\n")
     finally:
         os._exit(INTERRUPTED)
 

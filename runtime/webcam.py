@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from . import cli
 from .errors import DONE, INTERRUPTED, EngineUnavailable, UsageError
+from .fields import is_whole
 from .invocation import command
 from .keys import help_lines, parse_script
 from .outputs import check_output
@@ -304,7 +305,7 @@ def _terminate_as_interrupt() -> Generator[None, None, None]:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not is_whole(text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f'"{text}" is not a whole number above 0')
     return int(text)
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from runtime.errors import SourceError, UsageError
+from runtime.fields import is_whole
 from runtime.frame import Image
 from runtime.sources import open_source
 from training.data.checked_flow import CheckedFlow, inside
@@ -116,7 +117,7 @@ def _pair(path: Path, width: int) -> Scene | None:
         names = [folder / f"{stem[:-5]}_img{k}.ppm" for k in (1, 2)]
         masks = []
     else:
-        number = int(stem[6:]) if stem.startswith("frame_") and stem[6:].isdigit() else -1
+        number = int(stem[6:]) if stem.startswith("frame_") and is_whole(stem[6:]) else -1
         names = [folder / f"frame_{number + k:04d}.png" for k in (0, 1)]
         masks = []
     if not all(name.is_file() for name in names):

@@ -10,6 +10,7 @@ from typing import Protocol
 from torch import Tensor
 
 from runtime.card import JsonObject
+from runtime.fields import is_whole
 
 State = dict[str, Tensor]
 
@@ -69,7 +70,7 @@ def count(state: State, prefix: str) -> int:
     numbers = {
         int(rest)
         for name in state
-        if name.startswith(prefix) and (rest := name[len(prefix) :].partition(".")[0]).isdigit()
+        if name.startswith(prefix) and is_whole(rest := name[len(prefix) :].partition(".")[0])
     }
     first = min(numbers, default=0)
     return next((k for k in range(len(numbers) + 1) if first + k not in numbers), 0)

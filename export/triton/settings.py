@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from runtime.errors import UsageError
+from runtime.fields import is_whole
 
 DEVICES = ("cpu", "gpu")
 
@@ -80,6 +81,6 @@ def _value(key: str, text: str) -> str | int:
     if key == "environment":
         return text
     least, most = RANGES[key]
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+    if not is_whole(text) or not least <= int(text) <= most:
         raise UsageError(f"--option {key}={text}: allowed is a whole number, {least} to {most}")
     return int(text)

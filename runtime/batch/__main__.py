@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .. import cli
 from ..errors import DONE, FAILED, EngineUnavailable, OutputExists
+from ..fields import is_whole
 from ..plugins import installed
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not int(text):
+    if not is_whole(text) or not int(text):
         raise argparse.ArgumentTypeError(f'"{text}" is not a whole number above 0')
     return int(text)
 

@@ -20,6 +20,7 @@ from ..media.container import ClipInfo
 from ..media.journal import identity_of
 from ..meter import Meter
 from ..model import arrays
+from ..model.background import Aside
 from ..model.conditions import Condition, Style
 from ..model.options import open_stylizer
 from ..model.stylizer import Effects, Stylizer, together
@@ -32,6 +33,9 @@ from . import pipeline
 from .batch import Job
 from .excerpt import Excerpt, Span, open_excerpt
 from .options import ClipOptions
+
+# Seconds between two looks whether a run was told to stop before its input had opened.
+LOOK_S = 0.2
 
 
 class ClipFacts(TypedDict):
@@ -98,7 +102,7 @@ def paint_clip(
     reading = options.source.copy()
     if is_pipe(job.input) and not is_pipe(job.output):
         reading["spool"] = Path(job.output).absolute().parent
-    source = open_excerpt(job.input, options.span, **reading)
+    source = _opened(job, options, reading, stop)
     sink: Sink | None = None
     closing = contextlib.ExitStack()
     try:
@@ -155,6 +159,20 @@ def _input_of(job: Job, clip: ClipInfo | None) -> dict[str, object]:
         return {}
     path = Path(job.input)
     return dict(identity_of(path)) if path.is_file() else {"input": str(path.absolute())}
+
+
+def _opened(
+    job: Job, options: ClipOptions, reading: SourceOptions, stop: threading.Event | None
+) -> Source:
+    """The input. Nobody may write to a pipe or answer at an address: whoever stops the run before
+    somebody does is not kept waiting."""
+    if stop is None or not _comes_once(job.input):
+        return open_excerpt(job.input, options.span, **reading)
+    opening = Aside(lambda: open_excerpt(job.input, options.span, **reading), "impasto-input")
+    while not opening.wait(LOOK_S):
+        if stop.is_set():
+            raise KeyboardInterrupt
+    return opening.result()
 
 
 def _with_remains(error: StyleError, sink: Sink | None, job: Job) -> StyleError:

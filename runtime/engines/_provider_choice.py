@@ -14,6 +14,7 @@ from typing import Any
 from ..card import FOLDING_KEY
 from ..console import quiet
 from ..errors import EngineUnavailable, StyleError, UsageError
+from ..fields import is_whole
 from . import TensorInfo
 
 TENSORRT = "TensorrtExecutionProvider"
@@ -33,7 +34,7 @@ def choose(ort: ModuleType, device: str) -> tuple[list[Any], str]:
         EngineUnavailable: CUDA was asked for and is no part of this ONNX Runtime.
     """
     kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (number and not number.isdigit()):
+    if kind not in ("auto", "cpu", "cuda") or (number and not is_whole(number)):
         raise UsageError(f'device "{device}" is unknown, allowed are auto, cpu, cuda, cuda:1, ...')
     has_cuda = CUDA in ort.get_available_providers()
     if kind == "cuda" and not has_cuda:

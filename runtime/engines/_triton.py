@@ -19,6 +19,7 @@ import numpy as np
 from .. import plugins
 from ..card import KEY, ModelCard, Port
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
+from ..fields import is_whole
 from . import TensorInfo
 
 ENGINE = "triton"
@@ -215,7 +216,7 @@ def _new_stream() -> int:
 def _connect(address: str) -> _Client:
     scheme, _, place = address.partition("://")
     host, _, port = place.rpartition(":")
-    if scheme not in SCHEMES or not host or not port.isdigit() or "/" in host:
+    if scheme not in SCHEMES or not host or not is_whole(port) or "/" in host:
         raise UsageError(f'server "{address}": allowed is grpc://HOST:PORT, or grpcs:// encrypted')
     if not (plugins.installed("tritonclient") and plugins.installed("grpc")):
         raise EngineUnavailable("tritonclient is not installed: pip install 'tritonclient[grpc]'")

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..console import quiet
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
+from ..fields import is_whole
 from . import TensorInfo
 from ._threads import allowed_threads
 
@@ -127,7 +128,7 @@ def _library() -> ModuleType:
 def _gpu(library: Any, device: str) -> int | None:
     """Number of the Vulkan device that the user asked for, None for the CPU."""
     kind, _, number = device.partition(":")
-    if kind not in ("auto", *NcnnEngine.devices) or (number and not number.isdigit()):
+    if kind not in ("auto", *NcnnEngine.devices) or (number and not is_whole(number)):
         allowed = ", ".join(("auto", *NcnnEngine.devices))
         raise UsageError(f'device "{device}" is unknown to ncnn, allowed are {allowed}, gpu:1, ...')
     if kind != "gpu":

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..console import quiet
 from ..errors import CardMismatch, EngineUnavailable, StyleError, UsageError
+from ..fields import is_whole
 from . import TensorInfo
 from ._threads import allowed_threads
 
@@ -117,7 +118,7 @@ def _library() -> ModuleType:
 def _device(device: str, core: Core) -> str:
     """OpenVINO's name of what the user calls "cpu", "gpu:1" or "auto"."""
     kind, _, number = device.partition(":")
-    if kind not in ("auto", *OpenVinoEngine.devices) or (number and not number.isdigit()):
+    if kind not in ("auto", *OpenVinoEngine.devices) or (number and not is_whole(number)):
         allowed = ", ".join(("auto", *OpenVinoEngine.devices))
         raise UsageError(
             f'device "{device}" is unknown to OpenVINO, allowed are {allowed}, gpu:1, ...'

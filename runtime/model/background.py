@@ -21,6 +21,11 @@ class Aside(Generic[Result]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def thread(self) -> int:
+        """The number of the thread, as `threading.get_ident` says it there."""
+        return self._thread.ident or 0
+
     def wait(self, limit: float) -> bool:
         """Until the work is over, whatever came of it.
 

@@ -237,11 +237,12 @@ def _key(style: Condition) -> object:
 
 
 def _open_companion(path: Path, engine_name: str, device: str) -> tuple[Engine, ModelCard]:
-    from .formats import open_model
+    from . import formats, limits
 
     if not path.is_file():
         raise CardMismatch(f'the companion "{path.name}" is missing: it belongs beside the model')
-    engine = open_model(path, engine_name, device)
+    name = formats.choose(path, engine_name)
+    engine = limits.opened(lambda: formats.open_model(path, name, device), path, name, device)
     card = card_of(engine, path)
     if card is None:
         from . import probe

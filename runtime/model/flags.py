@@ -6,7 +6,7 @@ from pathlib import Path
 from ..card import CardFacts
 from ..cli import parse_fraction, parse_models, parse_size, say
 from ..errors import UsageError
-from . import loops
+from . import limits
 from .options import StylizeOptions
 from .probe_graph import RANGES
 from .stylizer import COLOR_MODES, Stylizer
@@ -66,10 +66,10 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
     facts.add_argument(
         "--probe-timeout",
         type=_seconds,
-        default=loops.TIMEOUT_S,
+        default=limits.TIMEOUT_S,
         metavar="S",
-        help="for a graph with loops, or without a card, to answer to a small picture "
-        "(default: %(default)g)",
+        help="for a model to open (on a CPU), and for a graph with loops, or without a card, to "
+        "answer to a small picture (default: %(default)g)",
     )
     facts.add_argument("--multiple-of", type=int, metavar="N", help="sizes the graph accepts")
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 from ..card import CardFacts
 from ..engines import Engine
 from ..errors import CardMismatch
-from .background import Aside
+from . import limits
+from .limits import TIMEOUT_S
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +29,9 @@ Found = TypeVar("Found")
 # TensorIterator).
 LOOPS = (b"Loop", b"Scan", b"TensorIterator")
 FORMATS = (".onnx", ".ort", ".xml")
-# Seconds for opening, probing and one small picture; on a slow board opening takes ten.
-TIMEOUT_S = 60.0
 SIDE = 64
+# Exit code of the child where the memory did not suffice.
+FULL = 75
 # Set in the child, which tries the model itself.
 CHILD = "IMPASTO_TRYING_MODEL"
 
@@ -78,6 +79,8 @@ def check_answers(path: Path, engine: str, facts: CardFacts, timeout: float = TI
             f'"{path}" has a loop and gave no answer to a small picture within {timeout:g} s; '
             "--probe-timeout SECONDS waits longer"
         ) from None
+    if code == FULL:
+        raise CardMismatch(f'"{path}" takes more memory than there is for a small picture')
     if code < 0:
         raise CardMismatch(f'"{path}" ends the process that runs it (signal {-code})')
 
@@ -117,19 +120,17 @@ def in_time(
         timeout: seconds in which one picture at least must be answered.
 
     Raises:
-        CardMismatch: none was. The thread goes on with the picture it has until the process ends.
+        CardMismatch: none was, or the memory did not suffice. The thread goes on with the picture
+            it has until the process ends.
     """
     counted = _Counted(engine)
-    probing = Aside(lambda: probe(counted), "impasto-probe")
-    seen = 0
-    while not probing.wait(timeout):
-        if counted.answers == seen:
-            raise CardMismatch(
-                f'"{path}" gave no answer to a small picture within {timeout:g} s; '
-                "--probe-timeout SECONDS waits longer"
-            )
-        seen = counted.answers
-    return probing.result()
+    return limits.kept(
+        lambda: probe(counted),
+        path,
+        timeout,
+        what="gave no answer to a small picture",
+        progress=lambda: counted.answers,
+    )
 
 
 def _try(path: str, engine: str, facts: str) -> None:
@@ -145,8 +146,12 @@ def _try(path: str, engine: str, facts: str) -> None:
     with open_session(
         path, engine=engine, device="cpu", probe_timeout=float("inf"), **given
     ) as session:
-        session.stylize(np.full((SIDE, SIDE, 3), 128, np.uint8))
+        picture = np.full((SIDE, SIDE, 3), 128, np.uint8)
+        limits.kept(lambda: session.stylize(picture), Path(path), float("inf"))
 
 
 if __name__ == "__main__":
-    _try(*sys.argv[1:])
+    try:
+        _try(*sys.argv[1:])
+    except limits.TooMuchMemory:
+        os._exit(FULL)  # the thread with the picture goes on

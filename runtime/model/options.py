@@ -12,7 +12,7 @@ from ..checksum import sha256
 from ..errors import UsageError
 from ..frame import Image
 from ..provenance import Provenance, provenance_of
-from . import loops, store, variants
+from . import limits, store, variants
 from .conditions import Condition, Style, load_style
 from .session import StyleSession, open_remote, open_session
 from .stylizer import COLOR_MODES, Effects, Stylizer, label_of
@@ -38,8 +38,8 @@ class StylizeOptions:
         styles: (picture, its path, or the name of a style that the model knows; weight).
         scalars: values of the model's own scalar inputs, by name.
         facts: what replaces the card's.
-        probe_timeout: seconds in which a graph with loops, or without a card, must answer to a
-            small picture.
+        probe_timeout: seconds in which a model must open (on a CPU), and a graph with loops, or
+            without a card, answer to a small picture.
         server: address of the server that runs the models ("grpc://host:8001"), which are then
             names of its own; "" runs them here.
 
@@ -60,7 +60,7 @@ class StylizeOptions:
     style_encoder: str | Path | None = None
     scalars: Mapping[str, float] = field(default_factory=dict[str, float])
     facts: CardFacts = field(default_factory=CardFacts)
-    probe_timeout: float = loops.TIMEOUT_S
+    probe_timeout: float = limits.TIMEOUT_S
     server: str = ""
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from ..engines import Engine, RememberingEngine
 from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
 from ..onnxfile import read_onnx
-from . import arrays, formats, loops, store, zoo
+from . import arrays, formats, limits, loops, store, zoo
 from .card_check import card_of, fitted
 from .conditions import Condition, Conditions
 from .folding import Folding, Scene, SceneEngine
@@ -332,7 +332,7 @@ def open_session(
     threads: int | None = None,
     precision_hint: str | None = None,
     style_encoder: str | Path | None = None,
-    probe_timeout: float = loops.TIMEOUT_S,
+    probe_timeout: float = limits.TIMEOUT_S,
     **overrides: Unpack[CardFacts],
 ) -> StyleSession:
     """Open a model file.
@@ -347,8 +347,8 @@ def open_session(
             exact.
         style_encoder: model that turns style pictures into this one's code, for models whose card
             names none.
-        probe_timeout: seconds in which a graph with loops, or without a card, must answer to a
-            small picture.
+        probe_timeout: seconds in which a model must open (on a CPU), and a graph with loops, or
+            without a card, answer to a small picture.
         overrides: facts that replace the card's or the probe's: `layout` ("NCHW", "NHWC"),
             `range` ("0..1", "-1..1", "0..255"), `input_range` and `output_range` where they differ,
             `output` (the name of the painted picture), `colors` ("RGB", "BGR"), `size` ((height,
@@ -368,7 +368,13 @@ def open_session(
         raise CardMismatch(f'"{path}" needs "{other.name}" beside it; copy or export both again')
     if loops.may_loop(path):
         loops.check_answers(path, name, overrides, probe_timeout)
-    loaded = _open(path, name, device, threads, precision_hint)
+    loaded = limits.opened(
+        lambda: _open(path, name, device, threads, precision_hint),
+        path,
+        name,
+        device,
+        probe_timeout,
+    )
     try:
         loaded, card, notes = _card(loaded, path, overrides, probe_timeout)
         encoder = store.resolve(style_encoder) if style_encoder is not None else None

@@ -14,6 +14,7 @@ import cv2
 from ..buffers import Pool
 from ..console import printable
 from ..errors import EngineUnavailable
+from ..fields import is_whole
 from ..frame import Frame, Image
 from ..sources import SourceInfo
 from . import Sink
@@ -208,7 +209,7 @@ def _display() -> bool:
         return True
     host, _, number = os.environ.get("DISPLAY", "").rpartition(":")
     number = number.split(".")[0]
-    if not number.isdigit():
+    if not is_whole(number):
         return False
     if host not in ("", "unix"):
         return True  # another machine: only trying it would tell

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..fields import is_whole
+
 CAPTURE = 1  # V4L2_BUF_TYPE_VIDEO_CAPTURE
 CAP_VIDEO_CAPTURE, CAP_DEVICE_CAPS = 0x1, 0x80000000
 DISCRETE = 1
@@ -59,7 +61,7 @@ def list_cameras(folder: Path = Path("/dev"), ioctl: Ioctl | None = None) -> lis
     if not sys.platform.startswith("linux"):
         return []
     found = []
-    nodes = (p for p in folder.glob("video*") if p.name[5:].isdigit())
+    nodes = (p for p in folder.glob("video*") if is_whole(p.name[5:]))
     for path in sorted(nodes, key=lambda p: int(p.name[5:])):
         camera = _camera(path, ioctl or _system_ioctl)
         if camera is not None:

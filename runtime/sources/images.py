@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from ..errors import SourceError
+from ..fields import is_whole
 from ..frame import Frame, Image
 from ..inputs import is_folder, list_folder
 from ..media.color import RGB, SDR, Colors
@@ -148,7 +149,7 @@ KNOWN = sorted(PICTURES)
 def natural(name: str) -> list[tuple[bool, int, str]]:
     """Sort key in which numbers inside names count as numbers."""
     parts = re.split(r"(\d+)", name.lower())
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return [(is_whole(part), int(part) if is_whole(part) else 0, part) for part in parts]
 
 
 def list_pictures(spec: str) -> list[Path]:

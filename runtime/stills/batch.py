@@ -48,7 +48,9 @@ def plan(
         UsageError, OutputExists: an output is impossible or already there.
     """
     sources = list(dict.fromkeys(path for text in inputs for path in expand(text)))
-    single = len(sources) == 1 and len(inputs) == 1 and Path(inputs[0]).is_file()
+    # A pipe by that name is refused when it is opened.
+    named = Path(inputs[0]) if len(sources) == len(inputs) == 1 else None
+    single = named is not None and named.exists() and not named.is_dir()
     jobs = [(source, _target(source, output, style, single)) for source in sources]
     _check_distinct(jobs)
     if skip_existing:

@@ -1,36 +1,12 @@
-"""How much memory a graph needs per pixel, and how much there is."""
-
-import os
-from contextlib import suppress
-from pathlib import Path
+"""How much memory a graph needs per pixel."""
 
 import numpy as np
 
 from ..model.session import StyleSession
 from ..onnxfile import OnnxFile
 
-GIGABYTE = 1024**3
-# Used where the system does not say how much is free.
-ASSUMED = 4 * GIGABYTE
 # Share of the free memory that one run may take without being asked.
 SHARE = 0.6
-
-
-def available() -> int:
-    """Bytes that can be allocated now: free memory of the machine, or of our control group."""
-    found = [ASSUMED]
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        line = next(line for line in lines if line.startswith("MemAvailable"))
-        found = [int(line.split()[1]) * 1024]
-    with suppress(OSError, ValueError, AttributeError):
-        if not Path("/proc/meminfo").exists():
-            found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text())
-        found.append(limit - int((group / "memory.current").read_text()))
-    return max(0, min(found))
 
 
 def bytes_per_pixel(session: StyleSession, model: OnnxFile, feeds: dict[str, np.ndarray]) -> float:

@@ -7,9 +7,11 @@ import numpy as np
 
 from ..cli import Progress
 from ..errors import StyleError, UsageError
+from ..fields import is_whole
 from ..meter import Meter
 from ..model import arrays
 from ..model.effects import InputNoise
+from ..model.limits import GIGABYTE, available
 from ..model.stylizer import Stylizer, together
 from ..onnxfile import OnnxFile
 from ..pictures.reading import Album, Picture
@@ -23,7 +25,7 @@ from .tiles import AnyTiler, Window
 # networks we know need 2 kB a pixel, that is 1 GB.
 CARELESS_PIXELS = 2**19
 # Above this the estimate is worth a line.
-WORTH_SAYING = memory_need.GIGABYTE
+WORTH_SAYING = GIGABYTE
 # Python, OpenCV and the engine themselves.
 PROCESS_BYTES = 200 * 2**20
 # Engines hold more than the tensors that are alive: copies in their own layouts, and what the
@@ -143,7 +145,7 @@ class StillPainter:
         held = 2 * picture.pixels.nbytes + height * width
         per_pixel = self._per_pixel()
         whole = held + per_pixel * height * width + PROCESS_BYTES
-        limit = self.options.memory_bytes or int(memory_need.available() * memory_need.SHARE)
+        limit = self.options.memory_bytes or int(available() * memory_need.SHARE)
         if tile == "auto" and whole <= limit:
             if whole > WORTH_SAYING:
                 self.say(f"memory: about {_gigabytes(whole)} for {width}x{height}, at once")
@@ -309,13 +311,13 @@ def _tile_side(memory_bytes: float, per_pixel: float, halo: int) -> int:
 
 
 def _gigabytes(count: float) -> str:
-    return f"{count / memory_need.GIGABYTE:.1f} GB"
+    return f"{count / GIGABYTE:.1f} GB"
 
 
 def parse_tile(text: str) -> str | int:
     """Read "auto", "off" or a side in pixels, for `--tile`."""
     if text in ("auto", "off"):
         return text
-    if not text.isdigit() or int(text) < 1:
+    if not is_whole(text) or int(text) < 1:
         raise UsageError(f'--tile "{text}": allowed are auto, off, or a side in pixels')
     return int(text)

@@ -222,6 +222,20 @@ def test_a_command_can_close_what_it_opened_when_interrupted():
     assert (run.stdout, run.stderr, run.returncode) == ("closed\n", "interrupted\n", 130)
 
 
+@pytest.mark.parametrize("again", ["atexit.register", "(lambda work: work())"])
+def test_a_second_interrupt_behind_the_first_changes_nothing(again):
+    """While the command says so, and while it clears up."""
+    script = (
+        "import sys\nsys.argv = ['-m']\nimport argparse, atexit, signal\nfrom runtime import cli\n"
+        "def interrupt(): signal.raise_signal(signal.SIGINT)\n"
+        f"def say(text): print(text, file=sys.stderr); {again}(interrupt)\n"
+        "cli.say = say\n"
+        "raise SystemExit(cli.command_main(argparse.ArgumentParser, lambda _: interrupt())([]))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (run.stderr, run.returncode) == ("interrupted\n", 130)
+
+
 def test_an_interrupt_that_a_library_makes_another_error_of_stays_one():
     script = (
         "import sys\nsys.argv = ['-m']\nimport argparse, signal\nfrom runtime import cli\n"

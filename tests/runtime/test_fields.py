@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 
 from runtime.errors import UsageError
-from runtime.fields import Between, fill
+from runtime.fields import Between, fill, is_whole
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,13 @@ def test_what_does_not(table, words):
     with pytest.raises(UsageError) as caught:
         fill(Whole, table, "it", "key")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "²", "1²", "-1", "1.0", "x", "9" * 5000])
+def test_no_whole_numbers(text):
+    assert not is_whole(text)
+
+
+@pytest.mark.parametrize("text", ["0", "007", "9" * 18, "١"])
+def test_whole_numbers_are_read_by_int(text):
+    assert is_whole(text) and int(text) >= 0

@@ -36,7 +36,7 @@ def test_script_is_sorted_and_takes_keys_and_names():
     assert parse_script("1:+,2:-") == [(1, "stronger"), (2, "weaker")]
 
 
-@pytest.mark.parametrize("text", ["", "n", "x:n", "3:", "3:frieze", "-1:n"])
+@pytest.mark.parametrize("text", ["²:n", "", "n", "x:n", "3:", "3:frieze", "-1:n"])
 def test_bad_scripts_say_what_to_write(text):
     with pytest.raises(UsageError):
         parse_script(text)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ...errors import CardMismatch, EngineUnavailable, StyleError, UsageError
+from ...fields import is_whole
 from .. import TensorInfo
 from .._cuda import Cuda
 
@@ -169,7 +170,7 @@ PLUGIN = TensorrtEngine
 
 def _gpu_number(device: str) -> int:
     kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (number and not number.isdigit()):
+    if kind not in ("auto", "cpu", "cuda") or (number and not is_whole(number)):
         raise UsageError(f'device "{device}" is unknown, allowed are auto, cuda, cuda:1, ...')
     if kind == "cpu":
         raise EngineUnavailable(

@@ -22,6 +22,7 @@ import cv2
 
 from ...card import JsonObject
 from ...errors import StyleError, UsageError
+from ...fields import is_whole
 from ...frame import Image
 from ...keys import action_named
 from ..controls import Settings
@@ -237,7 +238,7 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
             return
         length = self.headers.get("Content-Length", "")
         body, most = b"", MAX_OFFER if path == "/webrtc" else MAX_BODY
-        if length.isdigit() and int(length) <= most:
+        if is_whole(length) and int(length) <= most:
             body = self.rfile.read(int(length))
         else:
             self.close_connection = True
@@ -274,7 +275,7 @@ class _Handler(Handling, http.server.BaseHTTPRequestHandler):
         if not self._may_command():
             return
         preview, length = self.server.preview, self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit()) or int(length) > MAX_PICTURE:
+        if not is_whole(length) or int(length) > MAX_PICTURE:
             most = f"a picture of at most {MAX_PICTURE >> 20} MB is painted\n"
             self._answer(413, "text/plain", most.encode())
             return

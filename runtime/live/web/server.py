@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from ...fields import is_whole
 from ...inputs import check_file
 
 # A certificate, and its key if that is in a file of its own.
@@ -228,7 +229,7 @@ def parse_address(text: str, flag: str = "--serve") -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.strip("[]") if colon else "127.0.0.1"
     host = "127.0.0.1" if host in ("", "localhost") else host
-    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+    if not is_whole(port) or int(port) > 65535:
         raise UsageError(f'{flag} "{text}": write HOST:PORT, for example 127.0.0.1:8080')
     return host, int(port)
 

@@ -100,6 +100,8 @@ def test_empty_folder(tmp_path):
 
 def test_natural_order():
     assert sorted(["a10.png", "a2.png", "A1.png"], key=natural) == ["A1.png", "a2.png", "a10.png"]
+    odd = ["²1.png", "²", "9" * 5000, "１.png"]  # digits that are no numbers, and too many of them
+    assert sorted(sorted(odd, key=natural)) == sorted(odd)
 
 
 def test_bare_frames_from_a_pipe():
