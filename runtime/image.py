@@ -175,7 +175,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _painter(args: argparse.Namespace, stylizer: Stylizer) -> StillPainter:
-    from .model.limits import GIGABYTE
+    from .model.background import GIGABYTE
     from .stills.painter import Options, StillPainter, parse_tile
 
     options = Options(

@@ -15,9 +15,9 @@ from .errors import CardMismatch
 from .inputs import inside
 
 # ModelProto
-GRAPH, OPSET = 7, 8
+GRAPH, OPSET, FUNCTION = 7, 8, 25
 # GraphProto
-NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 5, 11, 12, 13
+NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO, SPARSE = 1, 5, 11, 12, 13, 15
 # NodeProto
 NODE_INPUT, NODE_OUTPUT, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7
 # TensorProto
@@ -182,6 +182,14 @@ class OnnxFile:
         """Names of all stored tensors."""
         stored = _messages(self._graph, INITIALIZER)
         return frozenset(_text(list(fields(value)), NAME) for value in stored)
+
+    @property
+    def has_hidden_parts(self) -> bool:
+        """Whether there are operations of the file's own, or tensors that are stored in less room
+        than they take: `nodes` and the size of the file do not tell what the model needs."""
+        return any(number == FUNCTION for number, *_ in self._model) or any(
+            number == SPARSE for number, *_ in self._graph
+        )
 
     @_reading()
     def documentation(self, name: str) -> str:

@@ -8,7 +8,6 @@ compared with what the finished session says it runs on.
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from threading import get_ident
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -48,8 +47,6 @@ SILENT = 4
 SPIN_US = 50
 # Whether the arena that sessions can share was made: one per process, ONNX Runtime keeps it itself.
 _SHARED: list[bool] = []
-# Options of the sessions that are being opened, by the number of the thread.
-_OPENING: dict[int, Options] = {}
 
 
 class OnnxRuntimeEngine:
@@ -197,14 +194,6 @@ def lists_gpu() -> bool:
     return CUDA in _library().get_available_providers()
 
 
-def cancel_opening(thread: int) -> None:
-    """Let this thread give up the model that it is opening, after the node that it works out now
-    (in versions of ONNX Runtime that can: 1.21)."""
-    stop = getattr(_OPENING.get(thread), "set_load_cancellation_flag", None)
-    if stop is not None:
-        stop(True)
-
-
 def _library() -> ModuleType:
     try:
         import onnxruntime as ort
@@ -282,8 +271,6 @@ def _share_memory(ort: ModuleType, options: Options) -> None:
 def _create(
     ort: ModuleType, source: str | bytes, providers: list[Any], options: Options, name: str
 ) -> Session:
-    thread = get_ident()
-    _OPENING[thread] = options
     try:
         with quiet():
             return ort.InferenceSession(source, options, providers=providers)
@@ -296,8 +283,6 @@ def _create(
             f"{name} is not a model ONNX Runtime can load (truncated, damaged, or another kind "
             f"of file): {reason[:200]}"
         ) from None
-    finally:
-        del _OPENING[thread]
 
 
 def _name(model: Path | bytes) -> str:

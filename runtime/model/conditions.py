@@ -237,12 +237,12 @@ def _key(style: Condition) -> object:
 
 
 def _open_companion(path: Path, engine_name: str, device: str) -> tuple[Engine, ModelCard]:
-    from . import formats, limits
+    from . import formats, loops
 
     if not path.is_file():
         raise CardMismatch(f'the companion "{path.name}" is missing: it belongs beside the model')
     name = formats.choose(path, engine_name)
-    engine = limits.opened(lambda: formats.open_model(path, name, device), path, name, device)
+    engine = loops.opened(lambda: formats.open_model(path, name, device), path, name, device)
     card = card_of(engine, path)
     if card is None:
         from . import probe

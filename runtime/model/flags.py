@@ -6,7 +6,7 @@ from pathlib import Path
 from ..card import CardFacts
 from ..cli import parse_fraction, parse_models, parse_size, say
 from ..errors import UsageError
-from . import limits
+from . import loops
 from .options import StylizeOptions
 from .probe_graph import RANGES
 from .stylizer import COLOR_MODES, Stylizer
@@ -66,7 +66,7 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
     facts.add_argument(
         "--probe-timeout",
         type=_seconds,
-        default=limits.TIMEOUT_S,
+        default=loops.TIMEOUT_S,
         metavar="S",
         help="for a model to open (on a CPU), and for a graph with loops, or without a card, to "
         "answer to a small picture (default: %(default)g)",

@@ -1,9 +1,10 @@
-"""Graphs that answer late or never.
+"""Graphs that open or answer late or never, or take the memory of the machine.
 
 A run of an engine cannot be interrupted from within, neither by a limit nor by Ctrl-C. Those with
-loops need not end by themselves, and are first given a small picture in a process of their own,
-which can be ended. Graphs of convolutions do end, if late: others without a card are probed in a
-thread, which is not waited for when an answer is overdue. They start no process and lose no time.
+loops need not end by themselves, and what a graph works out before the first picture can take
+hours and all memory: such models are first given a small picture in a process of their own, which
+can be ended. Graphs of convolutions do end, if late: others are opened, and probed if they have no
+card, in a thread, which is not waited for when it is overdue. They start no process.
 """
 
 import json
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING, TypeVar
 from ..card import CardFacts
 from ..engines import Engine
 from ..errors import CardMismatch
-from . import limits
-from .limits import TIMEOUT_S
+from ..onnxfile import OnnxFile
+from . import formats, store
+from .background import TooMuchMemory, kept
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +31,29 @@ Found = TypeVar("Found")
 # TensorIterator).
 LOOPS = (b"Loop", b"Scan", b"TensorIterator")
 FORMATS = (".onnx", ".ort", ".xml")
+# Operations whose answer is no larger than what they are given, but for its type, and quick.
+CHEAP = frozenset(
+    [
+        "Cast",
+        "Constant",
+        "DequantizeLinear",
+        "Flatten",
+        "Identity",
+        "QuantizeLinear",
+        "Reshape",
+        "Shape",
+        "Size",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    ]
+)
+# With graphs inside.
+BRANCHES = ("If", "SequenceMap")
+# Bytes that cheap operations may go through: some seconds.
+MOST_WORK = 1 << 34
+# Seconds for opening, and for the answer to a small picture; on a slow board opening takes ten.
+TIMEOUT_S = 60.0
 SIDE = 64
 # Exit code of the child where the memory did not suffice.
 FULL = 75
@@ -47,11 +72,37 @@ def may_loop(path: Path) -> bool:
         return False
 
 
+def works_out(path: Path) -> bool:
+    """Whether an ONNX file leaves more to be worked out before the first picture than other types
+    and orders of its own numbers: a few bytes can ask for hours of it, and for any memory. Those
+    that come with Impasto do not."""
+    if path.suffix != ".onnx" or path.parent == store.BUNDLED or not path.is_file():
+        return False
+    try:
+        data = path.read_bytes()
+        graph = OnnxFile.parse(data)
+        known = set(graph.initializers)
+    except (OSError, CardMismatch):
+        return False  # the engine says what is wrong with it
+    if graph.has_hidden_parts or b"sparse_value" in data:
+        return True
+    steps = 0
+    for node in graph.nodes:
+        if node.op in BRANCHES:
+            return True
+        if known.issuperset(name for name in node.inputs if name):
+            if node.op not in CHEAP:
+                return True
+            known.update(node.outputs)
+            steps += 1
+    return steps * len(data) > MOST_WORK
+
+
 def check_answers(path: Path, engine: str, facts: CardFacts, timeout: float = TIMEOUT_S) -> None:
     """Return if the model answers to a small picture, or fails, in time.
 
     Args:
-        path: of a model that may loop.
+        path: of a model that may loop, or works much out.
         engine: that will run it.
         facts: what the user said about it.
         timeout: seconds.
@@ -76,13 +127,44 @@ def check_answers(path: Path, engine: str, facts: CardFacts, timeout: float = TI
         ).returncode
     except subprocess.TimeoutExpired:
         raise CardMismatch(
-            f'"{path}" has a loop and gave no answer to a small picture within {timeout:g} s; '
+            f'"{path}" gave no answer to a small picture within {timeout:g} s; '
             "--probe-timeout SECONDS waits longer"
         ) from None
     if code == FULL:
         raise CardMismatch(f'"{path}" takes more memory than there is for a small picture')
     if code < 0:
         raise CardMismatch(f'"{path}" ends the process that runs it (signal {-code})')
+
+
+def opened(
+    work: Callable[[], Engine],
+    path: Path,
+    engine: str,
+    device: str = "cpu",
+    timeout: float = TIMEOUT_S,
+    facts: CardFacts | None = None,
+) -> Engine:
+    """An engine that `work` opens, within the limits.
+
+    Args:
+        work: opens it.
+        path: of the model.
+        engine, device: on which. For a GPU engines compile, good models for minutes, too: such
+            openings have all the time they want.
+        timeout: seconds for it; and for a small picture, if it is tried in another process first.
+        facts: what the user said about the model.
+
+    Raises:
+        CardMismatch: it does not stay within the limits, or is no model.
+    """
+    if may_loop(path) or works_out(path):
+        check_answers(path, engine, facts or {}, timeout)
+    gpu = device not in ("auto", "cpu")
+    if engine == formats.DEFAULT:
+        from ..engines.onnxruntime import lists_gpu
+
+        gpu = lists_gpu() and device != "cpu"  # and the library is loaded before the clock begins
+    return kept(work, path, float("inf") if gpu else timeout)
 
 
 class _Counted:
@@ -124,7 +206,7 @@ def in_time(
             it has until the process ends.
     """
     counted = _Counted(engine)
-    return limits.kept(
+    return kept(
         lambda: probe(counted),
         path,
         timeout,
@@ -147,11 +229,11 @@ def _try(path: str, engine: str, facts: str) -> None:
         path, engine=engine, device="cpu", probe_timeout=float("inf"), **given
     ) as session:
         picture = np.full((SIDE, SIDE, 3), 128, np.uint8)
-        limits.kept(lambda: session.stylize(picture), Path(path), float("inf"))
+        kept(lambda: session.stylize(picture), Path(path), float("inf"))
 
 
 if __name__ == "__main__":
     try:
         _try(*sys.argv[1:])
-    except limits.TooMuchMemory:
+    except TooMuchMemory:
         os._exit(FULL)  # the thread with the picture goes on

@@ -12,7 +12,7 @@ from ..checksum import sha256
 from ..errors import UsageError
 from ..frame import Image
 from ..provenance import Provenance, provenance_of
-from . import limits, store, variants
+from . import loops, store, variants
 from .conditions import Condition, Style, load_style
 from .session import StyleSession, open_remote, open_session
 from .stylizer import COLOR_MODES, Effects, Stylizer, label_of
@@ -60,7 +60,7 @@ class StylizeOptions:
     style_encoder: str | Path | None = None
     scalars: Mapping[str, float] = field(default_factory=dict[str, float])
     facts: CardFacts = field(default_factory=CardFacts)
-    probe_timeout: float = limits.TIMEOUT_S
+    probe_timeout: float = loops.TIMEOUT_S
     server: str = ""
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from ..engines import Engine, RememberingEngine
 from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
 from ..onnxfile import read_onnx
-from . import arrays, formats, limits, loops, store, zoo
+from . import arrays, formats, loops, store, zoo
 from .card_check import card_of, fitted
 from .conditions import Condition, Conditions
 from .folding import Folding, Scene, SceneEngine
@@ -332,7 +332,7 @@ def open_session(
     threads: int | None = None,
     precision_hint: str | None = None,
     style_encoder: str | Path | None = None,
-    probe_timeout: float = limits.TIMEOUT_S,
+    probe_timeout: float = loops.TIMEOUT_S,
     **overrides: Unpack[CardFacts],
 ) -> StyleSession:
     """Open a model file.
@@ -366,14 +366,13 @@ def open_session(
     other = formats.beside(path)
     if other is not None and not other.is_file():
         raise CardMismatch(f'"{path}" needs "{other.name}" beside it; copy or export both again')
-    if loops.may_loop(path):
-        loops.check_answers(path, name, overrides, probe_timeout)
-    loaded = limits.opened(
+    loaded = loops.opened(
         lambda: _open(path, name, device, threads, precision_hint),
         path,
         name,
         device,
         probe_timeout,
+        overrides,
     )
     try:
         loaded, card, notes = _card(loaded, path, overrides, probe_timeout)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import CardMismatch
 from ..frame import Image
-from ..model import arrays, formats, limits, store
+from ..model import arrays, formats, loops, store
 from ..model.card_check import card_of
 
 # The bundled network: MediaPipe's selfie segmentation, see `export.import_segmentation`.
@@ -28,7 +28,7 @@ class Segmenter:
     def __init__(self, model: str | Path = DEFAULT, device: str = "cpu", threads: int = 1) -> None:
         path = store.resolve(model)
         name = formats.choose(path)
-        self._engine = limits.opened(
+        self._engine = loops.opened(
             lambda: formats.open_model(path, name, device, threads), path, name, device
         )
         card = card_of(self._engine, path)

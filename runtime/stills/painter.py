@@ -10,8 +10,8 @@ from ..errors import StyleError, UsageError
 from ..fields import is_whole
 from ..meter import Meter
 from ..model import arrays
+from ..model.background import GIGABYTE, available
 from ..model.effects import InputNoise
-from ..model.limits import GIGABYTE, available
 from ..model.stylizer import Stylizer, together
 from ..onnxfile import OnnxFile
 from ..pictures.reading import Album, Picture

@@ -1,5 +1,7 @@
 """Several clips at once: every one is painted as if it were alone, whatever its model remembers."""
 
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ from runtime import video
 from runtime.card import ModelCard, Port
 from runtime.clips.batch import Job
 from runtime.clips.options import ClipOptions
+from runtime.clips.painter import paint_clip
 from runtime.clips.runner import paint_clips
+from runtime.meter import Meter
 from runtime.model.options import StylizeOptions, open_stylizer
 from runtime.model.zoo import read_card
 from runtime.sources import open_source
@@ -109,3 +113,20 @@ def test_outcomes_keep_the_order_of_the_jobs(identity_model, make_clip, tmp_path
         result = paint_clips(jobs, [one, two], ClipOptions())
     assert [outcome.facts["frames_out"] for outcome in result.outcomes] == [30, 3, 2]
     assert (result.exit_code, result.failures) == (0, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path, invert_model):
+    """Until somebody does, whoever stops the run (by one Ctrl-C, or by SIGTERM) is heard."""
+    pipe, stop = tmp_path / "clip.mkv", threading.Event()
+    os.mkfifo(pipe)
+    timer = threading.Timer(0.3, stop.set)
+    timer.start()
+    with (
+        open_stylizer(StylizeOptions([(str(invert_model), 1.0)])) as stylizer,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        job = Job(str(pipe), str(tmp_path / "out.mp4"))
+        paint_clip(job, stylizer, ClipOptions(), Meter(), stop=stop)
+    assert sorted(os.listdir(tmp_path)) == ["clip.mkv", "invert.onnx"]
+    os.close(os.open(pipe, os.O_WRONLY))  # let the thread go

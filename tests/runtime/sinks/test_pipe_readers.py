@@ -68,21 +68,3 @@ def test_interrupted_before_a_reader_that_sleeps(tmp_path, invert_model, interru
     assert b"Traceback" not in run.stderr.read()
     run.stdout.close()
     run.stderr.close()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path, invert_model, number):
-    """Named by the user it is read; until somebody writes to it, one signal ends the wait."""
-    os.mkfifo(tmp_path / "clip.mkv")
-    words = [sys.executable, "-m", "runtime.video", tmp_path / "clip.mkv", tmp_path / "out.mp4"]
-    words += ["--model", invert_model, "--quiet"]
-    run = subprocess.Popen([str(word) for word in words], stderr=subprocess.PIPE)
-    time.sleep(4)
-    run.send_signal(number)
-    try:
-        code = run.wait(40)
-    finally:
-        run.kill()
-    assert (code, run.stderr.read()) == (130, b"interrupted\n")
-    assert sorted(os.listdir(tmp_path)) == ["clip.mkv", "invert.onnx"]
-    run.stderr.close()
