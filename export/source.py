@@ -13,6 +13,7 @@ from runtime.checksum import sha256
 from runtime.errors import UsageError
 from runtime.model.variants import parse_name
 from training.checkpoint import Checkpoint, checkpoint_of, load_checkpoint
+from training.networks import cin
 
 # Largest picture side tried when the smallest one a graph accepts is looked for; reflection padding
 # of 9x9 convolutions needs 12 px, nothing we know more than 32.
@@ -69,7 +70,8 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
         path: the checkpoint, or its run folder.
         name: for the card.
         settings: "key=value" changes to the network's configuration that need no other weights,
-            such as "margin=32".
+            such as "margin=32"; "style=NAME" makes a lean network of one style of a network that
+            knows several.
 
     Raises:
         UsageError: unknown setting, or one that the weights do not fit.
@@ -78,6 +80,9 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
     checkpoint = load_checkpoint(path)
     for setting in settings:
         key, separator, value = setting.partition("=")
+        if key.strip() == "style":
+            checkpoint = of_one_style(checkpoint, value.strip())
+            continue
         try:
             checkpoint.network[key.strip()] = json.loads(value)
         except json.JSONDecodeError:
@@ -93,6 +98,30 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
     digest = sha256(path)
     card = draft_card(checkpoint, generator, name, digest)
     return ExportSource(generator, card, path, digest, checkpoint.step)
+
+
+def of_one_style(checkpoint: Checkpoint, style: str) -> Checkpoint:
+    """The lean network that paints as a "cin" network does in one of its styles: its scales and
+    shifts are constants then, and it can be written in every format and precision.
+
+    Raises:
+        UsageError: another network, or it has no style of this name.
+    """
+    generator = checkpoint.build_generator()
+    if not isinstance(generator, cin.Generator):
+        raise UsageError(
+            f'--set style={style}: the network is "{checkpoint.network["name"]}"; only "cin" '
+            "networks know several styles whose scales and shifts can be folded in"
+        )
+    if style not in generator.names:
+        raise UsageError(f"--set style={style}: allowed are {', '.join(generator.names)}")
+    code = cin.one_hot(generator.names.index(style), generator.styles)
+    with torch.no_grad():
+        state = generator.folded_state(generator.modulation(code)[0])
+    network = {"name": "lean", **generator.lean_config}
+    return replace(
+        checkpoint, network=network, tensors={f"generator.{k}": t for k, t in state.items()}
+    )
 
 
 def draft_card(

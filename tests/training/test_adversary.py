@@ -18,7 +18,7 @@ from training.methods import Assets
 from training.methods._adversarial import diagnose
 from training.methods._diversity import diversity
 from training.methods.pix2pix import Pix2Pix
-from training.networks._scores import scores_of
+from training.networks import scores_of
 from training.networks.layers import minibatch_deviation
 
 STEADY = (

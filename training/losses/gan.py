@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from runtime.errors import UsageError
 from runtime.plugins import suggest
 
-from ..networks._scores import scores_of
+from ..networks import scores_of
 from . import LossInputs, Target
 
 KINDS = ("lsgan", "vanilla", "hinge", "wgan-gp")

@@ -24,7 +24,7 @@ from ..losses.gan import (
     gradient_penalty,
     r1_penalty,
 )
-from ..networks._scores import Scores, scores_of
+from ..networks import Scores, scores_of
 from ..networks.patchgan import start_small
 from ..settings import Positive, Weight
 from ..updates import Updates, Values

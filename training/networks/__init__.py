@@ -10,9 +10,9 @@ not exported, `training.sample` asks it.
 import dataclasses
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from runtime.card import Port
 from runtime.errors import UsageError
@@ -34,6 +34,26 @@ class Graph:
     module: nn.Module
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+
+
+class Scores(NamedTuple):
+    """What a discriminator may answer of a batch of N pictures.
+
+    Attributes:
+        maps: a tensor of scores (N, ...) for each scale; real pictures should score high.
+        features: activations of the layers before, all scales; empty if none are shown.
+        classes: (N, K) logits of the K domains a picture may be of, or None.
+    """
+
+    maps: tuple[Tensor, ...]
+    features: tuple[Tensor, ...] = ()
+    classes: Tensor | None = None
+
+
+def scores_of(discriminator: nn.Module, images: Tensor) -> Scores:
+    """What `discriminator` says of images (N, C, H, W), whether it answers `Scores` or one map."""
+    found = discriminator(images)
+    return found if isinstance(found, Scores) else Scores((found,))
 
 
 def build(name: str, **config: Any) -> nn.Module:

@@ -50,21 +50,19 @@ class Generator(StyledTrunk):
 
     def exports(self, name: str) -> list[Graph]:
         """One graph with a code port; without a code it paints the mean of all styles."""
-        shape = (1, 3, "height", "width")
-        size, share = (1, self.styles), 1 / self.styles
-        code = Port("code", "code", size, default=share, names=self.names)
-        return [
-            Graph(
-                "",
-                _Clamped(self),
-                (Port("image", shape=shape), code),
-                (Port("styled", shape=shape),),
-            )
-        ]
+        return [code_graph(self, self.styles, self.names)]
+
+
+def code_graph(generator: nn.Module, size: int, names: tuple[str, ...]) -> Graph:
+    """A graph whose code port holds `size` weights; without a code, the mean of all."""
+    shape = (1, 3, "height", "width")
+    code = Port("code", "code", (1, size), default=1 / size, names=names)
+    image, styled = Port("image", shape=shape), Port("styled", shape=shape)
+    return Graph("", _Clamped(generator), (image, code), (styled,))
 
 
 class _Clamped(nn.Module):
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: nn.Module) -> None:
         super().__init__()
         self.generator = generator
 

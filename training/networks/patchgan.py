@@ -23,7 +23,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from runtime.fields import Between
 
 from ..settings import Channels, Normalization
-from ._scores import Scores
+from . import Scores
 from .layers import minibatch_deviation, norm
 
 

@@ -1,0 +1,152 @@
+"""StarGAN: domains from folders, its discriminator, the way there and back, and export."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.sanity.toys import hue_turned, negative, same, write_domain
+from runtime.errors import UsageError
+from runtime.model.session import open_session
+from training import networks
+from training.checkpoint import load_checkpoint
+from training.config import load_recipe
+from training.data.domains import Domains
+from training.engine import Engine
+from training.methods import Assets
+from training.methods.stargan import StarGan
+
+SMALL = [
+    "data.short_side=32",
+    "data.crop=32",
+    "data.zoom=1.0",
+    "batch=6",
+    "options.discriminator={width=8, layers=3}",
+    "sheet_every=10000",
+    "save_every=10000",
+]
+LEAN = "network={name='cin', width=16, blocks=1, scale=4, margin=8}"
+PAPER = "network={name='stargan', width=4, blocks=1}"
+DOMAINS = {"hue": hue_turned, "negative": negative, "plain": same}
+
+
+@pytest.fixture
+def domains(tmp_path):
+    for seed, (name, change) in enumerate(DOMAINS.items()):
+        write_domain(tmp_path / "domains" / name, 5, change, seed)
+    return tmp_path / "domains"
+
+
+def stargan(domains, *more, network=LEAN):
+    recipe = load_recipe("stargan", [*SMALL, network, "steps=4", *more])
+    return StarGan(recipe, Assets(None, domains))
+
+
+def test_the_recipe_has_the_published_numbers():
+    recipe = load_recipe("stargan")
+    assert recipe.network == {"name": "stargan", "width": 64, "blocks": 6}
+    assert recipe.data.crop == 128
+    config = recipe.optimizer
+    assert (config.lr, config.beta1, config.beta2) == (1e-4, 0.5, 0.999)
+    wanted = {"classification": 1, "rec": 10, "penalty": 10, "discriminator_steps": 5}
+    assert {key: recipe.options[key] for key in wanted} == wanted
+    assert recipe.options["discriminator"] == {"width": 64, "layers": 6}
+    assert recipe.options["gan"] == "wgan-gp"
+
+
+def test_domains_take_turns(domains):
+    found = Domains(domains, 32)
+    assert found.names == ("hue", "negative", "plain")
+    images, labels = found.batch(0, 4, 32, 1.0, np.random.default_rng(0))
+    assert images.shape == (4, 3, 32, 32)
+    assert labels.tolist() == [0, 1, 2, 0]
+    assert found.batch(1, 4, 32, 1.0, np.random.default_rng(0))[1].tolist() == [1, 2, 0, 1]
+
+
+def test_domains_bad_input(domains, tmp_path):
+    with pytest.raises(UsageError, match="has 0 of them, at least 2"):
+        Domains(tmp_path / "nothing", 32)
+    (domains / "empty").mkdir()
+    with pytest.raises(UsageError, match="no readable photo"):
+        Domains(domains, 32)
+
+
+def test_each_picture_is_of_one_domain_and_becomes_of_anothers(domains):
+    method = stargan(domains)
+    batch = method.draw(0)
+    assert sorted(batch.own.tolist()) == sorted(batch.wanted.tolist())
+    real = method.real(batch)["discriminator"]
+    made = method.fake(batch, slice(0, 6))["discriminator"]
+    assert torch.equal(real.labels, batch.own)
+    assert torch.equal(made.labels, batch.wanted)
+
+
+def test_the_class_head_learns_from_real_pictures_only(domains):
+    method = stargan(domains, "optimizer.lr=2e-3", "options.gan='hinge'", "steps=40")
+    values = [method.step(step) for step in range(40)]
+    right = np.log(3)  # of one who knows nothing
+    assert np.mean([v["discriminator_class"] for v in values[-5:]]) < 0.5 * right
+    batch = method.draw(99)
+    classes = method.networks["discriminator"](batch.pictures).classes
+    assert float((classes.argmax(1) == batch.own).float().mean()) > 0.8
+
+
+@pytest.mark.parametrize("network", [LEAN, PAPER])
+def test_resume_is_bit_equal(domains, tmp_path, network):
+    def build():
+        return stargan(domains, "options.discriminator_steps=2", network=network)
+
+    Engine(build(), tmp_path / "whole", quiet=True).run()
+    Engine(build(), tmp_path / "broken", quiet=True).run(stop=2)
+    torch.manual_seed(99)
+    again = Engine(build(), tmp_path / "broken", quiet=True)
+    again.resume()
+    again.run()
+    one, two = (load_checkpoint(tmp_path / n / "last.safetensors") for n in ("whole", "broken"))
+    assert all(torch.equal(t, two.tensors[k]) for k, t in one.tensors.items())
+
+
+def test_bad_settings(domains):
+    with pytest.raises(UsageError, match="trains the networks stargan and cin"):
+        stargan(domains, network="network={name='lean'}")
+    with pytest.raises(UsageError, match="multiples of 64 px"):
+        stargan(domains, "options.discriminator={layers=6}")
+
+
+def test_a_domain_by_name_mixtures_and_one_domain_alone(domains, tmp_path):
+    from export.__main__ import main
+
+    method = stargan(domains)
+    torch.nn.init.normal_(method.networks["generator"].table, 1, 0.5)
+    Engine(method, tmp_path / "run", quiet=True).run()
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.effect_noise((320, 256), 60).convert("RGB").save(photos / "one.png")
+    flags = ["--checkpoint", str(tmp_path / "run"), "--photos", str(photos), "-q"]
+    assert main([*flags, "--output", str(tmp_path / "all.onnx")]) == 0
+    one = ["--set", "style=negative", "--output", str(tmp_path / "one.onnx")]
+    assert main([*flags, *one]) == 0
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    with open_session(tmp_path / "all.onnx") as session:
+        assert session.card.port("code").names == ("hue", "negative", "plain")
+        named = session.stylize(picture, style="negative").astype(int)
+        mixed = session.stylize(picture, style=[("negative", 0.5), ("hue", 0.5)]).astype(int)
+    assert np.abs(named - mixed).max() > 1
+    with open_session(tmp_path / "one.onnx") as session:
+        assert session.card.network["name"] == "lean"
+        alone = session.stylize(picture).astype(int)
+    assert np.abs(named - alone).max() <= 1
+    assert main([*flags, "--set", "style=sepia", "--output", str(tmp_path / "no.onnx")]) == 2
+
+
+def test_the_published_generator_translates_any_size():
+    torch.manual_seed(0)
+    network = networks.build("stargan", width=4, blocks=1, styles=3).eval()
+    for height, width in ((32, 48), (36, 20)):
+        images = torch.rand(2, 3, height, width)
+        with torch.no_grad():
+            one = network(images, torch.eye(3)[[0, 1]])
+        assert one.shape == images.shape
+        assert 0 <= float(one.min()) <= float(one.max()) <= 1
+    with pytest.raises(UsageError, match="2 names for 3 domains"):
+        networks.build("stargan", styles=3, names=["a", "b"])

@@ -1,0 +1,131 @@
+"""One generator for many domains (Choi et al., CVPR 2018, arXiv:1711.09020).
+
+    generator:      gan(G(x, t)) + class * CE(D(G(x, t)), t) + rec * |G(G(x, t), s) - x|
+    discriminator:  WGAN-GP, + class * CE(D(x), s) on real pictures, five steps for each of G's
+
+x is of the domain s, t another picture's of the batch. The paper's weight of rec, 10, is for
+differences in [-1, 1]: ours, in [0, 1], are doubled to match. `--content` is a folder with a folder
+of pictures for each domain. Networks: "stargan" (the paper's) and "cin" (lean).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from runtime.errors import UsageError
+from runtime.fields import fill
+
+from ..config import Recipe, find_data
+from ..data.domains import Domains
+from ..data.images import to_tensor
+from ..networks.cin import one_hot
+from ..networks.patchgan import start_small
+from ..networks.stargan import Discriminator, DiscriminatorConfig
+from ..settings import Positive, Weight
+from . import Assets, cut_to_multiple
+from ._adversarial import Adversarial, Fakes, PlayOptions, build_network
+from ._adversary import Shown
+from .perceptual import read_options
+
+NETWORKS = ("stargan", "cin")
+SHOWN = 4  # pictures on the contact sheet
+
+
+class Batch(NamedTuple):
+    """Pictures (N, 3, H, W), the domain each is of, the one it is to be translated to, (N,)."""
+
+    pictures: Tensor
+    own: Tensor
+    wanted: Tensor
+
+
+@dataclass(frozen=True)
+class Options(PlayOptions):
+    """Settings of the method, `[options]` in a recipe; the defaults are the paper's."""
+
+    gan: str = "wgan-gp"
+    discriminator_steps: Positive = 5
+    rec: Weight = 10.0
+
+
+class StarGan(Adversarial[Batch]):
+    """See the module's docstring; obligations in `training.methods.Method`."""
+
+    def __init__(self, recipe: Recipe, assets: Assets) -> None:
+        self.options: Options = read_options(Options, recipe.options, "stargan")
+        if recipe.network.get("name") not in NETWORKS:
+            allowed = " and ".join(NETWORKS)
+            raise UsageError(
+                f'method "stargan" trains the networks {allowed}, not {recipe.network}'
+            )
+        folder = assets.content or find_data(recipe.data.content, "content")
+        self.photos = Domains(folder, recipe.data.short_side, recipe.data.limit, recipe.seed)
+        known = {"styles": len(self.photos.names), "names": list(self.photos.names)}
+        recipe = replace(recipe, network={**recipe.network, **known})
+        super().__init__(recipe, assets, self.options)
+        generator = build_network(recipe, self.device)
+        if recipe.network["name"] == "stargan":
+            start_small(generator)
+        shape = {**self.options.discriminator, "side": recipe.data.crop, "classes": known["styles"]}
+        try:
+            config = fill(DiscriminatorConfig, shape, "options.discriminator", "setting")
+        except ValueError as error:
+            raise UsageError(f"options.discriminator: {error}") from None
+        discriminator = Discriminator(config).to(self.device).train()
+        start_small(discriminator)
+        self.enter({"generator": generator}, {"discriminator": discriminator})
+
+    def draw(self, turn: int) -> Batch:
+        """Pictures of all domains in turn; each is to become of the domain of another."""
+        data = self.recipe.data
+        pictures, own = self.photos.batch(turn, self.recipe.batch, data.crop, data.zoom, self.rng)
+        wanted = own[torch.from_numpy(self.rng.permutation(len(own)))]
+        return Batch(*(each.to(self.device) for each in (pictures, own, wanted)))
+
+    def real(self, batch: Batch) -> Mapping[str, Shown]:
+        """The pictures with their domains."""
+        return {"discriminator": Shown(batch.pictures, batch.own)}
+
+    def generate(self, batch: Batch, rows: slice) -> tuple[dict[str, Tensor], Fakes]:
+        """Translations, and how well they lead back."""
+        pictures = batch.pictures[rows]
+        made = self.translate(pictures, batch.wanted[rows])
+        rec = (self.translate(made, batch.own[rows]) - pictures).abs().mean()
+        values = {
+            "rec": rec,
+            "total": 2 * self.options.rec * rec,
+            "deviation": made.std((2, 3)).mean(),
+        }
+        return values, {"discriminator": Shown(made, batch.wanted[rows])}
+
+    def fake(self, batch: Batch, rows: slice) -> Fakes:
+        """Translations."""
+        made = self.translate(batch.pictures[rows], batch.wanted[rows])
+        return {"discriminator": Shown(made, batch.wanted[rows])}
+
+    def translate(self, pictures: Tensor, domains: Tensor) -> Tensor:
+        """Pictures (N, 3, H, W) to these domains (N,)."""
+        code = nn.functional.one_hot(domains, len(self.photos.names)).to(pictures.dtype)
+        return self.updates.call(self.networks["generator"], pictures, code)
+
+    def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
+        """Rows: pictures of all domains; each of them in every domain."""
+        count = len(self.photos.names)
+        rows = []
+        for number in range(SHOWN):
+            images = self.photos.photos[number % count].images
+            picture = to_tensor(images[-1 - number // count])
+            picture = cut_to_multiple(picture, generator.multiple_of)  # type: ignore[arg-type]
+            with torch.no_grad():
+                made = [
+                    generator(picture.to(self.device), one_hot(i, count).to(self.device)).cpu()
+                    for i in range(count)
+                ]
+            rows.append([picture, *made])
+        return rows
+
+
+PLUGIN = StarGan
