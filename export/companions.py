@@ -186,7 +186,10 @@ def _beside(path: Path, companions: list[Path]) -> Iterator[None]:
 
 
 def _conditions(card: ModelCard, photos: list[Image]) -> JsonObject:
-    """A style for graphs that have a companion, an uneven mix for those that have none."""
+    """A style for graphs that have a companion, an uneven mix for those that have none, a variation
+    for those that have many answers."""
+    if any(port.role == "noise" for port in card.inputs):
+        return {"variation": 1}
     codes = [port for port in card.inputs if port.role == "code"]
     if any(port.companion for port in codes):
         return {"style": cover(photos[-1], 512, 384)}

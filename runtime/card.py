@@ -21,7 +21,7 @@ KEY = "impasto.card"
 FOLDING_KEY = "impasto.folding"
 FORMAT = 1
 
-Role = Literal["image", "style", "code", "scalar", "state", "mask"]
+Role = Literal["image", "style", "code", "noise", "scalar", "state", "mask"]
 Layout = Literal["NCHW", "NHWC"]
 Dtype = Literal["float32", "float16", "uint8"]
 Colors = Literal["RGB", "BGR"]
@@ -62,8 +62,9 @@ class Port:
 
     Attributes:
         name: name of the graph's input or output.
-        role: "image" (the frame), "style" (a style picture), "code" (a style vector), "scalar" (a
-            parameter such as strength), "state" (kept from frame to frame, zeroed by reset).
+        role: "image" (the frame), "style" (a style picture), "code" (a style vector), "noise"
+            (N(0, 1): one of many answers), "scalar" (a parameter such as strength), "state" (kept
+            from frame to frame, zeroed by reset).
         shape: one entry per axis; a name means free ("N", "H", "W"), a number means fixed.
         dtype: element type of the tensor.
         layout: order of the axes of picture-like ports.

@@ -21,6 +21,7 @@ ROLES = {
     "image": "the picture",
     "style": "a style picture: --style FILE",
     "code": "a style: --style",
+    "noise": "which of many answers: --variation NUMBER",
     "scalar": "a number: --set NAME=VALUE",
     "state": "what was computed for the frame before",
 }

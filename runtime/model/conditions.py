@@ -45,6 +45,7 @@ class Conditions:
         self._scalars = {port.name: port for port in ports if port.role == "scalar"}
         self._codes = [port for port in ports if port.role == "code"]
         self._styles = [port for port in ports if port.role == "style"]
+        self._noises = [port for port in ports if port.role == "noise"]
         self._states = [port for port in ports if port.role == "state"]
         self._state_outputs = [port for port in card.outputs if port.role == "state"]
         if len(self._states) != len(self._state_outputs):
@@ -69,6 +70,7 @@ class Conditions:
             name: _filled(port, given.get(name, port.default))
             for name, port in self._scalars.items()
         }
+        feeds |= {port.name: _noise(port, given.get("variation")) for port in self._noises}
         if self._codes or self._styles:
             feeds.update(self._style(given))
         if self._states:
@@ -100,6 +102,8 @@ class Conditions:
         known = [*self._scalars]
         if self._codes or self._styles:
             known += ["style", "code"]
+        if self._noises:
+            known.append("variation")
         for name in given:
             if name not in known:
                 raise UsageError(
@@ -265,6 +269,29 @@ def _filled(port: Port, value: Condition) -> np.ndarray:
         raise UsageError(f'"{port.name}" is {value}, allowed is {port.low:g}..{port.high:g}')
     shape = tuple(axis if isinstance(axis, int) else 1 for axis in port.shape)
     return np.full(shape, value, port.dtype)
+
+
+def _noise(port: Port, variation: Condition) -> np.ndarray:
+    """The noise of a variation: drawn from N(0, 1) with this number as its seed, so that the same
+    number is the same answer everywhere; the numbers themselves; or, without one, the default.
+
+    Raises:
+        UsageError: no whole number from 0, nor as many numbers as the port has.
+    """
+    if variation is None:
+        return _filled(port, port.default)
+    shape = tuple(axis if isinstance(axis, int) else 1 for axis in port.shape)
+    if isinstance(variation, Sequence) and not isinstance(variation, str):
+        variation = np.asarray(variation, np.float32)
+    if isinstance(variation, np.ndarray) and variation.size == np.prod(shape):
+        return variation.astype(port.dtype).reshape(shape)
+    if isinstance(variation, int | float) and variation >= 0 and variation == int(variation):
+        drawn = np.random.default_rng(int(variation)).standard_normal(shape)
+        return drawn.astype(port.dtype)
+    raise UsageError(
+        f"variation is {variation}, allowed is a whole number from 0, or {int(np.prod(shape))} "
+        "numbers"
+    )
 
 
 def _zeros(port: Port, height: int, width: int) -> np.ndarray:

@@ -45,6 +45,12 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
         help="model that turns a style picture into a code, for models that do not name theirs",
     )
     group.add_argument(
+        "--variation",
+        type=_whole,
+        metavar="N",
+        help="which answer, for models that have many: the same number is the same answer",
+    )
+    group.add_argument(
         "--parameter",
         "--knob",  # its former name
         action="append",
@@ -103,6 +109,7 @@ def stylize_options(args: argparse.Namespace) -> StylizeOptions:
         styles=[style for text in args.style or () for style in parse_styles(text)],
         style_encoder=args.style_encoder,
         scalars=dict(_scalar(text) for text in args.parameter),
+        variation=args.variation,
         facts=_facts(args),
         probe_timeout=args.probe_timeout,
     )
@@ -123,6 +130,12 @@ def tell(stylizer: Stylizer, args: argparse.Namespace) -> None:
         say(note, quiet=args.quiet)
     if args.verbose:
         say(f"{stylizer.label}: {stylizer.engine} on {stylizer.device}")
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 0')
+    return int(text)
 
 
 def _seconds(text: str) -> float:

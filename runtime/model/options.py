@@ -37,6 +37,7 @@ class StylizeOptions:
         style_encoder: model that turns style pictures into codes; None is the one the card names.
         styles: (picture, its path, or the name of a style that the model knows; weight).
         scalars: values of the model's own scalar inputs, by name.
+        variation: which of its answers a model gives that has many; None is the middle one.
         facts: what replaces the card's.
         probe_timeout: seconds in which a model must open (on a CPU), and a graph with loops, or
             without a card, answer to a small picture.
@@ -59,6 +60,7 @@ class StylizeOptions:
     styles: Sequence[tuple[Style, float]] = ()
     style_encoder: str | Path | None = None
     scalars: Mapping[str, float] = field(default_factory=dict[str, float])
+    variation: int | None = None
     facts: CardFacts = field(default_factory=CardFacts)
     probe_timeout: float = loops.TIMEOUT_S
     server: str = ""
@@ -161,6 +163,8 @@ def _effects(options: StylizeOptions) -> Effects:
     conditions = dict[str, Condition](options.scalars)
     if options.styles:
         conditions["style"] = [(_loaded(style), weight) for style, weight in options.styles]
+    if options.variation is not None:
+        conditions["variation"] = options.variation
     mask = options.mask
     if isinstance(mask, Path):
         from ..pictures.reading import read_rgb

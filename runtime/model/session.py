@@ -99,7 +99,8 @@ class StyleSession:
             offset: (H, W) or (H, W, 3) float32 added to the network's view of the picture, in
                 units of the full range (input noise, `runtime.model.effects.InputNoise`).
             conditions: what else the model takes: `style=` (a picture, its path, or a list of
-                (picture, weight) pairs), `code=` (a style vector), scalars by their port's name.
+                (picture, weight) pairs), `code=` (a style vector), `variation=` (a
+                number that chooses one of many answers), scalars by their port's name.
 
         Returns:
             (H, W, 3) uint8 RGB of the same size.

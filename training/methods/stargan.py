@@ -6,6 +6,9 @@
 x is of the domain s, t another picture's of the batch. The paper's weight of rec, 10, is for
 differences in [-1, 1]: ours, in [0, 1], are doubled to match. `--content` is a folder with a folder
 of pictures for each domain. Networks: "stargan" (the paper's) and "cin" (lean).
+
+`settle` and `periodicity` are not the paper's, and off by default: a lean generator begins far from
+any picture, and hides what the way back needs in a pattern on its own grid (`methods.cyclegan`).
 """
 
 from collections.abc import Mapping
@@ -21,12 +24,14 @@ from runtime.fields import fill
 from ..config import Recipe, find_data
 from ..data.domains import Domains
 from ..data.images import to_tensor
+from ..losses.periodicity import periodicity_energy
 from ..networks.cin import one_hot
 from ..networks.patchgan import start_small
 from ..networks.stargan import Discriminator, DiscriminatorConfig
-from ..settings import Positive, Weight
+from ..settings import Positive, Share, Weight
+from ..updates import Values
 from . import Assets, cut_to_multiple
-from ._adversarial import Adversarial, Fakes, PlayOptions, build_network
+from ._adversarial import Adversarial, Fakes, PlayOptions, build_network, set_lr
 from ._adversary import Shown
 from .perceptual import read_options
 
@@ -49,6 +54,9 @@ class Options(PlayOptions):
     gan: str = "wgan-gp"
     discriminator_steps: Positive = 5
     rec: Weight = 10.0
+    settle: Share = 0.0  # share of the run in which it learns only |G(x, s) - x|
+    settle_rate: Weight = 5.0  # learning rate meanwhile, as a multiple of the later one
+    periodicity: Weight = 0.0  # weight of `losses.periodicity` on what it makes
 
 
 class StarGan(Adversarial[Batch]):
@@ -78,6 +86,20 @@ class StarGan(Adversarial[Batch]):
         start_small(discriminator)
         self.enter({"generator": generator}, {"discriminator": discriminator})
 
+    def step(self, step: int) -> dict[str, float]:
+        """One step of the generator, then those of the discriminator."""
+        if step >= self.options.settle * self.recipe.steps:
+            return super().step(step)
+        set_lr({"": self.making}, self.learning_rate(step) * self.options.settle_rate)
+        batch = self.draw(step)
+
+        def loss(rows: slice) -> Values:
+            pictures = batch.pictures[rows]
+            off = (self.translate(pictures, batch.own[rows]) - pictures).abs().mean()
+            return {"identity": off, "total": off}
+
+        return self.updates.minimize(len(batch.pictures), loss, self.making)
+
     def draw(self, turn: int) -> Batch:
         """Pictures of all domains in turn; each is to become of the domain of another."""
         data = self.recipe.data
@@ -94,11 +116,12 @@ class StarGan(Adversarial[Batch]):
         pictures = batch.pictures[rows]
         made = self.translate(pictures, batch.wanted[rows])
         rec = (self.translate(made, batch.own[rows]) - pictures).abs().mean()
-        values = {
-            "rec": rec,
-            "total": 2 * self.options.rec * rec,
-            "deviation": made.std((2, 3)).mean(),
-        }
+        total = 2 * self.options.rec * rec
+        values = {"rec": rec, "deviation": made.std((2, 3)).mean()}
+        if self.options.periodicity:
+            values["periodicity"] = periodicity_energy(made)
+            total = total + self.options.periodicity * values["periodicity"]
+        values["total"] = total
         return values, {"discriminator": Shown(made, batch.wanted[rows])}
 
     def fake(self, batch: Batch, rows: slice) -> Fakes:

@@ -24,7 +24,7 @@ from runtime.card import Port
 
 from ..feature_statistics import color, coloring, covariance, ridge, roots
 from . import Graph
-from ._vgg16x import Decoder, Encoder, load_pretrained
+from .parts.vgg16x import Decoder, Encoder, load_pretrained
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..settings import Channels, Layers, Margin, Padding, Scale
-from .layers import icnr_
+from ...settings import Channels, Layers, Margin, Padding, Scale
+from ..layers import icnr_
 
 
 @dataclass(frozen=True)

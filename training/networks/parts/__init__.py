@@ -1,0 +1,1 @@
+"""What several generators are made of; the generators themselves lie one folder above."""
