@@ -20,7 +20,13 @@ from runtime.frame import Image
 from runtime.model.session import StyleSession, open_session
 
 from .measuring import results
-from .measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver
+from .measuring.command import (
+    add_plan_flags,
+    add_result_flags,
+    check_result_file,
+    deliver,
+    positive,
+)
 from .measuring.rounds import Case, Plan, interleave, timed
 from .measuring.statistics import median
 from .report.tables import Document, figure, label, table
@@ -60,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--name", action="append", default=[], help="of each teacher, for the table")
     add("--photos", type=Path, required=True, metavar="DIR", help="photos to judge on")
-    add("--count", type=int, default=10, metavar="N", help="photos (default: 10)")
+    add("--count", type=positive, default=10, metavar="N", help="photos (default: 10)")
     add("--size", type=parse_size, default=(384, 384), metavar="WxH", help="default: 384x384")
     add_plan_flags(parser)
     add_result_flags(parser)
@@ -74,8 +80,6 @@ def run(args: argparse.Namespace) -> int:
     from training.teachers import open_teacher
 
     path = check_result_file(args)
-    if args.count < 1:
-        raise UsageError(f"--count {args.count}: at least one photo is needed")
     photos = [cover(photo, *args.size) for photo in load_photos(args.photos, args.count)]
     likeness, rows = Likeness(), []
     for number, text in enumerate(args.filter):

@@ -19,7 +19,7 @@ from runtime.frame import Image
 from runtime.sources import open_source
 
 from .measuring import results
-from .measuring.command import add_result_flags, check_result_file, deliver
+from .measuring.command import add_result_flags, check_result_file, deliver, positive
 from .report.tables import Document, figure, label, table
 
 COLUMNS = (
@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=CLIP",
         help="a painted clip; numbered pictures lose nothing",
     )
-    add("--every", type=int, default=4, metavar="N", help="judge each Nth frame (default: 4)")
+    add("--every", type=positive, default=4, metavar="N", help="judge each Nth frame (default: 4)")
     add_result_flags(parser)
     return parser
 
@@ -63,8 +63,6 @@ def run(args: argparse.Namespace) -> int:
     from training.data.keyframes import Keyframes, numbers_of
 
     path = check_result_file(args)
-    if args.every < 1:
-        raise UsageError(f"--every {args.every}: at least 1")
     key = Keyframes(Path(args.clip), [args.key]).images[0][1]
     (number,) = numbers_of([args.key])
     frames = _frames(args.clip)

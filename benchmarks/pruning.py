@@ -5,13 +5,12 @@ for the tables and plots of benchmarks.report. Measures nothing.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from runtime.cli import command_main, command_parser
-from runtime.errors import DONE, UsageError
+from runtime.errors import DONE
 
-from .measuring.command import add_result_flags, check_result_file, deliver
+from .measuring.command import add_result_flags, check_result_file, deliver, read_report
 from .measuring.results import Facts, Row
 from .report.tables import Column, Document, figure, interval, label, table
 
@@ -33,25 +32,15 @@ def run(args: argparse.Namespace) -> int:
     from .measuring import results
 
     path = check_result_file(args)
-    report = read_report(args.sweep)
+    report = read_report(
+        args.sweep,
+        {"points", "pareto", "worth", "verdict"},
+        "sweep",
+        "python -m export.prune --sweep",
+    )
     settings = {key: report.get(key) for key in SETTINGS}
     deliver(args, path, results.document("pruning", rows(report), settings))
     return DONE
-
-
-def read_report(path: Path) -> Facts:
-    """A sweep's report.
-
-    Raises:
-        UsageError: it cannot be read, or is something else.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"sweep {path}: {error}") from None
-    if not isinstance(data, dict) or not {"points", "pareto", "worth", "verdict"} <= data.keys():
-        raise UsageError(f"sweep {path}: not a sweep.json of python -m export.prune --sweep")
-    return data
 
 
 def rows(report: Facts) -> list[Row]:

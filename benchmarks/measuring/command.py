@@ -1,16 +1,25 @@
 """What the commands of this package share: flags, and where a result goes."""
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from runtime.cli import print_json, print_text, say
+from runtime.errors import UsageError
 from runtime.outputs import check_output
 
-from .results import Document
+from .results import Document, Facts
 
 Item = TypeVar("Item")
+
+
+def positive(text: str) -> int:
+    """An argparse type for a number of things of which there is at least one."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number of at least 1')
+    return int(text)
 
 
 def listed(kind: Callable[[str], Item]) -> Callable[[str], list[Item]]:
@@ -19,7 +28,7 @@ def listed(kind: Callable[[str], Item]) -> Callable[[str], list[Item]]:
     def parse(text: str) -> list[Item]:
         try:
             return [kind(part) for part in text.split(",") if part]
-        except ValueError as error:
+        except (ValueError, argparse.ArgumentTypeError) as error:
             raise argparse.ArgumentTypeError(f'"{text}" in the list: {error}') from None
 
     return parse
@@ -51,6 +60,27 @@ def check_result_file(args: argparse.Namespace) -> Path | None:
     if args.json in (None, "-"):
         return None
     return check_output(Path(args.json), overwrite=args.overwrite)
+
+
+def read_report(path: Path, keys: set[str], flag: str, made_by: str) -> Facts:
+    """The JSON object that another command printed.
+
+    Args:
+        path: of the file.
+        keys: what it must have.
+        flag: that named it.
+        made_by: the command that makes such files.
+
+    Raises:
+        UsageError: it cannot be read, or is something else.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{flag} {path}: {error}") from None
+    if not isinstance(data, dict) or not keys <= data.keys():
+        raise UsageError(f"{flag} {path}: not what {made_by} makes")
+    return data
 
 
 def deliver(args: argparse.Namespace, path: Path | None, data: Document) -> None:

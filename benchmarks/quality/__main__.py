@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.cli import Progress, command_main, command_parser, print_json, print_text, say
 from runtime.errors import DONE, UsageError
 
-from ..measuring.command import add_result_flags, check_result_file, listed
+from ..measuring.command import add_result_flags, check_result_file, listed, positive
 from ..measuring.results import Facts, Row
 
 if TYPE_CHECKING:
@@ -33,11 +33,23 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--models", type=listed(str), required=True, metavar="A,B", help="ONNX or checkpoints")
     add("--content", type=Path, required=True, help="folder of photos the models never saw")
-    add("--photos", type=int, default=20, metavar="N", help="how many, evenly spread (default 20)")
+    add(
+        "--photos",
+        type=positive,
+        default=20,
+        metavar="N",
+        help="evenly spread (default 20)",
+    )
     add("--style", type=Path, help="the painting (default: the one of the model's recipe)")
-    add("--sizes", type=listed(int), default=[256], metavar="A,B", help="px, side of the square")
+    add(
+        "--sizes",
+        type=listed(positive),
+        default=[256],
+        metavar="A,B",
+        help="px, of the square",
+    )
     add("--inits", type=listed(str), default=["content", "noise"], metavar="A,B")
-    add("--evaluations", type=int, default=120, metavar="N", help="length of the curves")
+    add("--evaluations", type=positive, default=120, metavar="N", help="length of the curves")
     add("--backbone", help="loss network of the curves (default: the one of the recipe)")
     add(
         "--evaluators",
@@ -62,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--weights", type=Path, help="folder of the loss networks' weights")
     add("--cache", type=Path, default=Path("build/curves"), help="kept curves (build/curves)")
-    add("--jobs", type=int, default=1, metavar="N", help="processes that compute curves")
+    add("--jobs", type=positive, default=1, metavar="N", help="processes that compute curves")
     add("--seed", type=int, default=0, help="of the noise and of the intervals")
     add_result_flags(parser)
     return parser
@@ -100,8 +112,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _photos(args: argparse.Namespace) -> list[Path]:
-    if min(args.photos, args.evaluations, args.jobs, *args.sizes) < 1:
-        raise UsageError("--photos, --sizes, --evaluations and --jobs must be at least 1")
     if any(factor <= 0 for factor in args.pareto):
         raise UsageError("--pareto takes factors above 0")
     for init in args.inits:

@@ -17,7 +17,7 @@ import numpy as np
 from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE
 
-from ..measuring.command import add_result_flags, check_result_file, deliver, listed
+from ..measuring.command import add_result_flags, check_result_file, deliver, listed, positive
 from . import toys
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__)
     known = ["pair", *toys.MAPS, "seed"]
     parser.add_argument("--problems", type=listed(str), default=known, metavar="A,B")
-    parser.add_argument("--steps", type=int, default=800, help="of CycleGAN (default 800)")
-    parser.add_argument("--pair-steps", type=int, default=250, help="of pix2pix (default 250)")
+    parser.add_argument("--steps", type=positive, default=800, help="of CycleGAN (default 800)")
+    parser.add_argument("--pair-steps", type=positive, default=250, help="of pix2pix (default 250)")
     add_result_flags(parser)
     return parser
 
@@ -165,8 +165,6 @@ def run(args: argparse.Namespace) -> int:
     for problem in args.problems:
         if problem not in known:
             raise UsageError(f'no problem "{problem}", there are {", ".join(known)}')
-    if min(args.steps, args.pair_steps) < 1:
-        raise UsageError("--steps and --pair-steps must be at least 1")
     path, rows = check_result_file(args), []
     for problem in args.problems:
         with tempfile.TemporaryDirectory() as name:

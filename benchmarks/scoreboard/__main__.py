@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from runtime.cli import Progress, command_main, command_parser
-from runtime.errors import DONE, UsageError
+from runtime.errors import DONE
 
-from ..measuring.command import add_result_flags, check_result_file, deliver, listed
+from ..measuring.command import add_result_flags, check_result_file, deliver, listed, positive
 
 STARRY = ("starry", "starry-fast", "starry-quality")
 MODELS = (
@@ -47,7 +47,13 @@ def build_parser() -> argparse.ArgumentParser:
     photos.add_argument(
         "--published", type=Path, metavar="FOLDER", help="photos, and what others made of them"
     )
-    add("--count", type=int, default=10, metavar="N", help="how many, evenly spread (default: 10)")
+    add(
+        "--count",
+        type=positive,
+        default=10,
+        metavar="N",
+        help="evenly spread (default: 10)",
+    )
     add("--weights", type=Path, help="folder of the loss network's weights")
     add_result_flags(parser)
     return parser
@@ -64,8 +70,6 @@ def run(args: argparse.Namespace) -> int:
     from .yardstick import BACKBONE, STYLE_SIZE
 
     path = check_result_file(args)
-    if args.count < 1:
-        raise UsageError(f"--count {args.count}: at least one photo is needed")
     prefix = PHOTO if args.published else ""
     found = pick_photos(args.published or args.photos, args.count, prefix)
     photos = {photo.stem: to_bytes(load_image(photo)) for photo in found}

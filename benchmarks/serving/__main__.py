@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from runtime import plugins
 from runtime.cli import Progress, command_main, command_parser, parse_size
-from runtime.errors import DONE, EngineUnavailable, UsageError
+from runtime.errors import DONE, EngineUnavailable
 
-from ..measuring.command import add_result_flags, check_result_file, deliver, listed
+from ..measuring.command import add_result_flags, check_result_file, deliver, listed, positive
 from ..measuring.results import Row
 
 if TYPE_CHECKING:
@@ -54,10 +54,16 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default="starry", metavar="FILE", help="default: starry")
     add("--size", type=parse_size, default=(640, 480), metavar="WxH", help="default: 640x480")
-    add("--clients", type=listed(int), default=[1, 2, 4, 8], metavar="A,B", help="at the same time")
-    add("--instances", type=int, default=2, metavar="N", help="of the server (default: 2)")
-    add("--pictures", type=int, default=8, metavar="N", help="of each client and round")
-    add("--rounds", type=int, default=5, metavar="N")
+    add(
+        "--clients",
+        type=listed(positive),
+        default=[1, 2, 4, 8],
+        metavar="A,B",
+        help="at the same time",
+    )
+    add("--instances", type=positive, default=2, metavar="N", help="of the server (default: 2)")
+    add("--pictures", type=positive, default=8, metavar="N", help="of each client and round")
+    add("--rounds", type=positive, default=5, metavar="N")
     add_result_flags(parser)
     return parser
 
@@ -72,8 +78,6 @@ def run(args: argparse.Namespace) -> int:
     from ..measuring.calibration import Calibration, peaks
 
     path = check_result_file(args)
-    if min(args.rounds, args.pictures, args.instances, *args.clients) < 1:
-        raise UsageError("--clients, --instances, --pictures and --rounds must be at least 1")
     if not plugins.installed("pytriton"):
         raise EngineUnavailable(
             "the server is not installed here: python -m export.environments triton, then "

@@ -12,10 +12,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from runtime.cli import Progress, command_main, command_parser, parse_size, say
-from runtime.errors import DONE, GATE_REFUSED, UsageError
+from runtime.errors import DONE, GATE_REFUSED
 from runtime.model import store
 
-from ..measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver, listed
+from ..measuring.command import (
+    add_plan_flags,
+    add_result_flags,
+    check_result_file,
+    deliver,
+    listed,
+    positive,
+)
 from ..measuring.results import Facts, Metrics
 
 MODELS = "starry-quality,starry,starry-fast,scream,scream-fast,composition,wheat"
@@ -29,7 +36,13 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--photos", type=Path, metavar="FOLDER", help="photos to judge on (default: scikit-image's)"
     )
-    add("--count", type=int, default=8, metavar="N", help="how many, evenly spread (default: 8)")
+    add(
+        "--count",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="evenly spread (default: 8)",
+    )
     add("--quality", type=Path, metavar="JSON", help="from benchmarks.quality, for the equivalents")
     add("--size", type=parse_size, default=(1280, 720), metavar="WxH", help="of the pictures timed")
     add("--peers", type=listed(str), default=[], metavar="FILE", help="johnson.onnx: the baseline")
@@ -48,8 +61,6 @@ def run(args: argparse.Namespace) -> int:
     from . import rows as student_rows
 
     path = check_result_file(args)
-    if args.count < 1:
-        raise UsageError(f"--count {args.count}: at least one photo is needed")
     quality = None if args.quality is None else results.read(args.quality)
     photos = load_photos(args.photos, args.count)
     files = [store.resolve(name) for name in args.models]

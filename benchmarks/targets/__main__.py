@@ -9,14 +9,18 @@ the result, too.
 
 import argparse
 import contextlib
-import json
 from pathlib import Path
 
 from runtime.cli import Progress, command_main, command_parser, parse_size, say
 from runtime.errors import DONE, UsageError
 
-from ..measuring.command import add_plan_flags, add_result_flags, check_result_file, deliver
-from ..measuring.results import Facts
+from ..measuring.command import (
+    add_plan_flags,
+    add_result_flags,
+    check_result_file,
+    deliver,
+    read_report,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,7 +43,12 @@ def run(args: argparse.Namespace) -> int:
     from .process import TargetProcess
 
     path = check_result_file(args)
-    summary = read_summary(args.summary)
+    summary = read_report(
+        args.summary,
+        {"made", "skipped", "failed"},
+        "--summary",
+        "python -m export --target all --json",
+    )
     plan = measure.Plan(args.warm_up, args.iterations, args.duration)
     with contextlib.ExitStack() as stack:
         running: dict[str, TargetProcess] = {}
@@ -70,21 +79,6 @@ def run(args: argparse.Namespace) -> int:
     }
     deliver(args, path, results.document("targets", rows, settings))
     return DONE
-
-
-def read_summary(path: Path) -> Facts:
-    """{"made": reports, "skipped", "failed"}, as `--target all --json` prints it.
-
-    Raises:
-        UsageError: it cannot be read, or is something else.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--summary {path}: {error}") from None
-    if not isinstance(data, dict) or not {"made", "skipped", "failed"} <= data.keys():
-        raise UsageError(f"--summary {path}: not what python -m export --target all --json prints")
-    return data
 
 
 main = command_main(build_parser, run)

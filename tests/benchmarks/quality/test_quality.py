@@ -167,7 +167,6 @@ def test_a_photo_as_answer_is_where_the_curve_starts(photo_folder, painting, ran
     [
         (["--content", "nowhere"], 2, "no folder of photos"),
         (["--inits", "photo"], 2, "allowed are content, noise"),
-        (["--photos", "0"], 2, "at least 1"),
         (["--style", "nothing.jpg"], 2, "no picture"),
         (["--models", "nothing.safetensors"], 2, "no checkpoint"),
     ],

@@ -130,14 +130,18 @@ def test_the_command(folder, make_document, capsys):
     assert "missed: toy: iterations 15.7, target 100" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [(["--count", "0"], "--count 0"), (["--quality", "no.json"], "no result file")],
-)
-def test_wrong_requests(words, says, capsys):
-    assert students.main(words) == 2
+def test_a_quality_file_that_is_not_there(capsys):
+    assert students.main(["--quality", "no.json"]) == 2
     error = capsys.readouterr().err
-    assert says in error and error.count("\n") == 1
+    assert "no result file" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "x", "1.5"])
+def test_no_photos_are_refused(count, capsys):
+    with pytest.raises(SystemExit) as end:
+        students.main(["--count", count])
+    assert end.value.code == 2
+    assert f'--count: "{count}" is not a whole number of at least 1' in capsys.readouterr().err
 
 
 def test_a_model_without_a_recipe(tiny_model, capsys):
