@@ -19,6 +19,6 @@ COLUMNS = (
 )
 
 
-def table_of(data: Document) -> str:
-    """One row a problem."""
-    return table(COLUMNS, data["rows"])
+def table_of(*data: Document | None) -> str:
+    """One row a problem, of those result files that are there."""
+    return table(COLUMNS, [row for each in data if each is not None for row in each["rows"]])

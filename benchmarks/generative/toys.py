@@ -66,18 +66,20 @@ TOYS = {
         1500,
         (
             *PAINTINGS,
-            "network={name='dcgan', width=16, most=64, side=64}",
+            "network={name='dcgan', width=16, most=64, side=64, resize=true}",
             *("batch=16", _discriminator("plain", 16, 64)),
+            # At the generator's rate it sees through this narrow one (accuracy 1 after 250 steps).
+            *("optimizer.lr=8e-4", "options.discriminator_rate=0.25", "ema=0.99"),
         ),
     ),
     "stylegan2-paintings": Toy(
         "stylegan2",
         "paintings",
-        1500,
+        1300,
         (
             *PAINTINGS,
             "network={name='stylegan2', width=8, most=32, side=64, latent=64, mapping=4}",
-            *("batch=8", _discriminator("residual", 8, 32)),
+            *("batch=8", _discriminator("residual", 8, 32), "ema=0.99"),
         ),
     ),
 }

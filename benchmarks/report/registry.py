@@ -83,7 +83,10 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "batch": (("batch",), batch.table_of),
     "batch_runs": (("batch_runs",), batch.runs_of),
     "serving": (("serving",), serving.usual),
-    "generative": (("generative",), generative.table_of),
+    "generative": (
+        ("generative", "generative_dcgan", "generative_stylegan2"),
+        generative.table_of,
+    ),
 }
 
 

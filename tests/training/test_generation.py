@@ -75,6 +75,15 @@ def test_published_shapes():
     assert (recipe.network["latent"], recipe.network["mapping"]) == (512, 8)
 
 
+def test_dcgan_may_enlarge_and_convolve():
+    generator = built("dcgan", resize=True)
+    with torch.no_grad():
+        made = generator(generator.draw(2, np.random.default_rng(0)))
+    assert made.shape == (2, 3, 16, 16)
+    convs = [m for m in generator.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convs) == 2 and convs[-1].bias is not None and convs[0].bias is None
+
+
 def test_modulation_is_a_convolution_of_scaled_weights():
     torch.manual_seed(0)
     layer = Modulated(4, 6, 3, 5, demodulate=True)
