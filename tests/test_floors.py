@@ -115,7 +115,7 @@ def test_imports_go_to_the_left_only(path):
 # command line (the third) or a command (the last). docs/architecture.md says what each is for.
 ROOMS = [
     {"frame", "errors", "plugins", "console", "meter", "keys", "card", "fields"}
-    | {"onnxfile", "checksum", "inputs", "outputs", "buffers"}
+    | {"onnxfile", "checksum", "inputs", "outputs", "state"}
     | {"invocation", "missing", "provenance"},
     {"engines"},
     {"cli"},

@@ -24,6 +24,7 @@ from ..model.background import Aside
 from ..model.conditions import Condition, Style
 from ..model.options import open_stylizer
 from ..model.stylizer import Effects, Stylizer, together
+from ..regions.matte import Matte, mix
 from ..sinks import Sink, SinkOptions
 from ..sources import Source, SourceInfo, SourceOptions
 from ..sources.pipe import is_pipe
@@ -31,6 +32,7 @@ from ..sources.stream import StreamSource
 from ..stabilizers import ShotStabilizer, Stabilizer
 from . import pipeline
 from .batch import Job
+from .checkpoints import Beginning, Checkpoints
 from .excerpt import Excerpt, Span, open_excerpt
 from .options import ClipOptions
 
@@ -113,7 +115,7 @@ def paint_clip(
             clip = replace(clip, excerpt=True)  # where the first part ends is not known yet
         other = options.regions.beside
         beside = [closing.enter_context(open_stylizer(other))] if other is not None else []
-        layers, finish, new_shot = layers_of([stylizer, *beside], options, closing)
+        layers, finish, matte = layers_of([stylizer, *beside], options, closing)
         writing: SinkOptions = {
             **options.sink,
             "clip": clip,
@@ -126,24 +128,30 @@ def paint_clip(
         sink = sinks.open_sink(job.output, info, **writing)
         notes = list(clip.notes) if clip is not None else []
         first = sink.frames
+        checkpoints = _checkpoints(sink, layers, matte)
+        beginning = Beginning() if checkpoints is None else checkpoints.beginning
         if first:
-            source = _continue(source, sink, job, options.span, reading)
+            source = _continue(source, sink, beginning, job, options.span, reading)
             notes.append(f"continuing behind frame {first}")
         # What comes again before the first new frame is painted, too.
-        behind = (sink.repaint_behind or sink.resumed or (-1, Fraction(0)))[0] + 1
-        total = None if info.num_frames is None else max(0, info.num_frames - behind)
+        total = None if info.num_frames is None else max(0, info.num_frames - beginning.frame)
         report = pipeline.run(
             source,
             layers,
             [sink],
             meter,
             finish=finish,
-            on_shot=new_shot,
+            on_shot=None if matte is None else matte.reset,
             stop=stop,
             watcher=begin(total) if begin else None,
             first=first,
             prepare=scale,
+            checkpoints=checkpoints,
         )
+        if checkpoints is not None and checkpoints.taken:
+            notes.append(
+                f"{checkpoints.taken} frames were painted already when the run was stopped"
+            )
     except StyleError as error:
         raise _with_remains(error, sink, job) from error
     finally:
@@ -219,10 +227,33 @@ def _comes_once(spec: str) -> bool:
     return is_pipe(spec) or StreamSource.accepts(spec)
 
 
-def _continue(source: Source, sink: Sink, job: Job, span: Span, reading: SourceOptions) -> Source:
+def _checkpoints(
+    sink: Sink, layers: Sequence[pipeline.Layer], matte: Matte | None
+) -> Checkpoints | None:
+    """Of a run whose output can be resumed."""
+    if sink.unfinished is None:
+        return None
+    stabilizer = layers[0].stabilizer
+    return Checkpoints(
+        sink.unfinished,
+        sink,
+        context=stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0,
+        layers=len(layers),
+        beside=() if matte is None else (matte,),
+    )
+
+
+def _continue(
+    source: Source,
+    sink: Sink,
+    beginning: Beginning,
+    job: Job,
+    span: Span,
+    reading: SourceOptions,
+) -> Source:
     """The source again, from the frame behind which painting must go on."""
-    behind = sink.repaint_behind or sink.resumed
-    if behind is None or behind[0] < 0:
+    behind = beginning.behind
+    if behind[0] < 0:
         return source
     if not source.seekable:
         return _Skipping(source, behind[0])
@@ -282,8 +313,8 @@ def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Stylizer, pipelin
 
 def layers_of(
     stylizers: Sequence[Stylizer], options: ClipOptions, closing: contextlib.ExitStack
-) -> tuple[list[pipeline.Layer], pipeline.Finish | None, Callable[[], None] | None]:
-    """What paints, what puts the paintings together, and what forgets a shot.
+) -> tuple[list[pipeline.Layer], pipeline.Finish | None, Matte | None]:
+    """What paints, what puts the paintings together, and the mask, which remembers a shot.
 
     The mask is applied behind the stabilizers, one for each painting, so that no stroke of one part
     is ever carried into the other.
@@ -293,7 +324,6 @@ def layers_of(
     region = options.regions.region
     if region == "all":
         return layers, around[0][1], None
-    from ..regions.matte import Matte, mix
     from ..regions.segmenter import Segmenter
 
     segmenter = Segmenter()
@@ -310,7 +340,7 @@ def layers_of(
         outside = parts[1] if len(parts) > 1 else image
         return mix(parts[0], outside, mask if region == "person" else 1.0 - mask)
 
-    return layers, together, matte.reset
+    return layers, together, matte
 
 
 def _outcome(

@@ -291,14 +291,14 @@ def paint_piece(
     with sources.open_source(str(path), **reading) as source, ExitStack() as closing:
         sink = _open_sink(_PieceSink, source, output, plan, options)
         sink.frames = piece.first
-        layers, finish, on_shot = layers_of(stylizers, options, closing)
+        layers, finish, matte = layers_of(stylizers, options, closing)
         pipeline.run(
             source,
             layers,
             [sink],
             meter,
             finish=finish,
-            on_shot=on_shot,
+            on_shot=None if matte is None else matte.reset,
             first=piece.first,
             until=piece.until,
             reach=piece.reach,

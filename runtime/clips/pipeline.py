@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from typing import Protocol
 
@@ -21,7 +22,9 @@ from ..meter import Meter, clock
 from ..sinks import FrameFacts, Sink
 from ..sources import Source
 from ..stabilizers import PaintedShot, ShotStabilizer, Stabilizer
-from .stages import PATIENCE_S, Ahead, Reader, Shots, Writer, share_frames
+from ..state import State, nest, part
+from .checkpoints import Checkpoints
+from .stages import PATIENCE_S, START, Ahead, Reader, Shots, Writer, share_frames
 from .steady import Painter, SteadyPainter, prepare_frame
 
 # (frame as read, painted frame of each layer) to the frame that is written.
@@ -68,6 +71,36 @@ class Entry:
     restore: Callable[[], object]
 
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where the painting of a layer begins, and where another run could begin.
+
+    Attributes:
+        number: of the layer.
+    """
+
+    entry: Entry | None
+    checkpoints: Checkpoints | None
+    number: int = 0
+
+    @property
+    def start(self) -> int:
+        """Index of the first frame that is painted; 0 where that follows from the source."""
+        if self.entry is not None:
+            return self.entry.start
+        return 0 if self.checkpoints is None else self.checkpoints.beginning.frame
+
+    @property
+    def state(self) -> State | None:
+        """What the layer remembered before it."""
+        return None if self.checkpoints is None else self.checkpoints.layer(self.number)
+
+    def offer(self, frame: int, shots: Shots, state: Callable[[], State | None]) -> None:
+        """See `Checkpoints.offer`."""
+        if self.checkpoints is not None:
+            self.checkpoints.offer(self.number, frame, shots, state)
+
+
 @dataclass
 class Report:
     """What a run did.
@@ -107,6 +140,7 @@ def run(
     reach: int | None = None,
     prepare: Callable[[Image], Image] | None = None,
     entry: Entry | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Report:
     """Paint all frames of a source into all sinks, in order.
 
@@ -128,6 +162,8 @@ def run(
         prepare: first touch, in the decoding thread: the frame as read to the frame to paint, for
             another size.
         entry: where painting begins, if not with a shot.
+        checkpoints: keep what is painted in case the run is killed, and say where it begins if it
+            goes on with one that was.
 
     Raises:
         Whatever source, session, stabilizer or a sink raises; SinkError if a sink ends up with
@@ -142,15 +178,22 @@ def run(
     stabilizer = layers[0].stabilizer
     context = stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0
     frames = decoded if until is None else _until(decoded, (reach or until) + context)
-    shots = Shots(context, watcher.shot if watcher is not None else None)
+    restart = (sinks[0].repaint_behind if sinks else None) or START
+    shots = Shots(context, watcher.shot if watcher is not None else None, restart)
     stack = ExitStack()
     try:
         decoded.start()
         writer.start()
+        if checkpoints is not None:
+            layers = [
+                replace(layer, session=checkpoints.keeping(number, layer.session))
+                for number, layer in enumerate(layers)
+            ]
         if watcher is not None:
             layers = [Layer(_Watched(layers[0].session, watcher), stabilizer), *layers[1:]]
+        where = _Where(entry, checkpoints)
         painted = stack.enter_context(
-            closing(_paint(frames, layers, meter, shots, finish, on_shot, stop, ended, entry))
+            closing(_paint(frames, layers, meter, shots, finish, on_shot, stop, ended, where))
         )
         for frame in painted:
             if frame.index >= first:
@@ -158,16 +201,22 @@ def run(
                 writer.put(frame, FrameFacts(restart, begins, dict(source.damage)))
                 if watcher is not None:
                     watcher.written()
+            if checkpoints is not None:
+                checkpoints.tidy(shots)
             report.painted += 1
             report.frames_in = frame.index + 1
             if stop.is_set() or report.frames_in == until:
                 break
         stack.close()
         writer.finish()
+        if checkpoints is not None:
+            checkpoints.close()
     except BaseException as error:
         ended.set()
         stack.close()
         writer.give_up()
+        if checkpoints is not None:
+            checkpoints.close()
         decoded.join(PATIENCE_S)
         try:
             _abort(sinks)
@@ -229,24 +278,25 @@ def _paint(
     on_shot: Callable[[], object] | None,
     stop: threading.Event,
     ended: threading.Event,
-    entry: Entry | None,
+    where: "_Where",
 ) -> Generator[Frame, None, None]:
     """Finished frames, in order, each with the time and index of its input."""
     if finish is None:
-        yield from _paint_all(frames, layers[0], meter, shots, stop, ended, entry)
+        yield from _paint_all(frames, layers[0], meter, shots, stop, ended, where)
         return
     # Layers read ahead as they need; what one has read is kept for the others.
     originals, *copies = share_frames(frames, 1 + len(layers))
     # Cuts are found in what the camera saw: all layers find the same.
     places = [shots, *(Shots() for _ in layers[1:])]
     streams = [
-        _paint_all(copy, layer, meter, place, stop, ended, entry)
-        for copy, layer, place in zip(copies, layers, places, strict=True)
+        _paint_all(copy, layer, meter, place, stop, ended, replace(where, number=number))
+        for number, (copy, layer, place) in enumerate(zip(copies, layers, places, strict=True))
     ]
     try:
         for painted in zip(*streams, strict=False):  # a stopped run ends in the middle
-            image = next(originals).image
-            if on_shot is not None and shots.opens(painted[0].index):
+            index = painted[0].index
+            image = next(frame for frame in originals if frame.index == index).image
+            if on_shot is not None and shots.opens(index):
                 on_shot()
             shown = finish(image, *(frame.image for frame in painted))
             yield replace(painted[0], image=shown)
@@ -262,24 +312,28 @@ def _paint_all(
     shots: Shots,
     stop: threading.Event,
     ended: threading.Event,
-    entry: Entry | None,
+    where: "_Where",
 ) -> Generator[Frame, None, None]:
     """Painted frames, in order, each with the time and index of its input."""
     session, stabilizer = layer.session, layer.stabilizer
     if isinstance(stabilizer, ShotStabilizer):
         session.reset()
-        if entry is not None:
-            entry.restore()
-        start = 0 if entry is None else entry.start
+        if where.entry is not None:
+            where.entry.restore()
         # A shot may take long; whoever stops the run does not want to wait for its end.
         with suppress(_Stopped):
-            yield from _paint_shots(frames, session, stabilizer, meter, shots, stop, ended, start)
+            yield from _paint_shots(frames, session, stabilizer, meter, shots, stop, ended, where)
         return
     shots.matter = stabilizer is not None or session.remembers
     painter = SteadyPainter(session, stabilizer, meter)
-    if entry is not None:
-        entry.restore()
+    if where.entry is not None:
+        where.entry.restore()
+    before = where.state
+    if before is not None:
+        painter.resume(before)
     for frame in frames:
+        if shots.matter:
+            where.offer(frame.index, shots, painter.state)
         shown = painter.paint(frame.image)
         if painter.begins and (frame.index or stabilizer is None):
             shots.begin(frame.index, cut=stabilizer is not None)
@@ -304,11 +358,12 @@ def _paint_shots(
     shots: Shots,
     stop: threading.Event,
     ended: threading.Event,
-    begin: int,
+    where: "_Where",
 ) -> Iterator[Frame]:
     """As `_paint_all` for stabilizers that work on whole shots: the next one is painted in another
     thread while one is stabilized."""
     shots.matter = True
+    begin, state = where.start, where.state
     # Index of the next frame to be styled.
     upcoming: int | None = None
 
@@ -334,11 +389,30 @@ def _paint_shots(
         shots.begin(upcoming or 0)
         session.reset()
 
-    ahead = Ahead(stabilizer.paint(feed(), stylize, on_cut=on_cut, start=begin), ended)
+    def painted() -> Iterator[tuple[PaintedShot, State | None]]:
+        """Each part of a shot, with what the session remembers behind it."""
+        tail = None
+        if state is not None:
+            session.resume(part("painter", state))
+            tail = part("shot", state)
+        for shot in stabilizer.paint(feed(), stylize, on_cut=on_cut, start=begin, before=tail):
+            yield shot, session.state() if where.checkpoints is not None else None
+
+    def state_behind(shot: PaintedShot, remembered: State | None) -> State | None:
+        if remembered is None:
+            return None
+        return nest("shot", shot.state()) | nest("painter", remembered)
+
+    ahead = Ahead(painted(), ended)
     ahead.start()
     before: PaintedShot | None = None
+    remembered: State | None = None
+    place = begin
     try:
-        for shot in ahead:
+        for shot, then in ahead:
+            if before is not None and not shots.opens(place):
+                where.offer(place, shots, partial(state_behind, before, remembered))
+            place, remembered = place + shot.count, then
             shown = shot.shown(before)
             shares: list[float] = []
             while True:
@@ -366,6 +440,12 @@ class _Watched(Painter):
     @property
     def remembers(self) -> bool:
         return self._painter.remembers
+
+    def state(self) -> State | None:
+        return self._painter.state()
+
+    def resume(self, state: State) -> None:
+        self._painter.resume(state)
 
     @property
     def begins_scene(self) -> bool:

@@ -234,7 +234,7 @@ class _Run:
                 f'{prefix}stopped after {facts["frames_out"]} frames; "{outcome.job.output}" plays '
                 "up to there; the same command with --resume goes on"
                 if facts["frames_out"]
-                else f"{prefix}stopped before the first frame"
+                else f"{prefix}stopped before the first frame was finished"
             )
             return
         say(

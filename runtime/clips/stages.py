@@ -44,18 +44,25 @@ class Shots:
     Args:
         context: frames before a shot that are needed to find its beginning again.
         on_shot: called when one begins by a cut.
+        restart: behind which frame a run finds the shot in which this one begins.
 
     Attributes:
         matter: False when every frame is painted for itself.
+        openings: first frames of all shots so far: painting may be a shot ahead of what is asked
+            about.
     """
 
-    def __init__(self, context: int = 0, on_shot: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        context: int = 0,
+        on_shot: Callable[[], object] | None = None,
+        restart: Restart = START,
+    ) -> None:
         self.matter = False
-        # First frames of all shots so far: painting may be a shot ahead of what is asked about.
-        self._openings = {0}
+        self.openings = {0}
         self._context, self._on_shot = context, on_shot
         # First frame of each shot, oldest first, and behind which frame a run finds it.
-        self._begun: list[tuple[int, Restart]] = [(0, START)]
+        self._begun: list[tuple[int, Restart]] = [(0, restart)]
         self._recent: deque[Restart] = deque(maxlen=AHEAD)
 
     def passed(self, frame: Frame) -> None:
@@ -66,21 +73,22 @@ class Shots:
         """A shot begins with this frame; not by a cut where every frame is one of its own."""
         if not self.matter:
             return
-        self._openings.add(index)
+        self.openings.add(index)
         if cut and self._on_shot is not None:
             self._on_shot()
-        wanted = index - 1 - self._context
-        if wanted < 0:
-            self._begun.append((index, START))
-            return
-        for recent in reversed(self._recent):
-            if recent[0] == wanted:
-                self._begun.append((index, recent))
-                return
+        place = self.place_before(index - self._context)
+        if place is not None:
+            self._begun.append((index, place))
+
+    def place_before(self, index: int) -> Restart | None:
+        """Index and time of the frame before this one; None if it was not seen."""
+        if index <= 0:
+            return START
+        return next((r for r in reversed(self._recent) if r[0] == index - 1), None)
 
     def opens(self, index: int) -> bool:
         """Whether a shot begins with this frame."""
-        return index in self._openings
+        return index in self.openings
 
     def restart_for(self, index: int) -> Restart | None:
         """The frame behind which a run must begin that is to paint frame `index` as this one does;

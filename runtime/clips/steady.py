@@ -5,6 +5,7 @@ from typing import Protocol
 from ..frame import Image
 from ..meter import Meter
 from ..stabilizers import Stabilizer
+from ..state import State, nest, part
 
 
 class Painter(Protocol):
@@ -26,6 +27,14 @@ class Painter(Protocol):
 
     def reset(self) -> None:
         """Forget the pictures before."""
+        ...
+
+    def state(self) -> State | None:
+        """What the pictures before left; None if that cannot be told."""
+        ...
+
+    def resume(self, state: State) -> None:
+        """Go on where another one was."""
         ...
 
 
@@ -52,6 +61,21 @@ class SteadyPainter:
         self._meter = meter or Meter()
         self._begun = False
         session.reset()
+
+    def state(self) -> State | None:
+        """All that it remembers between two frames; None if that cannot be told."""
+        found = self._session.state()
+        if found is None:
+            return None
+        steady = {} if self._stabilizer is None else self._stabilizer.state()
+        return nest("painter", found) | nest("stabilizer", steady)
+
+    def resume(self, state: State) -> None:
+        """Go on where another one was."""
+        self._session.resume(part("painter", state))
+        if self._stabilizer is not None:
+            self._stabilizer.resume(part("stabilizer", state))
+        self._begun = True
 
     def paint(self, image: Image) -> Image:
         """The next frame, painted and steady."""

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from ..buffers import Pool
 from ..frame import Image
 from ..model import effects
+from ..pictures.buffers import Pool
 from ..regions.matte import mix
 from .controls import Settings
 from .pipeline import LiveFrame

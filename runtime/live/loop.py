@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from ..buffers import Pool
 from ..cli import say
 from ..frame import Frame, Image
 from ..keys import action_of
+from ..pictures.buffers import Pool
 from ..sources import SourceInfo
 from .capture import Capture
 from .compose import Composer

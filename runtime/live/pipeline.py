@@ -19,10 +19,10 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from ..buffers import Pool
 from ..errors import StyleError
 from ..frame import Image
 from ..meter import Meter
+from ..pictures.buffers import Pool
 from ..regions import Region
 from ..regions.matte import Matte
 from .capture import Capture, Captured

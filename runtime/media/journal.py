@@ -5,6 +5,7 @@ Beside `out.mp4` lies the folder `out.mp4.parts` while it is being made:
     journal.jsonl     one header line (what is being made, from what, with which settings), then one
                       line per closed segment; a torn last line is ignored
     00000.seg ...     encoded packets of one segment (a closed group of pictures)
+    ....painted, ....state   what is painted and in no segment yet (`runtime.clips.checkpoints`)
     placed.json       which file this run has put in place of the output: that one may be replaced
 
 A segment is flushed to disk before its line is written, so what the journal lists survives a crash
@@ -38,6 +39,7 @@ SUFFIX = ".parts"
 # Of an encoder, which takes no more (FFmpeg's libavcodec).
 MOST_THREADS = 1024
 LISTING = "journal.jsonl"
+PAINTED, STATE = ".painted", ".state"
 PLACED = "placed.json"
 # Bytes of an output's name that are kept where the folder's name would become too long.
 KEPT_NAME = 160
@@ -137,6 +139,8 @@ class Journal:
             journal = Journal(folder, {"format": FORMAT, **header}, [])
             journal.save()
             journal._remove_strays()
+            for path in journal.painted():
+                path.unlink()
         except OSError as error:
             raise SinkError(f'cannot write beside "{output}": {error.strerror}') from None
         return journal
@@ -345,6 +349,10 @@ class Journal:
             for line in lines:
                 file.write(json.dumps(line).encode() + b"\n")
             _sync(file)
+
+    def painted(self) -> list[Path]:
+        """Files of what is painted and in no segment yet, and of what was remembered then."""
+        return [path for kind in (PAINTED, STATE) for path in self.folder.glob(f"*{kind}")]
 
     def _remove_strays(self) -> None:
         """What a killed run left in the folder and no line names."""

@@ -11,6 +11,7 @@ from ..engines import Engine
 from ..errors import CardMismatch, UsageError
 from ..inputs import inside
 from ..plugins import suggest
+from ..state import State, keep, nest, part
 from . import arrays
 from .card_check import card_of, fitted
 
@@ -91,6 +92,19 @@ class Conditions:
     def reset(self) -> None:
         """The next picture starts from zero states."""
         self._memory.clear()
+
+    def state(self) -> State:
+        """What is remembered."""
+        return {
+            **nest("memory", {name: np.array(value) for name, value in self._memory.items()}),
+            **keep(self, "_size"),
+        }
+
+    def resume(self, state: State) -> None:
+        """Go on where another one was."""
+        self._memory = part("memory", state)
+        height, width = (int(side) for side in state["_size"])
+        self._size = (height, width)
 
     def close(self) -> None:
         """Close the companions; may be called twice."""

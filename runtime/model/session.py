@@ -5,6 +5,7 @@ accepts, convert to its layout and value range, feed parameters and memory, crop
 All of that is read from the model's card; no fact about any model is written here.
 """
 
+import json
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from ..engines import Engine, RememberingEngine
 from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
 from ..onnxfile import read_onnx
+from ..state import State, nest, part
 from . import arrays, formats, loops, store, zoo
 from .card_check import card_of, fitted
 from .conditions import Condition, Conditions
@@ -197,6 +199,21 @@ class StyleSession:
         if self._scene is not None:
             with self._alone():
                 self._scene.restore(scene)
+
+    def state(self) -> State | None:
+        """What earlier pictures left, recurrent models' memory as well, for `resume` of another
+        session of this model; None if it lies elsewhere (in a server)."""
+        if self._memory is not None and self._scene is None:
+            return None
+        scene = self.scene()()
+        known = {} if scene is None else {"scene": np.array(json.dumps(scene.to_json()))}
+        return {**known, **nest("conditions", self._conditions.state())}
+
+    def resume(self, state: State) -> None:
+        """Go on where another session was: the next picture comes out as it would have there."""
+        known = state.get("scene")
+        self.restore(None if known is None else Scene.from_json(json.loads(str(known))))
+        self._conditions.resume(part("conditions", state))
 
     def hurry(self) -> None:
         """Prefer frames in time to the last bit of exactness where a scene begins: models that are

@@ -14,6 +14,7 @@ import numpy as np
 from ..card import JsonObject
 from ..frame import Image
 from ..provenance import Provenance, provenance_of
+from ..state import State, nest, part
 from . import effects
 from .conditions import Condition
 from .folding import Scene
@@ -167,6 +168,21 @@ class Stylizer:
     def observe(self, image: Image) -> bool:
         """Whether this picture begins a scene in all sessions; see `StyleSession.observe`."""
         return all([session.observe(image) for session, _ in self.sessions])
+
+    def state(self) -> State | None:
+        """What earlier pictures left (`StyleSession.state`)."""
+        found: State = {}
+        for number, (session, _) in enumerate(self.sessions):
+            state = session.state()
+            if state is None:
+                return None
+            found |= nest(str(number), state)
+        return found
+
+    def resume(self, state: State) -> None:
+        """Go on where another stylizer of the same models was."""
+        for number, (session, _) in enumerate(self.sessions):
+            session.resume(part(str(number), state))
 
     @property
     def continues(self) -> bool:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from ..frame import Image
+from ..state import State, keep, put_back
 
 # Share of the last mask where the network knows nothing (1/2). MediaPipe's own smoothing, weighted
 # by uncertainty as well, has .7 (segmentation_smoothing_calculator). Of 0, .5, .7 and .9, on three
@@ -65,6 +66,14 @@ class Matte:
     def reset(self) -> None:
         """Forget the past (a cut)."""
         self._last = None
+
+    def state(self) -> State:
+        """What is remembered between two pictures."""
+        return keep(self, "_last")
+
+    def resume(self, state: State) -> None:
+        """Go on where another one was."""
+        put_back(self, state, "_last")
 
 
 def settle(mask: np.ndarray, last: np.ndarray) -> np.ndarray:

@@ -123,6 +123,11 @@ class Sink(Protocol):
         return 0
 
     @property
+    def unfinished(self) -> Path | None:
+        """The folder of what `--resume` will find; None for outputs that cannot be resumed."""
+        return None
+
+    @property
     def plays(self) -> bool:
         """Whether those can be played already."""
         return False

@@ -175,6 +175,11 @@ class FileSink(Sink):
         return self.journal.frames
 
     @property
+    def unfinished(self) -> Path | None:
+        """The journal's folder."""
+        return self.journal.folder
+
+    @property
     def plays(self) -> bool:
         """Whether the file was put together from them."""
         return self.journal.wrote(self.path)
@@ -241,7 +246,7 @@ class FileSink(Sink):
             if self.journal.segments:
                 self.result = self._join(whole=False)
         finally:
-            empty = not self.journal.segments
+            empty = not self.journal.segments and not self.journal.painted()
             self.journal.close()
             if empty:
                 self.journal.remove()
@@ -405,8 +410,10 @@ class FileSink(Sink):
             )
         last = self._last_frame.time
         restart = None
-        if self._known.restart is not None:
-            index, time = self._known.restart
+        # Where a shot begins behind the segment, nothing in it matters to what follows.
+        known = self._coming if self._coming.begins_shot else self._known
+        if known.restart is not None:
+            index, time = known.restart
             restart = (index, f"{time.numerator}/{time.denominator}")
         self.journal.write_segment(
             packets,

@@ -93,6 +93,11 @@ class ImagesSink(Sink):
         return self._journal.frames
 
     @property
+    def unfinished(self) -> Path | None:
+        """The journal's folder."""
+        return self._journal.folder
+
+    @property
     def journal(self) -> Journal:
         """The unfinished state on disk."""
         return self._journal
@@ -201,6 +206,7 @@ class ImagesSink(Sink):
         self._done = True
         if self.frames:
             self._write_times()
+        if self.frames or self._journal.painted():
             self._journal.close()
         else:
             self._journal.remove()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import cv2
 
-from ..buffers import Pool
 from ..console import printable
 from ..errors import EngineUnavailable
 from ..fields import is_whole
 from ..frame import Frame, Image
+from ..pictures.buffers import Pool
 from ..sources import SourceInfo
 from . import Sink
 

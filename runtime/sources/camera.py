@@ -13,10 +13,10 @@ from fractions import Fraction
 
 import cv2
 
-from ..buffers import Pool
 from ..errors import SourceError
 from ..frame import Frame, Image
 from ..invocation import command
+from ..pictures.buffers import Pool
 from . import Source, SourceInfo
 from ._v4l2 import Camera, Mode, list_cameras
 

@@ -14,9 +14,9 @@ from math import cos, pi, sin
 import cv2
 import numpy as np
 
-from ..buffers import Pool
 from ..errors import SourceError
 from ..frame import Frame, Image
+from ..pictures.buffers import Pool
 from . import Source, SourceInfo
 
 _SPEC = re.compile(r"synthetic(:(?P<w>\d+)x(?P<h>\d+)(@(?P<rate>\d+(/\d+)?)(x(?P<n>\d+))?)?)?$")

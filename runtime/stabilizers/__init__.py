@@ -39,6 +39,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from ..frame import Frame, Image
+from ..state import State
 
 
 class Stabilizer(Protocol):
@@ -66,6 +67,14 @@ class Stabilizer(Protocol):
         """Forget the past (seek, style change); cuts and new sizes are found without it."""
         ...
 
+    def state(self) -> State:
+        """All that is remembered between two frames, for `resume` of another one."""
+        ...
+
+    def resume(self, state: State) -> None:
+        """Go on where another one was: the next frame comes out as it would have there."""
+        ...
+
 
 class PaintedShot(Protocol):
     """A shot, or a part of one, that was painted and is not stabilized yet.
@@ -78,6 +87,10 @@ class PaintedShot(Protocol):
 
     def shown(self, before: "PaintedShot | None") -> Iterator[Frame]:
         """The stabilized frames, once; `before` is what was shown last, None at the beginning."""
+        ...
+
+    def state(self) -> State:
+        """Once it was shown: what the part behind it needs of it; see `ShotStabilizer.paint`."""
         ...
 
 
@@ -108,9 +121,11 @@ class ShotStabilizer(Protocol):
         *,
         on_cut: Callable[[], object] | None = None,
         start: int = 0,
+        before: State | None = None,
     ) -> Iterator[PaintedShot]:
         """Yield shots, or parts of them, painted; as said above. A part begins with the frame of
-        index `start`; frames before it only tell where cuts are."""
+        index `start`; frames before it only tell where cuts are. It goes on a shot if `before`,
+        the `PaintedShot.state` of the part before it, is given."""
         ...
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..frame import Image
+from ..state import State, keep, put_back
 from . import _flow
 from ._blocks import shrink
 
@@ -41,6 +42,14 @@ class Anchor:
         self._difference: np.ndarray | None = None
         self._grid = np.zeros((0, 0, 2), np.float32)
         self._count = 0
+
+    def state(self) -> State:
+        """All that it remembers."""
+        return keep(self, "_difference", "_grid", "_count")
+
+    def resume(self, state: State) -> None:
+        """Go on where another one was."""
+        put_back(self, state, "_difference", "_grid", "_count")
 
     @property
     def _calm(self) -> bool:

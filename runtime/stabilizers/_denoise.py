@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..frame import Image
+from ..state import State, keep, put_back
 from . import _flow
 from ._blocks import shrink, spread
 
@@ -27,6 +28,14 @@ class Denoiser:
     def __init__(self):
         self._last: Image | None = None
         self._last_small: Image | None = None
+
+    def state(self) -> State:
+        """All that it remembers."""
+        return keep(self, "_last", "_last_small")
+
+    def resume(self, state: State) -> None:
+        """Go on where another one was."""
+        put_back(self, state, "_last", "_last_small")
 
     def start(self, image: Image, small: Image) -> Image:
         """Take the first frame of a shot as it is."""

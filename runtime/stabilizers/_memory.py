@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from ..frame import Image
+from ..state import State, keep, put_back
 from . import _flow
 from ._motion import Motion
 from ._sampler import PAD, Sampler
@@ -28,6 +29,8 @@ MAX_ROWS = 32767
 SLOT_STEP = 256 // MAX_SLOTS
 # Neighboring pointers whose displacements differ by less, in flow pixels, move together.
 SAME_PX = 0.5
+# What is remembered besides the slots and the motion.
+KEPT = ("age", "_shift", "_slot", "_reference", "_last", "_newest")
 # Residual (0..255) from which on what an object may have hid is taken to be something else; noise
 # of 3 leaves 2. Half of these places show what was there before: new paint would only flicker.
 DIFFERS = 4
@@ -66,6 +69,27 @@ class Memory:
         self._reference: Image | None = None
         self._last: Image | None = None
         self._newest = -1
+
+    def state(self) -> State:
+        """All that it remembers, between two frames."""
+        return {
+            **keep(self, *KEPT),
+            "size": np.array(self.size),
+            "painted": self._painted.book.copy(),
+            "seen": self._seen.book.copy(),
+            "motion": self._motion.last.copy(),
+        }
+
+    @staticmethod
+    def restored(state: State) -> "Memory":
+        """One that goes on where another one was."""
+        height, width = (int(side) for side in state["size"])
+        memory = Memory(height, width)
+        put_back(memory, state, *KEPT)
+        memory._painted.restore(state["painted"])
+        memory._seen.restore(state["seen"])
+        memory._motion.last = state["motion"]
+        return memory
 
     @property
     def empty(self) -> bool:

@@ -113,6 +113,15 @@ class Motion:
             np.arange(0, width, REFINE_STEP)[None, :] * w // width,
         )
 
+    @property
+    def last(self) -> np.ndarray:
+        """(3, 2) float32, the camera's motion in the last estimate: where the next one begins."""
+        return self._last
+
+    @last.setter
+    def last(self, motion: np.ndarray) -> None:
+        self._last = motion
+
     def estimate(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Flow F, (h, w, 2) float32: pixel p of `gray` is at p + F(p) in `reference`.
 

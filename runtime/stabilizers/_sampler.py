@@ -51,6 +51,15 @@ class Sampler:
         lost = fraction * (1 - fraction) / 2
         self._lost = (lost[:, None] + lost[None, :]).reshape(-1)
 
+    @property
+    def book(self) -> np.ndarray:
+        """All pages, as `restore` takes them."""
+        return self._book
+
+    def restore(self, book: np.ndarray) -> None:
+        """Take over all pages of another one of this size."""
+        self._book[:] = book
+
     def put(self, picture: Image, page: int) -> None:
         """Keep a picture."""
         top, height = page * self._rows + PAD, self._size[0]

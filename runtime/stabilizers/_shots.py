@@ -30,12 +30,16 @@ class Chunk:
 
 
 def read_chunks(
-    frames: Iterable[Frame], limit: Callable[[int, int], int], start: int = 0
+    frames: Iterable[Frame],
+    limit: Callable[[int, int], int],
+    start: int = 0,
+    *,
+    first: bool = True,
 ) -> Iterator[Chunk]:
     """Group frames into chunks of at most `limit(height, width)`, never across a cut or a change of
-    size. The first chunk begins with the frame of index `start`: those before it only tell where
-    cuts are."""
-    chunk = Chunk()
+    size. The first chunk begins with the frame of index `start` and opens a shot if it is `first`:
+    the frames before it only tell where cuts are."""
+    chunk = Chunk(first=first)
     for frame, cut in mark_cuts(frames):
         if frame.index < start:
             continue

@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 
 from ..frame import Frame, Image
+from ..state import State
 from . import PaintedShot, _flow
 from ._anchor import coarse_gap
 from ._blocks import shrink
@@ -85,10 +86,12 @@ class Best(Live):
         *,
         on_cut: Callable[[], object] | None = None,
         start: int = 0,
+        before: State | None = None,
     ) -> "Iterator[_Plain | _Painted]":
         """Yield the chunks of `frames`, painted; see `runtime.stabilizers`."""
         started = False
-        for chunk in read_chunks(frames, self.part, start):
+        tail = Tail(**before) if before else None
+        for chunk in read_chunks(frames, self.part, start, first=before is None):
             if chunk.first and started and on_cut is not None:
                 on_cut()
             started = True
@@ -96,7 +99,8 @@ class Best(Live):
                 styled = [replace(frame, image=stylize(frame.image)) for frame in chunk.frames]
                 yield _Plain(styled)
             else:
-                yield _Painted(chunk, stylize)
+                yield _Painted(chunk, stylize, tail)
+            tail = None
 
 
 class _Plain:
@@ -109,6 +113,10 @@ class _Plain:
         """They."""
         return iter(self._frames)
 
+    def state(self) -> State:
+        """Nothing of them goes on."""
+        return {}
+
 
 class _Painted:
     """A chunk of a shot that was painted, and how its frames are shown.
@@ -119,13 +127,14 @@ class _Painted:
         seen: the inputs at flow resolution, `small` (h, w).
     """
 
-    def __init__(self, chunk: Chunk, stylize: Callable[[Image], Image]):
+    def __init__(self, chunk: Chunk, stylize: Callable[[Image], Image], before: Tail | None):
         size = chunk.frames[0].image.shape[:2]
         self.count, self.small = len(chunk.frames), _flow.flow_size(*size)
         self._first, self._ranks = chunk.first, middle_first(self.count)
         self.tail: Tail | None = None
         self._last = chunk.frames[-1].image  # until it is shown
         self._before: Tail | None = None
+        self._given = before  # of a run that this one goes on with
         pages = self.count if chunk.first else self.count + 1
         self._canvas = Canvas(pages, size, self.small)
         self._seen, self._painted = Book(pages, self.small), Book(pages, self.small)
@@ -141,14 +150,19 @@ class _Painted:
 
     def shown(self, before: PaintedShot | None) -> Iterator[Frame]:
         """The stabilized frames; may be asked for once."""
-        if isinstance(before, _Painted) and not self._first and before.tail is not None:
-            self._before = before.tail
-            self._keep(self.count, before.tail.picture, before.tail.seen, before.tail.painted)
+        tail = before.tail if isinstance(before, _Painted) else self._given
+        if not self._first and tail is not None:
+            self._before = tail
+            self._keep(self.count, tail.picture, tail.seen, tail.painted)
         for frame, shown in zip(self._frames, self.pictures(), strict=True):
             yield replace(frame, image=shown)
         self.tail = Tail(self._last, self.seen[-1], shrink(self._last, self.small))
         # The next chunk needs no more than that.
         del self._canvas, self._seen, self._painted, self._frames
+
+    def state(self) -> State:
+        """Its tail."""
+        return {} if self.tail is None else dict(vars(self.tail))
 
     def _keep(self, rank: int, painted: Image, seen: Image, small: Image) -> None:
         self._canvas.book.put(painted, rank)

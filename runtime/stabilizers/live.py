@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from ..frame import Image
+from ..state import State, keep, nest, part, put_back
 from . import _flow
 from ._anchor import Anchor
 from ._blocks import mix, shrink
@@ -57,6 +58,21 @@ class Live:
         self._small = np.empty((0, 0, 3), np.uint8)
         self._lost: np.ndarray | None = None
         self._count = 0
+
+    def state(self) -> State:
+        """All that it remembers, between two frames."""
+        found = keep(self, "_tiny", "_count")
+        found |= nest("denoiser", self._denoiser.state()) | nest("anchor", self._anchor.state())
+        return found if self._memory is None else found | nest("memory", self._memory.state())
+
+    def resume(self, state: State) -> None:
+        """Go on where another one was."""
+        self.reset()
+        put_back(self, state, "_tiny", "_count")
+        self._denoiser.resume(part("denoiser", state))
+        self._anchor.resume(part("anchor", state))
+        memory = part("memory", state)
+        self._memory = Memory.restored(memory) if memory else None
 
     def prepare(self, image: Image) -> Image:
         """Follow the motion to `image` and return it with less sensor noise."""

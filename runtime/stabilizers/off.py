@@ -1,6 +1,7 @@
 """No stabilization: the network's frames as they are."""
 
 from ..frame import Image
+from ..state import State
 from ._flow import check_strength
 
 
@@ -25,6 +26,13 @@ class Off:
 
     def reset(self) -> None:
         """Nothing to forget."""
+
+    def state(self) -> State:
+        """Nothing."""
+        return {}
+
+    def resume(self, state: State) -> None:
+        """Nothing to restore."""
 
 
 PLUGIN = Off

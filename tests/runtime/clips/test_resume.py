@@ -6,20 +6,24 @@ Clips are made by the ffmpeg command, which is not ours; without it these tests 
 import hashlib
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import av
 import pytest
 
+from runtime.clips import checkpoints
 from runtime.clips.batch import Job
 from runtime.clips.options import ClipOptions
 from runtime.clips.painter import paint_clip
 from runtime.media.journal import Journal
 from runtime.meter import Meter
 from runtime.model.options import StylizeOptions, open_stylizer
+from runtime.model.stylizer import Stylizer
 from runtime.regions.options import Regions
 from runtime.sinks.file import FileSink
 from runtime.sinks.images import ImagesSink
+from runtime.stabilizers import best
 
 ROOT = Path(__file__).resolve().parents[3]
 MODEL = ROOT / "models" / "starry-fast.onnx"
@@ -116,37 +120,99 @@ def hashes(output):
         ]
 
 
-CASES = [(kind, ".mp4", "off") for kind in CONTAINERS]
-CASES += [("ts", ".mp4", "live"), ("ts", ".mkv", "best"), ("mkv", ".gif", "off")]
-CASES += [("h264", "/%03d.png", "live"), ("mpg", "/%03d.png", "off")]
+STABILIZERS = ("off", "live", "best")
+OUTPUTS = (".mp4", ".mkv", ".mov", ".webm", ".gif", "/%03d.png")
+# Every kind of input, of output, and every stabilizer once; all of them take minutes.
+QUICK = [(kind, ".mp4", STABILIZERS[at % 3]) for at, kind in enumerate(CONTAINERS)]
+QUICK += [("ts", ".mkv", "best"), ("mkv", ".gif", "off"), ("h264", "/%03d.png", "live")]
+ALL = [(kind, ".mp4", stabilizer) for kind in CONTAINERS for stabilizer in STABILIZERS]
+ALL += [("mkv", suffix, stabilizer) for suffix in OUTPUTS for stabilizer in STABILIZERS]
+CASES = [
+    *QUICK,
+    *(pytest.param(*c, marks=pytest.mark.slow) for c in dict.fromkeys(ALL) if c not in QUICK),
+]
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """What is kept of slow models, of this one, which is too fast for it; parts of shots of few
+    frames."""
+    monkeypatch.setattr(checkpoints, "WORTH_S", 0.0)
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoints, "SESSION_S", 0.0)
+    monkeypatch.setattr(checkpoints, "TIDY_S", 0.0)
+    monkeypatch.setattr(checkpoints, "EVERY_FRAMES", 3)
+    monkeypatch.setattr(checkpoints, "MOST_WAITING", 1000)
+    monkeypatch.setattr(best, "MAX_CHUNK", 8)
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """Pictures that networks painted."""
+    painted = Counter()
+    stylize = Stylizer.stylize
+
+    def counted(self, image, **options):
+        painted["pictures"] += 1
+        return stylize(self, image, **options)
+
+    monkeypatch.setattr(Stylizer, "stylize", counted)
+    return painted
 
 
 @pytest.mark.parametrize(("kind", "suffix", "stabilizer"), CASES)
 def test_killed_and_resumed_is_the_same(
-    stylizer, clip, tmp_path, monkeypatch, kind, suffix, stabilizer
+    stylizer, clip, tmp_path, monkeypatch, eager, count, kind, suffix, stabilizer
 ):
     source = clip(kind)
     whole, output = Path(f"{tmp_path}/whole{suffix}"), Path(f"{tmp_path}/out{suffix}")
     facts = paint(stylizer, source, whole, stabilizer).facts
     assert facts["frames_out"] == facts["frames_in"] == len(hashes(whole))
     assert not facts["damage"]
+    count.clear()
     killed(stylizer, source, output, stabilizer, monkeypatch)
     assert Journal.is_unfinished(output)
     again = paint(stylizer, source, output, stabilizer, resume=True).facts
     assert again["resumed_frames"] >= KILLED - SEGMENT
     assert again["damage"] == facts["damage"]
     assert hashes(output) == hashes(whole)
+    # Nothing was painted twice, nothing is left.
+    assert count.total() == facts["frames_in"]
+    assert not list(tmp_path.rglob("*.painted"))
+    assert not list(tmp_path.rglob("*.state"))
 
 
-@pytest.mark.parametrize("stabilizer", ["off", "live", "best"])
+@pytest.mark.parametrize("stabilizer", STABILIZERS)
+def test_without_what_was_kept_it_is_the_same(
+    stylizer, clip, tmp_path, monkeypatch, eager, stabilizer
+):
+    """Damaged files, and those of another version: painted again, from where the shot begins."""
+    source, whole, output = clip("mkv"), tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    paint(stylizer, source, whole, stabilizer)
+    killed(stylizer, source, output, stabilizer, monkeypatch)
+    kept = sorted(Journal.folder_for(output).glob("*.painted"))
+    states = sorted(Journal.folder_for(output).glob("*.state"))
+    assert kept
+    damaged = bytearray(kept[len(kept) // 2].read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    kept[len(kept) // 2].write_bytes(damaged)
+    for path in states:
+        path.write_bytes(path.read_bytes()[:-100])
+    paint(stylizer, source, output, stabilizer, resume=True)
+    assert hashes(output) == hashes(whole)
+
+
+@pytest.mark.parametrize("stabilizer", STABILIZERS)
 def test_parts_of_the_picture_go_on_as_if_never_interrupted(
-    stylizer, clip, tmp_path, monkeypatch, stabilizer
+    stylizer, clip, tmp_path, monkeypatch, eager, count, stabilizer
 ):
     """Two paintings put together by a mask that remembers the frames before."""
     other = StylizeOptions([(str(MODEL), 1.0)], device="cpu", strength=0.3)
     regions = Regions("person", other)
     source, whole, output = clip("ts"), tmp_path / "whole.mp4", tmp_path / "out.mp4"
-    paint(stylizer, source, whole, stabilizer, regions=regions)
+    facts = paint(stylizer, source, whole, stabilizer, regions=regions).facts
+    count.clear()
     killed(stylizer, source, output, stabilizer, monkeypatch, regions)
     paint(stylizer, source, output, stabilizer, resume=True, regions=regions)
     assert hashes(output) == hashes(whole)
+    assert count.total() == 2 * facts["frames_in"]

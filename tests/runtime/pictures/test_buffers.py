@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runtime.buffers import Pool
+from runtime.pictures.buffers import Pool
 
 
 def test_a_dropped_buffer_comes_back_and_a_held_one_does_not():
