@@ -331,7 +331,7 @@ def layers_of(
     # Without a stabilizer every frame stands for itself, its mask as well.
     matte = Matte(segmenter, calm=layers[0].stabilizer is not None)
 
-    def together(image: Image, *painted: Image) -> Image:
+    def mixed(image: Image, *painted: Image) -> Image:
         parts = [
             picture if done is None else done(image, picture)
             for picture, (_, done) in zip(painted, around, strict=True)
@@ -340,7 +340,7 @@ def layers_of(
         outside = parts[1] if len(parts) > 1 else image
         return mix(parts[0], outside, mask if region == "person" else 1.0 - mask)
 
-    return layers, together, matte
+    return layers, mixed, matte
 
 
 def _outcome(
