@@ -97,7 +97,8 @@ def run_command_line(
 ) -> int:
     """Train as the flags of `add_arguments` say, or print the recipe (`--dry-run`).
 
-    Prints the checkpoint on stdout, and on stderr the command that exports it, with `export_flags`.
+    Prints the checkpoint on stdout, and on stderr the command that exports it, with `export_flags`,
+    or the one that samples it.
     """
     if args.dry_run:
         return show(recipe)
@@ -106,9 +107,21 @@ def run_command_line(
         return DONE
     print_text(checkpoint)
     if not args.quiet:
-        command = f"python -m export --checkpoint {output} {export_flags}"
-        say(f"next: {command} --output {_proposed(output)}")
+        say(f"next: {_next_command(recipe, output, export_flags)}")
     return DONE
+
+
+def _next_command(recipe: "Recipe", output: Path, export_flags: str) -> str:
+    """What a person does with a trained network: export it, or look at what it makes of noise."""
+    from runtime.plugins import load
+
+    from . import networks
+
+    _, generator = load(networks, str(recipe.network["name"]))
+    if getattr(generator, "from_noise", False):
+        return f"python -m training.sample --checkpoint {output} --output {output / 'samples'}"
+    command = f"python -m export --checkpoint {output} {export_flags}"
+    return f"{command} --output {_proposed(output)}"
 
 
 def _proposed(output: Path) -> Path:

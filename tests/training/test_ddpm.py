@@ -133,6 +133,12 @@ def test_resume_is_exact(trained, pictures, tmp_path):
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_the_next_command_is_the_one_that_samples(trained, pictures, capsys):
+    finished = ["--output", str(trained), "--content", str(pictures), "--resume"]
+    assert train.main(finished) == 0
+    assert f"next: python -m training.sample --checkpoint {trained}" in capsys.readouterr().err
+
+
 def method_of(pictures, *settings):
     toy = [word for word in TOY if "=" in word]
     return Ddpm(load_recipe("ddpm", [*toy, *settings]), Assets(content=pictures))
