@@ -15,7 +15,6 @@ training saw.
 """
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -219,4 +218,4 @@ main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

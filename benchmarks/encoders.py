@@ -7,7 +7,6 @@ here. Cases take turns, round by round. Needs the runtime install only.
 
 import argparse
 import io
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -193,4 +192,4 @@ main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -7,7 +7,6 @@ install only.
 
 import argparse
 import io
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -242,4 +241,4 @@ main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

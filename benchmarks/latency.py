@@ -9,7 +9,6 @@ pip install -e '.[benchmarks]'.
 """
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from runtime import engines, plugins
@@ -235,4 +234,4 @@ main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import queue
-import sys
 import threading
 import time
 import urllib.request
@@ -255,4 +254,4 @@ def table_of(data: Document) -> str:
 main = command_main(build_parser, run)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -7,7 +7,6 @@ sizes take turns. Needs no PyTorch.
 """
 
 import argparse
-import sys
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -170,4 +169,4 @@ main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -4,55 +4,13 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ["runtime", "training", "export", "benchmarks"]
-COMMANDS = [
-    "runtime.image",
-    "runtime.video",
-    "runtime.webcam",
-    "runtime.batch",
-    "runtime.doctor",
-    "runtime.demo",
-    "runtime.models",
-    "runtime.serve_site",
-    "training.train",
-    "training.fetch_weights",
-    "training.optimize",
-    "training.sample",
-    "export",
-    "export.prune",
-    "export.distill",
-    "export.finetune",
-    "export.train",
-    "export.environments",
-    "export.import_segmentation",
-    "benchmarks.latency",
-    "benchmarks.encoders",
-    "benchmarks.end_to_end",
-    "benchmarks.batch",
-    "benchmarks.live_features",
-    "benchmarks.temporal",
-    "benchmarks.folding",
-    "benchmarks.report",
-    "benchmarks.quality",
-    "benchmarks.sanity",
-    "benchmarks.serving",
-    "benchmarks.scoreboard",
-    "benchmarks.students",
-    "benchmarks.targets",
-    "benchmarks.vote",
-    "benchmarks.filters",
-    "benchmarks.keyframes",
-]
-LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
-    "benchmarks.latency",
-    "benchmarks.end_to_end",
-    "benchmarks.temporal",
-]
 HEAVY = [
     *("torch", "torchvision", "onnx", "onnxscript", "skimage"),
     *("tensorrt", "openvino", "ncnn", "pnnx", "ray", "pyarrow"),
@@ -69,6 +27,19 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): path for path in sources()}
+
+
+# Every module that a person can run.
+COMMANDS = sorted(
+    name.removesuffix(".__main__")
+    for name, path in MODULES.items()
+    if path.read_text("utf-8").endswith("    raise SystemExit(main())\n")
+)
+LEAN = [c for c in COMMANDS if c.startswith("runtime")] + [
+    "benchmarks.latency",
+    "benchmarks.end_to_end",
+    "benchmarks.temporal",
+]
 
 
 def imported(path: Path, *, lazy: bool = True) -> set[str]:
@@ -181,6 +152,28 @@ def test_no_folder_is_too_full_to_read():
         folders[path.parent] = folders.get(path.parent, 0) + 1
     full = {str(f.relative_to(ROOT)): n for f, n in folders.items() if n > MOST_MODULES}
     assert not full, f"more than {MOST_MODULES} modules: {full}"
+
+
+def test_the_wheel_has_every_file_of_the_runtime():
+    """What pyproject.toml lists by hand is all there is (tests/check_install.py installs it)."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    packages = {name for name in setuptools["packages"] if name.startswith("impasto.runtime")}
+    files = [p for p in (ROOT / "runtime").rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    found = {
+        ".".join(("impasto", *p.relative_to(ROOT).parent.parts)) for p in files if p.suffix == ".py"
+    }
+    assert found == packages, "add to or take from packages in pyproject.toml"
+    packed = {
+        path
+        for name, patterns in setuptools["package-data"].items()
+        if name in packages
+        for pattern in patterns
+        for path in ROOT.joinpath(*name.split(".")[1:]).glob(pattern)
+    }
+    left_out = {str(p.relative_to(ROOT)) for p in files if p.suffix != ".py"} - {
+        str(p.relative_to(ROOT)) for p in packed
+    }
+    assert not left_out, "add to package-data in pyproject.toml"
 
 
 BLOCK = """

@@ -7,7 +7,6 @@ problem on one core.
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -183,4 +182,4 @@ main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

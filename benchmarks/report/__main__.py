@@ -14,7 +14,6 @@ JSON files, so a report can be made anywhere and a test can compare pages with t
 import argparse
 import re
 import shutil
-import sys
 from pathlib import Path
 
 from runtime.cli import command_main, command_parser, print_json, print_text, say
@@ -214,4 +213,4 @@ main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -7,7 +7,6 @@ take turns, round by round; every network runs on one thread. Needs the server, 
 """
 
 import argparse
-import sys
 import tempfile
 import threading
 import time
@@ -223,4 +222,4 @@ main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -11,7 +11,6 @@ a model. Needs scikit-image for its photographs, or --photos.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,4 +215,4 @@ main = command_main(build_parser, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -5,14 +5,15 @@ recognizes its state dictionaries by them, and writes the same function as one o
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from runtime.card import JsonObject
 from runtime.fields import is_whole
 
-State = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+State: TypeAlias = "dict[str, Tensor]"
 
 
 @dataclass(frozen=True)

@@ -344,7 +344,8 @@ def check_models() -> Iterator[Check]:
             yield Check("models", name, "ok", "no card; its facts are probed when it is opened")
         else:
             style = card.style.get("title", card.name)
-            yield Check("models", name, "ok", f"{style}, {card.method}, {card.precision}")
+            facts = (str(style), card.method, card.precision)
+            yield Check("models", name, "ok", ", ".join(filter(None, facts)))
     if not store.available():
         where = ", ".join(str(folder) for folder in store.folders())
         mend = f"let ${store.VARIABLE} name their folder"
