@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from .color import samples
 from .encoders import Encoding
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ def has_alpha(pixel_format: VideoFormat) -> bool:
 def alpha_of(frame: VideoFrame) -> np.ndarray:
     """(H, W) uint8 of a decoded frame whose format has alpha, 0 transparent."""
     if frame.format.name == "yuva420p":
-        plane = frame.planes[3]
-        lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        return np.ascontiguousarray(lines[: plane.height, : plane.width])
+        return np.ascontiguousarray(samples(frame.planes[3]))
     return np.ascontiguousarray(frame.reformat(format="rgba").to_ndarray()[..., 3])
 
 

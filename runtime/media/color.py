@@ -8,6 +8,7 @@ writing with another is the usual cause of clips that come back with shifted col
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -144,7 +145,7 @@ class Converter:
             format: "rgb24" for (H, W, 3) uint8, "rgba" for (H, W, 4), "rgb48le" for uint16.
         """
         if format == "rgb24" and frame.format.name in PLANAR and colors.matrix in WEIGHTS:
-            return planes_to_rgb([_plane(plane) for plane in frame.planes], colors)
+            return planes_to_rgb([samples(plane) for plane in frame.planes], colors)
         tags = {}
         if colors.matrix != RGB:
             tags = {
@@ -269,10 +270,17 @@ def yuv_matrix(colors: Colors, to_rgb: bool) -> np.ndarray:
     return np.hstack([back, -back @ offset[:, None]])
 
 
-def _plane(plane: VideoPlane) -> np.ndarray:
-    """(h, w) uint8 view of a plane, without the padding at the end of its lines."""
-    data = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return data[: plane.height, : plane.width]
+def samples(plane: VideoPlane) -> np.ndarray:
+    """(h, w) uint8 of a plane, without the padding at the end of its lines; valid as long as its
+    frame is."""
+    step, height = plane.line_size, plane.height
+    if step > 0:
+        data = np.frombuffer(plane, np.uint8).reshape(-1, step)
+        return data[:height, : plane.width]
+    # Pictures that are stored upside down (AMV): each line lies before the one above it, the last
+    # one first.
+    lines = (ctypes.c_uint8 * (-step * height)).from_address(plane.buffer_ptr + step * (height - 1))
+    return np.frombuffer(lines, np.uint8).reshape(height, -step)[::-1, : plane.width].copy()
 
 
 def _tag(frame: VideoFrame, colors: Colors) -> VideoFrame:

@@ -41,7 +41,6 @@ MUXERS = {
     ".webp": "webp",
     ".apng": "apng",
 }
-MATROSKA = ("matroska", "webm")
 # Matroska counts milliseconds.
 MATROSKA_TICK = Fraction(1, 1000)
 LARGEST_TIMESCALE = 2**31 - 1
@@ -91,7 +90,7 @@ class Joined:
 
 def tick_for(muxer: str, time_base: Fraction) -> Fraction:
     """Seconds per tick of the video in such an output; exact for `time_base` where possible."""
-    if muxer in MATROSKA:
+    if muxer in streams.MATROSKA:
         return MATROSKA_TICK
     if time_base.denominator > LARGEST_TIMESCALE:
         return Fraction(1, 90_000)  # the clock of MPEG systems
@@ -268,11 +267,11 @@ def _write(parts: Parts, path: Path) -> Joined:
         if original is not None:
             carrier = streams.Carrier(original, output, parts.mappings, parts.timeline, parts.until)
             _carry_metadata(original, output, video, parts)
-        if parts.provenance is not None and muxer in MATROSKA:
+        if parts.provenance is not None and muxer in streams.MATROSKA:
             output.metadata.update(carriers.tags(parts.provenance))
         if alpha.is_beside(encoding):
             video.metadata["alpha_mode"] = "1"
-        shaped = muxer in MATROSKA and encoding.sample_aspect_ratio != 1
+        shaped = muxer in streams.MATROSKA and encoding.sample_aspect_ratio != 1
         if shaped:
             video.metadata["title"] = matroska.reserve(video.metadata.get("title", ""))
         _start(output, carrier, parts.mappings)

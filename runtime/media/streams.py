@@ -51,6 +51,7 @@ LAYOUTS = {
     7: "6.1",
     8: "7.1",
 }
+MATROSKA = ("matroska", "webm")
 # Muxers with edit lists.
 MP4 = ("mp4", "mov", "ipod")
 # Packets of each stream that are tried before the work.
@@ -362,6 +363,9 @@ class Carrier:
         self._source, self._output, self._until = source, output, until
         timeline = timeline or Timeline()
         self._adjust, self._excerpt = Adjuster(timeline), bool(timeline.skipped)
+        # FFmpeg's muxer of Matroska has no times before 0, but for Opus: it would move all streams
+        # for the sake of the samples with which the decoder of one warms up.
+        self._begins_at_zero = output.format.name in MATROSKA
         self._outputs: dict[int, Stream | _Transcoder | _Rewriter] = {}
         for mapping in mappings:
             if mapping.action == "drop":
@@ -427,7 +431,11 @@ class Carrier:
             return False
         end = packet.dts + (packet.duration or 0)
         if not packet.is_discard:
-            if packet.dts >= 0 or not self._excerpt:
+            if packet.dts >= 0:
+                return False
+            if not self._excerpt:
+                if self._begins_at_zero and _codec_name(packet.stream) != "opus":
+                    packet.duration, packet.pts, packet.dts = max(1, end), 0, 0
                 return False
             if packet.stream.type == "subtitle" and end > 0:
                 packet.duration = end  # read already when the excerpt begins

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 # Containers that store decoding times only: with B-frames, their presentation times come out
-# of order (AVI with MPEG-4). The set of times is right, so it is handed out sorted.
-UNORDERED = frozenset({"asf", "avi"})
+# of order (AVI with MPEG-4, MXF with H.264). The set of times is right, so it is handed out sorted.
+UNORDERED = frozenset({"asf", "avi", "mxf"})
 # A clip is called one of constant rate if this share of its steps is the same to a tick; below,
 # longer steps are how it was recorded.
 CONSTANT = 0.95

@@ -193,3 +193,40 @@ def test_a_stream_that_fails_late_is_transcoded_before_it_is_left_out(
     assert not sink.result.failed
     assert count(tmp_path / "out.mp4") == 25
     assert count(tmp_path / "out.mp4", "audio") > 40
+
+
+def test_sound_that_begins_before_the_pictures_moves_none_of_them(ffmpeg, tmp_path):
+    """Vorbis warms up for 3 ms before 0; what Matroska cannot say must not cost the pictures."""
+    for name, sound in (("in.ogv", "libvorbis"), ("in.mkv", "libopus"), ("trim.mp4", "aac")):
+        codec = ["-c:v", "libtheora"] if name.endswith("ogv") else [*X264, "-bf", "2"]
+        path = ffmpeg(name, *codec, "-c:a", sound)
+        if name == "trim.mp4":
+            path = ffmpeg("cut.mp4", "-c", "copy", inputs=["-ss", "0.7", "-i", str(path)])
+        sink, _ = copy(path, tmp_path / "out.mkv", preset="ultrafast", verify=True, overwrite=True)
+        assert any("verified" in note for note in sink.result.notes)
+        with av.open(str(tmp_path / "out.mkv")) as container:
+            first = next(container.decode(audio=0))
+            assert -0.01 <= first.pts * first.time_base < 0.03
+
+
+def test_times_of_h264_in_mxf_are_sorted(ffmpeg):
+    """It stores the times of decoding only."""
+    path = ffmpeg("in.mxf", *X264, "-bf", "2", "-g", "12", "-c:a", "pcm_s16le", "-ar", "48000")
+    with open_source(path) as source:
+        times = [frame.time for frame in source]
+        assert not source.damage
+    assert times == [Fraction(n, 25) for n in range(50)]
+
+
+def test_pictures_that_are_stored_upside_down(ffmpeg):
+    path = ffmpeg(
+        "in.amv",
+        *("-c:v", "amv", "-s", "160x112", "-r", "25", "-c:a", "adpcm_ima_amv", "-ar", "22050"),
+        *("-ac", "1", "-block_size", "882"),
+    )
+    with open_source(path) as source:
+        image = next(iter(source)).image
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        other = frame.reformat(format="rgb24").to_ndarray()  # FFmpeg's own way
+    assert np.abs(image.astype(int) - other).mean() < 4
