@@ -11,9 +11,11 @@ import json
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 from ..card import JsonObject
@@ -250,7 +252,12 @@ def _ray(resources: Resources) -> Iterator[ModuleType]:
     )
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        yield ray
+        # Ray says on stdout what befalls its nodes, where others read what --json says.
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            contextlib.redirect_stdout(nowhere if resources.quiet else sys.stderr),
+        ):
+            yield ray
     finally:
         signal.signal(signal.SIGTERM, before)
         ray.shutdown()

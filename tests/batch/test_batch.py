@@ -6,17 +6,22 @@ Needs what `pip install "impasto[ray]"` brings: `make test-batch` makes such an 
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("pyarrow", reason="needs the ray extra (make test-batch)")
 
-from PIL import Image
+from archives import (
+    CLIPS,
+    FRAMES,
+    MODEL,
+    PICTURES,
+    painters,
+    start,
+    wait_for,
+    words,
+)
 
 from runtime.batch import __main__ as command
 from runtime.batch import work
@@ -32,104 +37,10 @@ from runtime.model.options import StylizeOptions, open_stylizer
 from runtime.stills.files import FileOptions, paint_file
 from runtime.stills.painter import Options, StillPainter
 
-ROOT = Path(__file__).resolve().parents[2]
-MODEL = ROOT / "models" / "starry-fast.onnx"  # folded for each scene
-CLIPS, PICTURES, FRAMES, SHOT = 8, 3, 90, 30
-PIECE = "30"
-
-
-def picture(number, clip=0):
-    """Three shots, each with something that moves."""
-    place, step = divmod(number, SHOT)
-    rows, columns = np.mgrid[:48, :64]
-    wave = np.sin(columns / (4 + 2 * place + clip) + step / 4) + np.cos(rows / (8 - 2 * place))
-    colors = np.roll(np.array([90, 30, 10]), place + clip)
-    return np.clip(30 + 60 * place + colors * wave[..., None], 0, 255).astype(np.uint8)
-
-
-def write_clip(path, clip):
-    import av
-
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25, options={"qscale": "3"})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for number in range(FRAMES):
-            frame = av.VideoFrame.from_ndarray(picture(number, clip), "rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    """Twelve items, one of which is no clip."""
-    folder = tmp_path_factory.mktemp("archive")
-    for number in range(CLIPS):
-        write_clip(folder / f"clip{number}.mp4", number)
-    for number in range(PICTURES):
-        Image.fromarray(picture(7 * number)).save(folder / f"photo{number}.png")
-    (folder / "bad.mp4").write_bytes(b"no clip" * 100)
-    return folder
-
 
 def settings_of(archive, output, *more):
     arguments = command.build_parser().parse_args(words(archive, output, *more))
     return command._settings(arguments)
-
-
-def words(archive, output, *more):
-    return [
-        *("--input", str(archive), "--output", str(output), "--model", str(MODEL)),
-        *("--device", "cpu", "--jobs", "2", "--piece", PIECE, "--preset", "ultrafast", *more),
-    ]
-
-
-def start(archive, output, *more):
-    # Workers share two cores with other tests: politeness would be forever.
-    environment = {**os.environ, "RAY_worker_niceness": "0"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "runtime.batch", *words(archive, output, *more)],
-        cwd=ROOT,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def parent(pid):
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError):
-        return 0
-
-
-def is_below(pid, ancestor):
-    while pid > 1 and pid != ancestor:
-        pid = parent(pid)
-    return pid == ancestor
-
-
-def painters(run):
-    """Processes of the actors that this run has started."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            name = (folder / "cmdline").read_text().replace("\0", "")
-        except OSError:
-            continue
-        if name.startswith("ray::MapWorker") and is_below(int(folder.name), run.pid):
-            found.append(int(folder.name))
-    return found
-
-
-def wait_for(what, run, seconds=200):
-    for _ in range(seconds * 50):
-        if found := what():
-            return found
-        assert run.poll() is None, f"ended with {run.returncode}: {run.stderr.read()}"
-        time.sleep(0.02)
-    run.kill()
-    raise AssertionError("nothing came")
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the actors in /proc")
@@ -392,3 +303,17 @@ def test_a_store_is_a_disk(archive, tmp_path, monkeypatch):
         assert objects["archive/out/deep/clip0.mp4"] == whole.read_bytes()
         with pytest.raises(SourceError, match="no input"):
             find_items([f"s3://archive/in/absent.mp4{query}"], output)
+
+
+def test_a_store_of_fsspec_is_a_disk(archive, tmp_path):
+    pytest.importorskip("fsspec")
+    place = Place.parse("memory://archive/in/photo0.png")
+    place.put(archive / "photo0.png")
+    (item,) = find_items(["memory://archive/in/*.png"], "memory://archive/out")
+    settings = settings_of(archive, "memory://archive/out", "--scratch", str(tmp_path / "scratch"))
+    work.Painter(settings).paint(item, 0)
+    whole = tmp_path / "whole.png"
+    with open_stylizer(StylizeOptions([(str(MODEL), 1.0)], device="cpu")) as stylizer:
+        painter = StillPainter(stylizer, Options(quiet=True), lambda _: None)
+        paint_file(archive / "photo0.png", whole, painter, FileOptions(), Meter())
+    assert Place.parse(item.output).read() == whole.read_bytes()
