@@ -2,12 +2,14 @@
 
 Do the GAN methods learn what is known to be right? pix2pix must learn one pair by heart; CycleGAN
 must find a map between two domains of toy pictures that differ by it (turned hue, negative,
-stripes), with a closed cycle, matched discriminators and no inverted colors; and the same seed must
-give the same network twice. Minutes per problem on one core.
+stripes), with a closed cycle, matched discriminators and no inverted colors; the same seed must
+give the same network twice; and what steadies a game must not keep pix2pix from its pair. StarGAN,
+BicycleGAN and MUNIT: python -m benchmarks.sanity.translation. Minutes per problem on one core.
 """
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,16 @@ MATCHED = [
     "options.cycle=10.0",
 ]
 PAIR = ["optimizer.lr=3e-3", "options.gan_weight=0.2", "options.discriminator={width=8, layers=1}"]
+# What steadies a game, one at a time, on the pair.
+STEADIED = {
+    "spectral": ["options.discriminator={width=8, layers=1, spectral=true}"],
+    "scales": ["options.discriminator={width=8, layers=1, scales=3}"],
+    "matching": ["options.feature_matching=10.0"],
+    "deviation": ["options.discriminator={width=8, layers=1, minibatch_deviation=true}", "batch=2"],
+    "rates": ["options.discriminator_rate=4.0"],
+    "r1": ["options.r1=10.0"],
+}
+PROBLEMS = ["pair", *toys.MAPS, "seed", *STEADIED]
 PICTURES = 60  # per domain, and as many that training never saw
 END = 0.25  # share of the run, its last, over which figures are averaged
 # The targets of the project's plan, by metric.
@@ -59,23 +71,22 @@ TARGETS = {
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
     parser = command_parser(__doc__)
-    known = ["pair", *toys.MAPS, "seed"]
-    parser.add_argument("--problems", type=listed(str), default=known, metavar="A,B")
+    parser.add_argument("--problems", type=listed(str), default=PROBLEMS, metavar="A,B")
     parser.add_argument("--steps", type=positive, default=800, help="of CycleGAN (default 800)")
     parser.add_argument("--pair-steps", type=positive, default=250, help="of pix2pix (default 250)")
     add_result_flags(parser)
     return parser
 
 
-def pix2pix(folder: Path, steps: int) -> "Method":
-    """The method on one pair of toy pictures, a negative."""
+def pix2pix(folder: Path, steps: int, more: Sequence[str] = ()) -> "Method":
+    """The method on one pair of toy pictures, a negative, with more settings."""
     from training.config import load_recipe
     from training.methods import Assets
     from training.methods.pix2pix import Pix2Pix
 
     toys.write_domain(folder / "A", 1, toys.same, 0)
     toys.write_domain(folder / "B", 1, toys.negative, 0)
-    recipe = load_recipe("pix2pix", [*SMALL, *PAIR, f"steps={steps}"])
+    recipe = load_recipe("pix2pix", [*SMALL, *PAIR, *more, f"steps={steps}"])
     return Pix2Pix(recipe, Assets(None, folder))
 
 
@@ -91,9 +102,9 @@ def cyclegan(folder: Path, change: toys.Change, steps: int) -> "Method":
     return CycleGan(recipe, Assets(folder / "second", folder / "first"))
 
 
-def overfit(folder: Path, steps: int) -> dict[str, float]:
+def overfit(folder: Path, steps: int, more: Sequence[str] = ()) -> dict[str, float]:
     """`l1` of a pair learned by heart, over the last steps, and `l1_start`."""
-    method = pix2pix(folder, steps)
+    method = pix2pix(folder, steps, more)
     values = [method.step(step)["l1"] for step in range(steps)]
     return {"l1": float(np.mean(values[-max(1, steps // 20) :])), "l1_start": values[0]}
 
@@ -160,15 +171,15 @@ def run(args: argparse.Namespace) -> int:
 
     from ..measuring import results
 
-    known = ["pair", *toys.MAPS, "seed"]
     for problem in args.problems:
-        if problem not in known:
-            raise UsageError(f'no problem "{problem}", there are {", ".join(known)}')
+        if problem not in PROBLEMS:
+            raise UsageError(f'no problem "{problem}", there are {", ".join(PROBLEMS)}')
     path, rows = check_result_file(args), []
     for problem in args.problems:
         with tempfile.TemporaryDirectory() as name:
-            if problem == "pair":
-                steps, metrics = args.pair_steps, overfit(Path(name), args.pair_steps)
+            if problem == "pair" or problem in STEADIED:
+                steps = args.pair_steps
+                metrics = overfit(Path(name), steps, STEADIED.get(problem, ()))
             elif problem == "seed":
                 # A difference, if there is one, is there after a few steps and only grows.
                 steps = min(args.steps, 50)

@@ -67,6 +67,8 @@ class Generator(nn.Module):
         self.content_encoder = nn.Sequential(*content)
         self.blocks = nn.ModuleList(
             nn.ModuleDict({name: conv(trunk, trunk, 3) for name in ("conv1", "conv2")})
+            if config.style
+            else Residual(trunk, "instance", "reflect")
             for _ in range(config.blocks)
         )
         up: list[nn.Module] = []
@@ -89,8 +91,6 @@ class Generator(nn.Module):
             )
             self.write = nn.Linear(config.hidden, 2 * 2 * config.blocks * trunk)
             self.exports = self._exports  # UNIT has one graph, as most networks
-        else:
-            self.plain = nn.Parameter(torch.zeros(1, self.shape[0] * 2 * trunk))
 
     def content(self, images: Tensor) -> Tensor:
         """What is to be seen, (N, C, h, w), of pictures of the first domain."""
@@ -106,15 +106,17 @@ class Generator(nn.Module):
 
     def decode(self, content: Tensor, style: Tensor) -> Tensor:
         """Pictures of the second domain in [0, 1]."""
-        written = (
-            self.write(self.mix(style.to(self.write.weight.dtype))) if self.style else self.plain
-        )
-        modulation = written.view(-1, *self.shape)
         x = content
-        for index, block in enumerate(self.blocks):
-            y = _adain(block["conv1"](x), modulation[:, 2 * index])  # type: ignore[index,operator]
-            y = block["conv2"](F.relu(y))  # type: ignore[index,operator]
-            x = x + _adain(y, modulation[:, 2 * index + 1])
+        if self.style:
+            written = self.write(self.mix(style.to(self.write.weight.dtype)))
+            modulation = written.view(-1, *self.shape)
+            for index, block in enumerate(self.blocks):
+                y = _adain(block["conv1"](x), modulation[:, 2 * index])  # type: ignore[index,operator]
+                y = block["conv2"](F.relu(y))  # type: ignore[index,operator]
+                x = x + _adain(y, modulation[:, 2 * index + 1])
+        else:
+            for block in self.blocks:
+                x = block(x)
         return 0.5 + 0.5 * torch.tanh(self.up(x).float())
 
     def forward(self, images: Tensor, style: Tensor | None = None) -> Tensor:

@@ -1,0 +1,295 @@
+"""python -m benchmarks.sanity.translation --data DIR --output runs/toys --json translation.json
+
+Do StarGAN, BicycleGAN and MUNIT do on small problems what they are for? StarGAN turns photos and
+paintings to four domains so that a classifier of other pictures agrees, and back; BicycleGAN
+fills outlines with both colors that are right; MUNIT gives gray pictures the hue of an example.
+--data has `content/` and `monet/` (StarGAN only); the classifier needs SqueezeNet's weights
+(IMPASTO_WEIGHTS). Checkpoints and pictures go to --output. Minutes per problem on one core.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image as Picture
+
+from runtime.cli import command_main, command_parser, say
+from runtime.errors import DONE, UsageError
+
+from ..measuring.command import add_result_flags, check_result_file, deliver, listed, positive
+from . import domains, shapes
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from training.methods import Method
+
+# The recipes at toy size; what differs from them besides sizes is said at each line.
+STARGAN = [
+    "network={name='cin', width=48, blocks=2, scale=4, margin=8}",
+    f"data.short_side={domains.SIDE}",
+    f"data.crop={domains.SIDE}",
+    "data.zoom=1.0",
+    "batch=8",
+    # Hinge and spectral normalization in place of WGAN-GP: a third of the time for each step.
+    "options.gan='hinge'",
+    "options.discriminator={width=24, layers=4, spectral=true}",
+    "options.discriminator_steps=1",
+    "options.discriminator_rate=0.3",
+    # A lean network begins far from any picture, and hides what it needs in its own grid.
+    "options.settle=0.15",
+    "options.settle_rate=3.0",
+    "options.periodicity=100.0",
+    "options.decay_start=0.6",
+]
+BICYCLE = [
+    "network={name='bicycle', width=48, blocks=2, scale=4, margin=8, hidden=32}",
+    f"data.short_side={shapes.SIDE}",
+    f"data.crop={shapes.SIDE}",
+    "data.zoom=1.0",
+    "batch=8",
+    "options.discriminator={width=16, layers=2, scales=1, minibatch_deviation=true}",
+    "options.encoder={width=16, layers=2}",
+    # Twice the paper's: two modes of equal size must share N(0, 1), after minutes.
+    "options.kl=0.03",
+    "options.latent=1.0",
+]
+MUNIT = [
+    "network={name='munit', width=12, halvings=1, blocks=1, style=8, hidden=32}",
+    f"data.short_side={shapes.SIDE}",
+    f"data.crop={shapes.SIDE}",
+    "batch=8",
+    "options.discriminator={width=12, layers=2, scales=1, normalization='none'}",
+    "optimizer.lr=1e-3",
+    "options.decay_start=0.5",
+]
+UNSEEN = 40  # pictures of each domain that are translated
+DRAWS = 16  # variations of each outline
+SHOWN = 6  # columns of a picture
+TARGETS = {
+    "agreement": lambda v: v >= 0.9,
+    "cycle": lambda v: v < 0.06,
+    "rarer_mode": lambda v: v >= 0.1,
+    "l1": lambda v: v < 0.04,
+    "lpips_between": lambda v: v > 0,
+    "monotone": lambda v: v >= 0.95,
+    "hue_error": lambda v: v < 10,
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Flags of this command."""
+    parser = command_parser(__doc__)
+    parser.add_argument("--problems", type=listed(str), default=[*PROBLEMS], metavar="A,B")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="with content/ and monet/")
+    parser.add_argument("--steps", type=positive, help="of each problem (default: its own)")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="run folders")
+    add_result_flags(parser)
+    return parser
+
+
+def stargan(data: Path | None, run: Path, steps: int) -> dict[str, float]:
+    """`agreement`: share of translations of unseen pictures that are of the wanted domain to the
+    classifier; `classifier`: the same of real pictures; `cycle`: mean absolute difference of a
+    picture and what comes back."""
+    from training.methods import Assets
+    from training.methods.stargan import StarGan
+
+    if data is None:
+        raise UsageError("stargan needs --data DIR, a folder with content/ and monet/")
+    toys = run.with_name(run.name + "_toys")
+    if not toys.is_dir():
+        domains.write(toys, data, "training")
+    tell, real = domains.classifier(data)
+    method = StarGan(_recipe("stargan_lean", STARGAN, steps), Assets(None, toys))
+    generator = _train(method, run)
+    names = domains.NAMES
+    agreements, cycles, rows = [], [], []
+    for own, name in enumerate(names):
+        pictures = domains.stacked(domains.pictures(data, name, "classifier")[-UNSEEN:])
+        row = [pictures]
+        for wanted in range(len(names)):
+            made = _ask(generator, pictures, _one_hot(wanted, len(names)))
+            back = _ask(generator, made, _one_hot(own, len(names)))
+            agreements.append(domains.agreement(tell, made, wanted))
+            cycles.append(float((back - pictures).abs().mean()))
+            row.append(made)
+        rows.append(row)
+    _picture(run, [each for row in rows for each in row])
+    return {
+        "agreement": float(np.mean(agreements)),
+        "classifier": real,
+        "cycle": float(np.mean(cycles)),
+    }
+
+
+def bicyclegan(data: Path | None, run: Path, steps: int) -> dict[str, float]:
+    """Of variations of unseen outlines: `rarer_mode`, share of the rarer right color; `l1` to the
+    nearer right answer; `lpips_between`, mean LPIPS-squeezenet of two answers; `monotone`, rank
+    correlation of the distance of z and of the answers along lines."""
+    from training.methods import Assets
+    from training.methods.bicyclegan import BicycleGan
+
+    toys = run.with_name(run.name + "_toys")
+    if not toys.is_dir():
+        shapes.write_pairs(toys, 200, 0)
+    method = BicycleGan(_recipe("bicycle_lean", BICYCLE, steps), Assets(None, toys))
+    generator = _train(method, run)
+    noise = np.random.default_rng(5).standard_normal((DRAWS, 8)).astype(np.float32)
+    hits, distances, rows = np.zeros(2), [], []
+    for canvas, mask in shapes.outlines(UNSEEN, 77):
+        source = domains.stacked([canvas])
+        answers = _ask(generator, source.expand(DRAWS, -1, -1, -1), _tensor(noise))
+        right = [shapes.filled(canvas, mask, c) for c in (shapes.ORANGE, shapes.BLUE)]
+        off = (answers[:, None] - domains.stacked(right)[None]).abs().mean((2, 3, 4))
+        hits += np.bincount(off.argmin(1).numpy(), minlength=2)
+        distances.append(float(off.min(1).values.mean()))
+        rows.append([source[0], *answers[: SHOWN - 1]])
+    _picture(run, [_stack(row) for row in rows[:8]])
+    between, monotone = _along(generator, domains.stacked([shapes.outlines(1, 78)[0][0]]))
+    return {
+        "rarer_mode": float(hits.min() / hits.sum()),
+        "l1": float(np.mean(distances)),
+        "lpips_between": between,
+        "monotone": monotone,
+    }
+
+
+def munit(data: Path | None, run: Path, steps: int) -> dict[str, float]:
+    """Of gray pictures in the style of unseen examples of 24 hues: `hue_error`, mean angle in
+    degrees between the hue of example and answer; `likeness`, correlation of the brightness of
+    picture and answer, 1 where the content is kept."""
+    from training.methods import Assets
+    from training.methods.munit import Munit
+
+    toys = run.with_name(run.name + "_toys")
+    if not toys.is_dir():
+        shapes.write_hues(toys, 150, 0)
+    method = Munit(_recipe("munit", MUNIT, steps), Assets(toys / "tinted", toys / "gray"))
+    generator = _train(method, run)
+    rng = np.random.default_rng(9)
+    examples = [shapes.tinted(shapes.hills(rng), hue) for hue in range(0, 360, 15)]
+    pictures = [shapes.gray(shapes.hills(rng)) for _ in examples]
+    source, wanted = domains.stacked(pictures), domains.stacked(examples)
+    made = _ask(generator, source, generator.encode(wanted))  # type: ignore[operator]
+    answers = made.permute(0, 2, 3, 1).numpy()
+    hues = [shapes.mean_hue(each) for each in (answers, np.stack(examples) / 255)]
+    likeness = [
+        np.corrcoef(answer.max(2).ravel(), picture.max(2).ravel())[0, 1]
+        for answer, picture in zip(answers, pictures, strict=True)
+    ]
+    _picture(run, [wanted, source, made], len(examples) // 2)
+    return {
+        "hue_error": float(shapes.hue_error(*hues).mean()),
+        "likeness": float(np.mean(likeness)),
+    }
+
+
+# Problem -> (how it is solved, its usual steps).
+PROBLEMS: dict[str, tuple[Callable[[Path | None, Path, int], dict[str, float]], int]] = {
+    "stargan": (stargan, 6000),
+    "bicyclegan": (bicyclegan, 3000),
+    "munit": (munit, 2000),
+}
+
+
+def _recipe(name: str, settings: list[str], steps: int):
+    from training.config import load_recipe
+
+    often = [f"steps={steps}", f"sheet_every={steps}", f"save_every={steps}", "ema=0.99"]
+    return load_recipe(name, [*settings, *often])
+
+
+def _train(method: "Method", run: Path) -> "nn.Module":
+    """Train, or go on where the run was; the averaged generator."""
+    from training.checkpoint import load_checkpoint
+    from training.engine import Engine
+
+    engine = Engine(method, run, quiet=True)
+    if engine.checkpoint_path.is_file():
+        engine.resume()
+    engine.run()
+    return load_checkpoint(engine.checkpoint_path).build_generator()
+
+
+def _ask(generator: "nn.Module", pictures: "Tensor", code: "Tensor") -> "Tensor":
+    import torch
+
+    with torch.no_grad():
+        return generator(pictures, code).clamp(0, 1)
+
+
+def _one_hot(index: int, count: int) -> "Tensor":
+    from training.networks.cin import one_hot
+
+    return one_hot(index, count)
+
+
+def _tensor(array: np.ndarray) -> "Tensor":
+    import torch
+
+    return torch.from_numpy(array)
+
+
+def _stack(pictures: "list[Tensor]") -> "Tensor":
+    import torch
+
+    return torch.stack(pictures)
+
+
+def _along(generator: "nn.Module", source: "Tensor") -> tuple[float, float]:
+    """LPIPS-squeezenet between answers to two drawn z, and the rank correlation of its distance
+    from the first with the way gone from the one z to the other in ten steps, means of eight."""
+    from training.methods._diversity import open_distance
+
+    distance = open_distance(None, "cpu")
+    rng, shares = np.random.default_rng(6), np.linspace(0, 1, 10, dtype=np.float32)[:, None]
+    between, monotone = [], []
+    for _ in range(8):
+        first, last = rng.standard_normal((2, 1, 8)).astype(np.float32)
+        line = _tensor(first + shares * (last - first))
+        answers = _ask(generator, source.expand(len(line), -1, -1, -1), line)
+        gone = [distance(answers[:1], answers[i : i + 1]) for i in range(len(answers))]
+        between.append(gone[-1])
+        ranks = np.argsort(np.argsort(gone))
+        monotone.append(np.corrcoef(ranks, np.arange(len(gone)))[0, 1])
+    return float(np.mean(between)), float(np.mean(monotone))
+
+
+def _picture(run: Path, rows: "list[Tensor]", columns: int = SHOWN) -> None:
+    """Rows of pictures (N, 3, H, W), enlarged twice, as `pictures.png` of the run."""
+    lines = [np.concatenate(list(row[:columns].permute(0, 2, 3, 1).numpy()), 1) for row in rows]
+    sheet = (np.concatenate(lines) * 255 + 0.5).astype(np.uint8)
+    Picture.fromarray(sheet.repeat(2, 0).repeat(2, 1)).save(run / "pictures.png")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Solve every problem; figures that miss their target are named and kept."""
+    from ..measuring import results
+
+    for problem in args.problems:
+        if problem not in PROBLEMS:
+            raise UsageError(f'no problem "{problem}", there are {", ".join(PROBLEMS)}')
+    path, rows = check_result_file(args), []
+    for problem in args.problems:
+        solve, usual = PROBLEMS[problem]
+        steps = args.steps or usual
+        metrics = solve(args.data, args.output / problem, steps)
+        lacking = [n for n, holds in TARGETS.items() if n in metrics and not holds(metrics[n])]
+        figures = "  ".join(f"{name} {value:.3g}" for name, value in metrics.items())
+        verdict = f"missed {', '.join(lacking)}" if lacking else "ok"
+        say(f"{problem}: {verdict}  ({figures})", quiet=args.quiet)
+        labels = {"problem": problem, "steps": steps, "missed": ", ".join(lacking)}
+        rows.append(results.row(labels, metrics, ["problem"]))
+    settings = {"stargan": STARGAN, "bicyclegan": BICYCLE, "munit": MUNIT}
+    deliver(args, path, results.document("sanity", rows, settings))
+    return DONE
+
+
+main = command_main(build_parser, run)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

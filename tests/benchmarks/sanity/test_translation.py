@@ -1,0 +1,52 @@
+"""The toys of StarGAN, BicycleGAN and MUNIT, and the command at toy size."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from benchmarks.sanity import domains, shapes, translation
+from runtime.errors import UsageError
+
+
+def test_turned_and_inked_pictures_by_hand():
+    red = np.full((16, 16, 3), (200, 50, 50), np.uint8)
+    assert domains.hue_turned(red)[0, 0].tolist() == [0, 255, 0]  # green, twice as far from gray
+    assert (domains.inked(red) == 255).all()  # no edge, no line
+    edge = red.copy()
+    edge[:, 8:] = 0
+    lines = domains.inked(edge)
+    assert lines[8, 7:9].max() < 200
+    assert lines[8, 0].min() == 255
+
+
+def test_parts_share_no_picture():
+    (first, end), (start, last) = domains.PARTS["training"], domains.PARTS["classifier"]
+    assert 0 <= first < end <= start < last
+    starts = sorted(start for folder, start, _ in domains.DOMAINS.values() if folder == "content")
+    assert all(b - a >= last for a, b in pairwise(starts))
+
+
+def test_a_filling_stays_inside_of_its_outline():
+    for canvas, mask in shapes.outlines(5, 0):
+        made = shapes.filled(canvas, mask, shapes.BLUE)
+        changed = (made != canvas).any(2)
+        assert changed.any()
+        assert mask[changed].all()
+        assert (canvas[changed] == 255).all()
+        assert (made[changed] == shapes.BLUE).all()
+
+
+def test_the_command_solves_what_needs_no_data(tmp_path):
+    path = tmp_path / "translation.json"
+    words = ["--problems", "bicyclegan", "--steps", "2", "--output", str(tmp_path / "runs")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(translation, "UNSEEN", 2)
+        assert translation.main([*words, "--json", str(path), "--quiet"]) == 0
+    (row,) = json.loads(path.read_text())["rows"]
+    assert set(row["metrics"]) == {"rarer_mode", "l1", "lpips_between", "monotone"}
+    assert (tmp_path / "runs" / "bicyclegan" / "pictures.png").is_file()
+    assert translation.main([*words, "--problems", "stargan", "--quiet"]) == 2
+    with pytest.raises(UsageError, match="needs --data"):
+        translation.stargan(None, tmp_path, 1)
