@@ -24,6 +24,8 @@ from .invocation import VERSION, as_typed, command
 
 # Set by --debug, and by tests: unexpected errors keep their traceback, in other processes as well.
 DEBUG = "IMPASTO_DEBUG"
+# What commands paint with where no model is named.
+DEFAULT_MODEL = "starry"
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -97,7 +99,8 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="FILE[:WEIGHT]",
-        help="model file or name; repeat with weights to mix (a.onnx:0.6 b.onnx:0.4)",
+        help="model file or name; repeat with weights to mix (a.onnx:0.6 b.onnx:0.4; default: "
+        f"{DEFAULT_MODEL})",
     )
     known = ["auto", *plugins.names(engines)]
     parser.add_argument(

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..card import CardFacts
-from ..cli import parse_fraction, parse_models, parse_size, say
+from ..cli import DEFAULT_MODEL, parse_fraction, parse_models, parse_size, say
 from ..errors import UsageError
 from . import loops
 from .options import StylizeOptions
@@ -155,7 +155,10 @@ def _models(args: argparse.Namespace) -> list[tuple[str, float]]:
         raise UsageError("--server and --server-model belong together: give both, or --model")
     if server and args.model:
         raise UsageError("give --model, or --server and --server-model (and not both)")
-    return [(name, 1.0)] if server else [parse_models(text) for text in args.model or ()]
+    if server:
+        return [(name, 1.0)]
+    args.model = args.model or [DEFAULT_MODEL]
+    return [parse_models(text) for text in args.model]
 
 
 def _scalar(text: str) -> tuple[str, float]:

@@ -39,7 +39,6 @@ def test_nobody_answers():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "no model is given"),
         (["--server", "grpc://h:1"], "belong together"),
         (["--server-model", "starry"], "belong together"),
         (["--server", "grpc://h:1", "--server-model", "x", "--model", "y"], "and not both"),
