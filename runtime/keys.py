@@ -59,7 +59,7 @@ WORDS = {
     "part": ("all", "person", "background"),
     "colors": ("style", "luminance", "histogram"),
 }
-_STYLE = re.compile(r"(style|beside) (\d{1,4})")
+_STYLE = re.compile(r"(style|beside|camera) (\d{1,4})")
 _BY_KEY = {name: key.action for key in KEYS for name in key.keys}
 # Codes `cv2.waitKeyEx` gives for keys without a character (ASCII).
 _SPECIAL = {32: "space", 27: "esc"}
@@ -105,7 +105,7 @@ def _has_value(action: str) -> bool:
         return value in WORDS[word]
     found = _STYLE.fullmatch(action)
     if found is not None:
-        return word == "beside" or int(found[2]) > 0
+        return word != "style" or int(found[2]) > 0
     return word in SWITCHES and value in ("on", "off")
 
 

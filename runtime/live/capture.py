@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import cv2
+
 from ..errors import SourceError, StyleError
-from ..frame import Frame
+from ..frame import Frame, Image
 from ..meter import Meter
 from ..sources import Source, SourceInfo
 from .slot import Slot
@@ -72,9 +74,9 @@ class Capture:
         self._meter = meter
         self._stall_s, self._open_s, self._give_up_s = stall_s, open_s, give_up_s
         self._back_off_s = back_off_s
-        self._stop = threading.Event()
+        self._stop, self._switched = threading.Event(), threading.Event()
         self._info: SourceInfo | None = None
-        self._returns = False
+        self._returns = self._other = False
         self._opened = threading.Event()
         self._seen = time.monotonic()
         self._offset = self._time = Fraction(0)
@@ -93,6 +95,12 @@ class Capture:
             raise SourceError("the source was closed while it was opened")
         return self._info
 
+    def switch(self, open_source: Callable[[], Source]) -> None:
+        """Go on with another source, as if this one had come back; its pictures are fitted to the
+        size of the first. Where it cannot be opened, that is said and tried again."""
+        self._open, self._other = open_source, True
+        self._switched.set()
+
     def close(self, timeout: float = 2.0) -> None:
         """Stop reading; waits at most `timeout` seconds for a source that is blocked."""
         self._stop.set()
@@ -106,6 +114,9 @@ class Capture:
         reader = _Reader(self._open, self)
         while not self._stop.is_set():
             reader.done.wait(WATCH_S)
+            if self._switched.is_set():
+                reader = self._replaced(reader)
+                attempt, self._returns = 0, True
             if reader.num_frames:
                 attempt = 0
             trouble = self._trouble(reader)
@@ -128,6 +139,15 @@ class Capture:
         # A thread that is inside OpenCV when Python ends takes the process down with it.
         reader.done.wait(LEAVE_S)
         self._finish(None)
+
+    def _replaced(self, reader: "_Reader") -> "_Reader":
+        """Leave a reader for one of the source that is to be read now. The old one must be closed
+        first: some drivers open a camera once only."""
+        self._switched.clear()
+        reader.abandon()
+        reader.done.wait(LEAVE_S)
+        self._seen = time.monotonic()
+        return _Reader(self._open, self, again=True)
 
     def _trouble(self, reader: "_Reader") -> Exception | None:
         """What is wrong with the reader: its error, its end, its silence, or nothing."""
@@ -167,9 +187,28 @@ class Capture:
         self._seen = now
         self.status = ""
         self._time = frame.time + self._offset
-        placed = replace(frame, time=self._time, index=self.arrived)
+        placed = replace(frame, image=self._fitted(frame.image), time=self._time)
+        placed = replace(placed, index=self.arrived)
         self.slot.put(Captured(placed, taken, decode_ms))
         self.arrived += 1
+
+    def _fitted(self, image: Image) -> Image:
+        """A picture of another source at the size of the first one: what does not fit is cut off
+        on both sides alike, nothing is stretched."""
+        info = self._info
+        if info is None or not self._other or image.shape[1::-1] == (info.width, info.height):
+            return image
+        return cover(image, info.width, info.height)
+
+
+def cover(image: Image, width: int, height: int) -> Image:
+    """The middle of a picture (H, W, 3), as large as it fills width x height, at that size."""
+    high, wide = image.shape[:2]
+    scale = max(width / wide, height / high)
+    across, down = min(wide, round(width / scale)), min(high, round(height / scale))
+    left, top = (wide - across) // 2, (high - down) // 2
+    inside = image[top : top + down, left : left + across]
+    return cv2.resize(inside, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _returns(reader: "_Reader") -> bool:

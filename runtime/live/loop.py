@@ -7,7 +7,7 @@ script, and is applied between two frames.
 import queue
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from ..frame import Frame, Image
 from ..keys import action_of
 from ..pictures.buffers import Pool
 from ..sources import SourceInfo
+from .cameras import Cameras
 from .capture import Capture
 from .compose import Composer
 from .controller import Controller
@@ -98,6 +99,7 @@ class Parts:
         actions: what the user asks for, from any thread.
         controller: None when the size is fixed.
         rungs: makes a new ladder for (files worth choosing among, whether frames can be warped).
+        cameras: what `camera N` chooses from.
         later: what can wait until the first frame is on the screen.
         script: (frame, action), sorted.
         frames, seconds: when to stop, None for never.
@@ -116,6 +118,7 @@ class Parts:
     actions: "queue.SimpleQueue[str]"
     controller: Controller | None = None
     rungs: Callable[[list[int], bool], list[Choice]] | None = None
+    cameras: Cameras = field(default_factory=Cameras)
     later: Callable[[], None] = lambda: None
     script: Sequence[tuple[int, str]] = ()
     frames: int | None = None
@@ -209,7 +212,9 @@ class Show:
         if parts.outputs.preview is not None and now >= self._publish_at:
             self._publish_at = now + PUBLISH_S
             parts.outputs.preview.publish(
-                *(self._stats(), self.settings, parts.styles.labels), mixes=not self._alone()
+                *(self._stats(), self.settings, parts.styles.labels),
+                mixes=not self._alone(),
+                cameras=parts.cameras,
             )
         while self._script and self._script[0][0] <= parts.gauges.shown:
             self.parts.actions.put(self._script.pop(0)[1])
@@ -325,6 +330,8 @@ class Show:
                     self.parts.outputs.recorder.toggle()
             elif action == "rotate":
                 self.message(self._rotation.toggle())
+            elif action.partition(" ")[0] == "camera":
+                self.message(self.parts.cameras.choose(int(action.split()[1]), self.parts.capture))
             elif action in ("more", "less") and self._alone():
                 self.message(MIXES_WITH_NONE)
             before = self.settings

@@ -21,6 +21,7 @@ from ..model.stylizer import Stylizer
 from ..plugins import load
 from ..sources import Source, SourceInfo, SourceOptions, open_source
 from ..stabilizers import Stabilizer
+from .cameras import Cameras
 from .capture import Capture
 from .controls import Settings
 from .cores import num_cores, share_cores
@@ -130,6 +131,7 @@ def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) ->
         _controller(options, plan, styles.order(0), settings, stylizer),
         plan.rungs,
         later=lambda: styles.add(_neighbors(options, styles)),
+        cameras=_cameras(options),
         script=options.script,
         frames=options.frames,
         seconds=options.seconds,
@@ -159,6 +161,19 @@ def _open_remotes(
 
         midi = stack.enter_context(MidiInput(options.midi, actions))
         cli.say(f"MIDI from {midi.name}", quiet=options.quiet)
+
+
+def _cameras(options: LiveOptions) -> Cameras:
+    """Those that can be chosen from, and how one is opened; none beside other sources."""
+    if options.source.partition(":")[0] != "camera":
+        return Cameras()
+    from ..sources._v4l2 import list_cameras
+
+    names = {camera.index: camera.name for camera in list_cameras() if not camera.problem}
+    current = int(options.source.partition(":")[2] or 0)
+    return Cameras(
+        names, current, lambda index: _opener(replace(options, source=f"camera:{index}"))
+    )
 
 
 def _opener(options: LiveOptions) -> Callable[[], Source]:

@@ -9,11 +9,13 @@ error.
 from __future__ import annotations
 
 import json
+import shutil
 import struct
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -31,6 +33,8 @@ HEAD = struct.Struct("<q")
 TICK = Fraction(1, 1000)
 # Bits for each pixel: 2.8 Mb/s at 1280x720 and 30 frames/s, where services ask for 2.5 to 4.
 BITS_PER_PIXEL = 0.1
+# Seconds in which an `ffmpeg` that carries the stream on must have sent the rest.
+RELAY_S = 5.0
 # Services ask for a key frame every two seconds: a viewer who joins waits for one.
 KEY_S = 2
 
@@ -59,21 +63,86 @@ class Job:
 
 def main() -> None:
     """Send until standard input ends."""
-    import av
     from av.error import FFmpegError
 
     job = Job(**json.loads(sys.stdin.buffer.readline()))
+    relay: Relay | None = None
     try:
-        container = av.open(job.address, "w", format=job.format)
-        stream = _stream(container, job)
-        container.start_encoding()
+        try:
+            container, stream = _open(job.address, job)
+        except FFmpegError:
+            if (relay := open_relay(job)) is None:
+                raise
+            container, stream = _open(relay.pipe, job)
         _say("ok")
         for ticks, pixels in _frames(sys.stdin.buffer, job):
             container.mux(stream.encode(_picture(pixels, ticks)))
         container.mux(stream.encode(None))
         container.close()
+        if relay is not None:
+            relay.close()
     except (FFmpegError, OSError) as error:
-        _say(f"error {getattr(error, 'strerror', None) or error}")
+        reason = getattr(error, "strerror", None) or str(error)
+        _say(f"error {(relay.trouble() if relay is not None else '') or reason}")
+
+
+def _open(target: str | IO[bytes], job: Job) -> tuple[OutputContainer, VideoStream]:
+    import av
+
+    container = av.open(target, "w", format=job.format)
+    stream = _stream(container, job)
+    container.start_encoding()
+    return container, stream
+
+
+class Relay:
+    """An `ffmpeg` program that carries the finished stream on; nothing is compressed again.
+
+    Attributes:
+        pipe: where the stream goes in.
+    """
+
+    def __init__(self, program: str, job: Job) -> None:
+        what = ("-f", job.format, "-i", "pipe:0", "-c", "copy", "-f", job.format, job.address)
+        # The little that is looked at before the first packet goes on: 2 kB, no time.
+        quick = ("-fflags", "nobuffer", "-probesize", "2048", "-analyzeduration", "0")
+        self._process = subprocess.Popen(
+            [program, "-hide_banner", "-nostats", "-loglevel", "error", *quick, *what],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert self._process.stdin is not None
+        self.pipe: IO[bytes] = self._process.stdin
+
+    def close(self) -> None:
+        """Send what is left.
+
+        Raises:
+            OSError: the program could not.
+        """
+        self.pipe.close()
+        if self._process.wait(RELAY_S) != 0:
+            raise OSError("the stream was cut off")
+
+    def trouble(self) -> str:
+        """The last line it said, "" for none; ends it."""
+        self._process.kill()
+        said = self._process.stderr.read() if self._process.stderr is not None else b""
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+def open_relay(job: Job) -> Relay | None:
+    """A program on the PATH that knows SRT, for a PyAV that does not; None where there is none."""
+    program = shutil.which("ffmpeg")
+    if program is None or not job.address.lower().startswith("srt://"):
+        return None
+    known = subprocess.run(
+        [program, "-hide_banner", "-protocols"], capture_output=True, text=True, check=False
+    )
+    _, _, outputs = known.stdout.partition("Output:")
+    return Relay(program, job) if "srt" in outputs.split() else None
 
 
 def _frames(source: BinaryIO, job: Job) -> Iterator[tuple[int, np.ndarray]]:

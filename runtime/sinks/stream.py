@@ -2,7 +2,8 @@
 
 H.264 at a constant rate with a key frame every two seconds, in FLV or MPEG-TS, without sound. It is
 opened only if `allow_network` says so, so that no name of a file ever makes a connection. PyAV's
-own wheels know no SRT.
+own wheels know no SRT: there an `ffmpeg` program that does carries the stream on, and a server that
+is not there is noticed with the first pictures.
 """
 
 import subprocess
@@ -148,7 +149,10 @@ class StreamSink(Sink):
     def _trouble(self, what: str, reason: str) -> str:
         hint = "check the address and the key of the stream"
         if reason == "Protocol not found":
-            hint = "this PyAV was built without it; rtmp:// works"
+            hint = (
+                "PyAV's wheels know no SRT; install an ffmpeg program that does "
+                "(Debian: apt-get install ffmpeg; brew install ffmpeg), or use rtmp://"
+            )
         return f'"{self._name}" {what} ({reason}); {hint}'
 
 

@@ -25,6 +25,7 @@ from ...errors import StyleError, UsageError
 from ...fields import is_whole
 from ...frame import Image
 from ...keys import action_named
+from ..cameras import Cameras
 from ..controls import Settings
 from ..overlay import Stats
 from . import pages
@@ -117,10 +118,16 @@ class Preview:
         return self._peers.answer(offer)
 
     def publish(
-        self, stats: Stats, settings: Settings, styles: list[str], *, mixes: bool = False
+        self,
+        stats: Stats,
+        settings: Settings,
+        styles: list[str],
+        *,
+        mixes: bool = False,
+        cameras: Cameras | None = None,
     ) -> None:
         """The newest figures and the state of the controls; `mixes` where the style mixes with the
-        next one."""
+        next one, `cameras` that can be chosen."""
         self.settings = settings
         self._state = {
             **asdict(stats),
@@ -128,6 +135,8 @@ class Preview:
             "bottleneck": stats.bottleneck,
             "settings": asdict(settings),
             "styles": styles,
+            "cameras": dict(cameras.names) if cameras is not None else {},
+            "camera": cameras.current if cameras is not None else -1,
         }
 
     def state(self) -> JsonObject:

@@ -9,7 +9,7 @@ import pytest
 
 from runtime.errors import SourceError
 from runtime.frame import Frame
-from runtime.live.capture import Capture
+from runtime.live.capture import Capture, cover
 from runtime.live.slot import Closed
 from runtime.meter import Meter
 from runtime.sources import Source, SourceInfo
@@ -192,3 +192,54 @@ def test_an_unread_slot_counts_what_was_missed():
     frames, _ = drain(cap)
     assert frames[0].index == 49
     assert cap.slot.dropped == 49
+
+
+def test_another_camera_is_read_at_the_size_of_the_first():
+    first, second = Script(*range(10_000)), Script(*range(10_000))
+    second.info = SourceInfo("camera 8", 12, 12, Fraction(30), None, True)
+    capture = Capture(Plug(first), Meter())
+    capture.start()
+    try:
+        assert capture.wait_info().name == "camera 7"
+        before = capture.slot.get().frame
+        capture.switch(Plug(second))
+        assert first.closed.wait(PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
+        while capture.reconnects == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        after = capture.slot.get().frame
+        assert after.image.shape == (4, 6, 3) and after.time > before.time
+        assert after.index > before.index
+    finally:
+        capture.close()
+
+
+def test_a_camera_that_cannot_be_opened_is_said_and_the_show_goes_on_with_the_next():
+    first, second = Script(*range(10_000)), Script(*range(10_000))
+    capture = Capture(Plug(first), Meter(), back_off_s=(0.01,))
+    capture.start()
+    try:
+        capture.wait_info()
+        capture.switch(Plug())
+        deadline = time.monotonic() + PATIENCE_S
+        while "trying again" not in capture.status:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        capture.switch(Plug(second))
+        while capture.reconnects == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        capture.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(6, 4), (4, 6), (7, 7)])
+def test_what_does_not_fit_is_cut_off_on_both_sides(width, height):
+    image = np.zeros((200, 300, 3), np.uint8)
+    image[80:120, 130:170] = 255
+    fitted = cover(image, width, height)
+    assert fitted.shape == (height, width, 3)
+    rows, columns = np.nonzero(fitted[..., 0] > 20)  # the middle stays there
+    assert abs(rows.mean() - (height - 1) / 2) <= 0.5
+    assert abs(columns.mean() - (width - 1) / 2) <= 0.5

@@ -1,11 +1,14 @@
 """Streams to servers: RTMP over the loopback, servers that are not there or do not answer; NDI."""
 
+import itertools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -134,3 +137,55 @@ print(found, sink.frames)
         check=True,
     )
     assert "Stage" in run.stdout
+
+
+# Nothing but an ffmpeg program knows SRT here: it is server and carrier.
+def ffmpeg_with_srt():
+    program = shutil.which("ffmpeg")
+    if program is None:
+        pytest.skip("no ffmpeg program here (Debian: apt-get install ffmpeg)")
+    known = subprocess.run([program, "-protocols"], capture_output=True, text=True, check=True)
+    if "srt" not in known.stdout.split():
+        pytest.skip("this ffmpeg program knows no SRT")
+    return program
+
+
+def test_an_ffmpeg_program_carries_srt_where_pyav_does_not(tmp_path):
+    program = ffmpeg_with_srt()
+    address, seen = f"srt://127.0.0.1:{free_port()}", tmp_path / "seen.rgb"
+    listen = [program, "-v", "error", "-y", "-i", f"{address}?mode=listener"]
+    server = subprocess.Popen(
+        [*listen, "-f", "rawvideo", "-pix_fmt", "rgb24", str(seen)], stdin=subprocess.DEVNULL
+    )
+    try:
+        sink = open_sink(address, replace(INFO, width=320, height=240), allow_network=True)
+        for index in range(150):
+            picture = np.full((240, 320, 3), COLOR, np.uint8)
+            picture[:, 2 * index : 2 * index + 9] = 0
+            sink.write(Frame(picture, Fraction(index, 30), index))
+            time.sleep(0.02)
+        sink.close()
+        server.wait(30)
+    finally:
+        server.kill()
+    pictures = np.fromfile(seen, np.uint8).reshape(-1, 240, 320, 3)
+    assert sink.frames == 150 and len(pictures) > 20  # a viewer joins at a key frame
+    assert np.abs(np.median(pictures[-1], (0, 1)) - COLOR).max() < 12
+
+
+def test_without_a_program_that_knows_srt_it_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SinkError, match="install an ffmpeg program"):
+        open_sink("srt://127.0.0.1:9", INFO, allow_network=True)
+
+
+def test_an_srt_server_that_is_not_there_is_noticed():
+    ffmpeg_with_srt()
+    sink = open_sink(f"srt://127.0.0.1:{free_port()}", INFO, allow_network=True)
+    deadline = time.monotonic() + 30
+    with pytest.raises(SinkError, match="check the address"):
+        for index in itertools.count():
+            sink.write(frame(index))
+            time.sleep(0.02)
+            assert time.monotonic() < deadline
+    sink.close()

@@ -6,6 +6,7 @@ import { helpLines, knownKeys, listenKeys } from "./keys.js";
 import { download, fileName, Recording } from "./output.js";
 import { $, clock, make, press, progress, say } from "./page.js";
 import { post, Levels } from "./program.js";
+import { watchVideo } from "./video.js";
 
 /** How often the program is asked for its state. */
 const REFRESH_MS = 300;
@@ -17,6 +18,8 @@ const RETRY_MS = 1000;
 let state = null;
 let recording = null;
 let lineUntil = 0;
+/** The connection of the compressed video, null while pictures are shown. */
+let peer = null;
 const levels = new Levels((error) => tell(error.message, true));
 
 /** What the page does itself; every other action is the program's. */
@@ -25,6 +28,7 @@ const own = {
   snapshot: saveFrame,
   record: () => (recording ? stopRecording() : startRecording()),
   "record-there": () => post("record"),
+  webrtc: () => (peer ? showPictures() : showVideo()),
   fullscreen: () =>
     document.fullscreenElement ? document.exitFullscreen() : $("stage").requestFullscreen?.(),
   stats: () => {
@@ -60,17 +64,47 @@ async function saveFrame() {
   tell(`Saved ${download(await answer.blob(), fileName(styleName(), "png"))}.`);
 }
 
+/** Show compressed video in place of the pictures. */
+async function showVideo() {
+  tell("Connecting.");
+  const found = await watchVideo($("video"), () => {
+    if (peer === found) showPictures();
+  });
+  peer = found;
+  $("video").hidden = false;
+  $("view").hidden = true;
+  $("view").removeAttribute("src");
+  press("webrtc", true);
+  tell("Compressed video: less data, a little later.");
+}
+
+function showPictures() {
+  peer?.close();
+  peer = null;
+  $("video").srcObject = null;
+  $("video").hidden = true;
+  $("view").hidden = false;
+  $("view").src = `stream?${Date.now()}`;
+  press("webrtc", false);
+}
+
+/** What shows the picture now, and its size. */
+function shown() {
+  const view = peer ? $("video") : $("view");
+  return { view, width: view.videoWidth ?? view.naturalWidth, height: view.videoHeight ?? view.naturalHeight };
+}
+
 /** Record the stream here, at its full size. */
 function startRecording() {
-  const view = $("view");
-  const canvas = make("canvas", { width: view.naturalWidth, height: view.naturalHeight });
+  const { width, height } = shown();
+  const canvas = make("canvas", { width, height });
   const context = canvas.getContext("2d");
-  context.drawImage(view, 0, 0);
+  context.drawImage(shown().view, 0, 0, width, height);
   const taken = new Recording(canvas, []);
   recording = taken;
   const draw = () => {
     if (recording !== taken) return;
-    context.drawImage(view, 0, 0, canvas.width, canvas.height);
+    context.drawImage(shown().view, 0, 0, width, height);
     requestAnimationFrame(draw);
   };
   draw();
@@ -129,7 +163,7 @@ function showStyles({ styles, settings }) {
   const names = styles.join("\n");
   if ($("styles").dataset.names !== names) {
     $("styles").dataset.names = names;
-    const cards = styles.map((title, k) => ({ title, preview: `cards/${k + 1}.jpg` }));
+    const cards = styles.map((name, k) => ({ title: name.replaceAll("_", " "), preview: `cards/${k + 1}.jpg` }));
     layStyles(cards, (chosen) => act(`style ${chosen + 1}`));
   }
   const card = document.querySelectorAll("#styles input")[settings.style];
@@ -152,9 +186,25 @@ function showSettings({ settings, mixes, recording: there, state: words }) {
     const on = name === "recording" ? there !== null : settings[name];
     button.setAttribute("aria-pressed", String(Boolean(on)));
   }
+  showCameras();
+  $("webrtc").hidden = !state.webrtc || !globalThis.RTCPeerConnection;
   const painted = state.styles[settings.style] ?? "";
   const seen = ["The live picture, painted after", painted, ...words].join(" ");
   if ($("view").alt !== seen) $("view").alt = seen;
+  if ($("video").ariaLabel !== seen) $("video").ariaLabel = seen;
+}
+
+/** The cameras to choose from, where there are several. */
+function showCameras() {
+  const cameras = Object.entries(state.cameras ?? {});
+  $("camera-row").hidden = cameras.length < 2;
+  const names = JSON.stringify(cameras);
+  if ($("camera").dataset.names !== names) {
+    $("camera").dataset.names = names;
+    const options = cameras.map(([number, name]) => make("option", { value: number }, name));
+    $("camera").replaceChildren(...options);
+  }
+  if (document.activeElement !== $("camera")) $("camera").value = String(state.camera);
 }
 
 function showFigures(now) {
@@ -203,7 +253,7 @@ async function refresh() {
     text("engine", "not running");
     say("The program does not answer; it may have ended.", true);
   }
-  const { naturalWidth: width, naturalHeight: height } = $("view");
+  const { width, height } = shown();
   if (width) $("stage").style.setProperty("--shape", width / height);
   if (recording) text("clock", clock(recording.seconds));
   setTimeout(refresh, REFRESH_MS);
@@ -245,12 +295,12 @@ function listen() {
     paintFile($("file").files[0]);
     $("file").value = "";
   });
-  listenDivider($("divider"), $("view"), setDivider);
+  listenDivider($("divider"), $("frame"), setDivider);
   listenDrops($("drop"), paintFile);
   // The stream ends when the program does; try again in case it comes back.
   $("view").addEventListener("error", () =>
     setTimeout(() => {
-      $("view").src = `stream?${Date.now()}`;
+      if (!peer) $("view").src = `stream?${Date.now()}`;
     }, RETRY_MS),
   );
 }
