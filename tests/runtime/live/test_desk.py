@@ -9,6 +9,7 @@ import pytest
 from headless import PATIENCE_S, Browser, chromium, wait_for
 
 from runtime.errors import CardMismatch
+from runtime.live.cameras import Cameras
 from runtime.live.controls import Settings, apply
 from runtime.live.overlay import Stats
 from runtime.live.styles import Entry, Styles
@@ -150,16 +151,18 @@ def test_in_a_browser_save_record_and_paint_give_files_to_this_device(preview, t
     downloads.mkdir()
     photo = tmp_path / "photo.png"
     photo.write_bytes(encoded(noise(30, 40)))
-    settings, level = Settings(), 0
+    settings, level, asked = Settings(), 0, []
+    cameras = Cameras({0: "Built in", 2: "On the shelf"}, 0)
     browser = Browser(chromium(), tmp_path / "profile")
 
     def live():
         nonlocal settings, level
         level = (level + 1) % 200
         preview.offer(np.full((48, 64, 3), level, np.uint8))
-        preview.publish(STATS, settings, ["invert"])
+        preview.publish(STATS, settings, ["invert"], cameras=cameras)
         while not preview.actions.empty():
-            settings = apply(settings, preview.actions.get(), 1)
+            asked.append(preview.actions.get())
+            settings = apply(settings, asked[-1], 1)
         return True
 
     def until(condition):
@@ -186,6 +189,12 @@ def test_in_a_browser_save_record_and_paint_give_files_to_this_device(preview, t
             "!(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).length"
         )
         assert browser.value(nameless) == 0
+        assert browser.value("document.getElementById('camera').value") == "0"
+        browser.value(
+            "{ const list = document.getElementById('camera'); list.value = '2';"
+            " list.dispatchEvent(new Event('change')); }"
+        )
+        until(lambda: "camera 2" in asked)
         clicks("snapshot")
         until(lambda: list(downloads.glob("*.png")))
         clicks("record")

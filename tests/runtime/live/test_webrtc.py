@@ -10,7 +10,10 @@ import urllib.request
 
 import numpy as np
 import pytest
+from headless import Browser, chromium, wait_for
 
+from runtime.live.controls import Settings
+from runtime.live.overlay import Stats
 from runtime.live.web.preview import Preview
 
 aiortc = pytest.importorskip("aiortc", reason="needs aiortc (pip install aiortc)")
@@ -83,3 +86,31 @@ def test_only_our_own_page_may_ask(preview):
     with pytest.raises(urllib.error.HTTPError) as raised:
         post(preview, "{}", Origin="http://elsewhere.example")
     assert raised.value.code == 403
+
+
+def test_in_a_browser_the_desk_shows_the_video(preview, tmp_path):
+    browser = Browser(chromium(), tmp_path / "profile")
+    picture = np.full((48, 64, 3), (200, 100, 50), np.uint8)
+
+    def until(script):
+        def live():
+            preview.offer(picture)
+            preview.publish(Stats(size=(64, 48), working=(64, 48)), Settings(), ["invert"])
+            return browser.value(script)
+
+        wait_for(live, 3 * PATIENCE_S)
+
+    try:
+        browser.watch()
+        browser.call("Page.navigate", url=preview.url)
+        until("document.getElementById('webrtc')?.hidden === false")
+        browser.value("document.getElementById('webrtc').click()")
+        until(
+            "document.getElementById('view').hidden && document.getElementById('video').currentTime"
+        )
+        assert browser.value("document.getElementById('video').videoWidth") == 64
+        browser.value("document.getElementById('webrtc').click()")
+        until("document.getElementById('view').naturalWidth === 64")
+        assert browser.complaints() == []
+    finally:
+        browser.close()

@@ -20,6 +20,7 @@ let recording = null;
 let lineUntil = 0;
 /** The connection of the compressed video, null while pictures are shown. */
 let peer = null;
+let connecting = false;
 const levels = new Levels((error) => tell(error.message, true));
 
 /** What the page does itself; every other action is the program's. */
@@ -66,12 +67,22 @@ async function saveFrame() {
 
 /** Show compressed video in place of the pictures. */
 async function showVideo() {
+  if (connecting) return;
+  connecting = true;
   tell("Connecting.");
-  const found = await watchVideo($("video"), () => {
-    if (peer === found) showPictures();
-  });
-  peer = found;
+  // On the page before it plays, below the pictures: hidden videos are not begun.
   $("video").hidden = false;
+  try {
+    const found = await watchVideo($("video"), () => {
+      if (peer === found) showPictures();
+    });
+    peer = found;
+  } catch (error) {
+    showPictures();
+    throw error;
+  } finally {
+    connecting = false;
+  }
   $("view").hidden = true;
   $("view").removeAttribute("src");
   press("webrtc", true);

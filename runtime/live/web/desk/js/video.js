@@ -12,13 +12,9 @@ const PATIENCE_MS = 10_000;
  */
 export async function watchVideo(video, onLost) {
   const peer = new RTCPeerConnection({ iceServers: [] });
-  const playing = new Promise((resolve, reject) => {
-    video.addEventListener("playing", resolve, { once: true });
-    setTimeout(() => reject(new Error("no video came: the network lets none through")), PATIENCE_MS);
-  });
   peer.addTransceiver("video", { direction: "recvonly" });
-  peer.addEventListener("track", ({ track }) => {
-    video.srcObject = new MediaStream([track]);
+  const coming = new Promise((resolve) => {
+    peer.addEventListener("track", ({ track }) => resolve(track));
   });
   try {
     await peer.setLocalDescription(await peer.createOffer());
@@ -26,9 +22,11 @@ export async function watchVideo(video, onLost) {
     const { sdp, type } = peer.localDescription;
     const answer = await (await post(JSON.stringify({ sdp, type }), "webrtc")).json();
     await peer.setRemoteDescription(answer);
-    await playing;
+    video.srcObject = new MediaStream([await coming]);
+    // Browsers do not begin by themselves what is not on the page yet.
+    await inTime(video.play());
+    await inTime(firstFrame(video));
   } catch (error) {
-    playing.catch(() => {});
     peer.close();
     throw error;
   }
@@ -36,6 +34,20 @@ export async function watchVideo(video, onLost) {
     if (["failed", "disconnected", "closed"].includes(peer.connectionState)) onLost();
   });
   return peer;
+}
+
+function firstFrame(video) {
+  if (video.videoWidth) return Promise.resolve();
+  return new Promise((resolve) => {
+    video.addEventListener("resize", resolve, { once: true });
+  });
+}
+
+function inTime(promise) {
+  const late = new Promise((_, reject) => {
+    setTimeout(() => reject(new Error("no video came: the network lets none through")), PATIENCE_MS);
+  });
+  return Promise.race([promise, late]);
 }
 
 /** All addresses of this browser are in the offer: there is no later word. */
