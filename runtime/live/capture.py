@@ -3,13 +3,13 @@
 A source is opened, read and closed in one thread (some camera drivers demand it), so a driver that
 blocks for ever blocks only that thread: it is left behind, its frames are ignored from then on, and
 a new one tries to open the camera again, with growing pauses. Files are not retried: their errors
-are final. Errors reach the main thread through the slot.
+are final. Errors reach the main thread through the slot. `Cameras` is what a viewer can choose from.
 """
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import cv2
@@ -269,3 +269,33 @@ def _given_up(info: SourceInfo | None, silent: float, last: Exception) -> Source
         f"{name} was lost: no picture for {silent:.0f} s{reason}; check the cable, or that no "
         "other program uses it, and start again"
     )
+
+
+def _no_camera(_: int) -> Callable[[], Source]:
+    raise LookupError("there is no camera to choose")
+
+
+@dataclass(slots=True)
+class Cameras:
+    """What can be chosen.
+
+    Attributes:
+        names: of the cameras by their number; empty where the source is none, or where the system
+            does not list its cameras.
+        current: number of the one that is read, -1 for none.
+        opener: makes what opens one.
+    """
+
+    names: Mapping[int, str] = field(default_factory=dict[int, str])
+    current: int = -1
+    opener: Callable[[int], Callable[[], Source]] = _no_camera
+
+    def choose(self, number: int, capture: Capture) -> str:
+        """Read another one; says which, or why not."""
+        if number not in self.names:
+            known = ", ".join(map(str, self.names)) or "none"
+            return f"no camera {number} to choose here; there are: {known}"
+        if number != self.current:
+            self.current = number
+            capture.switch(self.opener(number))
+        return f"camera {number}: {self.names[number]}"

@@ -16,8 +16,7 @@ from ..frame import Frame, Image
 from ..keys import action_of
 from ..pictures.buffers import Pool
 from ..sources import SourceInfo
-from .cameras import Cameras
-from .capture import Capture
+from .capture import Cameras, Capture
 from .compose import Composer
 from .controller import Controller
 from .controls import Settings, apply

@@ -21,8 +21,7 @@ from ..model.stylizer import Stylizer
 from ..plugins import load
 from ..sources import Source, SourceInfo, SourceOptions, open_source
 from ..stabilizers import Stabilizer
-from .cameras import Cameras
-from .capture import Capture
+from .capture import Cameras, Capture
 from .controls import Settings
 from .cores import num_cores, share_cores
 from .ladder import Choice, ladder, within

@@ -25,7 +25,7 @@ from ...errors import StyleError, UsageError
 from ...fields import is_whole
 from ...frame import Image
 from ...keys import action_named
-from ..cameras import Cameras
+from ..capture import Cameras
 from ..controls import Settings
 from ..overlay import Stats
 from . import pages

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.keys import action_named
-from runtime.live.cameras import Cameras
+from runtime.live.capture import Cameras
 
 
 class Reads:

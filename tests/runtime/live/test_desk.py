@@ -9,7 +9,7 @@ import pytest
 from headless import PATIENCE_S, Browser, chromium, wait_for
 
 from runtime.errors import CardMismatch
-from runtime.live.cameras import Cameras
+from runtime.live.capture import Cameras
 from runtime.live.controls import Settings, apply
 from runtime.live.overlay import Stats
 from runtime.live.styles import Entry, Styles
