@@ -3,7 +3,7 @@
 A source is opened, read and closed in one thread (some camera drivers demand it), so a driver that
 blocks for ever blocks only that thread: it is left behind, its frames are ignored from then on, and
 a new one tries to open the camera again, with growing pauses. Files are not retried: their errors
-are final. Errors reach the main thread through the slot. `Cameras` is what a viewer can choose from.
+are final. Errors reach the main thread through the slot. A viewer chooses among `Cameras`.
 """
 
 import threading
