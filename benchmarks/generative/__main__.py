@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SAMPLES = 256  # generated pictures that are looked at
 EVALUATIONS = 25  # of a denoiser for each of them
 SHEET = 8  # rows and columns of the sheet
+SPENT = "training_cpu_s.txt"  # of a run folder
 # What is asked for, by metric.
 TARGETS = {
     "fid_left": lambda v: v <= 0.1,
@@ -48,13 +49,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--photo", type=Path, help="what AdaIN paints (default: a photo of scikit-image)")
     add("--weights", help="folder of pretrained weights (default: IMPASTO_WEIGHTS)")
     add("--steps", type=int, help="of every problem (default: each its own)")
-    add("--keep", type=Path, metavar="FOLDER", help="keep the run folders, with sheets, here")
+    add("--keep", type=Path, metavar="FOLDER", help="keep the run folders; go on with those here")
     add_result_flags(parser)
     return parser
 
 
 def train(name: str, toy: Toy, steps: int, folder: Path, content: Path) -> float:
-    """Run the recipe as `training.train` does; the CPU seconds it took."""
+    """Run the recipe as `training.train` does, or go on with the run in `folder`, as with
+    --resume; the CPU seconds it took, all in all."""
     from runtime.plugins import load
     from training import methods
     from training.config import load_recipe
@@ -64,12 +66,19 @@ def train(name: str, toy: Toy, steps: int, folder: Path, content: Path) -> float
     often = f"sheet_every={max(1, steps)}"
     recipe = load_recipe(toy.recipe, [*toy.settings, f"steps={steps}", f"name='{name}'", often])
     method = load(methods, recipe.method)(recipe, Assets(content=content))
-    began = time.process_time()
+    began, spent = time.process_time(), folder / SPENT
     engine = Engine(method, folder, quiet=True)
-    engine.save()  # of zero steps
-    engine.checkpoint_path.rename(folder / "untrained.safetensors")
-    engine.run()
-    return time.process_time() - began
+    if engine.checkpoint_path.exists():
+        engine.resume()
+    else:
+        engine.save()  # of zero steps
+        engine.checkpoint_path.rename(folder / "untrained.safetensors")
+    before = float(spent.read_text("utf-8")) if spent.exists() else 0.0
+    if engine.done < steps:
+        engine.run()
+        before += time.process_time() - began
+        spent.write_text(f"{before:.1f}", "utf-8")
+    return before
 
 
 def pictures_of(sampler: "Sampler", count: int) -> "Tensor":

@@ -53,7 +53,7 @@ TOYS = {
     "stylegan2-digits": Toy(
         "stylegan2",
         "digits",
-        1500,
+        2500,
         (
             *DIGITS,
             "network={name='stylegan2', width=16, most=32, side=16, latent=32, mapping=4}",
