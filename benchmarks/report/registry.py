@@ -19,6 +19,7 @@ from .. import (
 from ..folding import table as folding
 from ..generative import table as generative
 from ..quality import table as quality
+from ..sanity import table as sanity
 from ..scoreboard import table as scoreboard
 from ..serving import table as serving
 from ..students import table as students
@@ -83,6 +84,8 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "batch": (("batch",), batch.table_of),
     "batch_runs": (("batch_runs",), batch.runs_of),
     "serving": (("serving",), serving.usual),
+    "steadied": (("sanity_steadied",), sanity.steadied),
+    "translation": (("translation",), sanity.translation),
     "generative": (
         ("generative", "generative_dcgan", "generative_stylegan2"),
         generative.table_of,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Classifier = Callable[[Tensor], Tensor]  # (N, 3, SIDE, SIDE) -> domain of each
 
-SIDE = 48  # px of a toy picture
+SIDE = 32  # px of a toy picture
 SATURATION = 2.0  # of the turned photos: gray ones have no hue to turn
 INK = 3.0  # darkness of a line, times the slope of the brightness
 # Pictures by what they are for: none is in two of these.

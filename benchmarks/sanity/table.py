@@ -1,0 +1,35 @@
+"""Tables of `benchmarks.sanity` and `benchmarks.sanity.translation`."""
+
+from ..report.tables import Document, figure, label, table
+
+STEADIED = (
+    label("problem"),
+    label("steps"),
+    figure("L1 at the start", "l1_start"),
+    figure("at the end", "l1"),
+    label("missed"),
+)
+TRANSLATION = (
+    label("problem"),
+    label("steps"),
+    figure("classifier agrees", "agreement"),
+    figure("with real pictures", "classifier"),
+    figure("cycle L1", "cycle"),
+    figure("rarer color", "rarer_mode"),
+    figure("L1 of the nearer", "l1"),
+    figure("LPIPS between", "lpips_between"),
+    figure("monotone", "monotone"),
+    figure("hue error, degrees", "hue_error"),
+    figure("brightness kept", "likeness"),
+    label("missed"),
+)
+
+
+def steadied(data: Document) -> str:
+    """One row for each stabilizer."""
+    return table(STEADIED, [row for row in data["rows"] if "l1" in row["metrics"]])
+
+
+def translation(data: Document) -> str:
+    """One row for each of the three methods."""
+    return table(TRANSLATION, data["rows"])
