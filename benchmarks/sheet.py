@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from runtime.cli import command_main, command_parser, parse_fraction, print_text
-from runtime.errors import DONE, EngineUnavailable, UsageError
+from runtime.errors import DONE, UsageError
 from runtime.frame import Image
 from runtime.outputs import check_output
 
@@ -42,14 +42,9 @@ def load_photos(paths: list[Path] | None) -> list[Image]:
         from runtime.pictures.reading import read_rgb
 
         return [read_rgb(path) for path in paths]
-    try:
-        from skimage import data
-    except ImportError:
-        raise EngineUnavailable(
-            "the bundled photographs come with scikit-image: pip install scikit-image, "
-            "or pass --photos"
-        ) from None
-    return [np.ascontiguousarray(getattr(data, name)()[..., :3]) for name in BUNDLED]
+    from export.verify.photos import bundled
+
+    return bundled(BUNDLED)
 
 
 def fit_height(image: Image, height: int = HEIGHT) -> Image:

@@ -262,18 +262,13 @@ def load_photo(name: str, least: tuple[int, int]) -> Image:
         least: smallest height and width.
 
     Raises:
-        UsageError: scikit-image is not installed.
+        EngineUnavailable: scikit-image is not installed.
         SourceError: the file is not a picture.
     """
     if name in BUNDLED:
-        try:
-            from skimage import data
-        except ImportError:
-            raise UsageError(
-                "the bundled photographs need scikit-image (pip install scikit-image), "
-                "or give --photos FOLDER"
-            ) from None
-        photo = np.ascontiguousarray(getattr(data, name)())
+        from export.verify.photos import bundled
+
+        (photo,) = bundled([name])
     else:
         raw = np.fromfile(name, np.uint8) if Path(name).is_file() else np.empty(0, np.uint8)
         decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None

@@ -26,7 +26,7 @@ def load_photos(folder: Path | None, limit: int = 0) -> list[Image]:
         EngineUnavailable: no folder given and scikit-image is not installed.
     """
     if folder is None:
-        return _bundled()[: limit or None]
+        return bundled()[: limit or None]
     from training.data.images import SUFFIXES, load_image, to_bytes
 
     if not folder.is_dir():
@@ -56,12 +56,17 @@ def cover(photo: Image, width: int, height: int) -> Image:
     return cv2.resize(part, (width, height), interpolation=how)
 
 
-def _bundled(names: Sequence[str] = BUNDLED) -> list[Image]:
+def bundled(names: Sequence[str] = BUNDLED) -> list[Image]:
+    """Photographs of scikit-image by name, (H, W, 3) uint8 RGB.
+
+    Raises:
+        EngineUnavailable: it is not installed.
+    """
     try:
         from skimage import data
     except ImportError:
         raise EngineUnavailable(
-            "no photos to check with: pass --photos FOLDER, or pip install scikit-image, "
-            "which brings some"
+            "there are no photos here: pass --photos FOLDER, or pip install scikit-image, which "
+            "brings some"
         ) from None
     return [np.ascontiguousarray(getattr(data, name)()[..., :3]) for name in names]
