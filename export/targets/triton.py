@@ -44,6 +44,7 @@ class TritonTarget(Target):
         "threads": "of each instance; 0 is all cores (default: 0)",
         "max_pixels": "of one picture (default: 16777216)",
         "quality": "of JPEG answers, 1 to 100 (default: 95)",
+        "graph": "onnxruntime (the default) or python: what runs the float graph",
         "environment": "path on the server of a packed Python environment (default: its own)",
     }
 
@@ -71,10 +72,11 @@ class TritonTarget(Target):
         """
         found = repository.read(folder / MODELS)
         sentences = [f"{len(found)} configurations as Triton's own messages, with their files"]
-        graphs = [name for name, config in found.items() if config.backend == "onnxruntime"]
+        places = {name: folder / MODELS / name / "1" / repository.GRAPH for name in found}
+        graphs = [name for name, place in places.items() if place.is_file()]
         photos = [read_rgb(path) for path in sorted(PHOTOGRAPHS.glob("*.jpg"))] if graphs else []
         for name in graphs:
-            path = folder / MODELS / name / "1" / found[name].default_model_filename
+            path = places[name]
             step = int(found[name].parameters["multiple_of"].string_value)
             repository.check_graph(path, found[name])
             sentences.append(f"{name}: {batch_axis.check(path, photos, step)}")

@@ -15,6 +15,7 @@ from .tensors import CUT, FILE, IMAGE, PAINTED, STYLED, Tensor, conditions, grap
 # Protobuf makes this class when it is loaded: no type checker knows it.
 ModelConfig = Any
 
+GRAPH = "model.onnx"
 DECODE, ENCODE = "picture_decode", "picture_encode"
 # Resource that each instance takes one of while it paints; the server's command says how many.
 PAINTERS = "painters"
@@ -95,16 +96,24 @@ def file_ensemble(name: str, painter: str, card: ModelCard) -> ModelConfig:
     return config
 
 
-def onnx_model(name: str, card: ModelCard, settings: Settings, size: Size) -> ModelConfig:
-    """The float graph in Triton's own ONNX Runtime, with a free batch axis; the caller pads."""
+def onnx_model(
+    name: str, card: ModelCard, parameters: Mapping[str, str], settings: Settings, size: Size
+) -> ModelConfig:
+    """The float graph in Triton's own ONNX Runtime, or in ours where it has none, with a free batch
+    axis; the caller pads."""
     inputs, outputs = graph(card.inputs), graph(card.outputs)
-    config = _config(name, inputs, outputs, settings.batch, _facts(card))
-    config.backend = "onnxruntime"
-    config.default_model_filename = "model.onnx"
+    config = _config(name, inputs, outputs, settings.batch, {**_facts(card), **parameters})
+    config.backend = settings.graph
+    if settings.graph == "onnxruntime":
+        config.default_model_filename = GRAPH
+    else:
+        limits = {"threads": settings.threads, "max_pixels": settings.max_pixels}
+        for key, value in {"model": GRAPH, **limits}.items():
+            config.parameters[key].string_value = str(value)
     _instances(config, settings)
     _batching(config, settings)
     _warm_up(config, inputs, size)
-    if settings.device == "gpu":
+    if settings.device == "gpu" and settings.graph == "onnxruntime":
         accelerator = config.optimization.execution_accelerators.gpu_execution_accelerator.add()
         accelerator.name = "tensorrt"
         # Engines are built at the first picture of a size, which takes minutes: keep them.

@@ -21,6 +21,7 @@ from .settings import Settings
 SERVED = Path(__file__).resolve().parent / "served"
 CONFIG = "config.pbtxt"
 PLAN = ".engine"
+GRAPH = config.GRAPH
 
 
 @dataclass
@@ -98,8 +99,10 @@ def _write_graph(
 ) -> None:
     with open_session(path, device="cpu") as session:
         card = session.card
-    version = _add(made, folder, config.onnx_model(name, card, settings, size))
-    batch_axis.write(path, version / "model.onnx")
+    ours = settings.graph == "python"
+    model = config.onnx_model(name, card, _environment(settings) if ours else {}, settings, size)
+    version = _add(made, folder, model, "graph.py" if ours else "")
+    batch_axis.write(path, version / GRAPH)
 
 
 def _write_plan(path: Path, folder: Path, settings: Settings, made: Made) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from runtime.errors import UsageError
 from runtime.fields import is_whole
 
-DEVICES = ("cpu", "gpu")
+CHOICES = {"device": ("cpu", "gpu"), "graph": ("onnxruntime", "python")}
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Settings:
         threads: of each instance; 0 leaves it to the engine (all cores).
         max_pixels: of a picture; 2^24 is 4096x4096.
         quality: of JPEG answers, 1..100.
+        graph: what runs the float graph: Triton's own "onnxruntime", or "python": ONNX Runtime in
+            our runtime's environment, for servers that have no backend for ONNX.
         environment: path, on the server, of a packed Python environment for the models that run in
             our runtime; "" takes the server's own Python.
     """
@@ -40,6 +42,7 @@ class Settings:
     threads: int = 0
     max_pixels: int = 2**24
     quality: int = 95
+    graph: str = "onnxruntime"
     environment: str = ""
 
 
@@ -74,9 +77,9 @@ def read(extra: Mapping[str, str]) -> Settings:
 
 
 def _value(key: str, text: str) -> str | int:
-    if key == "device":
-        if text not in DEVICES:
-            raise UsageError(f"--option device={text}: allowed are {', '.join(DEVICES)}")
+    if key in CHOICES:
+        if text not in CHOICES[key]:
+            raise UsageError(f"--option {key}={text}: allowed are {', '.join(CHOICES[key])}")
         return text
     if key == "environment":
         return text

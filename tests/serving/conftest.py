@@ -1,5 +1,6 @@
 """One repository and one server for all tests, and the same models opened here to compare with."""
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from runtime.clips.steady import SteadyPainter
 from runtime.model.session import open_session
 from tests.serving.asking import ROOT
 
+FAST = "starry-fast"
 MODELS = ("starry", "many", "adain")
 STREAMS = 3
 # What the server of the compose file is started with.
@@ -36,6 +38,10 @@ def repository(tmp_path_factory) -> Path:
     chosen = {"threads": "1", "streams": str(STREAMS)}
     options = Options(size=(96, 64), extra=chosen)
     target.write(models, output, options)
+    # And one float graph as for servers like this one.
+    other, again = output.with_name("other"), [ROOT / "models" / f"{FAST}.onnx"]
+    target.write(again, other, Options(size=(96, 64), extra={**chosen, "graph": "python"}))
+    shutil.move(other / f"models/{FAST}_fp32", output / "models")
     assert target.check(models, output, options)
     return output
 

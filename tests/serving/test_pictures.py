@@ -87,7 +87,7 @@ def test_a_file_becomes_the_file_that_the_command_writes(client, photo_file):
     )
     output = photo_file.with_name("painted.jpg")
     words_ = [str(photo_file), str(output), "--model", str(ROOT / "models/starry.onnx"), "--strip"]
-    assert image.main([*words_, "--device", "cpu", "--quiet"]) == 0
+    assert image.main([*words_, "--no-provenance", "--device", "cpu", "--quiet"]) == 0
     assert answer[0, 0] == output.read_bytes()
     assert Image.open(output).size == (80, 60)
 
@@ -184,15 +184,15 @@ def test_shared_memory(grpc, direct, photographs):
             shared_memory.destroy_shared_memory_region(region)
 
 
-def counted(server, model):
-    """Requests that a model has answered, by the server's metrics."""
+def counted(server, model, what="request_success"):
+    """Requests that a model has answered, or runs of it, by the server's metrics."""
     address = f"http://127.0.0.1:{server.metrics_port}/metrics"
     with urllib.request.urlopen(address, timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     (line,) = [
         line
         for line in lines
-        if line.startswith("nv_inference_request_success{") and f'model="{model}"' in line
+        if line.startswith(f"nv_inference_{what}{{") and f'model="{model}"' in line
     ]
     return line, int(float(line.rpartition(" ")[2]))
 
@@ -216,6 +216,35 @@ def test_two_hundred_at_once(server, grpc, direct, photographs):
     line, after = counted(server, "starry")
     assert after - before == 200
     assert 'style="starry"' in line and 'precision="int8"' in line
+
+
+def test_float_pictures_are_put_together_where_the_python_backend_has_the_graph(
+    server, grpc, at_once, photographs
+):
+    """Each is to the last bit what it is alone, however many went through the graph with it."""
+    import onnxruntime as ort
+
+    name = "starry-fast_fp32"
+    session = ort.InferenceSession(str(ROOT / "models/starry-fast-fp32.onnx"))
+    floats = [photo.transpose(2, 0, 1)[None] / np.float32(255) for photo in photographs]
+    floats.append(np.ascontiguousarray(floats[0][:, :, :48]))  # of another size
+    expected = [session.run(None, {"image": each})[0] for each in floats]
+    before = [counted(server, name, what)[1] for what in ("request_success", "exec_count")]
+    jobs = [lambda n=n: ask(grpc, name, "styled", image=floats[n % 4]) for n in range(24)]
+    answers = at_once(jobs)
+    assert all(np.array_equal(answer, expected[n % 4]) for n, answer in enumerate(answers))
+    after = [counted(server, name, what)[1] for what in ("request_success", "exec_count")]
+    requests, runs = (now - then for now, then in zip(after, before, strict=True))
+    assert requests == 24 > runs  # some were put together
+    together = ask(grpc, name, "styled", image=np.concatenate(floats[:3]))
+    assert np.array_equal(together, np.concatenate(expected[:3]))
+
+
+def test_the_float_graph_says_what_it_takes(http):
+    from tritonclient.utils import InferenceServerException
+
+    with pytest.raises(InferenceServerException, match="47x33, allowed are sides that 4 divides"):
+        ask(http, "starry-fast_fp32", "styled", image=np.zeros((1, 3, 33, 47), np.float32))
 
 
 def test_the_float_graph_stops_at_its_backend_only(grpc):

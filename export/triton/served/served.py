@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from impasto import ModelCard, StyleSession, open_session
+from impasto.runtime.engines import Engine
 from impasto.runtime.errors import StyleError, UsageError
+from impasto.runtime.model import formats
 from impasto.runtime.model.conditions import Condition
 
 Tensors = Mapping[str, np.ndarray]
@@ -37,6 +40,11 @@ class Settings:
         path = f"{self._folder}/{self.text('model')}"
         return open_session(path, device=self._device, threads=threads)
 
+    def open_graph(self) -> Engine:
+        """The same as a bare graph: tensors in, tensors out."""
+        path = Path(f"{self._folder}/{self.text('model')}")
+        return formats.open_model(path, "onnxruntime", self._device, self.number("threads") or None)
+
 
 def tensors(request: "pb_utils.InferenceRequest") -> dict[str, np.ndarray]:
     """Name -> array of the inputs that were given."""
@@ -47,15 +55,19 @@ def response(
     answer: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
     request: "pb_utils.InferenceRequest",
 ) -> "pb_utils.InferenceResponse":
-    """The outputs that `answer` gives to a request's inputs, or the line of its error: a caller's
-    is INVALID_ARG (400), ours INTERNAL (500)."""
+    """The outputs that `answer` gives to a request's inputs, or the line of its error."""
     try:
         outputs = answer(tensors(request)).items()
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, value) for name, value in outputs])
     except StyleError as error:
-        wrong = isinstance(error, UsageError)
-        code = pb_utils.TritonError.INVALID_ARG if wrong else pb_utils.TritonError.INTERNAL
-        return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
+        return refusal(error)
+
+
+def refusal(error: StyleError) -> "pb_utils.InferenceResponse":
+    """The line of an error: a caller's is INVALID_ARG (400), ours INTERNAL (500)."""
+    wrong = isinstance(error, UsageError)
+    code = pb_utils.TritonError.INVALID_ARG if wrong else pb_utils.TritonError.INTERNAL
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
 
 
 def check_size(shape: tuple[int, ...], max_pixels: int) -> None:

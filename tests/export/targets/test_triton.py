@@ -99,6 +99,20 @@ def test_a_gpu_is_asked_for(tmp_path):
     assert kserve["spec"]["predictor"]["model"]["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
+def test_the_float_graph_may_run_in_the_python_backend(tmp_path):
+    output = tmp_path / "out"
+    configs = written(output, "starry.onnx", graph="python", threads="2", environment="/e.tar.gz")
+    made = configs["starry_fp32"]
+    assert (made.backend, made.max_batch_size) == ("python", 8)
+    told = {key: each.string_value for key, each in made.parameters.items()}
+    assert (told["model"], told["threads"], told["multiple_of"]) == ("model.onnx", "2", "4")
+    assert told["EXECUTION_ENV_PATH"] == "/e.tar.gz"
+    files = {path.name for path in (output / "models/starry_fp32/1").iterdir()}
+    assert files == {"model.onnx", "model.py", "served.py"}
+    found = TRITON.check([MODELS / "starry.onnx"], output, Options(extra={"graph": "python"}))
+    assert any("starry_fp32" in line and "same to the last bit" in line for line in found)
+
+
 def test_what_starts_the_server_fits_the_models(folder):
     services = yaml.safe_load((folder / "compose.yaml").read_text("utf-8"))["services"]
     assert "--rate-limit-resource=painters:2" in services["triton"]["command"]
@@ -115,6 +129,44 @@ def test_what_starts_the_server_fits_the_models(folder):
     )
     text = (folder / "README.md").read_text("utf-8")
     assert all(f"`{name}`" in text for name in repository.read(folder / "models"))
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_the_compose_file_is_one(tmp_path, device):
+    models = pytest.importorskip("compose_spec.models", reason="pip install -e '.[dev]'")
+    written(tmp_path / "out", "starry.onnx", device=device)
+    file = yaml.safe_load((tmp_path / "out/compose.yaml").read_text("utf-8"))
+    models.ComposeSpecification.model_validate(file)
+    # The schema lets unknown keys pass.
+    for known, given in ((models.ComposeSpecification, file), *services(models, file)):
+        names = {field.alias or name for name, field in known.model_fields.items()}
+        assert set(given) <= names
+
+
+def services(models, file):
+    return [(models.Service, service) for service in file["services"].values()]
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_kubernetes_takes_the_containers(tmp_path, device):
+    """Those of the KServe service, and the pods of the page on batches."""
+    kubernetes = pytest.importorskip("kubernetes_validate", reason="pip install -e '.[dev]'")
+    written(tmp_path / "out", "starry.onnx", device=device)
+    text = (tmp_path / "out/inference_service.yaml").read_text("utf-8")
+    model = yaml.safe_load(text)["spec"]["predictor"]["model"]
+    served = {name: model[name] for name in ("image", "args", "resources")}
+    assert set(model) == {*served, "modelFormat", "protocolVersion", "storageUri"}
+    page = (ROOT / "docs/guide/batch.md").read_text("utf-8")
+    blocks = [yaml.safe_load(part.partition("```")[0]) for part in page.split("```yaml\n")[1:]]
+    (job,) = [block for block in blocks if block.get("kind") == "RayJob"]
+    cluster = job["spec"]["rayClusterSpec"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    pods = [{"spec": {"containers": [{"name": "served", **served}]}}]
+    for pod in [*pods, *(group["template"] for group in groups)]:
+        whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a-pod"}, **pod}
+        kubernetes.validate(whole, "1.34", strict=True)
+        with pytest.raises(kubernetes.ValidationError):
+            kubernetes.validate({**whole, "spec": {"contianers": []}}, "1.34", strict=True)
 
 
 @pytest.mark.parametrize("name", ["starry-fp32.onnx", "monet-fp32.onnx", "scream-fast-fp32.onnx"])
@@ -191,7 +243,14 @@ def test_a_configuration_of_another_graph_is_refused(folder, configs):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("device", "tpu"), ("instances", "0"), ("quality", "101"), ("batch", "-1"), ("queue", "x")],
+    [
+        ("device", "tpu"),
+        ("graph", "tensorrt"),
+        ("instances", "0"),
+        ("quality", "101"),
+        ("batch", "-1"),
+        ("queue", "x"),
+    ],
 )
 def test_a_wrong_option(key, value):
     with pytest.raises(UsageError, match=f"--option {key}={value}: allowed"):
