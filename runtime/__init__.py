@@ -5,9 +5,14 @@
 ...     painted = session.stylize(photo)  # (H, W, 3) uint8 RGB in, the same out
 """
 
+import os
+
 from .missing import explain_at_start
 
 explain_at_start()  # before anything that takes time: Ctrl-C may come at once
+# From version 1.29 on, ONNX Runtime tells its maker which models it opens (its Privacy.md). Nothing
+# goes to anybody unasked; who wants it sets this to 0. It is read when the library is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from typing import TYPE_CHECKING, Any  # noqa: E402
 

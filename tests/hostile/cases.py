@@ -258,6 +258,78 @@ def flags(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
     return _video(folder, "clip.mp4", f"{_pick(rng, VIDEO_FLAGS)}={value}", output=output)
 
 
+HOME = ("http://127.0.0.1:9/x", "http://192.0.2.1/x", "tcp://127.0.0.1:9", "udp://192.0.2.1:9")
+HOME += ("rtp://192.0.2.1:9", "https://localhost/x", "ftp://127.0.0.1/x", "rtsp://127.0.0.1:9/x")
+HOME += ("concat:http://127.0.0.1:9/a|http://127.0.0.1:9/b", "crypto:http://127.0.0.1:9/x")
+HOME += ("cache:http://127.0.0.1:9/x", "async:tcp://127.0.0.1:9", "//192.0.2.1/share/x", "data:,x")
+HOME += (
+    "subfile,,start,0,end,9,,:http://127.0.0.1:9/x",
+    "tls://127.0.0.1:9",
+    "gopher://127.0.0.1/x",
+)
+# Texts that name an address, by what reads them.
+TEXTS = {
+    "m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n",
+    "m3u": '#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="{}"\n#EXTINF:9,\na.ts\n',
+    "ts": '#EXTM3U\n#EXT-X-MAP:URI="{}"\n#EXTINF:9,\na.mp4\n#EXT-X-ENDLIST\n',
+    "mp4": "ffconcat version 1.0\nfile '{}'\n",
+    "concat": "ffconcat version 1.0\nstream\nfile '{}'\noption safe 0\n",
+    "mpd": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" '
+    'mediaPresentationDuration="PT9S"><Period><AdaptationSet mimeType="video/mp4"><Representation '
+    'id="1" bandwidth="1"><BaseURL>{}</BaseURL></Representation></AdaptationSet></Period></MPD>',
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns={}\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n",
+    "xml": '<?xml version="1.0"?><CompositionPlaylist xmlns="http://www.smpte-ra.org/schemas/2067-3">'
+    "<Id>{}</Id></CompositionPlaylist>",
+    "asx": '<asx version="3.0"><entry><ref href="{}"/></entry></asx>',
+    "mov": "RTSPtext\r\n{}\r\n",
+    "svg": '<svg xmlns="http://www.w3.org/2000/svg"><image href="{}" width="9" height="9"/></svg>',
+    "eps": "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n({}) run\n",
+    "idx": "# VobSub index file, v7\nid: en, index: 0\n# {}\n",
+    "avi": "AVISYNTH {}\n",
+}
+
+
+def addresses(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+    """Addresses in playlists, cards, tensors that lie elsewhere, and as names; all lead home."""
+    address = _pick(rng, HOME)
+    way = rng.integers(8)
+    if way == 0:
+        return _video(folder, "photo.png", "--style-encoder", address)
+    if way == 1:
+        return _image(folder, _pick(rng, ("--style", "--mask", "--style-encoder")), address)
+    if way == 2:
+        return "video", [address, str(folder / "out.mp4"), "--model", str(folder / "model.onnx")]
+    if way == 3:
+        card = {**seeds.card, "name": address, "inputs": [dict(seeds.card["inputs"][0])]}
+        code = {**card["inputs"][0], "name": "code", "role": "code", "companion": address}
+        card["inputs"].append(code)
+        (folder / "hostile.onnx").write_bytes(model(json.dumps(card), seeds.model))
+        return _image(folder, model="hostile.onnx")
+    if way == 4:
+        (folder / "hostile.onnx").write_bytes(_tensor_elsewhere(seeds.model, address))
+        return _image(folder, model="hostile.onnx")
+    suffix = _pick(rng, TEXTS)
+    named = f"hostile.{_pick(rng, (suffix, suffix, *TEXTS))}"
+    (folder / named).write_text(TEXTS[suffix].format(address), encoding="utf-8")
+    if rng.random() < 0.25:
+        return _image(folder, source=named)
+    return _video(folder, named)
+
+
+def _tensor_elsewhere(data: bytes, address: str) -> bytes:
+    """The model with its first tensor at an address."""
+    import onnx
+
+    proto = onnx.load_from_string(data)
+    tensor = proto.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", address), ("offset", "0"), ("length", "4")):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    return proto.SerializeToString()
+
+
 # Kind -> how many cases of it there are, and what makes them.
 KINDS: dict[str, tuple[int, Maker]] = {
     "pictures": (350, pictures),
@@ -269,4 +341,5 @@ KINDS: dict[str, tuple[int, Maker]] = {
     "journals": (200, journals),
     "names": (180, names),
     "flags": (250, flags),
+    "addresses": (200, addresses),
 }

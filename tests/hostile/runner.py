@@ -8,6 +8,7 @@ silent        a failure without a word
 control       control characters of the input reached the terminal
 lost          a file of the user's was changed or removed
 left behind   a temporary file stayed
+connection    something tried to reach an address
 hang          no answer in time
 crash         the process died
 """
@@ -26,11 +27,12 @@ from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from . import cases, seeds
+from . import cases, network, seeds
 
 GOOD = ("line", "done")
 # Seconds that a case may take; on a busy machine a start of an engine takes one.
 LIMIT_S = 40.0
+BLAS = "OPENBLAS_NUM_THREADS"
 Job = tuple[str, int]
 
 
@@ -55,7 +57,11 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self._mine, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        # A user's namespace is for processes of one thread: numpy would start others.
+        kept = os.environ.get(BLAS)
+        os.environ[BLAS] = "1"
         self._process.start()
+        os.environ.pop(BLAS) if kept is None else os.environ.update({BLAS: kept})
         theirs.close()
         if not self._mine.poll(10 * LIMIT_S):
             raise RuntimeError("the worker does not start")
@@ -79,6 +85,7 @@ class _Worker:
 
 
 def _work(pipe: Connection) -> None:
+    reason = network.isolate()
     # The last resort is what a user meets: tests elsewhere turn it off.
     os.environ.pop("IMPASTO_DEBUG", None)
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -95,8 +102,12 @@ def _work(pipe: Connection) -> None:
             kind, number = pipe.recv()
             folder = root / "case"
             folder.mkdir()
+            before = 0 if reason else network.attempts()
             try:
-                pipe.send(_one(kind, number, folder, good, entries))
+                outcome, text = _one(kind, number, folder, good, entries)
+                if not reason and network.attempts() != before:
+                    outcome = "connection"
+                pipe.send((outcome, text))
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     except (EOFError, OSError):
@@ -142,7 +153,7 @@ def _one(kind: str, number: int, folder: Path, good: seeds.Seeds, entries) -> tu
         return "traceback", f"{words}\n{traceback.format_exc()}"
     text = err.getvalue()
     outcome = _judge(code, text, folder, before, words)
-    return outcome, "" if outcome in GOOD else f"{command} {words} -> {code}\n{text[-3000:]}"
+    return outcome, f"{command} {words} -> {code}\n{text[-3000:]}"
 
 
 def _judge(code: object, text: str, folder: Path, before: dict[str, str], words: list[str]) -> str:
