@@ -26,7 +26,8 @@ Layout = Literal["NCHW", "NHWC"]
 Dtype = Literal["float32", "float16", "uint8"]
 Colors = Literal["RGB", "BGR"]
 # px. Sides are padded to multiples of this, which for more would be the whole picture.
-Step = Annotated[int, Between(1, 8192)]
+STEPS = Between(1, 8192)
+Step = Annotated[int, STEPS]
 # px that a pixel of the answer sees on each side.
 Reach = Annotated[int, Between(0, 65536)]
 # What such a number of axes has.

@@ -20,12 +20,15 @@ from . import engines, missing, plugins
 from .console import Progress as Progress
 from .console import printable
 from .errors import DONE, FAILED, INTERRUPTED, UNAVAILABLE, StyleError, UsageError
+from .fields import is_whole
 from .invocation import VERSION, as_typed, command
 
 # Set by --debug, and by tests: unexpected errors keep their traceback, in other processes as well.
 DEBUG = "IMPASTO_DEBUG"
 # What commands paint with where no model is named.
 DEFAULT_MODEL = "starry"
+# Of a size that is asked for: OpenCV's pictures have no more.
+MAX_SIDE, MAX_AREA = 2**20, 2**30
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -393,9 +396,14 @@ def say(text: str, *, quiet: bool = False) -> None:
 def parse_size(text: str) -> tuple[int, int]:
     """Read "1280x720" as (width, height); usable as an argparse type."""
     match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
-    if match is None or not all(int(part) for part in match.groups()):
+    if match is None or not all(is_whole(part) and int(part) for part in match.groups()):
         raise argparse.ArgumentTypeError(f'size "{text}" is not WIDTHxHEIGHT, for example 1280x720')
-    return int(match[1]), int(match[2])
+    width, height = int(match[1]), int(match[2])
+    if max(width, height) > MAX_SIDE or width * height > MAX_AREA:
+        raise argparse.ArgumentTypeError(
+            f'size "{text}" is more than {MAX_SIDE} px on a side, or 2^30 px in all'
+        )
+    return width, height
 
 
 def parse_fraction(text: str) -> float:

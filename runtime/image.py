@@ -20,6 +20,9 @@ from .fields import is_whole
 from .meter import Meter
 from .pictures.opening import MAX_PIXELS
 
+# More than any machine has.
+MOST_GB = 1e6
+
 if TYPE_CHECKING:
     from .model.stylizer import Stylizer
     from .regions.options import Regions
@@ -107,8 +110,10 @@ def _gigabytes(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a number of gigabytes above 0')
+    if not 0.0 < value < MOST_GB:
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a number of gigabytes above 0 and below {MOST_GB:g}'
+        )
     return value
 
 

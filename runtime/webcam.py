@@ -32,6 +32,10 @@ MIN_FPS, MAX_FPS = 1.0, 240.0
 PREVIEW = "127.0.0.1:0"
 
 
+# Of an engine; more than any machine has processors.
+MOST_THREADS = 4096
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     from .model.flags import add_stylizer_flags
@@ -40,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.new_parser("webcam", __doc__)
     parser.epilog = "keys:\n  " + "\n  ".join(help_lines()).replace("%", "%%")
     cli.add_common_flags(parser)
-    parser.add_argument("--threads", type=_count, metavar="N", help="of the engine")
+    parser.add_argument("--threads", type=_threads, metavar="N", help="of the engine")
     source = parser.add_argument_group("source")
     source.add_argument(
         "--source",
@@ -318,6 +322,13 @@ def _seconds(text: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError(f'"{text}" is not a number of seconds above 0')
     return value
+
+
+def _threads(text: str) -> int:
+    number = _count(text)
+    if number > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text} is more than {MOST_THREADS}")
+    return number
 
 
 def _duration(text: str) -> float:

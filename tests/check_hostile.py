@@ -40,7 +40,9 @@ def main(words: list[str]) -> int:
         data = json.loads(COUNTS.read_text(encoding="utf-8")) if COUNTS.exists() else {}
         data["connections"] = None if reason else 0
         data["cases"] = sum(count for count, _ in cases.KINDS.values())
-        data.setdefault("kinds", {}).update({kind: {"line": 0, "done": 0, **counts[kind]} for kind in kinds})
+        data.setdefault("kinds", {}).update(
+            {kind: {"line": 0, "done": 0, **counts[kind]} for kind in kinds}
+        )
         COUNTS.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     return 1 if bad else 0
 

@@ -51,6 +51,10 @@ class Span:
         return not self.start and self.end is None and self.frames is None
 
 
+# A time that a clip may have, in seconds: thirty years.
+LONGEST_S = 10**9
+
+
 def parse_time(text: str) -> Fraction:
     """Seconds of "12.5", "1:30" or "1:02:03.5".
 
@@ -62,7 +66,10 @@ def parse_time(text: str) -> Fraction:
         raise ValueError(text)
     first, second, seconds = match[2], match[4], match[5]
     hours, minutes = (first, second) if second else ("0", first or "0")
-    return 3600 * Fraction(hours) + 60 * Fraction(minutes) + Fraction(seconds)
+    found = 3600 * Fraction(hours) + 60 * Fraction(minutes) + Fraction(seconds)
+    if found > LONGEST_S:
+        raise ValueError(text)
+    return found
 
 
 def open_excerpt(spec: str, span: Span, **reading: Unpack[SourceOptions]) -> Source:

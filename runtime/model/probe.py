@@ -13,7 +13,7 @@ from typing import Unpack
 
 import numpy as np
 
-from ..card import CardFacts, Layout, ModelCard, Port, Role
+from ..card import STEPS, CardFacts, Layout, ModelCard, Port, Role
 from ..engines import Engine, TensorInfo
 from ..errors import CardMismatch, UsageError
 from ..onnxfile import OnnxFile, read_onnx
@@ -37,6 +37,7 @@ def override(card: ModelCard, **overrides: Unpack[CardFacts]) -> ModelCard:
             raise UsageError(f'unknown override "{name}".{suggest(name, list(OVERRIDES))}')
     if not overrides:
         return card
+    _check_step(overrides)
 
     def changed(port: Port) -> Port:
         if port.role not in ("image", "style"):
@@ -72,6 +73,12 @@ def override(card: ModelCard, **overrides: Unpack[CardFacts]) -> ModelCard:
     )
 
 
+def _check_step(overrides: CardFacts) -> None:
+    step = overrides.get("multiple_of", 1)
+    if not STEPS.low <= step <= STEPS.high:
+        raise UsageError(f"--multiple-of is {step}, allowed is {STEPS}")
+
+
 def foreign_card(
     engine: Engine, path: Path, graph: OnnxFile | None, **overrides: Unpack[CardFacts]
 ) -> tuple[ModelCard, list[str]]:
@@ -93,6 +100,7 @@ def foreign_card(
     for name in overrides:  # before any work
         if name not in OVERRIDES:
             raise UsageError(f'unknown override "{name}".{suggest(name, list(OVERRIDES))}')
+    _check_step(overrides)
     image, others = _roles(engine, path, overrides)
     beginning = _ends(graph, image.name, "")
     taken = overrides.get("input_range", overrides.get("range", beginning.input_range))

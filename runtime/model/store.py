@@ -50,6 +50,8 @@ def resolve(name: str | Path) -> Path:
         ModelNotFound: nothing answers to it, or it is a folder; the message suggests a near name
             and lists what there is.
     """
+    if not str(name).strip():
+        raise ModelNotFound("the name of a model is empty")
     asked = Path(name).expanduser()
     try:
         if asked.exists() and not (asked.is_file() or asked.is_dir()):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _RAW = re.compile(r"(?P<size>\d+x\d+)(@(?P<rate>\d+(/\d+|\.\d+)?))?(:(?P<format>\w+))?$")
 STANDARD_INPUT = ("-", "pipe:", "pipe:0")
 RATE = "25"  # frames per second of bare frames when none is given (FFmpeg's own default)
+FASTEST = 100_000
 # Read at most this much at once, so that a slow producer is not waited for longer than needed.
 CHUNK = 1 << 16
 
@@ -186,9 +187,12 @@ def parse_raw(text: str) -> dict[str, str]:
         av.VideoFormat(pixel_format)
     except ValueError:
         raise UsageError(f'unknown pixel format "{pixel_format}"; try rgb24 or yuv420p') from None
-    rate = Fraction(match["rate"] or RATE)
-    if rate <= 0:
-        raise SourceError(f'"{text}": the rate must be above 0')
+    try:
+        rate = Fraction(match["rate"] or RATE)
+    except (ValueError, ZeroDivisionError):  # 1/0, or digits without end
+        rate = Fraction(0)
+    if not 0 < rate < FASTEST:
+        raise SourceError(f'"{text}": the rate must be above 0 and below {FASTEST}')
     return {
         "video_size": match["size"],
         "framerate": f"{rate.numerator}/{rate.denominator}",

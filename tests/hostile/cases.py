@@ -4,22 +4,25 @@ import json
 import os
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+from runtime import image, video, webcam
 
 from .damage import absurd, damaged, damaged_json
 from .seeds import Seeds, model
 
 # A command, and the words that it is given.
 Call = tuple[str, list[str]]
-Maker = Callable[[Path, np.random.Generator, Seeds], Call]
+Maker = Callable[[Path, np.random.Generator, Seeds, int], Call]
 
 
 def make(kind: str, number: int, folder: Path, seeds: Seeds) -> Call:
     """Put the files of a case into a folder; what to call on them."""
     rng = np.random.default_rng([zlib.crc32(kind.encode()), number])
-    return KINDS[kind][1](folder, rng, seeds)
+    return KINDS[kind][1](folder, rng, seeds, number)
 
 
 def _image(
@@ -39,7 +42,7 @@ def _pick(rng: np.random.Generator, values):
     return values[int(rng.integers(len(values)))]
 
 
-def pictures(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+def pictures(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
     """Damaged pictures; pictures under a wrong name; what is no picture at all; named pipes."""
     suffix = _pick(rng, seeds.pictures)
     data = seeds.pictures[suffix]
@@ -70,7 +73,7 @@ def pictures(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
     return _image(folder, source=path.name)
 
 
-def clips(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+def clips(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
     """Damaged clips, in containers of all kinds, and playlists that lead elsewhere."""
     suffix = _pick(rng, seeds.clips)
     if rng.random() < 0.1:
@@ -92,7 +95,7 @@ def clips(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
     return _video(folder, f"hostile.{suffix}", *_pick(rng, ([], ["--strict"])), output=output)
 
 
-def models(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+def models(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
     """Damaged ONNX files, with and without a card; files of other kinds under that name; pipes."""
     path = folder / "hostile.onnx"
     way = rng.integers(12)
@@ -107,7 +110,7 @@ def models(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
     return _image(folder, model=path.name)
 
 
-def cards(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+def cards(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
     """Cards that say nonsense, in the file or beside it."""
     text = damaged_json(seeds.card, rng)
     path = folder / "hostile.onnx"
@@ -122,7 +125,7 @@ def cards(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
     return _image(folder, model=path.name)
 
 
-def checkpoints(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+def checkpoints(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
     """Headers that say nonsense, tensors that do not fit, damaged files, pickles."""
     import torch
     from safetensors.torch import save_file
@@ -145,7 +148,7 @@ def checkpoints(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
     return "checkpoint", [str(path)]
 
 
-def recipes(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+def recipes(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
     """Values outside of all reason, in TOML files and after --set."""
     recipe = seeds.checkpoint[1]["recipe"]
     path = folder / "hostile.toml"
@@ -173,7 +176,7 @@ def _toml(value) -> str:
     return json.dumps(value).replace("NaN", "nan").replace("Infinity", "inf")
 
 
-def journals(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+def journals(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
     """Journals and segments of a recording that was cut off, damaged in all ways."""
     lines, segments = seeds.journal
     parts = folder / "take.mp4.parts"
@@ -201,7 +204,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def names(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+def names(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
     """Names of inputs, outputs and models that are addresses, patterns, flags, or too long."""
     name = _pick(rng, NAMES)
     if rng.random() < 0.3:
@@ -236,26 +239,43 @@ VALUES = (
     "-1x-1", "1..0", "auto", "../..", "\x1b[31m", "a=b", "strength=nan", "1:2:3", "٣", "1_000",
     "9" * 11,
 )  # fmt: skip
-IMAGE_FLAGS = (
-    "--memory", "--tile", "--size", "--strength", "--knob", "--multiple-of", "--fixed-size",
-    "--style", "--style-encoder", "--mask", "--keep-color", "--engine", "--device", "--range",
-    "--layout", "--output-name", "--precision-hint", "--quality", "--colors",
-)  # fmt: skip
-VIDEO_FLAGS = (
-    "--size", "--rate", "--raw", "--stream", "--jobs", "--quality", "--codec", "--encoder",
-    "--preset", "--stability", "--strength", "--knob", "--pixel-format", "--pipe-format",
-    "--start", "--end", "--frames", "--progress", "--hdr",
-)  # fmt: skip
 
 
-def flags(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
-    """Every flag with every kind of nonsense."""
-    value = _pick(rng, VALUES)
-    if rng.random() < 0.5:
-        return _image(folder, f"{_pick(rng, IMAGE_FLAGS)}={value}")
+@cache
+def grid() -> list[tuple[str, str, str]]:
+    """(command, flag, value): every flag that takes a value, with every kind of nonsense."""
+    parsers = {"image": image, "video": video, "webcam": webcam}
+    return [
+        (name, action.option_strings[-1], value)
+        for name, module in parsers.items()
+        for action in module.build_parser()._actions
+        if action.option_strings and action.nargs != 0
+        for value in (VALUES if name != "webcam" else VALUES[::3])
+    ]
+
+
+def flags(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
+    """Flags with values that are none."""
+    command, flag, value = grid()[number]
+    given = f"{flag}={value}"
+    if command == "image":
+        return _image(folder, given)
+    if command == "webcam":
+        words = ["--model", str(folder / "model.onnx"), "--source", "synthetic:48x36@30"]
+        return "webcam", [
+            *words,
+            "--headless",
+            "--frames",
+            "3",
+            "--seconds",
+            "3",
+            "--stabilizer",
+            "off",
+            given,
+        ]
     (folder / "clip.mp4").write_bytes(seeds.clips["mp4"])
     output = _pick(rng, ("painted.mp4", "painted.gif", "frames/%06d.png", "null"))
-    return _video(folder, "clip.mp4", f"{_pick(rng, VIDEO_FLAGS)}={value}", output=output)
+    return _video(folder, "clip.mp4", given, output=output)
 
 
 HOME = ("http://127.0.0.1:9/x", "http://192.0.2.1/x", "tcp://127.0.0.1:9", "udp://192.0.2.1:9")
@@ -289,7 +309,7 @@ TEXTS = {
 }
 
 
-def addresses(folder: Path, rng: np.random.Generator, seeds: Seeds) -> Call:
+def addresses(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
     """Addresses in playlists, cards, tensors that lie elsewhere, and as names; all lead home."""
     address = _pick(rng, HOME)
     way = rng.integers(8)
@@ -340,6 +360,6 @@ KINDS: dict[str, tuple[int, Maker]] = {
     "recipes": (250, recipes),
     "journals": (200, journals),
     "names": (180, names),
-    "flags": (250, flags),
+    "flags": (len(grid()), flags),
     "addresses": (200, addresses),
 }

@@ -115,10 +115,16 @@ def _work(pipe: Connection) -> None:
 
 
 def _entries():
-    from runtime import image, video
+    from runtime import image, video, webcam
     from training import train
 
-    return {"image": image.main, "video": video.main, "train": train.main, "checkpoint": _load}
+    return {
+        "image": image.main,
+        "video": video.main,
+        "webcam": webcam.main,
+        "train": train.main,
+        "checkpoint": _load,
+    }
 
 
 def _load(words: list[str]) -> int:

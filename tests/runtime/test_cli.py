@@ -296,3 +296,9 @@ def test_descriptors_that_were_closed_are_not_those_of_a_picture(tmp_path):
     code += "sys.exit(cli.run_command(run))"
     path = str(tmp_path / "out.png")
     assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("text", ["0x1", "x1", "²x1", "1048577x1", "65536x65536", "9" * 400 + "x1"])
+def test_sizes_that_no_picture_has_are_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        cli.parse_size(text)

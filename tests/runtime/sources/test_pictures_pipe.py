@@ -141,7 +141,9 @@ def test_no_copy_without_other_streams(make_clip, tmp_path):
     assert list(spool.iterdir()) == []
 
 
-@pytest.mark.parametrize("raw", ["48", "48x32:nosuch", "48x32@0"])
+@pytest.mark.parametrize(
+    "raw", ["48", "48x32:nosuch", "48x32@0", "48x32@1/0", "48x32@999999", "48x32@" + "9" * 5000]
+)
 def test_bad_descriptions_of_bare_frames(raw):
     with pytest.raises((UsageError, SourceError)):
         PipeSource("-", raw=raw, file=io.BytesIO())
