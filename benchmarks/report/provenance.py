@@ -16,7 +16,7 @@ SHORT = 8  # hexadecimal digits of a checksum that are shown; enough to tell ten
 CHECKPOINT = ".safetensors"  # what the other formats are made from, and what training starts from
 
 # Kinds that measure the runtime itself or networks trained for the occasion: no bundled file.
-NO_BUNDLED_MODEL = ("frame_costs", "sanity", "crawl", "generative")
+NO_BUNDLED_MODEL = ("frame_costs", "sanity", "crawl", "generative", "photoreal")
 
 
 def bundled(folder: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from training import methods, networks
 from training.config import load_recipe
 from training.methods import Assets
 from training.networks.photowct import haar, inverse_haar
+from training.photoreal.smoothing import fast_local_affine
 
 
 def test_haar_of_a_block():
@@ -36,14 +37,27 @@ def test_bad_settings_are_refused(settings, message):
 
 
 @torch.no_grad()
-def test_without_a_share_of_style_pictures_pass_as_without_codes():
+def test_codes_recolor_and_edges_stay():
     torch.manual_seed(0)
     generator = networks.build("photowct", level=3).eval()
     images, style = torch.rand(2, 3, 24, 32), torch.rand(1, 3, 16, 16)
     codes = generator.encode(style)
     assert [tuple(code.shape) for code in codes] == generator.code_shapes
-    torch.testing.assert_close(generator(images, *codes, alpha=0.0), generator(images))
-    assert not torch.allclose(generator(images, *codes), generator(images), atol=1e-3)
+    styled = generator(images, *codes)
+    assert styled.shape == images.shape and not torch.allclose(styled, images, atol=1e-2)
+    assert generator(images).shape == images.shape
+
+
+@torch.no_grad()
+def test_maps_found_in_small_pictures_hold_in_large_ones():
+    photo = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    recolored = 0.5 * photo + 0.3 * photo.flip(1) + 0.1
+    torch.testing.assert_close(
+        fast_local_affine(recolored, photo, 4, 1e-7), recolored, atol=2e-3, rtol=0
+    )
+    strokes = recolored + 0.1 * torch.rand(1, 3, 64, 96)
+    left = (fast_local_affine(strokes, photo, 8, 1e-4) - recolored - 0.05).abs().mean()
+    assert left < 0.4 * (strokes - recolored - 0.05).abs().mean()
 
 
 @pytest.fixture
@@ -54,9 +68,10 @@ def method(photo_folder, tmp_path):
     from training.networks.parts.vgg16x import Decoder, Encoder
 
     torch.manual_seed(0)
-    for kind, half in (("encoder", Encoder(2)), ("decoder", Decoder(2))):
-        name = f"vgg19_16x_{kind}_relu2_1.safetensors"
-        save_file(dict(half.state_dict()), tmp_path / name)
+    for level in (1, 2):
+        for kind, half in (("encoder", Encoder(level)), ("decoder", Decoder(level))):
+            name = f"vgg19_16x_{kind}_relu{level}_1.safetensors"
+            save_file(dict(half.state_dict()), tmp_path / name)
     small = ["network.level=2", "steps=25", "batch=2", "data.crop=32", "data.short_side=48"]
     recipe = load_recipe("photowct", [*small, "optimizer.lr=0.003"])
     return methods_load("photowct")(recipe, Assets(None, photo_folder, tmp_path))
