@@ -30,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     from .model.flags import add_server_flags, add_stylizer_flags
     from .regions.options import add_region_flags
     from .sources import SIZE_CHANGES
+    from .stabilizers._views import LAYOUTS
 
     parser = cli.new_parser("video", __doc__)
     cli.add_common_flags(parser)
@@ -66,6 +67,12 @@ def build_parser() -> argparse.ArgumentParser:
         action=_Recover,
         metavar="FILE",
         help="put a recording together that was cut off (a kill, a power cut), and stop",
+    )
+    parser.add_argument(
+        "--views",
+        choices=LAYOUTS,
+        default="",
+        help="frames hold the left and the right view of a scene (3-D clips): paint both alike",
     )
     parser.add_argument("--strict", action="store_true", help="refuse damaged input")
     parser.add_argument(
@@ -229,6 +236,7 @@ def clip_options(args: argparse.Namespace, *, steady: bool = False) -> "ClipOpti
         span=Span(args.start or Fraction(0), args.end, args.frames),
         stabilizer=args.stabilizer or ("off" if steady else STABILIZER),
         stability=args.stability,
+        views=args.views,
         size=args.size,
         overwrite=args.overwrite,
         resume=args.resume,

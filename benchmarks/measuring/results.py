@@ -30,8 +30,8 @@ VERSION = 1
 KINDS = (
     *("latency", "end_to_end", "startup", "frame_costs", "quality", "temporal", "folding"),
     *("sanity", "soak", "targets", "crawl", "students", "pruning", "scoreboard"),
-    *("live_features", "encoders", "filters", "keyframes", "photoreal", "batch", "serving"),
-    "generative",
+    *("live_features", "encoders", "filters", "keyframes", "batch", "serving"),
+    *("generative", "photoreal", "stereo"),
 )
 
 # Words, numbers, flags or None, by name.

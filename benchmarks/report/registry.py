@@ -25,6 +25,7 @@ from ..scoreboard import table as scoreboard
 from ..serving import table as serving
 from ..students import table as students
 from ..targets import table as targets
+from ..temporal import stereo
 from ..temporal import table as temporal
 from .machine import machine
 from .tables import Document, anything
@@ -37,6 +38,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "soak": soak.table_of,
     "crawl": crawl.table_of,
     "photoreal": photoreal.table_of,
+    "stereo": stereo.table_of,
     "frame_costs": frame_costs.table_of,
     "quality": quality.usual,
     "temporal": temporal.usual,

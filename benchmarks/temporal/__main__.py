@@ -4,8 +4,9 @@ Measure how steady painted video is, on clips whose motion is known exactly, and
 were bought with blur, lag or a lost style. Add real pairs with --flow FOLDER (.flo, .npz), real
 clips with --video FILE, the style gate with --style PICTURE --weights FOLDER, the stylizers that
 must fail with --degenerate, squares one, two and five seconds after a cut with --after-cut, ten
-minutes without a pause with --drift 10, pictures to look at with --slices FOLDER. Any ONNX file is
-a model. Needs scikit-image for its photographs, or --photos.
+minutes without a pause with --drift 10, pictures to look at with --slices FOLDER; two views whose
+disparity is known, painted one by one and alike, with --stereo. Any ONNX file is a model. Needs
+scikit-image for its photographs, or --photos.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--after-cut", action="store_true", help="squares 1, 2 and 5 s after a cut (and of --video)"
     )
+    add("--stereo", action="store_true", help="two views of one scene instead of clips, alone")
     add("--drift", type=float, default=0.0, metavar="MINUTES", help="length of the drift test")
     add(
         "--slices",
@@ -93,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
     target = None if args.json in (None, "-") else Path(args.json)
     if target is not None:
         check_output(target, overwrite=args.overwrite)
+    if args.stereo:
+        return _stereo(args, target)
     names = _chosen(args.stabilizers, plugins.names(stabilizers), "stabilizer")
     scenes = _scenes(args)
     if not (scenes or args.drift or args.after_cut):
@@ -137,6 +141,32 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_text(report.table())
     return GATE_REFUSED if args.check and report.failures else DONE
+
+
+def _stereo(args: argparse.Namespace, target: Path | None) -> int:
+    """Measure two views painted one by one, and alike."""
+    from ..measuring import results
+    from . import stereo
+
+    pair, rows, digests = stereo.motorcycle(), [], {}
+    for model in args.model:
+        with _open(model) as session:
+            name = session.card.name
+            digests[name] = session.sha256
+            found = stereo.measure(pair, session.stylize, args.stability)
+        rows += [
+            results.row({"model": name, "views": views}, metrics, ["model", "views"])
+            for views, metrics in found.items()
+        ]
+    settings = {"pair": "motorcycle", "stability": args.stability, "sha256": digests}
+    data = results.document("stereo", rows, settings)
+    if target is not None:
+        results.write(target, data, overwrite=args.overwrite)
+    if args.json == "-":
+        print_json(data)
+    else:
+        print_text(stereo.table_of(data))
+    return DONE
 
 
 def _open(model: str) -> StyleSession:

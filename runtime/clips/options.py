@@ -6,6 +6,7 @@ from ..errors import UsageError
 from ..regions.options import Regions
 from ..sinks import SinkOptions
 from ..sources import SourceOptions
+from ..stabilizers._views import LAYOUTS
 from .excerpt import Span
 
 
@@ -20,6 +21,8 @@ class ClipOptions:
         stabilizer: a module of `runtime.stabilizers`.
         stability: of the stabilizer: 0 shows the network's frames as they are, 1 is calmest.
         regions: which part of the picture is painted, and with what the rest.
+        views: "side-by-side" or "top-bottom" where frames hold two views of one scene, which are
+            painted alike; "" for one view.
         size: (width, height) that the pictures are fitted into first; None keeps their size.
         overwrite: replace existing outputs, and unfinished ones.
         resume: continue unfinished outputs.
@@ -35,11 +38,14 @@ class ClipOptions:
     stabilizer: str = "off"
     stability: float = 1.0
     regions: Regions = field(default_factory=Regions)
+    views: str = ""
     size: tuple[int, int] | None = None
     overwrite: bool = False
     resume: bool = False
     provenance: bool = True
 
     def __post_init__(self) -> None:
+        if self.views and self.views not in LAYOUTS:
+            raise UsageError(f'views are "{self.views}", allowed are {", ".join(LAYOUTS)}')
         if not 0.0 <= self.stability <= 1.0:
             raise UsageError(f"stability is {self.stability}, allowed is 0..1")

@@ -30,6 +30,7 @@ from ..sources import Source, SourceInfo, SourceOptions
 from ..sources.pipe import is_pipe
 from ..sources.stream import StreamSource
 from ..stabilizers import ShotStabilizer, Stabilizer
+from ..stabilizers._views import agree_in_frame
 from . import pipeline
 from .batch import Job
 from .checkpoints import Beginning, Checkpoints
@@ -314,6 +315,21 @@ def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Stylizer, pipelin
 def layers_of(
     stylizers: Sequence[Stylizer], options: ClipOptions, closing: contextlib.ExitStack
 ) -> tuple[list[pipeline.Layer], pipeline.Finish | None, Matte | None]:
+    """What paints, what puts the paintings together, and the mask, which remembers a shot."""
+    layers, finish, matte = _layers(stylizers, options, closing)
+    if not options.views:
+        return layers, finish, matte
+
+    def alike(image: Image, *painted: Image) -> Image:
+        done = painted[0] if finish is None else finish(image, *painted)
+        return agree_in_frame(image, done, options.views, options.stability)
+
+    return layers, alike, matte
+
+
+def _layers(
+    stylizers: Sequence[Stylizer], options: ClipOptions, closing: contextlib.ExitStack
+) -> tuple[list[pipeline.Layer], pipeline.Finish | None, Matte | None]:
     """What paints, what puts the paintings together, and the mask, which remembers a shot.
 
     The mask is applied behind the stabilizers, one for each painting, so that no stroke of one part
@@ -402,6 +418,7 @@ def fingerprint(
         "conditions": {name: _digest(value) for name, value in sorted(effects.conditions.items())},
         "stabilizer": options.stabilizer,
         "stability": options.stability,
+        "views": options.views,
         "box": options.size,
         "region": options.regions.region,
         "beside": [other.digest for other in beside],
