@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from ..errors import SourceError, UsageError
+from ..errors import EngineUnavailable, SourceError, UsageError
 from ..frame import Frame
+from ..invocation import command
 from ..media import container as containers
 from . import Source, SourceInfo
 
@@ -63,6 +64,13 @@ class StreamSource(Source):
         self._name = shown(spec)
         try:
             self._container = av.open(spec, options=dict(OPTIONS), timeout=TIMEOUT_S)
+        except av.error.ProtocolNotFoundError:
+            scheme = spec.partition("://")[0].lower()
+            raise EngineUnavailable(
+                f'"{self._name}": the FFmpeg in this package knows no {scheme}://; where the '
+                f"ffmpeg command does, pipe it: ffmpeg -i ADDRESS -c copy -f nut - | "
+                f"{command('video')} - out.mp4"
+            ) from None
         except (av.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SourceError(

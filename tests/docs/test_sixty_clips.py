@@ -1,5 +1,5 @@
-"""Sixty clips come back with the pictures that ffmpeg sees in them, each at its time; the page says
-so, line by line."""
+"""Eighty clips come back with the pictures that ffmpeg sees in them, each at its time; the page
+says so, line by line."""
 
 from pathlib import Path
 
@@ -66,8 +66,8 @@ def test_a_clip_comes_back_as_the_page_says(recipe, stylizer, tmp_path):
     assert row in PAGE.read_text("utf-8"), f"write this line into {PAGE.name}:\n{row}"
 
 
-def test_there_are_sixty():
-    assert len(RECIPES) >= 60
+def test_there_are_eighty():
+    assert len(RECIPES) >= 80
     rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.count("|") == 6]
-    assert len(rows) >= 60
+    assert len(rows) >= 80
     assert HEAD in rows

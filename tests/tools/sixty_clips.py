@@ -1,4 +1,4 @@
-"""Sixty clips of many kinds, made by the ffmpeg command: one second each, with a tone.
+"""Eighty clips of many kinds, made by the ffmpeg command: one second each, with a tone.
 
 Each is a name for people, the file's ending, and ffmpeg's arguments between input and output.
 """
@@ -12,6 +12,16 @@ H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "12")
 AAC = ("-c:a", "aac")
 MUTE = ("-an",)
 SIZE = "96x64"
+LOOSE = ("-strict", "-2")
+AMV = ("-c:v", "amv", "-c:a", "adpcm_ima_amv", "-ar", "22050", "-ac", "1", "-block_size", "882")
+DV = ("-c:a", "pcm_s16le", "-t", "0.4")
+FAST_10 = ("-deadline", "realtime", "-pix_fmt", "yuv420p10le")
+HDR = (
+    *("-pix_fmt", "yuv420p10le", "-color_primaries", "bt2020", "-colorspace", "bt2020nc"),
+    *("-x265-params", "log-level=error"),
+)
+EARLY = ("-output_ts_offset", "-0.5", "-avoid_negative_ts", "disabled")
+TWICE = ("-map", "0:v", "-map", "1:a", "-map", "1:a")
 
 
 @dataclass(frozen=True)
@@ -152,6 +162,25 @@ RECIPES = [
     Recipe("animated GIF", "gif", MUTE),
     Recipe("animated PNG", "apng", (*_codec("apng"), *MUTE)),
     Recipe("YUV4MPEG2", "y4m", ("-pix_fmt", "yuv420p", *MUTE)),
+    Recipe("AMV, stored upside down", "amv", AMV, size="160x112"),
+    Recipe("MPEG-2, PCM", "gxf", (*_codec("mpeg2video"), *DV, "-ac", "1"), size="720x576"),
+    Recipe("DV in AVI", "avi", (*_codec("dvvideo", "-pix_fmt", "yuv420p"), *DV), size="720x576"),
+    Recipe("JPEG 2000", "mov", (*_codec("jpeg2000"), *MUTE)),
+    Recipe("CineForm", "mov", (*_codec("cfhd"), *MUTE), size="256x128"),
+    Recipe("uncompressed, 10 bits", "mov", (*_codec("v210"), *MUTE)),
+    Recipe("Hap", "mov", (*_codec("hap"), *MUTE)),
+    Recipe("VP9, 10 bits", "webm", (*_codec("libvpx-vp9", *FAST_10), *MUTE)),
+    Recipe("HEVC, HDR10", "mkv", (*_codec("libx265"), *HDR, "-color_trc", "smpte2084", *AAC)),
+    Recipe("HEVC, HLG", "mp4", (*_codec("libx265"), *HDR, "-color_trc", "arib-std-b67", *AAC)),
+    Recipe("gray pictures", "mkv", (*_codec("ffv1", "-pix_fmt", "gray"), *MUTE)),
+    Recipe("one pixel", "mkv", ("-vf", "scale=1:1", *_codec("ffv1"), *MUTE)),
+    Recipe("8192 pixels wide, 2 high", "mkv", (*_codec("ffv1"), *MUTE), size="8192x2"),
+    Recipe("H.264, times before 0", "mkv", (*H264, *AAC, *EARLY)),
+    Recipe("H.264, AAC in LATM", "ts", (*H264, *AAC, "-mpegts_flags", "latm")),
+    Recipe("MPEG-2, PCM of S302M", "ts", (*_codec("mpeg2video"), "-c:a", "s302m", *LOOSE)),
+    Recipe("two sound streams", "mkv", (*TWICE, *H264, "-c:a:0", "ac3", "-c:a:1", "libopus")),
+    Recipe("MPEG-4 simple, no container", "m4v", (*_codec("mpeg4"), *MUTE, "-f", "m4v")),
+    Recipe("Motion JPEG of odd rate", "avi", (*_codec("mjpeg"), *MUTE), rate="1000/77"),
     Recipe("bare H.264", "h264", (*H264, *MUTE)),
     Recipe("bare HEVC", "hevc", (*_codec("libx265", "-x265-params", "log-level=error"), *MUTE)),
     Recipe("bare MPEG-2", "m2v", (*_codec("mpeg2video", "-bf", "2"), *MUTE)),

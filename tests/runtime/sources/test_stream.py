@@ -153,3 +153,99 @@ def test_a_network_camera_that_restarts_is_found_again():
     assert after.image.shape == (48, 64, 3)
     capture.close()
     again.close()
+
+
+def write_broadcast(path):
+    """Two seconds of H.264 with two key frames, each frame of another shade."""
+    with av.open(str(path), "w", format="mpegts") as container:
+        how = {"preset": "ultrafast", "bf": "0", "qp": "4", "g": "10"}
+        stream = container.add_stream("libx264", rate=10, options=how)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        noise = np.random.default_rng(0).integers(0, 40, (64, 96, 3), np.uint8)
+        for index in range(20):
+            picture = noise + np.uint8(10 * index)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("frames", [None, 12])
+def test_a_camera_that_speaks_rtsp(tmp_path, identity_model, frames):
+    """Until the sender hangs up, and until enough came."""
+    from rtsp_server import serving
+
+    from runtime import video
+
+    clip, output = write_broadcast(tmp_path / "clip.ts"), tmp_path / "out.mp4"
+    words = ["--model", str(identity_model), "--device", "cpu", "--stabilizer", "off", "-q"]
+    words += ["--output", str(output), "--allow-network"]
+    words += [] if frames is None else ["--frames", str(frames)]
+    with serving(clip) as address:
+        assert video.main([*words, address]) == 0
+    with open_source(clip) as before, open_source(output) as after:
+        wanted, found = list(before)[: frames or 20], list(after)
+    assert [f.time for f in found] == [Fraction(n, 10) for n in range(len(wanted))]
+    for a, b in zip(wanted, found, strict=True):
+        assert np.abs(a.image.astype(int) - b.image).mean() < 3
+
+
+def test_what_this_ffmpeg_cannot_speak_is_said(identity_model, capsys):
+    from runtime import video
+
+    if _speaks("srt"):
+        pytest.skip("this build of FFmpeg knows srt://")
+    words = ["--model", str(identity_model), "--allow-network", "srt://127.0.0.1:9", "-o", "x.mp4"]
+    assert video.main(words) == 3
+    error = capsys.readouterr().err
+    assert "knows no srt://" in error
+    assert "ffmpeg -i" in error
+
+
+def _speaks(scheme):
+    try:
+        av.open(f"{scheme}://127.0.0.1:9", timeout=1)
+    except av.error.ProtocolNotFoundError:
+        return False
+    except (av.FFmpegError, OSError):
+        return True
+    return True
+
+
+def _free_port():
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_srt_through_a_pipe(tmp_path, identity_model):
+    """What the refusal advises: another ffmpeg receives, and we read its output."""
+    import shutil
+    import subprocess
+    import sys
+
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs the ffmpeg command (apt-get install ffmpeg)")
+    spoken = subprocess.run(["ffmpeg", "-v", "quiet", "-protocols"], capture_output=True, text=True)
+    if "srt" not in spoken.stdout.split():
+        pytest.skip("needs an ffmpeg command with srt")
+    clip, output = write_broadcast(tmp_path / "clip.ts"), tmp_path / "out.mp4"
+    address = f"srt://127.0.0.1:{_free_port()}"
+    send = ["ffmpeg", "-v", "error", "-re", "-i", str(clip), "-c", "copy", "-f", "mpegts"]
+    sender = subprocess.Popen([*send, f"{address}?mode=listener"])
+    time.sleep(1)
+    receive = ["ffmpeg", "-v", "error", "-i", address, "-c", "copy", "-f", "nut", "-"]
+    receiver = subprocess.Popen(receive, stdout=subprocess.PIPE)
+    words = ["--model", str(identity_model), "--device", "cpu", "--stabilizer", "off", "-q"]
+    command = [sys.executable, "-m", "runtime.video", *words, "-", str(output)]
+    done = subprocess.run(command, stdin=receiver.stdout, timeout=PATIENCE_S)
+    for process in (receiver, sender):
+        process.wait(PATIENCE_S)
+    assert done.returncode == 0
+    with open_source(output) as source:
+        times = [frame.time for frame in source]
+    # A sender that hangs up in live mode may take the last packets with it.
+    assert 15 <= len(times) <= 20
+    assert times == [Fraction(n, 10) for n in range(len(times))]
