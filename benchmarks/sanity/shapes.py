@@ -34,7 +34,7 @@ def outline(rng: np.random.Generator) -> tuple[Image, np.ndarray]:
 def filled(canvas: Image, mask: np.ndarray, color: tuple[int, int, int]) -> Image:
     """The outline with its inside in one color."""
     white = (canvas > 127).all(2)
-    return np.where((mask.astype(bool) & white)[..., None], np.uint8(color), canvas)
+    return np.where((mask.astype(bool) & white)[..., None], np.array(color, np.uint8), canvas)
 
 
 def outlines(count: int, seed: int) -> list[tuple[Image, np.ndarray]]:

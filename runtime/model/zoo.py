@@ -16,6 +16,8 @@ METADATA_PROPS, ENTRY_KEY, ENTRY_VALUE = 14, 1, 2
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
 # A varint of 64 bits has at most 10 bytes.
 VARINT_BYTES = 10
+# Roles of inputs that a model can do without being given anything.
+TAKEN = ("image", "scalar", "state", "noise")
 
 
 def read_card(path: Path) -> ModelCard | None:
@@ -62,7 +64,7 @@ def is_style(card: ModelCard | None) -> bool:
     if card is None:
         return False
     pictures = any(port.role == "image" for port in card.outputs)
-    return pictures and all(port.role in ("image", "scalar", "state") for port in card.inputs)
+    return pictures and all(port.role in TAKEN for port in card.inputs)
 
 
 def _fields(stream: BinaryIO, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:

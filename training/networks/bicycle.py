@@ -45,6 +45,11 @@ class Generator(StyledTrunk):
             nn.LeakyReLU(0.2),
         )
         self.write = nn.Linear(config.hidden, size)
+        # As large behind the layers as z is before them: what hardly changes an answer is not
+        # learned, and the encoder then says nothing (posterior collapse).
+        for layer in (self.mix[0], self.mix[2]):
+            assert isinstance(layer, nn.Linear)
+            nn.init.kaiming_normal_(layer.weight, a=0.2)
         with torch.no_grad():
             self.write.bias.copy_(self.neutral_modulation().flatten())
 
