@@ -58,6 +58,7 @@ INTERLACED = (
     "interlaced: both fields are painted as one picture",
     "interlaced: whole pictures were made of the fields (--deinterlace off leaves them)",
 )
+CAPTIONS = "A53_CC"  # FFmpeg's side data of pictures (CEA-608 and CEA-708)
 OUTPUT_CORRUPT = 1 << 3  # AV_CODEC_FLAG_OUTPUT_CORRUPT: give damaged frames out, marked
 
 
@@ -121,7 +122,7 @@ class FileSource(Source):
         self._after, self._start, self._seek = after, start, seek
         self._converter = Converter()
         self._resolved: dict[Colors, Colors] = {}
-        self._closed = self._sought = self._interlaced = False
+        self._closed = self._sought = self._interlaced = self._captioned = False
         # Times of packets in which damage was found, until their frames come.
         self._suspects: Counter[int | None] = Counter()
         self._clusters: Clusters | None = None
@@ -299,6 +300,11 @@ class FileSource(Source):
                 if frame.interlaced_frame and not self._interlaced:
                     self._interlaced = True
                     self.remarks.append(INTERLACED[self._deinterlace])
+                if not self._captioned and any(d.type.name == CAPTIONS for d in frame.side_data):
+                    self._captioned = True
+                    self.remarks.append(
+                        "closed captions lie within the pictures' data and are left out"
+                    )
                 last = frame
                 yield frame
             if packet is None or (packet.size == 0 and packet.dts is None):

@@ -297,3 +297,19 @@ def test_real_clips(name, count, size):
     assert (source.info.width, source.info.height) == size
     assert all(a < b for a, b in pairwise(times))
     assert not source.damage
+
+
+def test_closed_captions_are_said_to_be_lost(make_clip, tmp_path):
+    """ATSC A/53, part 4: user data within the pictures, here as H.264 carries them."""
+    captions = b"\xb5\x00\x31GA94\x03\x42\xff" + b"\xfc\x94\xae\xfd\x80\x80" + b"\xff"
+    message = b"\0\0\0\1\x06\x04" + bytes([len(captions)]) + captions + b"\x80"
+    plain = make_clip("in.ts", frames=6)
+    with av.open(str(plain)) as container:
+        stream = container.streams.video[0]
+        packets = [bytes(packet) for packet in container.demux(stream) if packet.size]
+    for name, before in (("with.h264", message), ("without.h264", b"")):
+        (tmp_path / name).write_bytes(b"".join(before + packet for packet in packets))
+        with open_source(tmp_path / name) as source:
+            assert len(list(source)) == 6
+            said = [remark for remark in source.remarks if "closed captions" in remark]
+        assert len(said) == (1 if before else 0)
