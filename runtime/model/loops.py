@@ -76,7 +76,7 @@ def works_out(path: Path) -> bool:
     """Whether an ONNX file leaves more to be worked out before the first picture than other types
     and orders of its own numbers: a few bytes can ask for hours of it, and for any memory. Those
     that come with Impasto do not."""
-    if path.suffix != ".onnx" or path.parent == store.BUNDLED or not path.is_file():
+    if path.suffix != ".onnx" or path.resolve().parent == store.BUNDLED or not path.is_file():
         return False
     try:
         data = path.read_bytes()
@@ -157,6 +157,8 @@ def opened(
     Raises:
         CardMismatch: it does not stay within the limits, or is no model.
     """
+    if path.resolve().parent == store.BUNDLED:
+        return work()  # what comes with Impasto opens: no thread, whose memory stays when it ends
     if may_loop(path) or works_out(path):
         check_answers(path, engine, facts or {}, timeout)
     gpu = device not in ("auto", "cpu")
