@@ -87,6 +87,11 @@ def build(name, photo_folder, paintings, weights, base, *more):
     return load(methods, recipe.method)(recipe, Assets(style, photo_folder, weights))
 
 
+@pytest.mark.parametrize("name", names(methods))
+def test_every_method_keeps_the_contract(name):
+    assert methods.Method in load(methods, name).__mro__, "the optional members come from there"
+
+
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_training_reduces_the_loss(name, photo_folder, paintings, weights, base):
     method = build(name, photo_folder, paintings, weights, base, "steps=60")

@@ -9,8 +9,9 @@ every pair, where the authors' code divides its batch. `data.content` (or --cont
 of pairs, see `data.paired`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -135,6 +136,10 @@ class BicycleGan(Adversarial[Batch]):
     def answer(self, source: Tensor, z: Tensor) -> Tensor:
         """Answers (N, 3, H, W) to pictures, one for each z (N, D)."""
         return self.updates.call(self.networks["generator"], source, z)
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return list(self.photos.skipped)
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Rows: a picture, its answer, answers by other z, the same in every row."""

@@ -12,8 +12,9 @@ loop of all adversarial methods there are, each an option:
 `data.content` is the folder of pictures, `data.crop` the generator's side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -106,6 +107,10 @@ class Generation(Adversarial[Batch]):
                 self.chance = adapted(self.chance, sure, shown, self.options.augment_over)
             values["augment"] = self.chance
         return values
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return self.photos.skipped
 
     @torch.no_grad()
     def _sureness(self, real: Tensor) -> float:

@@ -16,8 +16,9 @@ The papers' weights of x and cycle are for differences in [-1, 1]: ours, in [0, 
 Deviation: UNIT's encoders share no layers (as in the authors' later code).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -152,6 +153,10 @@ class Munit(Adversarial[Batch]):
         made_b = forward.decode(content_a, batch.second_style[rows])
         made_a = backward.decode(content_b, batch.first_style[rows])
         return {FIRST: Shown(made_a), SECOND: Shown(made_b)}
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return list(self.photos.skipped)
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """A table: examples of the second domain above, pictures of the first on the left."""

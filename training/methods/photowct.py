@@ -7,6 +7,9 @@ The paper's objective (Yoo et al. 2019, section 4.1: L2, and the encoder's featu
 decoder starts from the published inverse of the pooled network, which brings most of it.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -20,14 +23,14 @@ from ..data.images import Photos, to_tensor
 from ..losses.content import content_distance
 from ..networks.photowct import Generator
 from ..updates import Updates
-from . import Assets, cut_to_multiple
+from . import Assets, Method, cut_to_multiple
 from .perceptual import learning_rate
 
 TERMS = ("l2", "features")
 SHOWN = 4  # photos on the contact sheet
 
 
-class PhotoWct:
+class PhotoWct(Method):
     """See the module's docstring; obligations in `training.methods.Method`."""
 
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
@@ -80,6 +83,10 @@ class PhotoWct:
         for name, weight in self.recipe.objective.items():
             total = total + weight * values[name]
         return {**values, "total": total}
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return list(self.photos.skipped)
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Photos, what comes back, and the photos in the colors of the next one."""

@@ -11,8 +11,9 @@ of pictures for each domain. Networks: "stargan" (the paper's) and "cin" (lean).
 any picture, and hides what the way back needs in a pattern on its own grid (`methods.cyclegan`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -133,6 +134,10 @@ class StarGan(Adversarial[Batch]):
         """Pictures (N, 3, H, W) to these domains (N,)."""
         code = nn.functional.one_hot(domains, len(self.photos.names)).to(pictures.dtype)
         return self.updates.call(self.networks["generator"], pictures, code)
+
+    def unreadable(self) -> Sequence[Path]:
+        """See `Method`."""
+        return list(self.photos.skipped)
 
     def sheet(self, generator: nn.Module) -> list[list[Tensor]]:
         """Rows: pictures of all domains; each of them in every domain."""
