@@ -314,7 +314,7 @@ def add_copy(output: OutputContainer, stream: Stream) -> Stream:
     copy = output.add_stream_from_template(stream, opaque=True)
     copy.time_base = stream.time_base
     copy.disposition = stream.disposition
-    copy.metadata.update(clean(stream.metadata))
+    copy.metadata.update(tags_of(stream, output))
     return copy
 
 
@@ -334,6 +334,23 @@ def clean(metadata: dict[str, str]) -> dict[str, str]:
         for key, value in metadata.items()
         if key.lower().split("-")[0] not in STALE and not key.upper().startswith("_STATISTICS")
     }
+
+
+def tags_of(stream: Stream, output: OutputContainer) -> dict[str, str]:
+    """The tags of a stream, for what becomes of it in another file.
+
+    What a track is called ("Commentary") is its title in Matroska; in mp4 it is the name of its
+    handler, which else is FFmpeg's or Apple's "SoundHandler" and no name.
+    """
+    tags = clean(stream.metadata)
+    handler = tags.get("handler_name", "")
+    if output.format.name in MP4:
+        handler = tags.get("title", handler)
+        return {**tags, "handler_name": handler} if handler else tags
+    tags.pop("handler_name", None)
+    if handler and not handler.endswith("Handler") and "title" not in tags:
+        tags["title"] = handler
+    return tags
 
 
 class Carrier:
@@ -493,7 +510,7 @@ class _Transcoder:
         self._out.codec_context.layout = self._layout
         if codec != "flac":
             self._out.codec_context.bit_rate = AUDIO_RATE * max(1, channels) // 2
-        self._out.metadata.update(clean(stream.metadata))
+        self._out.metadata.update(tags_of(stream, output))
         self._out.disposition = stream.disposition
         self.lost = 0
 
@@ -567,7 +584,7 @@ class _Rewriter:
         self._out = output.add_stream(codec)
         self._out.codec_context.subtitle_header = self._decoder.subtitle_header
         self._out.codec_context.time_base = self._out.time_base = Fraction(1, 1000)
-        self._out.metadata.update(clean(stream.metadata))
+        self._out.metadata.update(tags_of(stream, output))
         self._out.disposition = stream.disposition
         self.lost = 0
 

@@ -232,3 +232,18 @@ def test_pictures_that_are_stored_upside_down(ffmpeg):
     gray = image @ np.array([0.299, 0.587, 0.114])
     assert np.abs(gray - luma).mean() < 2
     assert np.abs(gray[::-1] - luma).mean() > 20
+
+
+def test_what_a_track_is_called(ffmpeg, tmp_path):
+    """A title in Matroska, a handler's name in mp4; "SoundHandler" is no name."""
+    path = ffmpeg("in.mkv", *X264, "-c:a", "aac", "-metadata:s:a:0", "title=Commentary")
+    copy(path, tmp_path / "a.mp4", preset="ultrafast")
+    copy(tmp_path / "a.mp4", tmp_path / "b.mkv", preset="ultrafast")
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.streams.audio[0].metadata["handler_name"] == "Commentary"
+    with av.open(str(tmp_path / "b.mkv")) as container:
+        tags = {key.lower(): value for key, value in container.streams.audio[0].metadata.items()}
+        assert tags["title"] == "Commentary"
+    copy(ffmpeg("plain.mp4", *X264, "-c:a", "aac"), tmp_path / "c.mkv", preset="ultrafast")
+    with av.open(str(tmp_path / "c.mkv")) as container:
+        assert "title" not in {key.lower() for key in container.streams.audio[0].metadata}
