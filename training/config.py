@@ -69,6 +69,16 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class TextConfig:
+    """Words as a style, for `objective.text`."""
+
+    prompt: str = ""  # what the picture should be like
+    source: str = "a photo"  # what the photos are, in words
+    clip: str = ""  # folder of a CLIP model, as OpenCLIP stores it
+    patches: Positive = 64  # squares of each picture that are looked at; the paper's
+
+
+@dataclass(frozen=True)
 class ComputeConfig:
     """How the work is done; the result is the same up to rounding, so a resume may change it."""
 
@@ -104,6 +114,7 @@ class Recipe:
     )
     options: JsonObject = field(default_factory=dict)  # of the method
     style: StyleConfig = StyleConfig()
+    text: TextConfig = TextConfig()
     data: DataConfig = DataConfig()
     backbone: BackboneConfig = BackboneConfig()
     optimizer: OptimizerConfig = OptimizerConfig()

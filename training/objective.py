@@ -4,6 +4,10 @@ The same object judges a generator while it trains, the pixels of `training.opti
 finished model in the report: their numbers can be compared.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -14,6 +18,9 @@ from . import losses
 from .backbones import Backbone
 from .losses import Film, LossInputs, Target, Term
 from .losses.coarse import coarse_features
+
+if TYPE_CHECKING:
+    from .losses.text import TextTarget
 
 
 class Objective:
@@ -26,6 +33,7 @@ class Objective:
         content_layers: layers compared with the photo.
         weights: term name -> weight; zero leaves a term out.
         masks: regions of the painting and of the photo, for the term "regions".
+        text: words, for the term "text".
 
     Raises:
         UsageError: unknown term or layer.
@@ -39,6 +47,7 @@ class Objective:
         content_layers: tuple[str, ...],
         weights: dict[str, float],
         masks: tuple[Tensor, Tensor] | None = None,
+        text: TextTarget | None = None,
     ) -> None:
         known = names(losses)
         for name in weights:
@@ -53,7 +62,7 @@ class Objective:
         with torch.no_grad():
             features = backbone(painting, set(style_layers))
         target = Target(
-            backbone, dict(style_layers), tuple(content_layers), features, masks, painting
+            backbone, dict(style_layers), tuple(content_layers), features, masks, painting, text
         )
         self.terms: dict[str, Term] = {n: load(losses, n)(target) for n in self.weights}
 

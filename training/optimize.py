@@ -3,7 +3,8 @@
 Style transfer by optimizing pixels (Gatys, Ecker, Bethge, CVPR 2016): slow, and the reference that
 every fast network is judged by, because both minimize the same objective. Coarse to fine with
 --scales; on a GPU with --device cuda. --photorealistic gives a photograph the colors and the light
-of another one (Luan, Paris, Shechtman, Bala, CVPR 2017).
+of another one (Luan, Paris, Shechtman, Bala, CVPR 2017). --text says the style in words, in place
+of a painting or besides one (Kwon, Ye, CVPR 2022).
 """
 
 import argparse
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .backbones import Backbone
+    from .losses.text import TextTarget
     from .objective import Objective
 
 # Objective of the reference when no recipe is given: as the bundled recipes, without the terms
 # that speak about networks and not about pictures (motion, periodicity).
 WEIGHTS = {"style": 20.0, "content": 1.0, "tv": 0.1, "range": 2.0}
+# Of words, as that of paintings: both terms are 1 or less where nothing is done.
+TEXT = 20.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ def optimize_image(
     optimizer: str = "lbfgs",
     seed: int = 0,
     start: "Tensor | None" = None,
+    levels: int = 1,
+    keep: str = "best",
     watch: Callable[[int, float], None] | None = None,
 ) -> Optimized:
     """Minimize the objective over the pixels of one picture.
@@ -60,13 +66,18 @@ def optimize_image(
         evaluations: how many to spend.
         init: "content" starts at the photo, "noise" at Gaussian noise around gray (as Gatys et al.
             and Johnson et al. do).
-        optimizer: "lbfgs" (memory 20, step 1 after the first) or "adam" (step 0.02).
+        optimizer: "lbfgs" (memory 20, step 1 after the first) or "adam" (step 0.02 / levels).
         seed: of the noise.
         start: the picture to start from, instead of `init`.
+        levels: the picture is a sum of so many, each half as large as the one before and enlarged:
+            with several, colors of whole areas move as fast as single pixels. Networks that judge
+            words are content with noise that nobody sees, which single pixels find first.
+        keep: the picture that is returned: "best" or "last". Where terms draw by chance, the best
+            was lucky.
         watch: called after every evaluation with its number, from 1, and the total.
 
     Returns:
-        the best picture that was seen, clamped to [0, 1], and the history.
+        the picture, clamped to [0, 1], and the history.
 
     Raises:
         UsageError: unknown `init` or `optimizer`.
@@ -74,22 +85,37 @@ def optimize_image(
     Reference:
         Gatys, Ecker, Bethge, CVPR 2016; L-BFGS as in section 2.3 of Gatys et al. 2015. Deviation:
         out-of-range pixels are discouraged by a term instead of being clipped at every step.
+        Sums: as Olah, Mordvintsev, Schubert ("Feature Visualization", 2017), there of frequencies.
     """
     import torch
 
     first = _start(photo, init, seed) if start is None else start
-    pixels = first.clone().requires_grad_(True)
+    parts = [first.clone().requires_grad_(True)]
+    for level in range(1, levels):
+        size = [max(1, side >> level) for side in first.shape[2:]]
+        parts.append(torch.zeros(1, 3, *size, device=first.device, requires_grad=True))
+
+    def picture() -> "Tensor":
+        found = parts[0]
+        for part in parts[1:]:
+            found = found + torch.nn.functional.interpolate(
+                part, first.shape[2:], mode="bilinear", align_corners=False
+            )
+        return found
+
     content = objective.content_features(photo)
     history: list[float] = []
     best = (float("inf"), first)
 
     def evaluate() -> "Tensor":
         nonlocal best
-        pixels.grad = None
+        for part in parts:
+            part.grad = None
+        pixels = picture()
         total = objective(pixels, content)["total"]
         total.backward()
         history.append(total.item())
-        if history[-1] < best[0]:
+        if history[-1] < best[0] or keep == "last":
             best = (history[-1], pixels.detach().clone())
         if watch is not None:
             watch(len(history), history[-1])
@@ -97,7 +123,7 @@ def optimize_image(
 
     if optimizer == "lbfgs":
         lbfgs = torch.optim.LBFGS(
-            [pixels],
+            parts,
             max_iter=evaluations,
             max_eval=evaluations,
             history_size=20,
@@ -107,7 +133,7 @@ def optimize_image(
         while len(history) < evaluations:
             lbfgs.step(evaluate)
     elif optimizer == "adam":
-        adam = torch.optim.Adam([pixels], 0.02)
+        adam = torch.optim.Adam(parts, 0.02 / levels)
         while len(history) < evaluations:
             adam.step(evaluate)
     else:
@@ -133,9 +159,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--style",
         action="append",
-        required=True,
         metavar="FILE[:WEIGHT]",
         help="the painting; repeat with weights to blend several",
+    )
+    parser.add_argument("--text", metavar="WORDS", help="the style in words, with --clip")
+    parser.add_argument("--text-source", default="a photo", help="what the photo is, in words")
+    parser.add_argument("--clip", type=Path, help="folder of a CLIP model, as OpenCLIP stores it")
+    parser.add_argument(
+        "--patches", type=int, default=64, metavar="N", help="squares that --text looks at (64)"
     )
     parser.add_argument("--output", type=Path, required=True, help="picture to write")
     parser.add_argument("--size", type=int, default=512, help="short side in px (default 512)")
@@ -146,7 +177,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scales", type=int, default=1, help="coarse to fine: sizes, each twice the last"
     )
-    parser.add_argument("--optimizer", default="lbfgs", choices=("lbfgs", "adam"))
+    parser.add_argument(
+        "--optimizer", choices=("lbfgs", "adam"), help="default: lbfgs; adam with --text"
+    )
     parser.add_argument("--init", default="content", choices=("content", "noise", "style"))
     parser.add_argument("--backbone", default="vgg19_16x", help="loss network")
     parser.add_argument("--weights", type=Path, help="weights of the loss network: file or folder")
@@ -203,6 +236,16 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.output, overwrite=args.overwrite)
     if args.evaluations < 1 or args.scales < 1:
         raise UsageError("--evaluations and --scales must be at least 1")
+    if bool(args.text) != bool(args.clip):
+        raise UsageError("--text needs --clip, the folder of a CLIP model, and the other way round")
+    if not (args.style or args.text):
+        raise UsageError("give --style, a painting, or --text with --clip, or both")
+    if args.photorealistic and not args.style:
+        raise UsageError("--photorealistic takes after another photograph: give it as --style")
+    if not args.style and args.init == "style":
+        raise UsageError("--init style needs --style")
+    if args.patches < 1:
+        raise UsageError(f"--patches is {args.patches}, it must be at least 1")
     if args.photorealistic and args.keep_color:
         raise UsageError("--photorealistic moves colors, --keep-color keeps them: leave one out")
     import torch
@@ -237,9 +280,11 @@ def run(args: argparse.Namespace) -> int:
                 objective,
                 args.evaluations,
                 init=args.init,
-                optimizer=args.optimizer,
+                optimizer=args.optimizer or ("adam" if args.text else "lbfgs"),
                 seed=args.seed,
                 start=image,
+                levels=min(height, width).bit_length() if args.text else 1,
+                keep="last" if args.text else "best",
                 watch=None if args.quiet else _Watch(args.evaluations, (height, width)),
             )
         image, history = result.image, history + result.history
@@ -277,17 +322,23 @@ def _objective(args: argparse.Namespace, backbone: "Backbone", device: str) -> A
     from .photoreal import LAMBDA
     from .photoreal.regions import found_regions
 
-    styles = [parse_models(text) for text in args.style]
+    styles = [parse_models(text) for text in args.style or [str(args.content)]]
     layers = BackboneConfig()
     style_layers = [layer for layer in layers.style_layers if layer in backbone.layers]
-    weights = _weights(args.weight, {"matting": LAMBDA} if args.photorealistic else {})
+    more = {"matting": LAMBDA} if args.photorealistic else {}
+    text = _text(args, device)
+    if text is not None:
+        more["text"] = TEXT
+    if not args.style:
+        more["style"] = 0.0  # the photo stands in for a painting, which nothing looks at
+    weights = _weights(args.weight, more)
     given = load_regions(args.region)
     photo = load_image(args.content, args.size)
     paintings = [load_image(path, args.style_size) for path, _ in styles]
     masks = [given for _ in paintings]
     if args.photorealistic and given is None:
         masks = [*found_regions(paintings, photo)]
-    if masks[0] is not None:
+    if masks[0] is not None and args.style:
         # Every region has its own style; the whole picture has none.
         weights["regions"] = weights.pop("style")
     found = [
@@ -298,10 +349,23 @@ def _objective(args: argparse.Namespace, backbone: "Backbone", device: str) -> A
             layers.content_layers if style_layers else (backbone.layers[4],),
             weights,
             None if pair is None else (pair[0].to(device), pair[1].to(device)),
+            text,
         )
         for painting, pair in zip(paintings, masks, strict=True)
     ]
     return found[0] if len(found) == 1 else Blend(found, [weight for _, weight in styles])
+
+
+def _text(args: argparse.Namespace, device: str) -> "TextTarget | None":
+    """The words, read by the CLIP model that was given."""
+    if not args.text:
+        return None
+    from .clip.folder import open_clip
+    from .losses.text import TextTarget
+
+    reader = open_clip(args.clip)
+    reader.clip.to(device)
+    return TextTarget(reader, args.text, args.text_source, args.patches)
 
 
 class _Watch:

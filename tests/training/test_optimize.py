@@ -117,7 +117,7 @@ def test_the_seed_decides_the_noise(command, tmp_path):
     assert found[0] == found[1] != found[2]
 
 
-@pytest.mark.parametrize("term", [n for n in names(losses) if n not in ("gan", "regions")])
+@pytest.mark.parametrize("term", [n for n in names(losses) if n not in ("gan", "regions", "text")])
 def test_every_term_is_named_on_the_command_line(command, term, capsys):
     assert command("--weight", f"{term}=1") == 0
     assert json.loads(capsys.readouterr().out)["evaluations"] == 3

@@ -6,11 +6,14 @@ weighs and adds them.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
 from ..backbones import Backbone
+
+if TYPE_CHECKING:
+    from .text import TextTarget
 
 PHOTO = "photo"  # key among the content features under which the photos travel
 # With the layer's name behind it: the mean square of the whole batch's content features, for terms
@@ -29,6 +32,7 @@ class Target:
     # (regions of the painting, regions of the photo), (1, R, H, W) in [0, 1] each, or None.
     masks: tuple[Tensor, Tensor] | None = None
     painting: Tensor | None = None  # (1, 3, H, W) RGB in [0, 1]
+    text: "TextTarget | None" = None  # what the picture should be like, in words
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from ..config import OptimizerConfig, Recipe, find_data
 from ..data.frame_pairs import Clips, Pairs
 from ..data.images import Photos, input_noise, load_image, recolored
 from ..losses import Film
+from ..losses.text import TextTarget
 from ..objective import Objective
 from ..pruned_start import prune_weights
 from ..settings import Positive, Share
@@ -91,6 +92,21 @@ def _settings(network: dict) -> dict:
     return {"name": network["name"], **asdict(config(**given))}
 
 
+def _text(recipe: Recipe, device: str) -> TextTarget | None:
+    """The words of the recipe, read by its CLIP model; None where no term asks for them."""
+    if not recipe.objective.get("text"):
+        return None
+    from ..clip.folder import open_clip
+    from ..losses.text import TextTarget
+
+    told = recipe.text
+    if not (told.prompt and told.clip):
+        raise UsageError("objective.text needs text.prompt and text.clip, a folder of CLIP weights")
+    reader = open_clip(find_data(told.clip, "clip"))
+    reader.clip.to(device)
+    return TextTarget(reader, told.prompt, told.source, told.patches)
+
+
 class Perceptual(Method):
     """See the module's docstring; obligations in `training.methods.Method`."""
 
@@ -126,6 +142,7 @@ class Perceptual(Method):
             dict.fromkeys(recipe.backbone.style_layers, 1.0),
             recipe.backbone.content_layers,
             recipe.objective,
+            text=_text(recipe, self.device),
         )
         self.clips = self._open_clips()
         settings = dict(recipe.network)
