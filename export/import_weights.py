@@ -19,6 +19,8 @@ from . import foreign
 if TYPE_CHECKING:
     from .foreign import Converted, State
 
+# Characters of a name that a message shows.
+LONGEST = 60
 # Where training code keeps the generator's weights in a larger file.
 WRAPPERS = ("state_dict", "model", "model_state_dict", "netG", "generator", "params", "params_ema")
 
@@ -42,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
     from training.checkpoint import Checkpoint, save_checkpoint
     from training.config import Recipe, StyleConfig
 
-    path = check_output(args.output / "last.safetensors", overwrite=args.overwrite)
     state = read_state(args.weights)
     family = args.family or recognize(state, args.weights)
     converted = convert(state, family, args.weights)
+    path = check_output(args.output / "last.safetensors", overwrite=args.overwrite)
     title = args.title or args.weights.stem
     recipe = Recipe(
         name=args.weights.stem,
@@ -81,11 +83,14 @@ def read_state(path: Path) -> "State":
 
     if not isinstance(data, dict) or not data:
         raise UsageError(f'"{path}" holds {type(data).__name__}, not weights by name')
-    tensors = {name: value for name, value in data.items() if isinstance(value, torch.Tensor)}
+    tensors = {
+        name: value
+        for name, value in data.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
     if not tensors:
-        raise UsageError(
-            f'"{path}" holds no tensors (it has: {", ".join(map(str, list(data)[:5]))})'
-        )
+        shown = ", ".join(str(key)[:LONGEST] for key in list(data)[:5])
+        raise UsageError(f'"{path}" holds no tensors with names (it has: {shown})')
     # DataParallel puts "module." before every name.
     return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
 
@@ -109,7 +114,7 @@ def recognize(state: "State", path: Path) -> str:
     for name in plugins.names(foreign):
         if plugins.load(foreign, name).matches(state):
             return name
-    shown = ", ".join(list(state)[:4])
+    shown = ", ".join(name[:LONGEST] for name in list(state)[:4])
     raise UsageError(
         f'"{path}" is of no family we know (its weights: {shown}, ...); known are '
         f"{', '.join(plugins.names(foreign))}. An ONNX file of it runs as it is"
@@ -147,13 +152,14 @@ def _load_safetensors(path: Path) -> Any:
 
 
 def _load_pickle(path: Path) -> Any:
-    import pickle
+    import warnings
 
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        with warnings.catch_warnings(action="ignore"):  # of old pickles, before it refuses them
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files end in a dozen kinds
         reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "it is damaged"
         raise UsageError(
             f'"{path}" is no file of weights alone ({reason}); save model.state_dict() with '

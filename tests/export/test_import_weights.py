@@ -472,3 +472,16 @@ def test_an_imported_run_is_exported_like_any_other(tmp_path, photos_folder, mon
     assert export_main([*words, "--quiet"]) == 0
     with open_session(model) as session:
         assert session.card.style["title"] == "net"
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80\x02}q\x00.", b"PK\x03\x04", b"x" * 300, {1: 2}, [1]])
+def test_what_is_no_file_of_weights_is_one_line_and_leaves_nothing(tmp_path, capfd, data):
+    path = tmp_path / "hostile.pth"
+    if isinstance(data, bytes):
+        path.write_bytes(data)
+    else:
+        torch.save({1: torch.zeros(3)} if isinstance(data, dict) else data, path)
+    assert main([str(path), "--output", str(tmp_path / "run")]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+    assert not (tmp_path / "run").exists()
