@@ -9,6 +9,7 @@ problem on one core.
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def train(name: str, toy: Toy, steps: int, folder: Path, content: Path) -> float:
+def train(name: str, toy: Toy, steps: int, folder: Path, content: Path) -> float | None:
     """Run the recipe as `training.train` does, or go on with the run in `folder`, as with
-    --resume; the CPU seconds it took, all in all."""
+    --resume; the CPU seconds it took, all in all, None if a part of it was not measured."""
     from runtime.plugins import load
     from training import methods
     from training.config import load_recipe
@@ -68,16 +69,18 @@ def train(name: str, toy: Toy, steps: int, folder: Path, content: Path) -> float
     method = load(methods, recipe.method)(recipe, Assets(content=content))
     began, spent = time.process_time(), folder / SPENT
     engine = Engine(method, folder, quiet=True)
+    before: float | None = 0.0
     if engine.checkpoint_path.exists():
         engine.resume()
+        before = float(spent.read_text("utf-8")) if spent.exists() else None
     else:
         engine.save()  # of zero steps
         engine.checkpoint_path.rename(folder / "untrained.safetensors")
-    before = float(spent.read_text("utf-8")) if spent.exists() else 0.0
     if engine.done < steps:
         engine.run()
-        before += time.process_time() - began
-        spent.write_text(f"{before:.1f}", "utf-8")
+        if before is not None:
+            before += time.process_time() - began
+            spent.write_text(f"{before:.1f}", "utf-8")
     return before
 
 
@@ -93,7 +96,7 @@ def pictures_of(sampler: "Sampler", count: int) -> "Tensor":
 
 def solve(
     name: str, toy: Toy, steps: int, folder: Path, content: Path, args: argparse.Namespace
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Train one generator and look at what it makes."""
     from PIL import Image
 
@@ -108,7 +111,7 @@ def solve(
     sampler = open_sampler(folder, 1.0, EVALUATIONS)
     began = time.process_time()
     after = pictures_of(sampler, SAMPLES)
-    metrics = {
+    metrics: dict[str, float | None] = {
         "training_cpu_s": seconds,
         "sample_cpu_ms": 1000 * (time.process_time() - began) / SAMPLES,
         "weights_thousands": weights_of(folder) / 1000,
@@ -147,9 +150,10 @@ def photo_of(path: Path | None) -> np.ndarray:
     return np.ascontiguousarray(data.chelsea())
 
 
-def missed(metrics: dict[str, float]) -> list[str]:
+def missed(metrics: Mapping[str, float | None]) -> list[str]:
     """The targets that these figures miss."""
-    return [name for name, holds in TARGETS.items() if name in metrics and not holds(metrics[name])]
+    found = {name: metrics.get(name) for name in TARGETS}
+    return [name for name, value in found.items() if value is not None and not TARGETS[name](value)]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -176,7 +180,7 @@ def run(args: argparse.Namespace) -> int:
             steps = args.steps or toy.steps
             metrics = solve(problem, toy, steps, folder, content[toy.pictures], args)
             lacking = missed(metrics)
-            figures = "  ".join(f"{name} {value:.3g}" for name, value in metrics.items())
+            figures = "  ".join(f"{name} {value:.3g}" for name, value in metrics.items() if value)
             verdict = f"missed {', '.join(lacking)}" if lacking else "ok"
             say(f"{problem}: {verdict}  ({figures})", quiet=args.quiet)
             labels = {"problem": problem, "recipe": toy.recipe, "pictures": toy.pictures}
