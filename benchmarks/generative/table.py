@@ -1,11 +1,11 @@
 """Table of `benchmarks.generative`."""
 
-from ..report.tables import Document, figure, label, table
+from ..report.tables import Column, Document, figure, label, number, table
 
 COLUMNS = (
     label("generator", "recipe"),
     label("pictures"),
-    label("steps"),
+    Column("steps", lambda row: number(row["labels"]["steps"])),
     figure("CPU seconds", "training_cpu_s"),
     figure("weights, thousands", "weights_thousands"),
     figure("FID stand-in before", "fid_before"),
