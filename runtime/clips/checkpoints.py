@@ -35,7 +35,7 @@ from .stages import START, Shots
 from .steady import Painter
 
 # Seconds and frames between two states at least, and seconds between two of what a model remembers.
-EVERY_S, EVERY_FRAMES, SESSION_S = 1.5, 30, 1.0
+EVERY_S, EVERY_FRAMES, SESSION_S = 1.5, 60, 1.0
 # Seconds after which it is looked what can be removed.
 TIDY_S = 1.0
 # Frames that are painted faster are not kept: all that wait (see above, some 300) are painted anew
