@@ -193,7 +193,7 @@ def munit(data: Path | None, run: Path, steps: int) -> dict[str, float]:
 PROBLEMS: dict[str, tuple[Callable[[Path | None, Path, int], dict[str, float]], int]] = {
     "stargan": (stargan, 2000),
     "bicyclegan": (bicyclegan, 900),
-    "munit": (munit, 500),
+    "munit": (munit, 740),
 }
 
 
