@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="a filter's file and its teacher, as --teacher of training.train has it",
     )
     add("--name", action="append", default=[], help="of each teacher, for the table")
-    add("--photos", type=Path, required=True, metavar="DIR", help="photos to judge on")
+    add("--photos", type=Path, required=True, metavar="DIR", help="photos to evaluate on")
     add("--count", type=positive, default=10, metavar="N", help="photos (default: 10)")
     add("--size", type=parse_size, default=(384, 384), metavar="WxH", help="default: 384x384")
     add_plan_flags(parser)

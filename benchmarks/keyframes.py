@@ -53,7 +53,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=CLIP",
         help="a painted clip; numbered pictures lose nothing",
     )
-    add("--every", type=positive, default=4, metavar="N", help="judge each Nth frame (default: 4)")
+    add(
+        "--every",
+        type=positive,
+        default=4,
+        metavar="N",
+        help="evaluate each Nth frame (default: 4)",
+    )
     add_result_flags(parser)
     return parser
 

@@ -35,7 +35,7 @@ from .verify.torch_session import torch_session
 CHECKED_PHOTOS = 5
 # Rows of the contact sheet.
 SHEET_PHOTOS = 3
-# Photos that set the activation ranges of an int8 graph (students.md, section 4).
+# Photos that set the activation ranges of an int8 graph.
 CALIBRATION_PHOTOS = 100
 
 

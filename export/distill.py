@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from training.config import Recipe
 
 # Steps a student gets unless told otherwise: students with instance normalization still improve at
-# 2000 (students.md, section 5) and need the teacher's length to come near it.
+# 2000 and need the teacher's length to come near it.
 STEPS = 20_000
 
 

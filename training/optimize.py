@@ -1,7 +1,7 @@
 """python -m training.optimize --content photo.jpg --style painting.jpg --output out.png
 
 Style transfer by optimizing pixels (Gatys, Ecker, Bethge, CVPR 2016): slow, and the reference that
-every fast network is judged by, because both minimize the same objective. Coarse to fine with
+every fast network is evaluated by, because both minimize the same objective. Coarse to fine with
 --scales; on a GPU with --device cuda. --photorealistic gives a photograph the colors and the light
 of another one (Luan, Paris, Shechtman, Bala, CVPR 2017). --text says the style in words, in place
 of a painting or besides one (Kwon, Ye, CVPR 2022).

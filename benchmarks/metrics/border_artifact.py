@@ -8,7 +8,6 @@ from . import Metric
 from ._pictures import to_float
 
 # Strip that is judged, and the replicated pixels that stand for "far from any border"
-# (students.md, section 3).
 STRIP, MARGIN = 16, 64
 
 

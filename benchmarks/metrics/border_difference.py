@@ -7,7 +7,7 @@ import numpy as np
 from . import Metric
 from ._pictures import to_float
 
-# Outer strip that is judged, and the real picture content given around it (students.md, section 3).
+# Outer strip that is judged, and the real picture content given around it.
 STRIP, MARGIN = 16, 64
 
 

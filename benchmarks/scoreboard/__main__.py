@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="names, files, checkpoints; many:udnie for one painting of several",
     )
     photos = parser.add_mutually_exclusive_group(required=True)
-    photos.add_argument("--photos", type=Path, metavar="FOLDER", help="photos to judge on")
+    photos.add_argument("--photos", type=Path, metavar="FOLDER", help="photos to evaluate on")
     photos.add_argument(
         "--published", type=Path, metavar="FOLDER", help="photos, and what others made of them"
     )

@@ -1,10 +1,11 @@
 """python -m benchmarks.students --photos photos/ --quality benchmarks/results/quality.json
 
-Every student beside its teacher and its targets: the training objective of the int8 file and of its
-fp32 counterpart, L-BFGS equivalents (from the file given, nothing is computed again), texture glued
-to the network's grid (EQ, flat lock), a frame along the border, how near int8 is to fp32, and the
-processor's milliseconds, all models in turns. The teacher of a style is the best grade among the
-models given. With --peers johnson.onnx, speed is a ratio, too, which survives a busy machine.
+Every student beside its teacher and its targets: the training objective of the int8 file and of
+its fp32 counterpart, L-BFGS equivalents (from the file given, nothing is computed again), texture
+glued to the network's grid (EQ, flat periodicity), a frame along the border, how near int8 is to
+fp32, and the processor's milliseconds, all models in turns. The teacher of a style is the best
+grade among the models given. With --peers johnson.onnx, speed is a ratio, too, which survives a
+busy machine.
 """
 
 import argparse
@@ -34,7 +35,10 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--models", type=listed(str), default=MODELS.split(","), metavar="A,B", help="names, files")
     add(
-        "--photos", type=Path, metavar="FOLDER", help="photos to judge on (default: scikit-image's)"
+        "--photos",
+        type=Path,
+        metavar="FOLDER",
+        help="photos to evaluate on (default: scikit-image's)",
     )
     add(
         "--count",

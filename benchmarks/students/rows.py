@@ -41,9 +41,9 @@ GRID = 0.05
 # (width, height) of a large frame: small photos are smooth on it, as a camera's full frame is.
 LARGE = (1920, 1080)
 # Everybody's: objective of int8, times that of its fp32 counterpart, and dB of the worst photo;
-# L-BFGS iterations whose picture is as good; a tenth of the EQ of an ordinary style network, .24
-# (students.md, section 8); locked share of the texture in flat windows, and mean difference along
-# the border (section 6).
+# L-BFGS iterations whose picture is as good; a tenth of the EQ of an ordinary style network, .24;
+# periodic share of the texture in flat windows, and mean difference along
+# the border.
 TARGETS = {
     "int8_objective": 1.01,
     "int8_psnr_db": 40.0,

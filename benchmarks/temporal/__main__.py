@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # The line of a slice is taken at this share of the height; frames shown in a strip, of 24.
 SHOWN = (0.25, 0.6, 0.95)
-# The picture EQ, lock and border difference are measured on, (height, width).
+# The picture EQ, periodicity and border difference are measured on, (height, width).
 STILL_SIZE = (259, 387)
 
 
@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--nulls",
         dest="nulls",  # as result files call it
         action="store_true",
-        help="also judge the stylizers that must be refused",
+        help="also evaluate the stylizers that must be refused",
     )
     add(
         "--after-cut", action="store_true", help="squares 1, 2 and 5 s after a cut (and of --video)"

@@ -142,7 +142,7 @@ def measure_model(
     with_degenerate: bool,
     progress: Callable[[], None],
 ) -> None:
-    """All stabilizers (and nulls) on all scenes: a row each, a summary row per kind of truth."""
+    """All stabilizers (and degenerate baselines) on all scenes: a row each, a summary per truth."""
     bases = [stability.baseline(scene, subject.stylize, subject.begin) for scene in scenes]
     for name in names:
         measured = []
@@ -222,7 +222,7 @@ def _cell(value: float | None, form: str) -> str:
 
 
 def measure_still(report: Report, subject: Subject, photo: str, size: tuple[int, int]) -> None:
-    """What the network does to one picture: EQ per shift in x, lock, border difference."""
+    """What the network does to one picture: EQ per shift in x, periodicity, border difference."""
     picture = np.ascontiguousarray(synthetic_clips.load_photo(photo, size)[: size[0], : size[1]])
     painted = subject.still(picture)
     errors = shift_errors(subject.still, picture)

@@ -73,7 +73,7 @@ def port_text(card: ModelCard, sampled: bool) -> str:
 def rounding_step(calibration: Calibration) -> str:
     """How the numbers were rounded, for the report."""
     origin = (
-        "ends learned by fine-tuning"
+        "clipping ranges learned by fine-tuning"
         if calibration.learned
         else f"channels balanced, percentile {PERCENTILE} of {calibration.photos} photos at "
         f"{SIZE[0]}x{SIZE[1]}, after normalization"

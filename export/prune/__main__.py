@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--photos", type=Path, metavar="DIR", help="photos to decide on (default: scikit-image's)"
     )
-    parser.add_argument("--sweep", action="store_true", help="try several, measure, and judge")
+    parser.add_argument("--sweep", action="store_true", help="try several, measure, evaluate")
     parser.add_argument(
         "--steps", type=int, default=0, help="of distillation for each size of a sweep (default: 0)"
     )

@@ -31,7 +31,7 @@ PATH = re.compile(rf"(?<![\w./@-])(?:{'|'.join(FOLDERS)})/[\w*./-]*[\w*/]")
 NAME = re.compile(rf"(?<![\w./\"'-])(?:{'|'.join(PACKAGES)})(?:\.[A-Za-z_]\w*)+(?![\w/])")
 COMMAND = re.compile(r"python3? -m ((?:" + "|".join(PACKAGES) + r")(?:\.\w+)*)")
 SECTION = re.compile(r"README,? (?:section )?\"([^\"]+)\"")
-RESEARCH = re.compile(r"\bresearch(?:[/:]|\.md)|shared/(?!data)", re.IGNORECASE)
+RESEARCH = re.compile(r"\bresearch(?:[/:]|\.md)|shared/(?!data)|\b\w+\.md, section", re.IGNORECASE)
 # Written by people or commands when they work, and places of plugins that are still to be written.
 MADE_LATER = re.compile(r"NAME|\bmine\b|brightness")
 ELSEWHERE = ("models/networks.py",)  # in junyanz/pytorch-CycleGAN-and-pix2pix
@@ -132,6 +132,7 @@ def test_links_between_pages_lead_somewhere(page):
         "as in runtime.live.pacing.nothing",
         'the table (README, "Large pictures")',
         "8-px cells (research: small strokes)",
+        "half of its steps (students.md, section 5)",
         "python -m benchmarks.nothing",
     ],
 )
