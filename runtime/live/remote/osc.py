@@ -67,6 +67,8 @@ class OscInput:
             made = serving.BlockingOSCUDPServer((host, port), dispatcher)
         except OSError as error:
             raise UsageError(f'--osc "{address}": {error.strerror}; give another port') from None
+        # python-osc fails on some of what is no OSC, and its server prints a traceback then.
+        made.handle_error = self._fail
         self._server = cast("_Server", made)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(
@@ -87,13 +89,18 @@ class OscInput:
         try:
             action = of_osc(address, values)
         except UsageError as error:
-            text = str(error)
-            if text not in self._complaints and len(self._complaints) < MOST_COMPLAINTS:
-                self._complaints.add(text)
-                say(text, quiet=self._quiet)
+            self._complain(str(error))
             return
         if action is not None:
             self._actions.put(action)
+
+    def _fail(self, *_: object) -> None:
+        self._complain("--osc: what came is no OSC message")
+
+    def _complain(self, text: str) -> None:
+        if text not in self._complaints and len(self._complaints) < MOST_COMPLAINTS:
+            self._complaints.add(text)
+            say(text, quiet=self._quiet)
 
     def __enter__(self) -> "OscInput":
         return self

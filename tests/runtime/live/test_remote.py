@@ -135,6 +135,35 @@ def test_osc_over_the_loopback():
     assert actions.empty()
 
 
+def test_datagrams_that_are_no_osc_are_one_line(capfd):
+    pytest.importorskip("pythonosc")
+    import random
+    import socket
+
+    from pythonosc.udp_client import SimpleUDPClient
+
+    from runtime.live.remote.osc import OscInput
+
+    actions: queue.SimpleQueue[str] = queue.SimpleQueue()
+    hostile = [
+        b"/\x9d\xff\0,\0\0\0",
+        b"#bundle\0" + bytes(8) + b"\x7f\xff\xff\xff",
+        b"#bundle\0" * 50,
+    ]
+    hostile += [random.Random(seed).randbytes(1 + seed * 7) for seed in range(60)]
+    with (
+        OscInput("127.0.0.1:0", actions, quiet=False) as listening,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plug,
+    ):
+        for data in hostile:
+            plug.sendto(data, ("127.0.0.1", listening.port))
+        SimpleUDPClient("127.0.0.1", listening.port).send_message("/impasto/style", 2)
+        assert actions.get(timeout=PATIENCE_S) == "style 2"
+    printed = capfd.readouterr()
+    assert printed.err.count("--osc: what came is no OSC message") == 1
+    assert "Traceback" not in printed.out + printed.err
+
+
 def test_osc_for_everybody_must_be_asked_for():
     pytest.importorskip("pythonosc")
     from runtime.live.remote.osc import OscInput
