@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.backbones import Backbone
+    from training.clip.folder import Reader
 
 FEATURE_LAYER = "fire9"  # 512 channels, averaged over positions, for FID and KID
 
@@ -58,6 +59,32 @@ def inception_score(probabilities: np.ndarray) -> float:
     tiny = np.finfo(np.float64).tiny
     ratios = np.log(probabilities + tiny) - np.log(probabilities.mean(0) + tiny)
     return float(np.exp((probabilities * ratios).sum(1).mean()))
+
+
+def seen(reader: "Reader", images: "list[Tensor]") -> np.ndarray:
+    """Where a CLIP model puts pictures: (n, J) float64 of length 1."""
+    import torch
+
+    with torch.no_grad():
+        return torch.cat([reader.clip.see(image) for image in images]).double().numpy()
+
+
+def clip_score(pictures: np.ndarray, texts: np.ndarray) -> float:
+    """Mean of 100 max(cos(picture, text), 0): 0 for what has nothing in common, 100 for the same.
+
+    Hessel et al. multiply by 2.5 where this has 100, which most reports have. Scores of two CLIP
+    models are not comparable.
+
+    Args:
+        pictures: (n, J) embeddings.
+        texts: (n, J), one for each picture, or (1, J) for all.
+
+    Reference:
+        Hessel et al., EMNLP 2021 (arXiv:2104.08718), section 3.
+    """
+    a = pictures / np.linalg.norm(pictures, axis=1, keepdims=True)
+    b = texts / np.linalg.norm(texts, axis=1, keepdims=True)
+    return float(100 * np.clip((a * b).sum(1), 0, None).mean())
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:

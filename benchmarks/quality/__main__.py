@@ -22,6 +22,7 @@ from ..measuring.command import add_result_flags, check_result_file, listed, pos
 from ..measuring.results import Facts, Row
 
 if TYPE_CHECKING:
+    from training.clip.folder import Reader
     from training.config import Recipe
 
     from .curves import Problem
@@ -72,6 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="LPIPS, FID, KID, ArtFID with SqueezeNet",
     )
+    add("--clip", type=Path, metavar="FOLDER", help="your OpenCLIP weights, for the CLIP score")
+    add("--text", metavar="WORDS", help="what the pictures should show, by --clip")
     add("--weights", type=Path, help="folder of the loss networks' weights")
     add("--cache", type=Path, default=Path("build/curves"), help="kept curves (build/curves)")
     add("--jobs", type=positive, default=1, metavar="N", help="processes that compute curves")
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     from ..measuring import opening, results
     from . import rows as quality_rows
 
-    path = check_result_file(args)
+    path, told = check_result_file(args), _clip(args)
     photos = _photos(args)
     rows: list[Row] = []
     settings = {
@@ -96,8 +99,10 @@ def run(args: argparse.Namespace) -> int:
         "photo": "short side resized to the size, center square",
         "optimizer": "L-BFGS, memory 20, no line search: one evaluation per iteration",
     }
+    if told is not None:
+        settings |= {"clip": args.clip.name, "text": args.text}
     for model in args.models:
-        rows += _evaluate(model, photos, args, settings)
+        rows += _evaluate(model, photos, args, settings, told)
     settings["sha256"] = opening.checksums(args.models)
     quality_rows.relate(rows)
     data = results.document("quality", rows, settings)
@@ -109,6 +114,21 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_text("\n".join(quality_rows.sentences(rows)))
     return DONE
+
+
+def _clip(args: argparse.Namespace) -> "tuple[Reader, str] | None":
+    """The user's CLIP model and the text, for the CLIP score.
+
+    Raises:
+        UsageError: one of the two, or no proxy metrics to put it among; the model cannot be read.
+    """
+    if args.clip is None and args.text is None:
+        return None
+    if args.clip is None or not args.text or not args.proxy_metrics:
+        raise UsageError('the CLIP score takes --proxy-metrics --clip FOLDER --text "words"')
+    from training.clip.folder import open_clip
+
+    return open_clip(args.clip), args.text
 
 
 def _photos(args: argparse.Namespace) -> list[Path]:
@@ -139,7 +159,11 @@ def pick_photos(folder: Path, count: int, prefix: str = "") -> list[Path]:
 
 
 def _evaluate(
-    model: str, photos: list[Path], args: argparse.Namespace, settings: Facts
+    model: str,
+    photos: list[Path],
+    args: argparse.Namespace,
+    settings: Facts,
+    told: "tuple[Reader, str] | None",
 ) -> list[Row]:
     """All rows of one model."""
     from ..measuring.opening import open_painter
@@ -172,7 +196,8 @@ def _evaluate(
             rows += frontier.rows(name, stylize, problem, photos, *factors)
         if args.proxy_metrics:
             weights = problem.weights_path
-            rows.append(quality_rows.proxies(name, stylize, problem, photos, weights, args.seed))
+            measured = (name, stylize, problem, photos, weights, args.seed, told)
+            rows.append(quality_rows.proxies(*measured))
     return rows
 
 

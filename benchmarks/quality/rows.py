@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.backbones import Backbone
+    from training.clip.folder import Reader
 
 RESAMPLES = 2000  # of the bootstrap; the interval's ends then move by about 1 % of its width
 CONFIDENCE = 0.95
@@ -158,9 +159,11 @@ def proxies(
     photos: list[Path],
     weights: str | None,
     seed: int,
+    told: "tuple[Reader, str] | None" = None,
 ) -> Row:
     """LPIPS to the photo, FID and KID to square cuts of the painting, with SqueezeNet, KID with
     EfficientNet-Lite0 where it is installed, and the mean color histogram distance to the cuts.
+    CLIP score of a text, where `told` has a user's CLIP model and the text.
 
     For the model and for both degenerate baselines: an untouched photo has LPIPS 0 and is far from
     the painting, the painting itself is the opposite; a picture that is both is in between.
@@ -180,7 +183,7 @@ def proxies(
         "painting": _cuts(problem, len(photos), seed + 1),
     }
     wanted = _proxies.pooled_features(backbone, cuts)
-    other = _third_judge()
+    other = _third_evaluator()
     wanted_by_other = _proxies.pooled_features(other, cuts, "head") if other else None
     metrics: dict[str, float] = {}
     for name, made in sets.items():
@@ -202,6 +205,10 @@ def proxies(
                 )
             ),
         }
+        if told is not None:
+            reader, text = told
+            words = reader.read(text).double().numpy()
+            metrics[f"{name}_clip_score"] = _proxies.clip_score(_proxies.seen(reader, made), words)
         if other is not None and wanted_by_other is not None:
             seen = _proxies.pooled_features(other, made, "head")
             metrics[f"{name}_kid_efficientnet"] = _proxies.kernel_distance(seen, wanted_by_other)
@@ -209,7 +216,7 @@ def proxies(
     return row({"what": "stand-ins", **labels, "init": None, "photo": None}, metrics)
 
 
-def _third_judge() -> "Backbone | None":
+def _third_evaluator() -> "Backbone | None":
     """EfficientNet-Lite0, on which nothing is trained; None if it is not installed."""
     from runtime.errors import EngineUnavailable
     from training.backbones import open_backbone

@@ -1,5 +1,7 @@
 """Distances of feature sets by hand, and the stand-ins' names and loaders."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from benchmarks.temporal import scenes
 from benchmarks.temporal.warped_lpips import open_warped_lpips, try_warped_lpips
 from runtime.errors import EngineUnavailable, UsageError
 from training.backbones import squeezenet
+from training.clip.folder import open_clip
 from training.pairs import likeness
 
 CHANNELS = (64, 128, 256, 384, 384, 512, 512)
@@ -121,6 +124,36 @@ def test_class_probabilities_need_a_classifier(weights):
     save_file(held, path)
     found = _proxies.class_probabilities(likeness.open_squeezenet(weights), pictures)
     assert found.shape == (3, 7) and np.allclose(found.sum(1), 1)
+
+
+def test_clip_score_by_hand_and_its_nulls():
+    rng = np.random.default_rng(0)
+    pictures = rng.standard_normal((6, 512))
+    assert _proxies.clip_score(pictures, 3 * pictures) == pytest.approx(100)
+    assert _proxies.clip_score(pictures, -pictures) == 0  # what contradicts counts as nothing
+    assert _proxies.clip_score(np.eye(4)[:2], np.eye(4)[2:3]) == 0
+    sixty = np.array([[0.5, np.sqrt(0.75)]])
+    assert _proxies.clip_score(np.eye(2)[:1], sixty) == pytest.approx(50)
+    # Null: texts of other pictures say nothing; cosines of random directions are about d^(-1/2).
+    others = [_proxies.clip_score(pictures, np.roll(pictures, n, 0)) for n in range(1, 6)]
+    assert max(others) < 10
+
+
+def test_clip_score_with_a_model_that_knows_colors():
+    tiny = Path(__file__).resolve().parents[2] / "training" / "clip" / "tiny"
+    reader = open_clip(tiny)
+    red, blue = (
+        torch.tensor(c).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+        for c in ((0.86, 0.1, 0.1), (0.15, 0.2, 0.85))
+    )
+    score = {
+        (name, text): _proxies.clip_score(_proxies.seen(reader, [image]), reader.read(text).numpy())
+        for name, image in (("red", red), ("blue", blue))
+        for text in ("red", "blue")
+    }
+    assert (
+        score["red", "red"] > score["red", "blue"] and score["blue", "blue"] > score["blue", "red"]
+    )
 
 
 def test_art_fid_by_hand():

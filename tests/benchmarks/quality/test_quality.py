@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -141,12 +142,19 @@ def test_stand_ins_order_the_nulls(checkpoint, photo_folder, random_weights, tmp
         (weights / path.name).write_bytes(path.read_bytes())
     save_file(heads, weights / likeness.LPIPS_FILE)
     words = arguments(checkpoint, photo_folder, weights, tmp_path, "--inits", "content")
-    assert quality.main([*words, "--stand-ins", "--json"]) == 0
+    tiny = Path(__file__).resolve().parents[2] / "training" / "clip" / "tiny"
+    assert quality.main([*words, "--clip", str(tiny)]) == 2  # and no words
+    told = ["--clip", str(tiny), "--text", "blue"]
+    assert quality.main([*words, *told]) == 2  # and nothing to put it among
+    capsys.readouterr()
+    assert quality.main([*words, "--stand-ins", *told, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     (found,) = (r["metrics"] for r in rows if r["labels"]["what"] == "stand-ins")
     assert found["photo_lpips_squeezenet"] == 0
     assert found["painting_lpips_squeezenet"] > found["photo_lpips_squeezenet"]
     assert found["painting_kid_squeezenet"] < found["photo_kid_squeezenet"]
+    assert found["painting_histogram"] < found["photo_histogram"]
+    assert found["painting_clip_score"] > found["photo_clip_score"]  # it is a blue painting
 
 
 def test_a_photo_as_answer_is_where_the_curve_starts(photo_folder, painting, random_weights):
