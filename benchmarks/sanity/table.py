@@ -5,7 +5,7 @@ from ..report.tables import Document, figure, label, table
 STEADIED = (
     label("problem"),
     label("steps"),
-    figure("L1 at the start", "l1_start"),
+    figure("difference at the start", "l1_start"),
     figure("at the end", "l1"),
     label("missed"),
 )
@@ -14,9 +14,9 @@ TRANSLATION = (
     label("steps"),
     figure("classifier agrees", "agreement"),
     figure("with real pictures", "classifier"),
-    figure("cycle L1", "cycle"),
+    figure("difference there and back", "cycle"),
     figure("rarer color", "rarer_mode"),
-    figure("L1 of the nearer", "l1"),
+    figure("difference from the nearer", "l1"),
     figure("LPIPS between", "lpips_between"),
     figure("monotone", "monotone"),
     figure("hue error, degrees", "hue_error"),
