@@ -1,17 +1,19 @@
 """Tables of `benchmarks.sanity` and `benchmarks.sanity.translation`."""
 
-from ..report.tables import Document, figure, label, table
+from ..report.tables import Column, Document, figure, label, number, table
+
+STEPS = Column("steps", lambda row: number(int(str(row["labels"]["steps"]))))
 
 STEADIED = (
     label("problem"),
-    label("steps"),
+    STEPS,
     figure("difference at the start", "l1_start"),
     figure("at the end", "l1"),
     label("missed"),
 )
 TRANSLATION = (
     label("problem"),
-    label("steps"),
+    STEPS,
     figure("classifier agrees", "agreement"),
     figure("with real pictures", "classifier"),
     figure("difference there and back", "cycle"),
