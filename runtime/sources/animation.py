@@ -45,12 +45,12 @@ class AnimationSource(Source):
         start: Fraction = Fraction(0),
     ) -> None:
         self._path, self._closed = Path(spec), False
-        delays, see_through = list[Fraction](), False
+        delays, self._see_through = list[Fraction](), False
         with Album(self._path) as album:
             height, width = album.size
             for picture in album:
                 delays.append(_delay(picture))
-                see_through = see_through or _is_transparent(picture)
+                self._see_through |= _is_transparent(picture)
         self._delays, ends = delays, list(accumulate(delays))
         self._times = [end - delay for end, delay in zip(ends, delays, strict=True)]
         # Number of the first frame that is wanted, and index of the first that is given out.
@@ -72,7 +72,7 @@ class AnimationSource(Source):
             TICK,
             own,
             replace(SDR, matrix=RGB),
-            alpha=see_through,
+            alpha=self._see_through,
             end=ends[-1],
         )
 
@@ -96,7 +96,7 @@ class AnimationSource(Source):
                 if self._closed:
                     return
                 if index >= self._first:
-                    alpha = picture.alpha if self.clip.alpha else None
+                    alpha = picture.alpha if self._see_through else None
                     time, delay = self._times[number], self._delays[number]
                     yield Frame(picture.pixels, time, index, delay, alpha)
 
