@@ -136,7 +136,7 @@ sys.meta_path.insert(0, Wall())
         "impasto image a.jpg --model starry",
         "training.train --recipe starry",
         "export --checkpoint a.safetensors --output a.onnx",
-        "export.import_weights --help",
+        "export.import_weights README.md --output build/none",
         "benchmarks.sheet --help",
     ],
 )
