@@ -55,6 +55,21 @@ class Updates:
         if recipe.steps:
             self.parts(recipe.batch)
 
+    def check_whole(self, networks: Mapping[str, nn.Module]) -> None:
+        """Refuse to divide batches that a network normalizes over: it would learn something else.
+
+        Raises:
+            UsageError: one has batch normalization, and batches are divided.
+        """
+        parts, processes = self.compute.accumulate, distributed.world()
+        for name, network in networks.items():
+            norms = (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
+            if parts * processes > 1 and any(norms):
+                raise UsageError(
+                    f"the {name} normalizes over its whole batch: compute.accumulate is {parts} on "
+                    f"{processes} processes, allowed is 1 on one"
+                )
+
     def autocast(self) -> torch.autocast:
         """The precision of forward passes."""
         return torch.autocast(self.device, self.dtype, self.dtype is not None)

@@ -294,9 +294,23 @@ def test_every_gan_loss_is_a_mean(build):
 
 
 def test_networks_have_no_batch_statistics():
-    """Batch normalization would make a result depend on how its batch is divided."""
+    """Batch normalization makes a result depend on how its batch is divided: DCGAN alone has it, as
+    published, and refuses to be."""
     from runtime.plugins import names
 
     for name in names(networks):
         path = ROOT / "training" / "networks" / f"{name}.py"
-        assert "BatchNorm" not in path.read_text("utf-8"), name
+        has = "BatchNorm" in path.read_text("utf-8")
+        assert has == (name in ("dcgan", "whole_picture")), name
+
+
+def test_a_batch_that_is_normalized_over_is_not_divided():
+    recipe = load_recipe("dcgan", ["compute.accumulate=2", "batch=4"])
+    plain, normalized = torch.nn.Conv2d(3, 3, 1), torch.nn.BatchNorm2d(3)
+    updates.Updates(recipe, "cpu").check_whole({"generator": plain})
+    with pytest.raises(UsageError, match=r"the generator normalizes .* accumulate is 2 on 1 proc"):
+        updates.Updates(recipe, "cpu").check_whole(
+            {"generator": torch.nn.Sequential(plain, normalized)}
+        )
+    whole = load_recipe("dcgan", ["batch=4"])
+    updates.Updates(whole, "cpu").check_whole({"generator": normalized})

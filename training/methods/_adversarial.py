@@ -64,6 +64,7 @@ class Adversarial(Method, ABC, Generic[Batch]):
         """The networks of both sides, each side with one optimizer."""
         self.makers = makers
         self.networks = {**makers, **discriminators}
+        self.updates.check_whole(self.networks)
         self.making = adam(self.recipe, *makers.values())
         theirs = adam(self.recipe, *discriminators.values())
         # As checkpoints name them.
