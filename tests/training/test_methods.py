@@ -17,7 +17,7 @@ from training.engine import Engine
 from training.losses import LossInputs
 from training.methods import Assets
 from training.methods.multi import Multi
-from training.networks.parts.vgg16x import Decoder, Encoder
+from training.networks._parts.vgg16x import Decoder, Encoder
 
 LAYERS = [
     "backbone.style_layers=['relu1_1', 'relu2_1']",

@@ -7,7 +7,7 @@ from runtime.errors import UsageError
 from training import networks
 from training.feature_statistics import channel_moments
 from training.networks import cin
-from training.networks.parts.vgg16x import Decoder, Encoder, channels, load_pretrained
+from training.networks._parts.vgg16x import Decoder, Encoder, channels, load_pretrained
 
 SMALL = {
     "adain": {"level": 3},

@@ -17,7 +17,7 @@ from runtime.card import Port
 
 from ..feature_statistics import adain, channel_moments
 from . import Graph
-from .parts.vgg16x import Decoder, Encoder, channels, load_pretrained
+from ._parts.vgg16x import Decoder, Encoder, channels, load_pretrained
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Generator(nn.Module):
         self.code_size = 2 * channels(config.level)
 
     def load_pretrained(self, folder=None) -> None:
-        """Fill in the published weights; see `networks.parts.vgg16x`."""
+        """Fill in the published weights; see `networks._parts.vgg16x`."""
         load_pretrained(self.encoder, folder)
         load_pretrained(self.decoder, folder)
 

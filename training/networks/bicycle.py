@@ -19,7 +19,7 @@ from runtime.card import Port
 
 from ..settings import Channels, Layers
 from . import Graph
-from .parts.styled import StyledConfig, StyledTrunk
+from ._parts.styled import StyledConfig, StyledTrunk
 
 
 @dataclass(frozen=True)

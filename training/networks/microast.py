@@ -16,7 +16,7 @@ from runtime.card import Port
 from ..feature_statistics import channel_moments
 from ..settings import Channels
 from . import Graph
-from .parts.styled import StyledConfig, StyledTrunk
+from ._parts.styled import StyledConfig, StyledTrunk
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from runtime.card import Port
 from ..feature_statistics import color, coloring, covariance, ridge, roots
 from ..photoreal.smoothing import fast_local_affine
 from . import Graph
-from .parts.vgg16x import Decoder, Encoder, channels, load_pretrained
+from ._parts.vgg16x import Decoder, Encoder, channels, load_pretrained
 
 # Of the smoothing: pictures are reduced so much for it, windows have so many of those pixels on
 # each side, and such a variance of colors counts as flat. Chosen by eye among 2, 4, 8 and 1e-4 to

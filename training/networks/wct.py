@@ -16,7 +16,7 @@ from runtime.card import Port
 
 from ..feature_statistics import color, coloring, covariance, ridge, roots
 from . import Graph
-from .parts.vgg16x import Decoder, Encoder, channels, load_pretrained
+from ._parts.vgg16x import Decoder, Encoder, channels, load_pretrained
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Generator(nn.Module):
         self.code_shapes = [(1, channels(n), channels(n) + 1) for n in self.levels]
 
     def load_pretrained(self, folder=None) -> None:
-        """Fill in the published weights; see `networks.parts.vgg16x`."""
+        """Fill in the published weights; see `networks._parts.vgg16x`."""
         for half in [*self.encoders, *self.decoders]:
             load_pretrained(half, folder)
 

@@ -13,7 +13,7 @@ from benchmarks.photoreal.__main__ import main
 from training import networks
 from training.checkpoint import Checkpoint, save_checkpoint
 from training.config import load_recipe
-from training.networks.parts.vgg16x import Decoder, Encoder
+from training.networks._parts.vgg16x import Decoder, Encoder
 
 
 def test_the_gradient_of_a_ramp():

@@ -65,7 +65,7 @@ def method(photo_folder, tmp_path):
     """On random weights: files as published, made by an untrained network."""
     from safetensors.torch import save_file
 
-    from training.networks.parts.vgg16x import Decoder, Encoder
+    from training.networks._parts.vgg16x import Decoder, Encoder
 
     torch.manual_seed(0)
     for level in (1, 2):
