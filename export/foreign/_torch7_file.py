@@ -147,7 +147,7 @@ def read(path: Path) -> State:
         whole = Reader(path.read_bytes()).value()
         state: State = {}
         _collect(whole, state, set())
-    except (struct.error, RuntimeError, TypeError) as error:
+    except (struct.error, OverflowError, RuntimeError, TypeError) as error:
         raise ValueError(f"it is damaged or cut off ({error})") from None
     if not state:
         raise ValueError("it holds no layers with weights")
