@@ -41,7 +41,7 @@ def test_connections_would_be_seen():
         "def seen(attempt):\n"
         "    before = network.attempts()\n"
         "    try: attempt()\n"
-        "    except Exception: pass\n"
+        "    except (OSError, av.FFmpegError): pass  # refused: what counts is that it was tried\n"
         "    return network.attempts() - before\n"
         "assert seen(lambda: None) == 0\n"
         "assert seen(lambda: av.open('http://127.0.0.1:9/x', timeout=1)) == 1\n"

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from .. import networks
-from ..config import Recipe
+from ..config import Recipe, find_data
+from ..data.unpaired import Unpaired
 from ..networks.patchgan import start_small
 from ..settings import Positive, Share, Weight
 from ..updates import Updates, Values
@@ -43,6 +44,19 @@ class PlayOptions(AdversaryOptions):
     gan_weight: Weight = 1.0  # of the discriminators' opinion for the generators; 0: none
     decay_start: Share = 0.5  # share of the run after which the rate falls to zero; 1: never
     discriminator_steps: Positive = 1  # for each step of the generators; WGAN-GP: 5
+
+
+def two_folders(recipe: Recipe, assets: Assets, second: str) -> Unpaired:
+    """Pictures without pairs: the folder of photos, and that of the paintings (`second`)."""
+    data = recipe.data
+    return Unpaired(
+        assets.content or find_data(data.content, "content"),
+        assets.style or find_data(second, "style"),
+        data.short_side,
+        data.limit,
+        data.enlarge,
+        recipe.seed,
+    )
 
 
 class Adversarial(Method, ABC, Generic[Batch]):

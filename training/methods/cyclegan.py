@@ -27,10 +27,9 @@ from runtime.errors import UsageError
 
 from ..backbones import Backbone, open_backbone
 from ..checkpoint import load_checkpoint
-from ..config import Recipe, find_data
+from ..config import Recipe
 from ..data.image_pool import ImagePool
 from ..data.images import to_tensor
-from ..data.unpaired import Unpaired
 from ..losses import LossInputs, Target
 from ..losses.periodicity import periodicity_energy
 from ..losses.phase_roughness import phase_roughness
@@ -38,7 +37,7 @@ from ..losses.style import StyleTerm, gram_matrix
 from ..settings import Count, Share, Weight
 from ..updates import Values
 from . import Assets, cut_to_multiple
-from ._adversarial import Adversarial, Fakes, PlayOptions, build_network, set_lr
+from ._adversarial import Adversarial, Fakes, PlayOptions, build_network, set_lr, two_folders
 from ._adversary import Shown, build_discriminator
 from .perceptual import read_options
 
@@ -69,15 +68,7 @@ class CycleGan(Adversarial[Domains]):
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
         self.options: Options = read_options(Options, recipe.options, "cyclegan")
         super().__init__(recipe, assets, self.options)
-        data = recipe.data
-        self.photos = Unpaired(
-            assets.content or find_data(data.content, "content"),
-            assets.style or find_data(self.options.second, "style"),
-            data.short_side,
-            data.limit,
-            data.enlarge,
-            recipe.seed,
-        )
+        self.photos = two_folders(recipe, assets, self.options.second)
         makers = {n: build_network(recipe, self.device) for n in ("generator", "backward")}
         shape = self.options.discriminator
         discriminators = {n: build_discriminator(shape, 3, self.device) for n in SIDES.values()}

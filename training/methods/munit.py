@@ -27,13 +27,12 @@ from torch import Tensor, nn
 
 from runtime.errors import UsageError
 
-from ..config import Recipe, find_data
+from ..config import Recipe
 from ..data.images import to_tensor
-from ..data.unpaired import Unpaired
 from ..networks import munit
 from ..settings import Weight
 from . import Assets, cut_to_multiple
-from ._adversarial import Adversarial, Fakes, PlayOptions, build_network
+from ._adversarial import Adversarial, Fakes, PlayOptions, build_network, two_folders
 from ._adversary import Shown, build_discriminator
 from .perceptual import read_options
 
@@ -70,15 +69,7 @@ class Munit(Adversarial[Batch]):
         if recipe.network.get("name") != "munit":
             raise UsageError(f'method "munit" trains the network munit, not {recipe.network}')
         super().__init__(recipe, assets, self.options)
-        data = recipe.data
-        self.photos = Unpaired(
-            assets.content or find_data(data.content, "content"),
-            assets.style or find_data(self.options.second, "style"),
-            data.short_side,
-            data.limit,
-            data.enlarge,
-            recipe.seed,
-        )
+        self.photos = two_folders(recipe, assets, self.options.second)
         makers = {n: build_network(recipe, self.device) for n in ("generator", "backward")}
         for network in makers.values():
             nn.Module.apply(network, _start)

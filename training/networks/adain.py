@@ -17,6 +17,7 @@ from runtime.card import Port
 
 from ..feature_statistics import adain, channel_moments
 from . import Graph
+from ._parts.graphs import Style
 from ._parts.vgg16x import Decoder, Encoder, channels, load_pretrained
 
 
@@ -70,7 +71,7 @@ class Generator(nn.Module):
         plain = Port("code", "code", size, low=-1e6, high=1e6)
         return [
             Graph("", _Frame(self), (image, alpha, code), (styled,)),
-            Graph(".style", _Style(self), (Port("style", shape=shape),), (plain,)),
+            Graph(".style", Style(self), (Port("style", shape=shape),), (plain,)),
         ]
 
 
@@ -81,15 +82,6 @@ class _Frame(nn.Module):
 
     def forward(self, image: Tensor, alpha: Tensor, code: Tensor) -> Tensor:
         return self.generator(image, code, alpha).clamp(0.0, 1.0)
-
-
-class _Style(nn.Module):
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, style: Tensor) -> Tensor:
-        return self.generator.encode(style)
 
 
 PLUGIN = (Config, Generator)

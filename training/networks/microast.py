@@ -16,6 +16,7 @@ from runtime.card import Port
 from ..feature_statistics import channel_moments
 from ..settings import Channels
 from . import Graph
+from ._parts.graphs import Frame, Style
 from ._parts.styled import StyledConfig, StyledTrunk
 
 
@@ -71,27 +72,9 @@ class Generator(StyledTrunk):
         plain = Port("code", "code", size, low=-1e6, high=1e6)
         image, styled = Port("image", shape=shape), Port("styled", shape=shape)
         return [
-            Graph("", _Frame(self), (image, code), (styled,)),
-            Graph(".style", _Style(self), (Port("style", shape=shape),), (plain,)),
+            Graph("", Frame(self), (image, code), (styled,)),
+            Graph(".style", Style(self), (Port("style", shape=shape),), (plain,)),
         ]
-
-
-class _Frame(nn.Module):
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, image: Tensor, code: Tensor) -> Tensor:
-        return self.generator(image, code).clamp(0.0, 1.0)
-
-
-class _Style(nn.Module):
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, style: Tensor) -> Tensor:
-        return self.generator.encode(style)
 
 
 PLUGIN = (Config, Generator)

@@ -26,6 +26,7 @@ from runtime.fields import Between
 
 from ..settings import Channels, Layers
 from . import Graph
+from ._parts.graphs import Frame, Style
 from .layers import InstanceNorm, Residual
 
 
@@ -133,8 +134,8 @@ class Generator(nn.Module):
         code = Port("code", "code", size, low=-1e6, high=1e6, companion=companion)
         plain = Port("code", "code", size, low=-1e6, high=1e6)
         return [
-            Graph("", _Frame(self), (image, code), (styled,)),
-            Graph(".style", _Style(self), (Port("style", shape=shape),), (plain,)),
+            Graph("", Frame(self), (image, code), (styled,)),
+            Graph(".style", Style(self), (Port("style", shape=shape),), (plain,)),
         ]
 
 
@@ -142,24 +143,6 @@ def _adain(x: Tensor, modulation: Tensor) -> Tensor:
     """Normalized, then scaled by 1 + the first and shifted by the second row (N, 2, C)."""
     scale, shift = modulation[:, 0, :, None, None], modulation[:, 1, :, None, None]
     return F.instance_norm(x) * (1 + scale.to(x.dtype)) + shift.to(x.dtype)
-
-
-class _Frame(nn.Module):
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, image: Tensor, code: Tensor) -> Tensor:
-        return self.generator(image, code).clamp(0.0, 1.0)
-
-
-class _Style(nn.Module):
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, style: Tensor) -> Tensor:
-        return self.generator.encode(style)
 
 
 PLUGIN = (Config, Generator)

@@ -26,11 +26,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runtime.card import Port
-
 from ..feature_statistics import color, coloring, covariance, ridge, roots
 from ..photoreal.smoothing import fast_local_affine
 from . import Graph
+from ._parts.graphs import mixed_graphs
 from ._parts.vgg16x import Decoder, Encoder, channels, load_pretrained
 
 # Of the smoothing: pictures are reduced so much for it, windows have so many of those pixels on
@@ -165,40 +164,8 @@ class Generator(nn.Module):
 
     def exports(self, name: str) -> list[Graph]:
         """The frame's graph and the style's."""
-        companion = f"{name}.style.onnx"
-        shape = (1, 3, "height", "width")
-        codes = [
-            Port(f"code{n}", "code", code, low=-1e6, high=1e6, companion=companion)
-            for n, code in enumerate(self.code_shapes, 1)
-        ]
-        alpha = Port("alpha", "scalar", (1,), default=self.alpha)
-        frame = Graph(
-            "",
-            _Frame(self),
-            (Port("image", shape=shape), alpha, *codes),
-            (Port("styled", shape=shape),),
-        )
-        plain = tuple(Port(c.name, "code", c.shape, low=c.low, high=c.high) for c in codes)
-        style = Graph(".style", _Style(self), (Port("style", "image", shape),), plain)
-        return [frame, style]
-
-
-class _Frame(nn.Module):
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, image: Tensor, alpha: Tensor, *codes: Tensor) -> Tensor:
-        return self.generator(image, *codes, alpha=alpha).clamp(0.0, 1.0)
-
-
-class _Style(nn.Module):
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, style: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.generator.encode(style))
+        codes = ((f"code{n}", code) for n, code in enumerate(self.code_shapes, 1))
+        return mixed_graphs(self, name, codes, self.alpha)
 
 
 PLUGIN = (Config, Generator)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from runtime.card import Port
-
 from ..feature_statistics import color, coloring, covariance, ridge, roots
 from . import Graph
+from ._parts.graphs import mixed_graphs
 from ._parts.vgg16x import Decoder, Encoder, channels, load_pretrained
 
 
@@ -80,40 +79,8 @@ class Generator(nn.Module):
 
     def exports(self, name: str) -> list[Graph]:
         """The frame's graph and the style's."""
-        companion = f"{name}.style.onnx"
-        shape = (1, 3, "height", "width")
-        codes = [
-            Port(f"code{level}", "code", code, low=-1e6, high=1e6, companion=companion)
-            for level, code in zip(self.levels, self.code_shapes, strict=True)
-        ]
-        alpha = Port("alpha", "scalar", (1,), default=self.alpha)
-        frame = Graph(
-            "",
-            _Frame(self),
-            (Port("image", shape=shape), alpha, *codes),
-            (Port("styled", shape=shape),),
-        )
-        plain = tuple(Port(c.name, "code", c.shape, low=c.low, high=c.high) for c in codes)
-        style = Graph(".style", _Style(self), (Port("style", "image", shape),), plain)
-        return [frame, style]
-
-
-class _Frame(nn.Module):
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, image: Tensor, alpha: Tensor, *codes: Tensor) -> Tensor:
-        return self.generator(image, *codes, alpha=alpha).clamp(0.0, 1.0)
-
-
-class _Style(nn.Module):
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, style: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.generator.encode(style))
+        codes = ((f"code{n}", code) for n, code in zip(self.levels, self.code_shapes, strict=True))
+        return mixed_graphs(self, name, codes, self.alpha)
 
 
 PLUGIN = (Config, Generator)
