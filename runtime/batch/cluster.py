@@ -244,23 +244,24 @@ def _ray(resources: Resources) -> Iterator[ModuleType]:
     if resources.address is None:
         own["num_cpus"] = max(os.cpu_count() or 1, (resources.jobs or 1) * resources.cpus)
         own["include_dashboard"] = False
-    ray.init(
-        address=resources.address,
-        logging_level=level,
-        log_to_driver=not resources.quiet,
-        **own,
-    )
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        # Ray says on stdout what befalls its nodes, where others read what --json says.
-        with (
-            Path(os.devnull).open("w") as nowhere,
-            contextlib.redirect_stdout(nowhere if resources.quiet else sys.stderr),
-        ):
+    # Ray says on stdout what befalls its nodes, at the latest when it is shut down; others read
+    # there what --json says.
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere if resources.quiet else sys.stderr),
+    ):
+        ray.init(
+            address=resources.address,
+            logging_level=level,
+            log_to_driver=not resources.quiet,
+            **own,
+        )
+        before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
             yield ray
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        ray.shutdown()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            ray.shutdown()
 
 
 def _interrupt(*_: object) -> None:

@@ -1,6 +1,8 @@
 """Two nodes of Ray on this machine, of which one leaves while it paints."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -31,6 +33,26 @@ def test_the_page_has_a_cluster_that_ray_accepts():
     assert prepared["head_node_type"] == "head"
     with pytest.raises(Exception, match="misspelled"):
         validate_config({**prepared, "misspelled": 1})
+
+
+# Ray keeps back what it said before, and tells it at last when it is shut down: here two nodes.
+REPEATED = """
+from runtime.batch.cluster import Resources, _ray
+with _ray(Resources(jobs=1)) as ray:
+    from ray._private.worker import print_to_stdstream
+    for node in range(3):
+        said = {"lines": [f"Task failed on node {node}."], "pid": node, "is_err": False}
+        print_to_stdstream(said, ignore_prefix=False)
+print("facts")
+"""
+
+
+@pytest.mark.timeout(120)
+def test_what_ray_says_when_it_is_shut_down_does_not_reach_stdout():
+    run = subprocess.run(
+        [sys.executable, "-c", REPEATED], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "facts\n"
 
 
 @pytest.fixture
