@@ -17,6 +17,7 @@ from runtime.sources import open_source
 from runtime.sources.file import FileSource
 
 from .checked_flow import CheckedFlow, inside
+from .images import random_square
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,8 @@ class Clips:
         found = []
         for _ in range(count):
             pair = self.frames[rng.integers(len(self.frames))]
-            height, width = pair[0].shape[:2]
-            top, left = rng.integers(height - crop + 1), rng.integers(width - crop + 1)
-            cut = [frame[top : top + crop, left : left + crop] for frame in pair]
+            place = random_square(pair[0], crop, rng)
+            cut = [frame[place] for frame in pair]
             flip = slice(None, None, -1 if rng.random() < 0.5 else 1)
             found.append(relate(*(np.ascontiguousarray(c[:, flip]) for c in cut)))
         pieces = zip(*found, strict=True)

@@ -17,6 +17,12 @@ from .epochs import shown
 
 WHOLE = slice(None)  # all rows of a batch
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+# Squares that differ by less from their mean are drawn again, up to so many times: nothing is to be
+# learned of one color, and each instance normalization multiplies its gradient by up to
+# 1 / sqrt(1e-5). Eleven of them made 1e34 of it, and clipping a direction of nothing.
+FLAT = 1.0  # standard deviation in levels of 255, of the color that varies most
+TRIES = 8
+LOOKED_AT = 4  # every fourth pixel, both ways
 
 
 def load_image(path: str | Path, short_side: int = 0) -> Tensor:
@@ -129,7 +135,7 @@ class Photos:
     ) -> Tensor:
         """Random squares, of `crop` to `crop * zoom` px before resizing, flipped half of the time;
         half of them smaller ones instead where `enlarge` says so. Each photo is shown once per
-        epoch.
+        epoch, and by squares of more than one color if it has any.
 
         Args:
             step: of the run.
@@ -145,13 +151,10 @@ class Photos:
         wanted = range(count)[own]
         for row, index in enumerate(shown(step, count, len(self.images), self.seed)):
             image = self.images[index]
-            height, width = image.shape[:2]
-            side = int(min(height, width, crop * self._factor(zoom, rng)))
-            top = rng.integers(height - side + 1)
-            left = rng.integers(width - side + 1)
+            found = image[random_square(image, crop * self._factor(zoom, rng), rng)]
             flipped = rng.random() < 0.5 and self.flip
             if row in wanted:
-                square = _resized(to_tensor(image[top : top + side, left : left + side]), crop)
+                square = _resized(to_tensor(found), crop)
                 batch[row] = (square.flip(3) if flipped else square)[0]
         return batch.clamp_(0, 1)
 
@@ -159,6 +162,19 @@ class Photos:
         if self.enlarge > 1 and rng.random() < 0.5:
             return 1 / rng.uniform(1, self.enlarge)
         return rng.uniform(1, max(1.0, zoom))
+
+
+def random_square(image: np.ndarray, side: float, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Rows and columns of a square of (H, W, C) uint8, `side` px or as large as fits, of more than
+    one color if `TRIES` places have one."""
+    height, width = image.shape[:2]
+    size = int(min(height, width, side))
+    for _ in range(TRIES):
+        top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
+        place = slice(top, top + size), slice(left, left + size)
+        if image[place][::LOOKED_AT, ::LOOKED_AT].std((0, 1)).max() >= FLAT:
+            break
+    return place
 
 
 def _resized(square: Tensor, crop: int) -> Tensor:
