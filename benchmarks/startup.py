@@ -3,18 +3,22 @@
 Time from asking the system for a process to its first styled frame, in fresh processes: Python,
 imports, opening the model, the frame; the same for a live run up to its first shown frame; and,
 beside them, importing numpy, OpenCV and ONNX Runtime alone. The disk cache is warm. Models and
-sizes take turns. Needs no PyTorch.
+sizes take turns; with --against, those of another checkout (`git worktree add ../old COMMIT`), too.
+Needs no PyTorch.
 """
 
 import argparse
+from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver, listed
-from .measuring.results import Row
+from .measuring.environment import HOME, commit_of
+from .measuring.results import Metrics, Row
 from .report.tables import Document, figure, label, table
 
 if TYPE_CHECKING:
@@ -28,6 +32,31 @@ TARGET_MS = 150.0
 Place = tuple[str, tuple[int, int], str]
 
 
+@dataclass(slots=True)
+class Times:
+    """Of one place: starts, and milliseconds of live starts, round by round."""
+
+    starts: "list[cold.Start]" = field(default_factory=list)
+    lives: list[float] = field(default_factory=list)
+
+    def take(self, model: Path, place: Place, threads: int, home: Path) -> None:
+        """One round more, by the code of a checkout."""
+        from .measuring import cold
+
+        _, size, engine = place
+        self.starts.append(cold.start(model, *size, engine=engine, threads=threads, home=home))
+        self.lives.append(cold.live_start_ms(model, *size, engine=engine, home=home))
+
+    def of(self, rounds: list[int]) -> "Times":
+        """Those of some rounds."""
+        return Times([self.starts[i] for i in rounds], [self.lives[i] for i in rounds])
+
+    @property
+    def totals(self) -> list[float]:
+        """Milliseconds of the starts."""
+        return [start.total_ms for start in self.starts]
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
     parser = command_parser(__doc__)
@@ -37,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--engines", type=listed(str), default=["onnxruntime"], metavar="A,B")
     add("--threads", type=int, default=0, metavar="N", help="of the engine; 0: its own choice")
     add("--starts", type=int, default=11, metavar="N", help="processes per row")
+    add("--against", type=Path, metavar="FOLDER", help="a checkout to compare with, in turns")
     add_result_flags(parser)
     return parser
 
@@ -51,24 +81,22 @@ def run(args: argparse.Namespace) -> int:
     path = check_result_file(args)
     if args.starts < 1 or args.threads < 0:
         raise UsageError("--starts must be at least 1 and --threads at least 0")
+    if args.against is not None and not (args.against / "runtime").is_dir():
+        raise UsageError(f"--against {args.against}: no checkout (it has no runtime/)")
     paths = {name: store.resolve(name) for name in args.models}
     places = list(product(paths, args.sizes, args.engines))
-    starts: dict[Place, list[cold.Start]] = {place: [] for place in places}
-    lives: dict[Place, list[float]] = {place: [] for place in places}
+    homes = [HOME] if args.against is None else [HOME, args.against]
+    taken = {(place, home): Times() for place in places for home in homes}
     alone: list[float] = []
     heat = Calibration()
     readings = [heat()]
-    for model, size, engine in places:  # the first one only fills the disk cache
-        cold.start(paths[model], *size, engine=engine, threads=args.threads, frames=1)
-        cold.live_start_ms(paths[model], *size, engine=engine)
+    for place, home in taken:  # the first one only fills the caches
+        Times().take(paths[place[0]], place, args.threads, home)
     with Progress(args.starts, "rounds", quiet=args.quiet) as progress:
         for _ in range(args.starts):
             alone.append(cold.imports_alone_ms())
-            for place in places:
-                model, size, engine = place
-                begun = cold.start(paths[model], *size, engine=engine, threads=args.threads)
-                starts[place].append(begun)
-                lives[place].append(cold.live_start_ms(paths[model], *size, engine=engine))
+            for (place, home), times in taken.items():
+                times.take(paths[place[0]], place, args.threads, home)
             readings.append(heat())
             progress.update()
     heat.close()
@@ -77,10 +105,10 @@ def run(args: argparse.Namespace) -> int:
         _row(
             paths[place[0]].stem,
             place,
-            [starts[place][i] for i in kept],
-            [lives[place][i] for i in kept],
+            taken[place, HOME].of(kept),
             [alone[i] for i in kept],
             args.threads,
+            None if args.against is None else taken[place, args.against].of(kept),
         )
         for place in places
     ]
@@ -90,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
         "marked_rounds": sorted(rounds.marked_rounds(readings, args.starts)),
     }
     settings = {"starts": args.starts, "sha256": opening.checksums(paths.values())}
+    if args.against is not None:
+        settings["against"] = commit_of(args.against)
     deliver(args, path, results.document("startup", rows, settings, block))
     return DONE
 
@@ -97,10 +127,10 @@ def run(args: argparse.Namespace) -> int:
 def _row(
     model: str,
     place: Place,
-    starts: "list[cold.Start]",
-    lives: list[float],
+    times: Times,
     alone: list[float],
     threads: int,
+    against: Times | None,
 ) -> Row:
     from .measuring import cold, results, statistics
 
@@ -109,18 +139,25 @@ def _row(
         **{"model": model, "size": f"{width}x{height}", "engine": engine, "device": "cpu"},
         "threads": threads or None,
     }
-    totals = [start.total_ms for start in starts]
-    metrics = {
-        **cold.metrics(starts),
+    totals, lives = times.totals, times.lives
+    metrics: Metrics = {
+        **cold.metrics(times.starts),
         **statistics.summary(totals, "total"),
         "total_times_ms": [round(value, 1) for value in totals],
         "imports_alone_ms": round(statistics.median(alone), 1),
         "session_x_imports": _ratio(totals, alone),
         "live_ms": round(statistics.median(lives), 1),
         "live_x_imports": _ratio(lives, alone),
-        "samples": len(starts),
+        "samples": len(totals),
         "aim_ms": TARGET_MS,
     }
+    if against is not None:
+        metrics |= {
+            "against_ms": round(statistics.median(against.totals), 1),
+            "x_against": _ratio(totals, against.totals),
+            "against_live_ms": round(statistics.median(against.lives), 1),
+            "live_x_against": _ratio(lives, against.lives),
+        }
     return results.row(labels, metrics)
 
 
@@ -145,6 +182,12 @@ LIVE_COLUMNS = (
     figure("live ms", "live_ms"),
     figure("x imports alone", "live_x_imports"),
 )
+AGAINST_COLUMNS = (
+    figure("before ms", "against_ms"),
+    figure("x before", "x_against"),
+    figure("live before ms", "against_live_ms"),
+    figure("live x before", "live_x_against"),
+)
 TARGET_COLUMNS = (
     label("model"),
     label("size"),
@@ -156,8 +199,10 @@ TARGET_COLUMNS = (
 
 def table_of(data: Document) -> str:
     """From process start to the first styled frame."""
-    live = LIVE_COLUMNS if any("live_ms" in row["metrics"] for row in data["rows"]) else ()
-    return table((*COLUMNS, *live, figure("memory MiB", "peak_memory_mib")), data["rows"])
+    rows = data["rows"]
+    live = LIVE_COLUMNS if any("live_ms" in row["metrics"] for row in rows) else ()
+    against = AGAINST_COLUMNS if any("against_ms" in row["metrics"] for row in rows) else ()
+    return table((*COLUMNS, *live, *against, figure("memory MiB", "peak_memory_mib")), rows)
 
 
 def targets_of(data: Document) -> str:

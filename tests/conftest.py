@@ -1,8 +1,11 @@
 """Small inputs that several test packages share. Weights here are random and tiny: tests must not
 need a download, and what they check does not depend on what a network learned."""
 
+import atexit
 import importlib
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Unexpected errors keep their traceback in tests, in processes that tests start as well.
 os.environ["IMPASTO_DEBUG"] = "1"
+# What only saves time is kept in a folder of the tests' own.
+os.environ["IMPASTO_CACHE"] = tempfile.mkdtemp(prefix="impasto-cache-")
+atexit.register(shutil.rmtree, os.environ["IMPASTO_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,7 @@ def start(
     threads: int | None = 1,
     frames: int = 3,
     values: str = "",
+    home: Path = HOME,
 ) -> Start:
     """Start a process, style `frames` frames in it and take its times.
 
@@ -72,12 +73,13 @@ def start(
         threads: likewise.
         frames: how many; the first one is timed.
         values: range of a model without a card ("0..1").
+        home: checkout whose code runs.
 
     Raises:
         StyleError: the process failed; its last words are in the message.
     """
     numbers = [str(width), str(height), engine, device, str(threads or 0), str(frames)]
-    begun, said = _run(CODE, str(Path(model).resolve()), *numbers, values)
+    begun, said = _run(home, CODE, str(Path(model).resolve()), *numbers, values)
     marks = [begun, *(said[key] for key in ("booted", "imported", "opened", "styled"))]
     stages = {
         name: (after - before) / 1e6
@@ -89,22 +91,26 @@ def start(
 
 def imports_alone_ms() -> float:
     """From asking for a process until it has imported numpy, OpenCV and ONNX Runtime, no more."""
-    begun, imported = _run(IMPORTS)
+    begun, imported = _run(HOME, IMPORTS)
     return (imported - begun) / 1e6
 
 
-def live_start_ms(model: Path, width: int, height: int, *, engine: str = "auto") -> float:
-    """From asking for `runtime.webcam` (synthetic camera, no window) to its first shown frame.
+def live_start_ms(
+    model: Path, width: int, height: int, *, engine: str = "auto", home: Path = HOME
+) -> float:
+    """From asking for `runtime.webcam` (synthetic camera, no window) to its first shown frame, by
+    the code of the checkout `home`.
 
     Raises:
         StyleError: the process failed; its last words are in the message.
     """
     flags = ["--model", str(Path(model).resolve()), "--source", f"synthetic:{width}x{height}"]
-    begun, shown = _run(LIVE, *flags, "--engine", engine, "--headless", "--frames", "1", "-q")
+    flags += ["--engine", engine, "--headless", "--frames", "1", "-q"]
+    begun, shown = _run(home, LIVE, *flags)
     return (shown - begun) / 1e6
 
 
-def _run(code: str, *words: str) -> tuple[int, Any]:
+def _run(home: Path, code: str, *words: str) -> tuple[int, Any]:
     """When a fresh Python was asked for (monotonic nanoseconds), and the JSON it printed.
 
     Compiled modules are kept, as they are for every user from the second start on: with them
@@ -116,7 +122,7 @@ def _run(code: str, *words: str) -> tuple[int, Any]:
         [sys.executable, "-c", code, *words],
         capture_output=True,
         text=True,
-        cwd=HOME,
+        cwd=home,
         env=environment,
     )
     if done.returncode != 0:

@@ -159,9 +159,14 @@ def providers() -> list[str]:
     return list(onnxruntime.get_available_providers())
 
 
+def commit_of(folder: Path) -> str | None:
+    """Commit of a checkout; None outside of one."""
+    return _ask("git", "-C", str(folder), "rev-parse", "HEAD")
+
+
 def git() -> Facts:
     """Commit of the code and whether tracked files were changed; None outside a checkout."""
-    commit = _ask("git", "-C", str(HOME), "rev-parse", "HEAD")
+    commit = commit_of(HOME)
     if commit is None:
         return {"commit": None, "dirty": None}
     # Results being rewritten are no change of the code that measured them.

@@ -97,7 +97,7 @@ def _options(ort: ModuleType, number: int, digest: str) -> dict[str, object]:
     version, gpu = _version(), _gpu(number)
     built = None
     if version and gpu is not None:
-        from .tensorrt.builder import cache_folder
+        from ._cache import cache_folder
 
         folder = cache_folder() / "onnxruntime" / cache_key(digest, gpu, version, ort.__version__)
         folder.mkdir(parents=True, exist_ok=True)

@@ -189,6 +189,13 @@ class OnnxRuntimeEngine:
 PLUGIN = OnnxRuntimeEngine
 
 
+def version_on_cpu(device: str) -> str:
+    """The library's version where this device means the CPU, "" elsewhere."""
+    ort = _library()
+    on_cpu = device == "cpu" or (device == "auto" and CUDA not in ort.get_available_providers())
+    return ort.__version__ if on_cpu else ""
+
+
 def lists_gpu() -> bool:
     """Whether this ONNX Runtime was built for NVIDIA GPUs; one that works need not be there."""
     return CUDA in _library().get_available_providers()

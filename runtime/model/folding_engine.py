@@ -10,12 +10,13 @@ Everything depends on the sequence of pictures only, not on the machine's speed:
 was begun is used a fixed number of frames later, and waited for if it is late.
 """
 
+import importlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from ..engines import Engine, SharingEngine, TensorInfo
@@ -27,10 +28,14 @@ from .folding import Folding, Scene
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from ..engines.onnxruntime import OnnxRuntimeEngine
+
 # Side of the smaller copy that is measured while a scene moves, as a share: a sixth of the work.
 COPY = 0.4
 # Seconds that a model which cannot be opened waits for its measuring graph, which is small.
 PATIENCE_S = 10.0
+# Graphs that are kept of a model for its next start: the one that is folded, the measuring one.
+KEPT_GRAPHS = 2
 # Below this side a smaller copy is not worth having.
 LEAST_SIDE = 256
 # Frames between beginning a measurement and using it: time for a second core to finish it.
@@ -99,10 +104,12 @@ class FoldingEngine:
         base: the file opened as it is.
         folding: its figures.
         fold: opens the file again with other initializers.
-        measuring: the measuring graph, opened.
+        measuring: the measuring graph, opened or about to be.
     """
 
-    def __init__(self, base: Engine, folding: Folding, fold: Fold, measuring: Engine) -> None:
+    def __init__(
+        self, base: Engine, folding: Folding, fold: Fold, measuring: Engine | Aside[Engine]
+    ) -> None:
         self.inputs: tuple[TensorInfo, ...] = base.inputs
         self.outputs: tuple[TensorInfo, ...] = base.outputs
         self.metadata, self.device, self.note = base.metadata, base.device, base.note
@@ -214,19 +221,21 @@ class FoldingEngine:
         if self._engine is not None:
             self._engine.close()
             self._give_back()
-            self._measuring.close()
+            self._measurer().close()
         self._engine = None
 
     def _give_back(self) -> None:
         """Sessions that share their memory leave it to the next one: there may be none."""
-        if isinstance(self._measuring, SharingEngine) and self.measurements:
-            self._measuring.give_back(
-                {self.inputs[0].name: np.zeros((1, SMALL, SMALL, 3), np.uint8)}
-            )
+        measurer = self._measurer()
+        if isinstance(measurer, SharingEngine) and self.measurements:
+            measurer.give_back({self.inputs[0].name: np.zeros((1, SMALL, SMALL, 3), np.uint8)})
 
     def _follow(self, picture: np.ndarray) -> None:
+        if self._current is None:
+            self._begin(picture)
+            return
         now = signature(picture)
-        if self._current is None or _change(self._signature[:COLORS], now[:COLORS]) > CUT:
+        if _change(self._signature[:COLORS], now[:COLORS]) > CUT:
             self._begin(picture, now)
             return
         self._frame += 1
@@ -250,12 +259,14 @@ class FoldingEngine:
         if self._frame % PACE == 0:
             self._approach()
 
-    def _begin(self, picture: np.ndarray, now: np.ndarray) -> None:
+    def _begin(self, picture: np.ndarray, now: np.ndarray | None = None) -> None:
         """A new scene: measured and folded before its first picture is painted."""
         self.reset()
-        self._shape, self._signature = picture.shape, now
         small = smaller(picture) if self._hurried else picture
-        found = self._measure(small)
+        measuring = Aside(lambda: self._measure(small), "impasto-measure")
+        # A process's first picture loads OpenCV here, while it is measured.
+        self._shape, self._signature = picture.shape, signature(picture) if now is None else now
+        found = measuring.result()
         self._install(found)
         self._goal = found
         self._rough = small is not picture
@@ -276,9 +287,15 @@ class FoldingEngine:
         self._pending = self._thread().submit(self._remeasure, self._evidence(picture))
 
     def _measure(self, picture: np.ndarray) -> np.ndarray:
-        found = self._measuring.run({self.inputs[0].name: picture})
+        found = self._measurer().run({self.inputs[0].name: picture})
         self.measurements += 1
         return _statistics(found)
+
+    def _measurer(self) -> Engine:
+        """The measuring graph, waited for if it is still being opened."""
+        if isinstance(self._measuring, Aside):
+            self._measuring = self._measuring.result()
+        return self._measuring
 
     def _evidence(self, picture: np.ndarray) -> "_Evidence":
         """What the worker measures: also what tells a correction, as long as there is none.
@@ -346,7 +363,8 @@ class FoldingEngine:
 
 
 def open_folded(model: Path, metadata: dict[str, str], device: str, threads: int | None) -> Engine:
-    """Open a foldable ONNX file; the measuring graph is opened beside it, in a second thread.
+    """Open a foldable ONNX file, or what was kept of it when it was opened before
+    (`runtime.engines._optimized`); the measuring graph is opened beside it, in a second thread.
 
     Args:
         model: the file.
@@ -356,17 +374,34 @@ def open_folded(model: Path, metadata: dict[str, str], device: str, threads: int
     Raises:
         CardMismatch: the folding figures are damaged.
     """
-    from ..engines.onnxruntime import OnnxRuntimeEngine
+    from ..engines import _optimized
+    from ..engines.onnxruntime import OnnxRuntimeEngine, version_on_cpu
 
-    folding = _folding(metadata)
-    measuring = Aside(lambda: _open_measuring(folding, device, threads), "impasto-open")
+    folding, data = _folding(metadata), read_onnx(model)
+    place = _optimized.place(data, version_on_cpu(device))
+    kept = _optimized.load(place)
+    if len(kept) == KEPT_GRAPHS:
+        source, graph = kept
+        coming = Aside(lambda: _open_kept(graph, folding, device, threads), "impasto-open")
+        importlib.import_module("cv2")  # 14 ms of a start, while the other thread opens
+        with suppress(CardMismatch):  # another library of the same version: opened from the file
+            base = OnnxRuntimeEngine.open(source, device, threads, optimized=True)
+            base.metadata = metadata
+            return _engine(base, source, folding, coming, device, threads, optimized=True)
+    keep = place is not None
+    measuring = Aside(lambda: _open_measuring(folding, device, threads, keep=keep), "impasto-open")
     try:
-        source = folding.with_vectors(read_onnx(model), model.name)
+        source = folding.with_vectors(data, model.name)
         base = OnnxRuntimeEngine.open(source, device, threads, keep=True)
     except BaseException:
         measuring.wait(PATIENCE_S)
         raise
-    return _engine(base, source, folding, measuring.result(), device, threads)
+    measurer = measuring.result()
+    _optimized.save(place, (base.optimized, measurer.optimized))
+    optimized = base.optimized is not None
+    return _engine(
+        base, base.optimized or source, folding, measurer, device, threads, optimized=optimized
+    )
 
 
 def wrap(engine: Engine, model: Path, name: str, device: str, threads: int | None) -> Engine:
@@ -398,30 +433,52 @@ def _folding(metadata: dict[str, str]) -> Folding:
     return folding
 
 
-def _open_measuring(folding: Folding, device: str, threads: int | None) -> Engine:
+def _open_measuring(
+    folding: Folding, device: str, threads: int | None, *, keep: bool = False
+) -> "OnnxRuntimeEngine":
+    return _open_shared(folding.graph, device, threads, keep=keep)
+
+
+def _open_kept(graph: bytes, folding: Folding, device: str, threads: int | None) -> Engine:
+    """The measuring graph as it was kept; where that does not open, as the model has it."""
+    try:
+        return _open_shared(graph, device, threads, optimized=True)
+    except CardMismatch:
+        return _open_measuring(folding, device, threads)
+
+
+def _open_shared(
+    graph: bytes,
+    device: str,
+    threads: int | None,
+    *,
+    keep: bool = False,
+    optimized: bool = False,
+) -> "OnnxRuntimeEngine":
     from ..engines.onnxruntime import OnnxRuntimeEngine
 
     # Without patterns: a whole picture is measured rarely, and the block reserved for the next one
     # would be the largest of the process (45 MB at 640x480).
-    return OnnxRuntimeEngine.open(folding.graph, device, threads, shared=True, patterns=False)
+    return OnnxRuntimeEngine.open(
+        graph, device, threads, shared=True, patterns=False, keep=keep, optimized=optimized
+    )
 
 
 def _engine(
     base: Engine,
-    model: bytes,
+    source: bytes,
     folding: Folding,
-    measuring: Engine,
+    measuring: Engine | Aside[Engine],
     device: str,
     threads: int | None,
+    *,
+    optimized: bool = False,
 ) -> Engine:
     from ..engines.onnxruntime import OnnxRuntimeEngine
 
-    graph = base.optimized if isinstance(base, SharingEngine) else None
-    source = model if graph is None else graph
-
     def fold(values: dict[str, np.ndarray]) -> Engine:
         return OnnxRuntimeEngine.open(
-            source, device, threads, values, shared=True, optimized=graph is not None
+            source, device, threads, values, shared=True, optimized=optimized
         )
 
     return FoldingEngine(base, folding, fold, measuring)
@@ -436,6 +493,8 @@ def _statistics(found: dict[str, np.ndarray]) -> np.ndarray:
 def signature(picture: np.ndarray) -> np.ndarray:
     """Cheap figures of a picture (1, H, W, 3) in bytes, in parts of the full range: mean and
     deviation of each color, mean step between neighbors (texture, which normalizations see)."""
+    import cv2  # loaded late: see `_begin`
+
     rows = picture[0, ::STRIDE]
     # OpenCV's sums over bytes: 0.14 ms at 1280x720 where arrays of floats took 1.15.
     points = np.ascontiguousarray(rows[:, ::STRIDE])
@@ -461,6 +520,8 @@ def smaller(picture: np.ndarray) -> np.ndarray:
     _, height, width, _ = picture.shape
     if min(height, width) < LEAST_SIDE:
         return picture
+    import cv2
+
     size = (int(width * COPY) // GRID * GRID, int(height * COPY) // GRID * GRID)
     whole: np.ndarray = picture[0]
     small = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)

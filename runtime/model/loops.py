@@ -10,7 +10,6 @@ card, in a thread, which is not waited for when it is overdue. They start no pro
 import json
 import mmap
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -112,6 +111,8 @@ def check_answers(path: Path, engine: str, facts: CardFacts, timeout: float = TI
     """
     if os.environ.get(CHILD):
         return
+    import subprocess  # 2 ms of a start that starts none
+
     words = [sys.executable, "-m", __name__, str(path.resolve()), engine, json.dumps(facts)]
     # The child finds our packages where we found them, wherever it is started.
     paths = {"PYTHONPATH": os.pathsep.join(part or os.getcwd() for part in sys.path)}

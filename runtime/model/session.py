@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Unpack
 
-import cv2
 import numpy as np
 
 from ..card import FOLDING_KEY, CardFacts, ModelCard, Port
@@ -125,6 +124,8 @@ class StyleSession:
                 styled = self._run_bytes(image, conditions)
         if parameter or strength >= 1.0:
             return styled
+        import cv2
+
         return cv2.addWeighted(styled, strength, image, 1.0 - strength, 0.0)
 
     def stylize_float(

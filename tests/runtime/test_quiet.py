@@ -41,6 +41,23 @@ def test_two_threads_leave_stdout_as_it_was(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_models_are_opened_by_two_threads_at_once(capsys):
+    """Each waits within `quiet` for the other to be there as well."""
+    meeting = threading.Barrier(2, timeout=10)
+
+    def work():
+        with quiet(), quiet():
+            meeting.wait()
+            print("banner")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    work()
+    thread.join()
+    assert not meeting.broken
+    assert capsys.readouterr().out == ""
+
+
 def test_the_whole_process_is_muted_and_speaks_again(capfd, caplog):
     filters, disabled = list(warnings.filters), logging.root.manager.disable
     with quiet(process=True):

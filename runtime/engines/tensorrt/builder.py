@@ -6,8 +6,6 @@ anyway.
 """
 
 import hashlib
-import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,14 +14,13 @@ from types import ModuleType
 from typing import Any
 
 from ...errors import EngineUnavailable, StyleError, UsageError
+from .._cache import cache_folder, write_file
 from .._cuda import Cuda, Gpu
 from .library import Library, make_logger
 from .plan import PlanFacts, Shapes, write_facts
 
 # Seconds between two lines of progress.
 PAUSE = 5.0
-# Where caches go; the first that is set, then the user's own folder.
-CACHE_VARIABLE = "IMPASTO_CACHE"
 # TensorRT-RTX builds for these unless told otherwise ("8.0, 8.6, 8.9, 12.0, and later"); Turing
 # needs an engine of its own (its documentation, "CPU-Only AOT and TensorRT-RTX Engines").
 NOT_PORTABLE = ("7.5",)
@@ -126,18 +123,6 @@ def capabilities(library: Library) -> list[str]:
     """Compute capabilities TensorRT-RTX can be told to build for, ["7.5", "8.0", ...]."""
     names = getattr(library.module.ComputeCapability, "__members__", {})
     return [f"{name[2:-1]}.{name[-1]}" for name in names if name.startswith("SM")]
-
-
-def cache_folder() -> Path:
-    """Where files go that only save time."""
-    given = os.environ.get(CACHE_VARIABLE)
-    if given:
-        return Path(given)
-    if sys.platform == "win32":
-        home = os.environ.get("LOCALAPPDATA") or str(Path.home())
-    else:
-        home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "impasto"
 
 
 def _build(
@@ -255,14 +240,3 @@ def _parse_errors(parser: Any) -> str:
         where = error.node_name() if hasattr(error, "node_name") else ""
         found.append(f"{where}: {error.desc()}" if where else str(error.desc()))
     return " ".join("; ".join(found).split())[:300] or "it gives no reason"
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write atomically; the folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ TensorRT compiles everything when an engine is built and has nothing to keep.
 import hashlib
 from typing import Any
 
-from .builder import cache_folder, write_file
+from .._cache import cache_folder, write_file
 
 
 class KernelCache:

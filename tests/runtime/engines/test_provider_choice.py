@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from runtime.card import FOLDING_KEY
-from runtime.engines import TensorInfo, _provider_choice
+from runtime.engines import TensorInfo, _cache, _provider_choice
 from runtime.engines._cuda import Gpu
 from runtime.engines._provider_choice import CPU, CUDA, TENSORRT, cache_key, choose
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
-from runtime.engines.tensorrt import builder
 from runtime.errors import EngineUnavailable, UsageError
 
 GPU = Gpu(0, "NVIDIA RTX 4090", "8.9", "13.0")
@@ -63,7 +62,7 @@ class FakeRuntime(types.ModuleType):
 @pytest.fixture
 def opened(monkeypatch, tmp_path):
     """Opens a model on a fake runtime; gives runtime and engine."""
-    monkeypatch.setenv(builder.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(_cache.VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr(_provider_choice, "_gpu", lambda number: GPU)
     monkeypatch.setattr(_provider_choice, "_version", lambda: "10.9")
     model = tmp_path / "a.onnx"

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CODE = """
 import json
 import numpy as np
+import cv2  # loaded with a first picture, and stays
 from runtime.live.gauges import resident_mb
 from runtime.model.session import open_session
 
