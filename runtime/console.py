@@ -24,9 +24,11 @@ FIRST_SECONDS = 0.9
 ESTIMATE_SECONDS = 2.0
 
 # Control characters of ASCII and Latin-1 (escape sequences move the cursor, change titles, type
-# answers), those that turn the direction of text (file names that look like others), and Unicode's
-# own line breaks.
-_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# answers), those that turn the direction of text (file names that look like others), Unicode's own
+# line breaks, and what it says is no character (and XML refuses).
+_UNSAFE = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]"
+)
 
 
 def printable(text: str, *, lines: bool = False) -> str:

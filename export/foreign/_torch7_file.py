@@ -63,8 +63,10 @@ class Reader:
         count = int(self.take("i"))
         if not 0 <= count <= LONGEST:
             raise ValueError(f"a name of {count} bytes")
-        self.place += count
-        return self.data[self.place - count : self.place].decode("latin-1")
+        begin, self.place = self.place, self.place + count
+        if self.place > len(self.data):
+            raise ValueError("it is cut off within a name")
+        return self.data[begin : self.place].decode("latin-1")
 
     def value(self, depth: int = 0) -> Value:
         """The next object with all that is in it."""
@@ -114,11 +116,12 @@ class Reader:
         return record
 
     def storage(self, element: str) -> np.ndarray:
-        """Plain values."""
+        """Plain values, as float32; tensors share them."""
         count = int(self.take("q"))
         values = np.frombuffer(self.data, element, max(0, count), self.place)
         self.place += values.nbytes
-        return values
+        with np.errstate(over="ignore"):  # what is no number then is refused with the weights
+            return values.astype(np.float32)
 
     def tensor(self, depth: int) -> Tensor | None:
         """A view of a storage; None of an empty one."""
@@ -133,8 +136,7 @@ class Reader:
             return None
         if math.prod(shape) > values.size:
             raise ValueError(f"a tensor of {shape} in {values.size} values")
-        flat = torch.from_numpy(values.astype(np.float32))
-        return flat.as_strided(shape, strides, offset).clone()
+        return torch.from_numpy(values).as_strided(shape, strides, offset)
 
 
 def read(path: Path) -> State:
@@ -144,13 +146,17 @@ def read(path: Path) -> State:
         ValueError: it is damaged, or holds no network.
     """
     try:
-        whole = Reader(path.read_bytes()).value()
+        data = path.read_bytes()
+        whole = Reader(data).value()
         state: State = {}
         _collect(whole, state, set())
     except (struct.error, OverflowError, RuntimeError, TypeError) as error:
         raise ValueError(f"it is damaged or cut off ({error})") from None
     if not state:
         raise ValueError("it holds no layers with weights")
+    # Tensors share storages, so that a few bytes could ask for any amount of memory.
+    if sum(tensor.numel() for tensor in state.values()) > len(data):
+        raise ValueError("it holds more weights than bytes")
     return state
 
 

@@ -3,7 +3,7 @@
 import glob
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 
 from ..card import JsonObject
 from ..clips.batch import FALLBACK as CLIP_FALLBACK
@@ -66,6 +66,8 @@ def find_items(inputs: Iterable[str], output: str) -> list[Item]:
     items: list[Item] = []
     seen: dict[str, str] = {}
     for place, below in (found for text in inputs for found in _expand(text)):
+        if ".." in {*PurePosixPath(below).parts, *PureWindowsPath(below + place.name).parts}:
+            raise UsageError(f'"{place}" has ".." in its key: it would be written elsewhere')
         stamp = place.stamp()
         if stamp is None:
             raise SourceError(f'no input "{place}"')

@@ -11,9 +11,9 @@ import json
 import time
 from dataclasses import asdict, dataclass
 
-from ..card import JsonObject
 from .items import Item
 from .places import Place, Stamp
+from .records import read
 
 NAME = "manifest.jsonl"
 # Stores cannot add to a file: it is written anew, at most this often in seconds, and at the end.
@@ -75,7 +75,6 @@ class Manifest:
 def _read(line: bytes) -> Entry | None:
     """A line that makes sense."""
     try:
-        values: JsonObject = json.loads(line)
-        return Entry(**{**values, "stamp": Stamp(**values["stamp"])})
-    except (TypeError, ValueError, KeyError, RecursionError):
+        return read(Entry, json.loads(line))
+    except (ValueError, RecursionError):
         return None

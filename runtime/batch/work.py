@@ -19,7 +19,8 @@ from ..card import JsonObject
 from ..clips import pieces
 from ..clips.options import ClipOptions
 from ..errors import CardMismatch, StyleError
-from ..media.journal import Segment
+from ..inputs import inside
+from ..media.journal import Segment, is_whole
 from ..meter import Meter
 from ..model.options import StylizeOptions, open_stylizer
 from ..provenance import Provenance
@@ -29,8 +30,10 @@ from ..stills.files import FileOptions, paint_file
 from ..stills.painter import Options as StillOptions
 from ..stills.painter import StillPainter
 from ..stills.parts import Parts
+from . import records
 from .items import Item
 from .places import Place
+from .records import Done
 
 ATTEMPTS = 3
 # What stands among the tries meanwhile, and remains if the process does not live to write more.
@@ -66,20 +69,12 @@ class Settings:
     provenance: Provenance | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of an item: pictures painted, and what a user should know."""
-
-    frames: int
-    notes: list[str]
-
-
 def is_result(item: Item, settings: Settings) -> Done | None:
     """What an earlier run made of the item, with these settings, if it did not live to note it."""
     values = item.parts.child(RESULT).read_json()
     if not _fits(values, item, settings) or Place.parse(item.output).stamp() is None:
         return None
-    return Done(values["frames"], values["notes"])
+    return records.read(Done, values)
 
 
 def plan(item: Item, settings: Settings) -> list[int]:
@@ -90,14 +85,16 @@ def plan(item: Item, settings: Settings) -> list[int]:
     """
     if not item.clip:
         return [0]
-    known = item.parts.child(PLAN).read_json()
-    if not _fits(known, item, settings):
+    values = item.parts.child(PLAN).read_json()
+    known = records.read_plan(values) if _fits(values, item, settings) else None
+    if known is None:
         item.parts.remove_folder()
-        known = {**_header(item, settings), **_to_json(_plan(item, settings))}
-        item.parts.child(PLAN).write_json(known)
-        return list(range(len(known["pieces"])))
+        known = _plan(item, settings)
+        item.parts.child(PLAN).write_json({**_header(item, settings), **asdict(known)})
+        return list(range(len(known.pieces)))
     painted = {place.name for place in item.parts.matches("*.json")}
-    return [n for n in range(len(known["pieces"])) if f"{n:05}.json" not in painted]
+    numbers = range(len(known.pieces))
+    return [n for n in numbers if f"{n:05}.json" not in painted or _segments(item, n) is None]
 
 
 def _plan(item: Item, settings: Settings) -> pieces.Plan:
@@ -201,10 +198,16 @@ def join(item: Item, settings: Settings) -> None:
         folder.mkdir()
         segments: list[tuple[Segment, Path]] = []
         for number in range(len(planned.pieces)):
-            for values in item.parts.child(f"{number:05}.json").read_json():
-                file = folder / values["file"]
-                item.parts.child(file.name).fetch(file)
-                segments.append((_segment(values), file))
+            for segment in _segments(item, number) or ():
+                file = inside(folder, segment.file, f'"{item.parts}"')
+                item.parts.child(segment.file).fetch(file)
+                if not is_whole(folder, segment):
+                    item.parts.child(f"{number:05}.json").write_json(None)
+                    raise StyleError(
+                        f'"{item.parts.child(segment.file)}" is not what was painted: the next run '
+                        "paints that piece again"
+                    )
+                segments.append((segment, file))
         made = scratch.folder / output.name
         notes = pieces.join_pieces(
             scratch.input(item), planned, segments, made, settings.clip, settings.provenance
@@ -228,7 +231,7 @@ def attempt(item: Item, name: str, work: Callable[[], T]) -> tuple[T | None, str
         What `work` returned, and ""; or None, and what went wrong the last time.
     """
     tries = item.parts.child(f"{name}.tries")
-    told: list[str] = tries.read_json() or []
+    told = records.read_tries(tries.read_json())
     while len(told) < ATTEMPTS:
         tries.write_json([*told, DIED])
         try:
@@ -291,26 +294,12 @@ def _note_result(item: Item, settings: Settings, done: Done) -> None:
     item.parts.child(RESULT).write_json({**_header(item, settings), **asdict(done)})
 
 
-def _to_json(planned: pieces.Plan) -> JsonObject:
-    return asdict(planned)
-
-
 def _read_plan(item: Item) -> pieces.Plan:
-    values = item.parts.child(PLAN).read_json()
-    if not isinstance(values, dict):
-        raise StyleError(f'"{item.parts}" was removed while its clip was painted')
-    return pieces.Plan(
-        tuple(
-            pieces.Piece(**{**piece, "behind": tuple(piece["behind"]) if piece["behind"] else None})
-            for piece in values["pieces"]
-        ),
-        values["frames"],
-        values["threads"],
-        values["damage"],
-        tuple(values["remarks"]),
-    )
+    plan = records.read_plan(item.parts.child(PLAN).read_json())
+    if plan is None:
+        raise StyleError(f'"{item.parts}" was removed or changed while its clip was painted')
+    return plan
 
 
-def _segment(values: JsonObject) -> Segment:
-    restart = values["restart"]
-    return Segment(**{**values, "restart": tuple(restart) if restart else None})
+def _segments(item: Item, number: int) -> list[Segment] | None:
+    return records.read_segments(item.parts.child(f"{number:05}.json").read_json())

@@ -171,7 +171,7 @@ class Journal:
         for segment in listed:
             if segment is None or (segment.short and not short):
                 break
-            if not _is_whole(files or folder, segment):
+            if not is_whole(files or folder, segment):
                 break
             segments.append(segment)
         try:
@@ -413,14 +413,21 @@ def _read_segment(line: str) -> Segment | None:
     """The segment of a line; None for a torn or a damaged one."""
     try:
         segment = fill(Segment, json.loads(line), "a segment", "fact")
-        times = [segment.last_time, *([segment.restart[1]] if segment.restart else [])]
-        plausible = all(abs(Fraction(time)) < LONGEST for time in times)
-    except (StyleError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError):
+    except (StyleError, TypeError, AttributeError, ValueError, RecursionError):
         return None
-    return segment if plausible and segment.delay < segment.frames else None
+    return segment if plausible(segment) else None
 
 
-def _is_whole(folder: Path, segment: Segment) -> bool:
+def plausible(segment: Segment) -> bool:
+    """Whether what is said of a segment can be true."""
+    times = [segment.last_time, *([segment.restart[1]] if segment.restart else [])]
+    try:
+        return segment.delay < segment.frames and all(abs(Fraction(t)) < LONGEST for t in times)
+    except (ValueError, ArithmeticError):
+        return False
+
+
+def is_whole(folder: Path, segment: Segment) -> bool:
     """Whether a segment's file is there and still what was written."""
     try:
         data = inside(folder, segment.file, f'the journal of "{folder}"').read_bytes()

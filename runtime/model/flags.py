@@ -74,8 +74,8 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=loops.TIMEOUT_S,
         metavar="S",
-        help="for a model to open (on a CPU), and for a graph with loops, or without a card, to "
-        "answer to a small picture (default: %(default)g)",
+        help="for a model to open (on a GPU: one without a card), and for a graph with loops, or "
+        "without a card, to answer to a small picture (default: %(default)g)",
     )
     facts.add_argument("--multiple-of", type=int, metavar="N", help="sizes the graph accepts")
 

@@ -19,7 +19,7 @@ from ..card import CardFacts
 from ..engines import Engine
 from ..errors import CardMismatch
 from ..onnxfile import OnnxFile
-from . import formats, store
+from . import formats, store, zoo
 from .background import TooMuchMemory, kept
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ def opened(
     Args:
         work: opens it.
         path: of the model.
-        engine, device: on which. For a GPU engines compile, good models for minutes, too: such
-            openings have all the time they want.
+        engine, device: on which. For a GPU engines compile, good models for minutes, too: those
+            with a card have all the time they want.
         timeout: seconds for it; and for a small picture, if it is tried in another process first.
         facts: what the user said about the model.
 
@@ -167,7 +167,7 @@ def opened(
         from ..engines.onnxruntime import lists_gpu
 
         gpu = lists_gpu() and device != "cpu"  # and the library is loaded before the clock begins
-    return kept(work, path, float("inf") if gpu else timeout)
+    return kept(work, path, float("inf") if gpu and zoo.read_card(path) is not None else timeout)
 
 
 class _Counted:

@@ -39,8 +39,8 @@ class StylizeOptions:
         scalars: values of the model's own scalar inputs, by name.
         variation: which of its answers a model gives that has many; None is the middle one.
         facts: what replaces the card's.
-        probe_timeout: seconds in which a model must open (on a CPU), and a graph with loops, or
-            without a card, answer to a small picture.
+        probe_timeout: seconds in which a model must open (on a GPU: one without a card), and a
+            graph with loops, or without a card, answer to a small picture.
         server: address of the server that runs the models ("grpc://host:8001"), which are then
             names of its own; "" runs them here.
 

@@ -366,8 +366,8 @@ def open_session(
             exact.
         style_encoder: model that turns style pictures into this one's code, for models whose card
             names none.
-        probe_timeout: seconds in which a model must open (on a CPU), and a graph with loops, or
-            without a card, answer to a small picture.
+        probe_timeout: seconds in which a model must open (on a GPU: one without a card), and a
+            graph with loops, or without a card, answer to a small picture.
         overrides: facts that replace the card's or the probe's: `layout` ("NCHW", "NHWC"),
             `range` ("0..1", "-1..1", "0..255"), `input_range` and `output_range` where they differ,
             `output` (the name of the painted picture), `colors` ("RGB", "BGR"), `size` ((height,

@@ -8,6 +8,7 @@ its model, and the version of both.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..console import printable
 from ..invocation import VERSION
 
 # IPTC NewsCodes: a photograph or film that a trained model repainted.
@@ -50,7 +51,8 @@ def provenance_of(models: Sequence[tuple[str, str]]) -> Provenance:
     Args:
         models: names and sha256 sums; where several are mixed, both are joined by "+".
     """
-    names = ", ".join(name for name, _ in models)
+    # Not every character of a file's name may stand in XML, or is safe where the file is looked at.
+    names = ", ".join(printable(name) for name, _ in models)
     sums = ["+".join(part[:DIGITS] for part in sha256.split("+")) for _, sha256 in models]
     sums = [part for part in sums if part]  # a server says no sum
     version = f"{VERSION}, sha256 {' '.join(sums)}" if sums else VERSION

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+# Some seconds' work; the history of a picture edited for years has thousands.
+MOST_TAGS = 100_000
 EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -35,6 +37,13 @@ def state(made: Provenance, packet: bytes = b"") -> bytes:
     document = _parsed(packet or EMPTY)
     if document is None:
         return packet
+    try:
+        return _stated(made, document)
+    except RecursionError:  # nested a thousand times: no camera and no program writes that
+        return packet
+
+
+def _stated(made: Provenance, document: Document) -> bytes:
     home = document.getElementsByTagNameNS(RDF, "RDF")[0]
     for element in list(document.getElementsByTagName("*")):
         _forget(element, made.properties)
@@ -50,9 +59,12 @@ def state(made: Provenance, packet: bytes = b"") -> bytes:
 
 
 def _parsed(packet: bytes) -> Document | None:
-    """None for what is no XML, has no RDF, or declares entities, which XMP forbids."""
+    """None for what is no XML, has no RDF, is not UTF-8, declares entities, which XMP forbids, or
+    takes long to read."""
     from xml.dom.minidom import parseString
 
+    if b"\0" in packet.strip(b"\0") or packet.count(b"<") > MOST_TAGS:
+        return None
     if b"<!" in packet.replace(b"<!--", b"").replace(b"<![CDATA[", b""):
         return None
     try:

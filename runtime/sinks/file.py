@@ -40,6 +40,8 @@ SEGMENT_FRAMES = 120
 # ... or where a shot begins, if that leaves this part of them: one second and five, as players like
 # to find whole pictures.
 SHORTEST = 5
+# Seconds after which one of live frames is closed: nobody can paint them again.
+LIVE_SECONDS = 1
 # Frame rates that encoders take; a clip that says more has no constant rate and states its clock.
 LARGEST_RATE = 240
 # Clock for frames that come when they come (cameras): that of MPEG systems.
@@ -130,7 +132,7 @@ class FileSink(Sink):
         self._context: VideoCodecContext | None = None
         self._packets: list[Packet] = []
         self._durations: dict[int, int] = {}
-        self._in_segment = 0
+        self._in_segment, self._segment_start = 0, Fraction(0)
         self._pending: Frame | None = None
         self._last_tick: int | None = None
         # Of the last frame that came, and of the one that comes.
@@ -200,7 +202,9 @@ class FileSink(Sink):
         try:
             if pending is not None:
                 self._encode(pending, frame.time)
-                if segment_ends(self._in_segment, self._segment, self._coming.begins_shot):
+                shot = self._coming.begins_shot
+                late = self.info.live and frame.time - self._segment_start >= LIVE_SECONDS
+                if late or segment_ends(self._in_segment, self._segment, shot):
                     self._close_segment()
         except BaseException:
             # What follows would lack these frames; the segments before them are whole.
@@ -332,6 +336,8 @@ class FileSink(Sink):
 
     def _encode(self, frame: Frame, until: Fraction | None) -> None:
         """Encode one frame, shown until `until` (seconds; None: for its own duration)."""
+        if not self._in_segment:
+            self._segment_start = frame.time
         tick = self._ticks(frame.time)
         if self._last_tick is None and self.journal.segments:
             self._last_tick = self._ticks(Fraction(self.journal.segments[-1].last_time))

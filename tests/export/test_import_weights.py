@@ -3,7 +3,6 @@ what the imported checkpoint paints is what they paint."""
 
 import contextlib
 import random
-import struct
 from itertools import chain, pairwise
 
 import pytest
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 
 from export.import_weights import main, read_state
 from runtime.errors import UsageError
+from tests.tools.torch7_file import torch7
 from training.checkpoint import load_checkpoint
 
 
@@ -308,51 +308,6 @@ def test_a_family_that_does_not_quite_fit(tmp_path):
     del state["in3.weight"]
     torch.save(state, tmp_path / "x.pth")
     assert main([str(tmp_path / "x.pth"), "--output", str(tmp_path / "run"), "--quiet"]) == 2
-
-
-def torch7(value, out=None, seen=None):
-    """A value as Torch7 writes it; modules are (class, fields), tensors PyTorch's."""
-    out, seen = ([], [0]) if out is None else (out, seen)
-
-    def text(word):
-        out.append(struct.pack("<i", len(word)) + word.encode())
-
-    def begin(kind):
-        seen[0] += 1
-        out.append(struct.pack("<ii", kind, seen[0]))
-
-    if isinstance(value, torch.Tensor):
-        begin(4)
-        text("V 1")
-        text("torch.FloatTensor")
-        out.append(struct.pack("<i", value.dim()))
-        out.append(struct.pack(f"<{2 * value.dim()}q", *value.shape, *value.stride()))
-        out.append(struct.pack("<q", 1))
-        begin(4)
-        text("V 1")
-        text("torch.FloatStorage")
-        out.append(struct.pack("<q", value.numel()) + value.numpy().tobytes())
-    elif isinstance(value, tuple):
-        begin(4)
-        text("V 1")
-        text(value[0])
-        torch7(value[1], out, seen)
-    elif isinstance(value, dict):
-        begin(3)
-        out.append(struct.pack("<i", len(value)))
-        for key, item in value.items():
-            torch7(key, out, seen)
-            torch7(item, out, seen)
-    elif isinstance(value, str):
-        out.append(struct.pack("<i", 2))
-        text(value)
-    elif isinstance(value, bool):
-        out.append(struct.pack("<ii", 5, value))
-    elif value is None:
-        out.append(struct.pack("<i", 0))
-    else:
-        out.append(struct.pack("<id", 1, value))
-    return b"".join(out)
 
 
 class Lua(nn.Module):

@@ -13,7 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import atheris
 
-with atheris.instrument_imports(include=["runtime"], enable_loader_override=False):
+with atheris.instrument_imports(
+    include=["runtime", "export.foreign"], enable_loader_override=False
+):
+    import export.foreign._torch7_file  # noqa: F401 parsers imports it late: it needs PyTorch
     from tests.hostile import parsers, seeds
 
 # Longest input; parsers that take more only repeat what they do.

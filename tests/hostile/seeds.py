@@ -20,6 +20,14 @@ PICTURES = {
     "webp": "WEBP",
     "ppm": "PPM",
 }
+PACKET = (
+    b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta '
+    b'xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+    b'xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" e:DigitalSourceType="digitalCapture">'
+    b'<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Lake</rdf:li></rdf:Alt></dc:title>'
+    b'</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
 CLIPS = {"mp4": "libx264", "mkv": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4", "gif": "gif"}
 
 
@@ -33,6 +41,8 @@ class Seeds:
         card: of it.
         checkpoint: tensors and header of a tiny network.
         journal: lines of the journal of a clip that was interrupted, and its segments.
+        torch7: a tiny network as Lua stored it.
+        packet: XMP of a photograph.
     """
 
     pictures: dict[str, bytes]
@@ -41,6 +51,8 @@ class Seeds:
     card: dict
     checkpoint: tuple[dict, dict]
     journal: tuple[list[str], dict[str, bytes]]
+    torch7: bytes
+    packet: bytes
 
 
 def photo() -> np.ndarray:
@@ -93,7 +105,14 @@ def make(folder: Path) -> Seeds:
     clips = {suffix: _clip(folder / f"clip.{suffix}", codec) for suffix, codec in CLIPS.items()}
     card = ModelCard("seed", "perceptual", (Port("image"),), (Port("styled"),), multiple_of=4)
     return Seeds(
-        pictures, clips, model(), json.loads(card.to_json()), _checkpoint(), _journal(folder)
+        pictures,
+        clips,
+        model(),
+        json.loads(card.to_json()),
+        _checkpoint(),
+        _journal(folder),
+        _torch7(),
+        PACKET,
     )
 
 
@@ -120,6 +139,28 @@ def _checkpoint() -> tuple[dict, dict]:
     recipe = json.loads(json.dumps(Recipe(name="seed").to_dict()))
     network = {"name": "lean", **generator.config}
     return tensors, {"format": 1, "network": network, "recipe": recipe, "step": 3, "state": {}}
+
+
+def _torch7() -> bytes:
+    """The layers of jcjohnson/fast-neural-style, one channel wide, with one residual block."""
+    import torch
+
+    from tests.tools.torch7_file import torch7
+
+    def module(name: str, *shape: int) -> tuple[str, dict]:
+        wide = shape[1] if name == "nn.SpatialFullConvolution" else shape[0]
+        weights = {"weight": torch.full(shape, 0.01), "bias": torch.zeros(wide)}
+        return name, {**weights, "nInputPlane": float(shape[-3]) if len(shape) == 4 else 1.0}
+
+    conv, up = "nn.SpatialConvolution", "nn.SpatialFullConvolution"
+    shapes = [(1, 3, 9, 9), (2, 1, 3, 3), (4, 2, 3, 3), (4, 4, 3, 3), (4, 4, 3, 3)]
+    layers: list[tuple[str, dict]] = []
+    for kind, shape in [*((conv, s) for s in shapes), (up, (4, 2, 3, 3)), (up, (2, 1, 3, 3))]:
+        layers.append(module(kind, *shape))
+        layers.append(module("nn.InstanceNormalization", layers[-1][1]["bias"].numel()))
+    layers.append(module(conv, 3, 1, 9, 9))
+    listed = {float(number): layer for number, layer in enumerate(layers, 1)}
+    return torch7({"opt": {"gpu": False}, "model": ("nn.Sequential", {"modules": listed})})
 
 
 def _journal(folder: Path) -> tuple[list[str], dict[str, bytes]]:

@@ -19,6 +19,8 @@ NUMBERED = ("style", "beside")
 # MIDI 1.0: controllers 0 to 127; 1 is the modulation wheel, 7 the volume fader.
 CONTROLS = {1: "strength", 2: "mix", 3: "stability", 4: "divider", 7: "strength"}
 HIGHEST = 127
+# OSC's whole numbers have 64 bits at most.
+LARGEST = 2**63
 FIRST_NOTE = 36
 NOTES = (
     *("next", "previous", "freeze", "split", "record", "snapshot"),
@@ -61,7 +63,7 @@ def _meant(address: str, values: Sequence[object]) -> str | None:
 
 
 def _number(word: str, value: object) -> float:
-    if isinstance(value, bool | int | float) and value == value:
+    if isinstance(value, bool | int | float) and abs(value) < LARGEST:  # which nan is not
         return float(value)
     raise UsageError(f'OSC "{PREFIX}{word}": a number or a word is allowed, not {value!r:.40}')
 

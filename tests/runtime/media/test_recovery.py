@@ -16,7 +16,7 @@ from runtime.frame import Frame
 from runtime.live.recorder import live_clip
 from runtime.media.journal import LISTING, Journal
 from runtime.media.recovery import recover, recover_all
-from runtime.sinks.file import FileSink
+from runtime.sinks.file import SEGMENT_FRAMES, FileSink
 from runtime.sources import SourceInfo
 from runtime.video import main as video
 
@@ -24,13 +24,13 @@ SIZE = (48, 64)
 SEGMENT = 4
 
 
-def record(path, frames=10, **options):
+def record(path, frames=10, rate=30, segment=SEGMENT):
     """A recording that is left as a kill leaves it: closed segments, nothing joined."""
-    info = SourceInfo("camera", SIZE[1], SIZE[0], Fraction(30), live=True)
-    sink = FileSink(path, info, clip=live_clip(), segment=SEGMENT, **options)
+    info = SourceInfo("camera", SIZE[1], SIZE[0], Fraction(rate), live=True)
+    sink = FileSink(path, info, clip=live_clip(), segment=segment)
     for index in range(frames):
-        image = np.full((*SIZE, 3), 20 * index, np.uint8)
-        sink.write(Frame(image, Fraction(index, 30), index))
+        image = np.full((*SIZE, 3), 20 * index % 256, np.uint8)
+        sink.write(Frame(image, Fraction(index, rate), index))
     sink.journal.close()
     return sink
 
@@ -80,6 +80,17 @@ def test_a_run_that_still_records_is_left_alone(tmp_path):
     assert recover_all(path) == []
     sink.close()
     assert path.is_file()
+
+
+@pytest.mark.parametrize("rate", [3, 30, 100])
+def test_a_second_is_lost_at_most(tmp_path, rate):
+    """Of a recording that a kill cuts off after 3.5 s, whatever its rate."""
+    path = tmp_path / "take.mp4"
+    frames = int(3.5 * rate)
+    sink = record(path, frames, rate=rate, segment=SEGMENT_FRAMES)
+    lost = frames - sink.journal.frames
+    assert 0 < lost <= rate + 1
+    assert recover(path).frames == frames - lost
 
 
 def test_nothing_whole_was_stored(tmp_path):

@@ -11,9 +11,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from runtime.card import ModelCard, Port
 from runtime.errors import CardMismatch
 from runtime.model import background, loops
 from runtime.model.session import open_session
+from tests.hostile import seeds
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -56,6 +58,26 @@ def test_a_model_that_opens_late_by_size_alone_is_not_waited_for():
     with pytest.raises(CardMismatch, match=r"was not open within 0\.1 s"):
         background.kept(end.wait, Path("m.onnx"), 0.1)
     end.set()
+
+
+@pytest.mark.parametrize(
+    ("engine", "device"),
+    [("onnxruntime", "auto"), ("onnxruntime", "cuda"), ("openvino", "gpu"), ("tensorrt", "cuda")],
+)
+def test_a_gpu_waits_for_models_with_a_card_alone(tmp_path, monkeypatch, engine, device):
+    """What opens late compiles, or never ends; without a card nobody says that it is worth it."""
+    end = threading.Event()
+    monkeypatch.setattr("runtime.engines.onnxruntime.lists_gpu", lambda: True)
+    path = tmp_path / "foreign.onnx"
+    path.write_bytes(seeds.model())
+    with pytest.raises(CardMismatch, match=r"was not open within 0\.1 s; --probe-timeout"):
+        loops.opened(lambda: end.wait(60), path, engine, device, 0.1)
+    end.set()
+    path.write_bytes(
+        seeds.model(ModelCard("own", "x", (Port("image"),), (Port("styled"),)).to_json())
+    )
+    late = threading.Event()
+    assert loops.opened(lambda: late.wait(0.3), path, engine, device, 0.1) is False
 
 
 def test_the_command_refuses_it_in_a_line(tmp_path):
