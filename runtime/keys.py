@@ -62,7 +62,8 @@ WORDS = {
 _STYLE = re.compile(r"(style|beside|camera) (\d{1,4})")
 _BY_KEY = {name: key.action for key in KEYS for name in key.keys}
 # Codes `cv2.waitKeyEx` gives for keys without a character (ASCII).
-_SPECIAL = {32: "space", 27: "esc"}
+ESCAPE = 27
+_SPECIAL = {32: "space", ESCAPE: "esc"}
 
 
 def action_of(code: int) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..cli import say
 from ..frame import Frame, Image
-from ..keys import action_of
+from ..keys import ESCAPE, action_of
 from ..pictures.buffers import Pool
 from ..sources import SourceInfo
 from .capture import Cameras, Capture
@@ -75,7 +75,7 @@ class Rotation:
         """Whether the style has been there long enough.
 
         Args:
-            now: in seconds.
+            now: when the picture was taken, in seconds.
             style: the one that is shown; another one than before counts anew.
         """
         if style != self._style:
@@ -279,6 +279,8 @@ class Show:
 
     def _press(self, window: "WindowSink", code: int) -> None:
         actions = [action_of(code)]
+        if actions[0] is not None and self._menu.close() and code & 0xFF == ESCAPE:
+            actions.clear()  # it leaves the menu, not the show
         while window.clicks:
             kind, x, y = window.clicks.pop(0)
             if kind == "right":
@@ -337,7 +339,7 @@ class Show:
             self.settings = apply(before, action, len(self.parts.styles.entries))
             if self.settings != before:
                 self._apply(before)
-        if self._rotation.due(time.perf_counter(), self.settings.style):
+        if self.last is not None and self._rotation.due(self.last.taken, self.settings.style):
             self.parts.actions.put("next")
 
     def _alone(self) -> bool:

@@ -57,13 +57,20 @@ class LiveRun(NamedTuple):
     size: tuple[int, int]
 
 
-def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) -> LiveRun:
+def open_run(
+    options: LiveOptions,
+    stack: contextlib.ExitStack,
+    began: float,
+    opener: Callable[[], Source] | None = None,
+) -> LiveRun:
     """Open everything a live run needs.
 
     Args:
         options: what was asked for.
         stack: gets what must be closed; closing it stops the threads first, then finishes files.
         began: `time.perf_counter` seconds at which the command started.
+        opener: opens a source of one's own, which keeps to its own clock, instead of
+            `options.source`.
 
     Raises:
         StyleError: a model, the source or an output cannot be opened.
@@ -72,7 +79,7 @@ def open_run(options: LiveOptions, stack: contextlib.ExitStack, began: float) ->
     stack.callback(sys.setswitchinterval, sys.getswitchinterval())
     sys.setswitchinterval(TURN_S)
     meter = Meter()
-    capture = Capture(_opener(options), meter)
+    capture = Capture(opener or _opener(options), meter)
     stack.callback(capture.close)
     capture.start()
     cores = num_cores()

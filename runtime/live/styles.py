@@ -92,6 +92,11 @@ class Active:
         """Index of the style."""
         return self.key.style
 
+    @property
+    def file(self) -> tuple[int, int]:
+        """Indices of the style and of its file."""
+        return self.key.style, self.key.variant
+
 
 class Styles:
     """Opens, keeps and closes looks.
@@ -201,12 +206,13 @@ class Styles:
     def take(self) -> Active:
         """The style for the next frame; called by the one thread that paints.
 
-        Looks not used for long are closed here, where no frame is being painted.
+        Looks not used for long are closed here, where no frame is being painted. The same file on
+        other threads goes on with the scene.
         """
         if self._error is not None:
             raise self._error
         with self._lock:
-            active = self._active
+            before = active = self._active
             if active is None:
                 raise ValueError("open_first was not called")
             if self._wanted != active.key and self._wanted in self._open:
@@ -214,6 +220,10 @@ class Styles:
                 self._open.move_to_end(self._wanted)
             old = [key for key in self._open if key not in (active.key, self._beside)]
             closing = [self._open.pop(key) for key in old[: max(0, len(self._open) - KEPT)]]
+        if before is not None and before.key != active.key and before.file == active.file:
+            state = before.stylizer.state()
+            if state is not None:
+                active.stylizer.resume(state)
         for stylizer in closing:
             stylizer.close()
         return active

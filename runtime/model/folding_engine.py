@@ -30,14 +30,18 @@ if TYPE_CHECKING:
 
     from ..engines.onnxruntime import OnnxRuntimeEngine
 
-# Side of the smaller copy that is measured while a scene moves, as a share: a sixth of the work.
-COPY = 0.4
+# Side of the smaller copy that is measured while a scene moves, as a share: a sixth of the work;
+# and what the shorter side has at least. Strokes and borders have a fixed size, so that smaller
+# copies measure something else: of 636x476 pixels, starry-fast painted a wall (177, 174, 129) by
+# 254x190, (161, 163, 138) by 256 rows, (154, 159, 141) by 320, (145, 153, 145) by the whole; of
+# 380x284, (217, 201, 107) by 152x112 and (151, 156, 142) by the whole.
+COPY, LEAST_SIDE = 0.4, 320
+# A copy with more than this share of the side is not worth having.
+NEARLY = 0.8
 # Seconds that a model which cannot be opened waits for its measuring graph, which is small.
 PATIENCE_S = 10.0
 # Graphs that are kept of a model for its next start: the one that is folded, the measuring one.
 KEPT_GRAPHS = 2
-# Below this side a smaller copy is not worth having.
-LEAST_SIDE = 256
 # Frames between beginning a measurement and using it: time for a second core to finish it.
 DELAY = 4
 # Frames between using a measurement and beginning the next one: together with DELAY one a second,
@@ -205,7 +209,7 @@ class FoldingEngine:
 
     def hurry(self) -> None:
         """From now on a new scene's first picture is measured on its smaller copy: a sixth of the
-        time, at 1280x720 about 25 ms instead of 130. The exact figures follow a third of a second
+        time at 1280x720, about 25 ms instead of 130. The exact figures follow a third of a second
         later, like any drift."""
         self._hurried = True
 
@@ -518,11 +522,12 @@ def _change(before: np.ndarray, after: np.ndarray) -> float:
 def smaller(picture: np.ndarray) -> np.ndarray:
     """The copy that is measured in moving scenes; the picture itself if it is small already."""
     _, height, width, _ = picture.shape
-    if min(height, width) < LEAST_SIDE:
+    scale = max(COPY, LEAST_SIDE / min(height, width))
+    if scale > NEARLY:
         return picture
     import cv2
 
-    size = (int(width * COPY) // GRID * GRID, int(height * COPY) // GRID * GRID)
+    size = (round(width * scale) // GRID * GRID, round(height * scale) // GRID * GRID)
     whole: np.ndarray = picture[0]
     small = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
     return small[None]

@@ -18,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 
-from ..errors import UsageError
+from ..errors import EngineUnavailable, UsageError
 from ..frame import Frame
 from ..plugins import load, names
 from ..provenance import Provenance
@@ -171,6 +171,10 @@ class SinkPlugin(Protocol):
         ...
 
 
+# Textures that programs of one machine share, and where: other ways reach the same programs.
+TEXTURES = {"spout": "Windows", "syphon": "macOS"}
+
+
 def open_sink(spec: str | Path, info: SourceInfo, **options: Unpack[SinkOptions]) -> Sink:
     """Open the sink that `spec` names.
 
@@ -181,6 +185,7 @@ def open_sink(spec: str | Path, info: SourceInfo, **options: Unpack[SinkOptions]
 
     Raises:
         UsageError: nothing here writes `spec`.
+        EngineUnavailable: it is Spout or Syphon.
         OutputExists: it is there already.
     """
     text = str(spec)
@@ -195,6 +200,11 @@ def open_sink(spec: str | Path, info: SourceInfo, **options: Unpack[SinkOptions]
         # Windows and virtual cameras have no path; the webcam command opens them itself.
         if plugin.accepts(text):
             return _build(plugin, text, info, options)
+    if prefix in TEXTURES:
+        raise EngineUnavailable(
+            f"no {prefix.capitalize()} here: Impasto shares no textures on {TEXTURES[prefix]}; the "
+            "programs that take them take a camera (--virtual-camera) or NDI (--output ndi), too"
+        )
     raise UsageError(
         f'no sink writes "{text}"; give a file name with one of these endings: .mp4 .mkv .mov '
         f".webm .gif, frames/%06d.png for pictures, - for standard output, null, rtmp:// or ndi"

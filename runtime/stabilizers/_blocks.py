@@ -66,11 +66,14 @@ def mix(below: np.ndarray, above: np.ndarray, share: np.ndarray) -> None:
 
     Args:
         below, above: (H, W, 3) uint8; `below` is written to, where `share` is not 0.
-        share: (h, w) uint8, of `above` per flow pixel, 255 all; interpolated.
+        share: (h, w) uint8, of `above` per flow pixel, 255 all; interpolated, but never below what
+            the flow pixel was given.
     """
     size = below.shape[:2]
-    # Interpolation reaches half a block further, which nobody has asked to be painted.
-    fine = cv2.copyTo(cv2.resize(share, size[::-1]), spread(share, size))
+    least = spread(share, size)
+    # Interpolation reaches half a block further, which nobody has asked to be painted; and where a
+    # neighbor gets nothing it would leave a rim of what was there, for as long as a stroke lives.
+    fine = cv2.copyTo(cv2.max(cv2.resize(share, size[::-1]), least), least)
     blend(below, above, fine, share)
 
 

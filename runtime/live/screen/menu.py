@@ -1,7 +1,8 @@
 """The menu of the right mouse button: every style and switch, drawn into the picture.
 
 OpenCV's windows have no menus of their own; this one is a list of rows at the place of the click. A
-row is an action, as a key is; the row under the mouse is bright, a click anywhere else closes it.
+row is an action, as a key is; the row under the mouse is bright; a click anywhere else closes it,
+and so does any key.
 """
 
 from collections.abc import Sequence
@@ -68,6 +69,11 @@ class Menu:
         """Open it there."""
         self.place = self.pointer = (x, y)
         self._boxes = []
+
+    def close(self) -> bool:
+        """Close it; says whether it was open."""
+        before, self.place, self._boxes = self.place, None, []
+        return before is not None
 
     def click(self, x: int, y: int) -> str | None:
         """The action of the row at this place; closes the menu."""

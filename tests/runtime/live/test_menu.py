@@ -50,3 +50,10 @@ def test_wherever_the_click_was_all_rows_can_be_reached(place, size):
     assert len(menu._boxes) == len(entries)
     left, top, *_ = menu._boxes[0]
     assert 0 <= left < size[1] and 0 <= top < size[0]
+
+
+def test_a_key_closes_it_and_knows_whether_it_was_open():
+    menu = Menu()
+    assert not menu.close()
+    menu.open(5, 5)
+    assert menu.close() and menu.place is None

@@ -20,10 +20,17 @@ class FakeStylizer:
 
     def __init__(self, name, seconds=0.0):
         self.name, self.seconds, self.closed = name, seconds, False
+        self.known = {"scene": np.array(name)}
 
     def stylize(self, image, **_):
         FakeStylizer.clock += self.seconds
         return image
+
+    def state(self):
+        return self.known
+
+    def resume(self, state):
+        self.known = state
 
     def close(self):
         self.closed = True
@@ -209,6 +216,7 @@ def test_other_threads_are_another_opening_of_the_same_file(tmp_path, opened):
     styles.select(Key(0, 0, 2))
     wait_for(lambda: styles.take().key.threads == 2)
     assert set(opened) == {(0, 1), (0, 2)}
+    assert opened[0, 2].known is opened[0, 1].known  # it goes on with the scene
     styles.select(Key(0, 0, 1))
     assert styles.take().key.threads == 1  # still open
     styles.close()

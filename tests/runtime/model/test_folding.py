@@ -163,7 +163,7 @@ def test_texture_alone_makes_no_cut(engine):
 
 
 def test_the_same_scene_at_another_size_is_measured_beside_the_frames(engine):
-    large = scene(size=(512, 640))
+    large = scene(size=(1024, 1280))
     engine.run({"image": large})
     small = np.ascontiguousarray(large[:, ::2, ::2])
     engine.run({"image": small})
@@ -234,15 +234,18 @@ def test_signature_ignores_noise_and_sees_light_and_texture():
     assert np.isfinite(signature(np.zeros((1, 1, 1, 3), np.uint8))).all()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (255, 2000), (256, 256), (720, 1280)])
-def test_smaller_copies(size):
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        *(((1, 1), (1, 1)), ((399, 2000), (399, 2000)), ((476, 636), (320, 416))),
+        *(((720, 1280), (320, 560)), ((1080, 1920), (432, 768))),
+    ],
+)
+def test_smaller_copies_are_not_so_small_that_strokes_cover_them(size, expected):
     picture = np.zeros((1, *size, 3), np.uint8)
     copy = smaller(picture)
-    if min(size) < 256:
-        assert copy is picture
-    else:
-        assert copy.shape[1] % 16 == copy.shape[2] % 16 == 0
-        assert 0.3 < copy.shape[1] / size[0] < 0.45
+    assert copy.shape[1:3] == expected
+    assert (copy is picture) == (size == expected)
 
 
 def test_the_signature_is_mean_deviation_and_mean_step():
@@ -266,10 +269,10 @@ def test_in_a_hurry_the_first_frame_is_measured_small_and_corrected_later(engine
     engine._measuring.run = noticed
     if hurried:
         engine.hurry()
-    picture = scene(size=(320, 480))
+    picture = scene(size=(640, 960))
     small = smaller(picture).shape[1:3]
     shown = [engine.run({"image": picture})["styled"] for _ in range(60)]
-    assert sizes == ([small, small, (320, 480)] if hurried else [(320, 480)])
+    assert sizes == ([small, small, (640, 960)] if hurried else [(640, 960)])
     # A fold within 0.02 of its goal (mean in deviations, deviation as a logarithm) has arrived.
     assert shown[-1] == pytest.approx(goal(picture), rel=0.05)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runtime import plugins, sinks, sources
-from runtime.errors import OutputExists, SinkError, SourceError, UsageError
+from runtime.errors import EngineUnavailable, OutputExists, SinkError, SourceError, UsageError
 from runtime.frame import Frame
 from runtime.sinks import open_sink
 from runtime.sinks.images import split_pattern
@@ -247,3 +247,9 @@ def test_numbered_pictures_are_a_clip_and_gaps_are_refused(tmp_path):
     (tmp_path / "f_0002.png").unlink()
     with pytest.raises(SourceError, match=r"1 pictures .* are missing, the first is f_0002\.png"):
         open_source(tmp_path / "f_%04d.png")
+
+
+@pytest.mark.parametrize("spec", ["spout", "syphon:Stage"])
+def test_shared_textures_are_refused_with_what_reaches_the_same_programs(spec):
+    with pytest.raises(EngineUnavailable, match=r"--output ndi"):
+        open_sink(spec, INFO)

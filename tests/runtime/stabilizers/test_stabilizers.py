@@ -372,8 +372,17 @@ class TestParts:
         scale = size[1] / 20
         assert (row[: int(5 * scale)] == 50).all()
         assert (row[int(6 * scale) + 1 : int(11 * scale)] == 100).all()
-        assert (row[int(13 * scale) + 1 :] == 150).all()
+        assert (row[int(12 * scale) + 1 :] == 150).all()
         assert (np.diff(row) >= 0).all()
+
+    def test_a_mixture_gives_each_block_what_it_was_given_at_least(self):
+        """Beside a neighbor that gets nothing a rim of the old paint stayed, and rings on walls."""
+        below, above = np.full((24, 40, 3), 50, np.uint8), np.full((24, 40, 3), 150, np.uint8)
+        weight = np.zeros((12, 20), np.uint8)
+        weight[4:8, 6:12] = 255
+        mix(below, above, weight)
+        assert (below[8:16, 12:24] == 150).all()
+        assert (below[:8] == 50).all() and (below[:, 24:] == 50).all()
 
     def test_a_mixture_of_the_same_is_the_same(self):
         picture = landscape()[:40, :60].copy()
