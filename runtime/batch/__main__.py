@@ -76,8 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=_positive,
         default=PIECE_FRAMES,
         metavar="FRAMES",
-        help="clips are divided at the first shot behind so many frames, which is what the loss of "
-        "a machine costs (default: %(default)s)",
+        help="clips are divided at the first shot behind so many frames (default: %(default)s)",
     )
     cluster.add_argument(
         "--scratch", metavar="FOLDER", help="for copies of what lies in stores, on each machine"
@@ -196,7 +195,7 @@ class _Books:
             return
         self.painted += 1
         self.frames += done.frames
-        for text in done.notes:
+        for text in [*state.notes, *done.notes]:
             cli.say(f"{item.input}: {text}", quiet=self._quiet)
         cli.say(f"{item.output}  {done.frames} frames", quiet=self._quiet)
         self._finished.append(item)
@@ -331,6 +330,7 @@ def _settings(args: argparse.Namespace) -> "Settings":
         provenance=provenance_on([style, *([others] if others else [])])
         if args.provenance
         else None,
+        pictures=args.ray_address is None,
     )
 
 

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -56,11 +56,12 @@ class PaintActor:
         """Paint the piece that the row names; what became of it."""
         item, number = Item.from_json(json.loads(row["item"])), int(row["number"])
         start = time.monotonic()
-        _, error = work.attempt(item, f"{number:05}", lambda: self._painter.paint(item, number))
+        notes, error = work.attempt(item, f"{number:05}", lambda: self._painter.paint(item, number))
         return {
             "output": item.output,
             "number": number,
             "seconds": time.monotonic() - start,
+            "notes": json.dumps(notes or []),
             "error": error,
         }
 
@@ -73,6 +74,7 @@ class Progress:
     left: set[int]
     seconds: float = 0.0
     error: str = ""
+    notes: list[str] = field(default_factory=list[str])
 
 
 # What is told about each item as soon as it is finished or given up.
@@ -107,6 +109,7 @@ def paint(
             state = states[row["output"]]
             state.left.discard(row["number"])
             state.seconds += row["seconds"]
+            state.notes += json.loads(row["notes"])
             state.error = state.error or row["error"]
             if not state.left:
                 _settle(states.pop(row["output"]), joins, report)

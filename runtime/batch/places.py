@@ -166,6 +166,11 @@ class Place:
         """As `write`."""
         self.write(json.dumps(data).encode())
 
+    def remove(self) -> None:
+        """Remove the file, if it is there."""
+        if self.stamp() is not None:
+            filesystem(self.store, self.query).delete_file(self.path)
+
     def remove_folder(self) -> None:
         """Remove the folder and all that is in it, if it is there."""
         if self.is_folder():

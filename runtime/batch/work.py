@@ -5,6 +5,7 @@ While an item is made, the folder `<output>.pieces` lies beside its output, in w
     plan.json             how the clip is divided, and what it was divided for
     00003.json            what a journal says of the segments of the third piece, once it is painted
     00003-00000.seg ...   these segments
+    00003.begun ...       until then: what of it is whole (`handover`)
     00003.tries           for each time the piece was begun, what went wrong
     result.json           the output is there
 """
@@ -31,6 +32,7 @@ from ..stills.painter import Options as StillOptions
 from ..stills.painter import StillPainter
 from ..stills.parts import Parts
 from . import records
+from .handover import Handover
 from .items import Item
 from .places import Place
 from .records import Done
@@ -55,6 +57,8 @@ class Settings:
         checksum: of all of this that decides the results.
         scratch: folder for copies; None takes the system's.
         provenance: what the files say made them; None for nothing.
+        pictures: painted pictures are kept until they are encoded, where outputs are on a disk:
+            of one machine, because those of a network have other things to do.
     """
 
     style: StylizeOptions
@@ -67,6 +71,7 @@ class Settings:
     checksum: str
     scratch: str | None = None
     provenance: Provenance | None = None
+    pictures: bool = True
 
 
 def is_result(item: Item, settings: Settings) -> Done | None:
@@ -135,8 +140,11 @@ class Painter:
             )
         self._scratch = _Scratch(settings)
 
-    def paint(self, item: Item, number: int) -> None:
+    def paint(self, item: Item, number: int) -> list[str]:
         """Paint one piece of an item; what it made lies beside the item's output.
+
+        Returns:
+            What a user should know, one line each.
 
         Raises:
             StyleError: see `paint_piece` and `paint_file`.
@@ -144,27 +152,35 @@ class Painter:
         source = self._scratch.input(item)
         with tempfile.TemporaryDirectory(dir=self._scratch.folder) as folder:
             if item.clip:
-                self._paint_clip(item, number, source, Path(folder))
-            else:
-                self._paint_picture(item, source, Path(folder))
+                return self._paint_clip(item, number, source, Path(folder))
+            self._paint_picture(item, source, Path(folder))
+            return []
 
-    def _paint_clip(self, item: Item, number: int, source: Path, folder: Path) -> None:
-        planned = _read_plan(item)
-        painted = pieces.paint_piece(
-            source,
-            planned.pieces[number],
-            planned,
-            folder / Place.parse(item.output).name,
-            [self._stylizer, *self._beside],
-            self._settings.clip,
-            Meter(),
-        )
-        lines: list[JsonObject] = []
-        for segment, file in painted:
-            name = f"{number:05}-{file.name}"
-            item.parts.child(name).put(file)
-            lines.append({**asdict(segment), "file": name})
-        item.parts.child(f"{number:05}.json").write_json(lines)
+    def _paint_clip(self, item: Item, number: int, source: Path, folder: Path) -> list[str]:
+        planned, settings = _read_plan(item), self._settings
+        scratch = folder / "before"
+        scratch.mkdir()
+        header = _header(item, settings)
+        handover = Handover(item, number, header, scratch, pictures=settings.pictures)
+        try:
+            painted = pieces.paint_piece(
+                source,
+                planned.pieces[number],
+                planned,
+                folder / Place.parse(item.output).name,
+                [self._stylizer, *self._beside],
+                settings.clip,
+                Meter(),
+                handover.begun(),
+            )
+        except Exception:
+            # What was taken over may be the reason: the next attempt begins anew.
+            handover.forget()
+            raise
+        handover.finish()
+        if not painted.taken:
+            return []
+        return [f"{painted.taken} frames of a piece were there of a worker that ended"]
 
     def _paint_picture(self, item: Item, source: Path, folder: Path) -> None:
         settings, output = self._settings, Place.parse(item.output)
@@ -196,7 +212,7 @@ def join(item: Item, settings: Settings) -> None:
     with _Scratch(settings) as scratch:
         folder = scratch.folder / "segments"
         folder.mkdir()
-        segments: list[tuple[Segment, Path]] = []
+        segments: list[pieces.Closed] = []
         for number in range(len(planned.pieces)):
             for segment in _segments(item, number) or ():
                 file = inside(folder, segment.file, f'"{item.parts}"')

@@ -87,8 +87,10 @@ class Checkpoints:
         context: frames before the first one that a source must deliver as well.
         layers: number of paintings of each frame.
         beside: what else remembers frames (a matte).
+        pictures: see below.
 
     Attributes:
+        pictures: whether painted pictures are kept: more than many disks of a network can take.
         beginning: where the run begins.
         taken: pictures that an earlier run had painted.
     """
@@ -101,7 +103,9 @@ class Checkpoints:
         context: int = 0,
         layers: int = 1,
         beside: Sequence[Remembering] = (),
+        pictures: bool = True,
     ) -> None:
+        self.pictures = pictures
         self._folder, self._sink, self._context = folder, sink, context
         self._layers, self._beside = layers, beside
         self._pool = ThreadPoolExecutor(1, "checkpoint")
@@ -297,7 +301,7 @@ class KeptPainter(Painter):
             self._state = None
         begun = time.perf_counter()
         picture = self._painter.stylize(image)
-        if time.perf_counter() - begun >= WORTH_S:
+        if self._checkpoints.pictures and time.perf_counter() - begun >= WORTH_S:
             self._keep(frame, picture)
         return picture
 

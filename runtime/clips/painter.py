@@ -129,7 +129,9 @@ def paint_clip(
         sink = sinks.open_sink(job.output, info, **writing)
         notes = list(clip.notes) if clip is not None else []
         first = sink.frames
-        checkpoints = _checkpoints(sink, layers, matte)
+        checkpoints = None
+        if sink.unfinished is not None:
+            checkpoints = checkpoints_of(sink.unfinished, sink, layers, matte)
         beginning = Beginning() if checkpoints is None else checkpoints.beginning
         if first:
             source = _continue(source, sink, beginning, job, options.span, reading)
@@ -228,19 +230,23 @@ def _comes_once(spec: str) -> bool:
     return is_pipe(spec) or StreamSource.accepts(spec)
 
 
-def _checkpoints(
-    sink: Sink, layers: Sequence[pipeline.Layer], matte: Matte | None
-) -> Checkpoints | None:
-    """Of a run whose output can be resumed."""
-    if sink.unfinished is None:
-        return None
+def checkpoints_of(
+    folder: Path,
+    sink: Sink,
+    layers: Sequence[pipeline.Layer],
+    matte: Matte | None,
+    *,
+    pictures: bool = True,
+) -> Checkpoints:
+    """Of a run whose output can be resumed; see `Checkpoints`."""
     stabilizer = layers[0].stabilizer
     return Checkpoints(
-        sink.unfinished,
+        folder,
         sink,
         context=stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0,
         layers=len(layers),
         beside=() if matte is None else (matte,),
+        pictures=pictures,
     )
 
 

@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 from .. import sources
 from ..card import JsonObject
@@ -30,12 +31,15 @@ from ..media.streams import StreamMapping
 from ..meter import Meter
 from ..model.stylizer import Stylizer
 from ..provenance import Provenance
+from ..sinks import Restart
 from ..sinks.file import SEGMENT_FRAMES, FileSink, encoder_threads, segment_ends
-from ..sources import Source
+from ..sources import Source, SourceOptions
 from ..stabilizers import ShotStabilizer
 from . import pipeline
+from .checkpoints import Beginning
 from .options import ClipOptions
-from .painter import layers_of, open_stabilizer, scaled
+from .painter import checkpoints_of, layers_of, open_stabilizer, scaled
+from .stages import START
 
 # Frames after which a piece may end: half a minute at 30 per second. Opening the source and seeking
 # cost about what painting a frame or two does.
@@ -258,6 +262,41 @@ def _scenes(frames: Iterable[Frame], stylizer: Stylizer, part: int) -> Iterator[
         yield Mark(frame, stylizer.observe(frame.image), part=part, scene=scene)
 
 
+# What a journal says of a segment, and its file.
+Closed = tuple[Segment, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What another process left of a piece, and what this one leaves to others.
+
+    Attributes:
+        segments: the first ones of the piece, whose files are moved.
+        folder: of what is painted and in no segment yet (`runtime.clips.checkpoints`).
+        pictures: whether painted pictures are kept there as well.
+        closed: called with each further segment as it is closed, and the frames of the clip up to
+            its end, in the thread that encodes.
+    """
+
+    segments: Sequence[Closed]
+    folder: Path
+    pictures: bool
+    closed: Callable[[Segment, Path, int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class PaintedPiece:
+    """A piece.
+
+    Attributes:
+        segments: of it, in order.
+        taken: frames that another process had painted.
+    """
+
+    segments: list[Closed]
+    taken: int
+
+
 def paint_piece(
     path: Path,
     piece: Piece,
@@ -266,7 +305,8 @@ def paint_piece(
     stylizers: Sequence[Stylizer],
     options: ClipOptions,
     meter: Meter,
-) -> list[tuple[Segment, Path]]:
+    begun: Begun | None = None,
+) -> PaintedPiece:
     """Paint one piece into closed segments.
 
     Args:
@@ -278,20 +318,32 @@ def paint_piece(
             `options.regions` wants it.
         options: those of the plan.
         meter: gets the stage times.
-
-    Returns:
-        What a journal says of each segment, and its file.
+        begun: what is there of it already; None to paint all of it and leave nothing on the way.
 
     Raises:
         StyleError: see `paint_clip`.
     """
-    behind = None if piece.behind is None else (piece.behind[0], Fraction(piece.behind[1]))
-    reading = options.source.copy()
-    reading["after"], reading["seek"] = behind, not plan.damage
-    with sources.open_source(str(path), **reading) as source, ExitStack() as closing:
+    start = piece.first if piece.start is None else piece.start
+    beginning = Beginning(start, _behind(piece))
+    with ExitStack() as closing:
+        source = closing.enter_context(_open_behind(path, beginning.behind, plan, options))
         sink = _open_sink(_PieceSink, source, output, plan, options)
-        sink.frames = piece.first
+        sink.begin(piece, begun)
+        earlier = sink.saved - piece.first
+        end = plan.frames if piece.until is None else piece.until
+        if sink.frames > end:
+            raise UsageError(f'"{path}": a piece that ends at {end} has {sink.frames} frames')
+        if sink.frames == end:
+            return PaintedPiece(sink.painted(), earlier)  # its painter died when it was whole
         layers, finish, matte = layers_of(stylizers, options, closing)
+        checkpoints = None
+        if begun is not None:
+            checkpoints = checkpoints_of(begun.folder, sink, layers, matte, pictures=begun.pictures)
+            beginning = checkpoints.beginning
+        if beginning.behind != _behind(piece):
+            source.close()
+            source = closing.enter_context(_open_behind(path, beginning.behind, plan, options))
+        entered = beginning.frame == start and beginning.state is None
         pipeline.run(
             source,
             layers,
@@ -299,24 +351,35 @@ def paint_piece(
             meter,
             finish=finish,
             on_shot=None if matte is None else matte.reset,
-            first=piece.first,
+            first=sink.frames,
             until=piece.until,
             reach=piece.reach,
-            entry=_entry(piece, stylizers[0]),
+            entry=_entry(piece, start, stylizers[0]) if entered else None,
             prepare=scaled(source, options.size)[2],
+            checkpoints=checkpoints,
         )
-    return [(segment, sink.journal.folder / segment.file) for segment in sink.journal.segments]
+    taken = earlier if checkpoints is None else earlier + checkpoints.taken
+    return PaintedPiece(sink.painted(), taken)
 
 
-def _entry(piece: Piece, stylizer: Stylizer) -> pipeline.Entry | None:
-    if piece.start is None:
-        return None
+def _behind(piece: Piece) -> Restart:
+    """The frame behind which the source of a piece begins."""
+    return START if piece.behind is None else (piece.behind[0], Fraction(piece.behind[1]))
 
+
+def _open_behind(path: Path, behind: Restart, plan: Plan, options: ClipOptions) -> Source:
+    reading: SourceOptions = {**options.source, "seek": not plan.damage}
+    if behind[0] >= 0:
+        reading["after"] = behind
+    return sources.open_source(str(path), **reading)
+
+
+def _entry(piece: Piece, start: int, stylizer: Stylizer) -> pipeline.Entry:
     def restore() -> None:
         if piece.scene is not None:
             stylizer.restore(piece.scene)
 
-    return pipeline.Entry(piece.start, restore)
+    return pipeline.Entry(start, restore)
 
 
 def join_pieces(
@@ -356,10 +419,50 @@ def join_pieces(
 
 
 class _PieceSink(FileSink):
-    """Leaves its closed segments where they are."""
+    """Leaves its closed segments where they are, and tells of each. Frames are counted as in the
+    whole clip."""
+
+    _first = 0
+    _behind = START
+    _begun: Begun | None = None
+
+    def begin(self, piece: Piece, begun: Begun | None) -> None:
+        """Take over what is there of a piece."""
+        self._first, self._behind = piece.first, _behind(piece)
+        if begun is not None:
+            self.adopt(begun.segments)
+            self._begun = begun
+        self.frames = self.saved
+
+    def painted(self) -> list[Closed]:
+        """All segments."""
+        journal = self.journal
+        return [(segment, journal.folder / segment.file) for segment in journal.segments]
+
+    @property
+    def saved(self) -> int:
+        """Frames of the clip up to the end of the last closed segment."""
+        return self._first + self.journal.frames
+
+    @property
+    def resumed(self) -> Restart | None:
+        """As of files, counted as in the clip."""
+        last = super().resumed
+        return None if last is None else (self._first + last[0], last[1])
+
+    @property
+    def repaint_behind(self) -> Restart | None:
+        """As of files; where the source of the piece begins, as long as nothing of it is whole."""
+        return super().repaint_behind if self.journal.segments else self._behind
 
     def _plan_streams(self) -> list[StreamMapping]:
         return []
+
+    def _close_segment(self, short: bool = False) -> None:
+        super()._close_segment(short)
+        if self._begun is not None:
+            segment, file = self.painted()[-1]
+            self._begun.closed(segment, file, self.saved)
 
     def close(self) -> None:
         """Encode what is left."""
@@ -375,14 +478,17 @@ class _PieceSink(FileSink):
             self.journal.remove()
 
 
+AnySink = TypeVar("AnySink", bound=FileSink)
+
+
 def _open_sink(
-    kind: type[FileSink],
+    kind: type[AnySink],
     source: Source,
     output: Path,
     plan: Plan,
     options: ClipOptions,
     provenance: Provenance | None = None,
-) -> FileSink:
+) -> AnySink:
     info, clip, _ = scaled(source, options.size)
     wishes = options.sink
     return kind(

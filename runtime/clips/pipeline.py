@@ -76,11 +76,13 @@ class _Where:
     """Where the painting of a layer begins, and where another run could begin.
 
     Attributes:
+        until: index of the first frame that is not painted any more; None for all.
         number: of the layer.
     """
 
     entry: Entry | None
     checkpoints: Checkpoints | None
+    until: int | None = None
     number: int = 0
 
     @property
@@ -177,7 +179,8 @@ def run(
     writer = Writer(sinks, meter, ended, stop)
     stabilizer = layers[0].stabilizer
     context = stabilizer.context if isinstance(stabilizer, ShotStabilizer) else 0
-    frames = decoded if until is None else _until(decoded, (reach or until) + context)
+    reach = reach or until
+    frames = decoded if reach is None else _until(decoded, reach + context)
     restart = (sinks[0].repaint_behind if sinks else None) or START
     shots = Shots(context, watcher.shot if watcher is not None else None, restart)
     stack = ExitStack()
@@ -191,7 +194,7 @@ def run(
             ]
         if watcher is not None:
             layers = [Layer(_Watched(layers[0].session, watcher), stabilizer), *layers[1:]]
-        where = _Where(entry, checkpoints)
+        where = _Where(entry, checkpoints, reach)
         painted = stack.enter_context(
             closing(_paint(frames, layers, meter, shots, finish, on_shot, stop, ended, where))
         )
@@ -395,7 +398,9 @@ def _paint_shots(
         if state is not None:
             session.resume(part("painter", state))
             tail = part("shot", state)
-        for shot in stabilizer.paint(feed(), stylize, on_cut=on_cut, start=begin, before=tail):
+        for shot in stabilizer.paint(
+            feed(), stylize, on_cut=on_cut, start=begin, until=where.until, before=tail
+        ):
             yield shot, session.state() if where.checkpoints is not None else None
 
     def state_behind(shot: PaintedShot, remembered: State | None) -> State | None:

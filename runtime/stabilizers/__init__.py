@@ -121,11 +121,13 @@ class ShotStabilizer(Protocol):
         *,
         on_cut: Callable[[], object] | None = None,
         start: int = 0,
+        until: int | None = None,
         before: State | None = None,
     ) -> Iterator[PaintedShot]:
         """Yield shots, or parts of them, painted; as said above. A part begins with the frame of
-        index `start`; frames before it only tell where cuts are. It goes on a shot if `before`,
-        the `PaintedShot.state` of the part before it, is given."""
+        index `start`, and one ends before that of index `until`: frames before and behind only tell
+        where cuts are. It goes on a shot if `before`, the `PaintedShot.state` of the part before
+        it, is given."""
         ...
 
 

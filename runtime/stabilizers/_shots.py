@@ -33,16 +33,20 @@ def read_chunks(
     frames: Iterable[Frame],
     limit: Callable[[int, int], int],
     start: int = 0,
+    until: int | None = None,
     *,
     first: bool = True,
 ) -> Iterator[Chunk]:
     """Group frames into chunks of at most `limit(height, width)`, never across a cut or a change of
-    size. The first chunk begins with the frame of index `start` and opens a shot if it is `first`:
-    the frames before it only tell where cuts are."""
+    size. The first chunk begins with the frame of index `start` and opens a shot if it is `first`,
+    the last one ends before that of index `until`: the frames before and behind only tell where
+    cuts are."""
     chunk = Chunk(first=first)
     for frame, cut in mark_cuts(frames):
         if frame.index < start:
             continue
+        if frame.index == until:
+            break
         if chunk.frames and (cut or len(chunk.frames) >= limit(*frame.image.shape[:2])):
             yield chunk
             chunk = Chunk(first=cut)

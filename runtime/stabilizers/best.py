@@ -86,12 +86,13 @@ class Best(Live):
         *,
         on_cut: Callable[[], object] | None = None,
         start: int = 0,
+        until: int | None = None,
         before: State | None = None,
     ) -> "Iterator[_Plain | _Painted]":
         """Yield the chunks of `frames`, painted; see `runtime.stabilizers`."""
         started = False
         tail = Tail(**before) if before else None
-        for chunk in read_chunks(frames, self.part, start, first=before is None):
+        for chunk in read_chunks(frames, self.part, start, until, first=before is None):
             if chunk.first and started and on_cut is not None:
                 on_cut()
             started = True

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.clips import pieces
+from runtime.clips import checkpoints, pieces
 from runtime.clips.batch import Job
 from runtime.clips.options import ClipOptions
 from runtime.clips.painter import paint_clip
@@ -77,7 +77,7 @@ def paint_in_pieces(clip, plan, output, stylizer, options):
         folder.mkdir()
         where = folder / output.name
         made.append(pieces.paint_piece(clip, piece, plan, where, [stylizer], options, Meter()))
-    segments = [segment for piece in reversed(made) for segment in piece]
+    segments = [segment for piece in reversed(made) for segment in piece.segments]
     return pieces.join_pieces(clip, plan, segments, output, options)
 
 
@@ -218,6 +218,78 @@ def test_a_take_is_whole_where_the_first_frame_never_ends(make_clip, invert):
         assert len(pieces.plan_pieces(clip, options, invert, target=8).pieces) == 1
 
 
+def dying(count, folder):
+    """What a process leaves that dies with the segment of this number, and what it is told."""
+    left = []
+
+    def closed(segment, file, _):
+        kept = folder / f"left-{file.name}"
+        kept.write_bytes(file.read_bytes())
+        left.append((segment, kept))
+        if len(left) == count:
+            raise KeyboardInterrupt
+
+    return left, closed
+
+
+@pytest.mark.parametrize(("dies", "pictures"), [(1, True), (1, False), (-1, True)])
+@pytest.mark.parametrize(
+    ("model", "stabilizer", "take"),
+    [
+        ("invert", "off", False),
+        ("invert", "live", False),
+        ("invert", "best", False),
+        ("folded", "off", True),
+        ("folded", "live", False),
+        ("folded", "best", True),
+    ],
+)
+def test_a_piece_goes_on_where_another_process_left_it(
+    make_clip, tmp_path, request, monkeypatch, model, stabilizer, take, dies, pictures
+):
+    monkeypatch.setattr(pieces, "MOST_TWICE", 1.0)
+    monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
+    monkeypatch.setattr(checkpoints, "EVERY_FRAMES", 1)
+    monkeypatch.setattr(checkpoints, "WORTH_S", 0.0)
+    stylizer = request.getfixturevalue(model)
+    options = replace(clip_options(stabilizer), stability=0.45)
+    drawn = gliding if take else scene
+    clip = make_clip("in.mp4", frames=44, size=(96, 64), picture=drawn)
+    plan = pieces.plan_pieces(clip, options, stylizer, target=20)
+    piece = plan.pieces[len(plan.pieces) // 2]
+    whole, half, rest, kept = (tmp_path / name for name in ("whole", "half", "rest", "kept"))
+    for folder in (whole, half, rest, kept):
+        folder.mkdir()
+    painted = []
+    paint_one = stylizer.stylize
+    monkeypatch.setattr(stylizer, "stylize", lambda image: painted.append(1) or paint_one(image))
+
+    def paint(folder, begun=None):
+        where = folder / "out.mp4"
+        return pieces.paint_piece(clip, piece, plan, where, [stylizer], options, Meter(), begun)
+
+    wanted = paint(whole)
+    assert wanted.taken == 0
+    count = len(wanted.segments)
+    left, closed = dying(dies % (count + 1), half)
+    with pytest.raises(KeyboardInterrupt):
+        paint(half, pieces.Begun([], kept, pictures, closed))
+    more = []
+    before, frames = len(painted), sum(segment.frames for segment, _ in wanted.segments)
+    done = sum(segment.frames for segment, _ in left)
+    closed = lambda segment, *_: more.append(segment)  # noqa: E731
+    made = paint(rest, pieces.Begun(left, kept, pictures, closed))
+    assert [s for s, _ in made.segments] == [s for s, _ in wanted.segments]
+    for (_, one), (_, other) in zip(made.segments, wanted.segments, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert len(more) == count - len(left)
+    assert done <= made.taken <= frames
+    # What waits to be written when somebody dies is painted again, or what lies behind the last
+    # state: less than a part of a shot.
+    again = len(painted) - before - (frames - made.taken)
+    assert again <= checkpoints.MOST_WAITING
+
+
 def test_a_clip_that_lacks_a_piece_is_not_joined(clip, tmp_path, invert):
     options = clip_options("off")
     plan = pieces.plan_pieces(clip, options, invert, target=8)
@@ -225,5 +297,5 @@ def test_a_clip_that_lacks_a_piece_is_not_joined(clip, tmp_path, invert):
         clip, plan.pieces[0], plan, tmp_path / "part.mp4", [invert], options, Meter()
     )
     with pytest.raises(UsageError, match="44 frames were planned, 8 painted"):
-        pieces.join_pieces(clip, plan, made, tmp_path / "out.mp4", options)
+        pieces.join_pieces(clip, plan, made.segments, tmp_path / "out.mp4", options)
     assert not list(tmp_path.glob("out*"))
