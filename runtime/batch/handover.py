@@ -70,6 +70,7 @@ class Handover:
         if self._in_store and isinstance(state, str) and _STATE.fullmatch(state):
             self._state = state
             self._fetched(state, self._folder, state.partition("-")[2])
+        self._tell()
         return Begun(segments, self._folder, self._pictures, self._closed)
 
     def _closed(self, segment: Segment, file: Path, frames: int) -> None:
@@ -80,10 +81,13 @@ class Handover:
         before = self._state
         if self._in_store:
             self._put_state(frames)
-        told = {"header": self._header, "segments": self._lines, "state": self._state}
-        self._place("begun").write_json(told)
+        self._tell()
         if before and before != self._state:
             self._item.parts.child(before).remove()
+
+    def _tell(self) -> None:
+        told = {"header": self._header, "segments": self._lines, "state": self._state}
+        self._place("begun").write_json(told)
 
     def _put_state(self, frames: int) -> None:
         """The newest state with which a worker can go on behind this many frames."""

@@ -129,9 +129,12 @@ def test_what_was_painted_otherwise_or_is_damaged_is_not_taken_over(tmp_path):
         return len(Handover(item, 0, header, scratch, pictures=True).begun().segments)
 
     assert there(0, told["header"]) == 3
-    assert there(1, {**told["header"], "settings": "others"}) == 0
     second = parts / told["segments"][1]["file"]
     second.write_bytes(second.read_bytes()[:-1] + b"?")
-    assert there(2, told["header"]) == 1
-    (parts / "00000.begun").write_text("torn")
-    assert there(3, told["header"]) == 0
+    assert there(1, told["header"]) == 1
+    assert there(2, {**told["header"], "settings": "others"}) == 0
+    assert there(3, told["header"]) == 0  # what is there now is for the others
+    for text in ("torn", "[]", '{"header": 1}', '{"segments": 3, "state": "../x"}'):
+        (parts / "00000.begun").write_text(text)
+        scratch = text.encode().hex()
+        assert there(scratch, told["header"]) == 0
