@@ -118,12 +118,12 @@ def _costs(clip: Path, args: argparse.Namespace) -> Metrics:
 
     with open_stylizer(style) as stylizer:
         plans = {
-            "whole": pieces.plan_pieces(clip, options, stylizer, target=10**9),
-            "pieces": pieces.plan_pieces(clip, options, stylizer, target=SHOT_FRAMES),
+            "whole": pieces.plan_pieces(clip, options, lambda: stylizer, target=10**9),
+            "pieces": pieces.plan_pieces(clip, options, lambda: stylizer, target=SHOT_FRAMES),
         }
         for _ in range(args.rounds):
             start = now()
-            pieces.plan_pieces(clip, options, stylizer, target=SHOT_FRAMES)
+            pieces.plan_pieces(clip, options, lambda: stylizer, target=SHOT_FRAMES)
             clocked("plan", start)
             for name, plan in plans.items():
                 with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ While an item is made, the folder `<output>.pieces` lies beside its output, in w
 
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -103,21 +104,14 @@ def plan(item: Item, settings: Settings) -> list[int]:
 
 
 def _plan(item: Item, settings: Settings) -> pieces.Plan:
-    with _Scratch(settings) as scratch:
-        stylizer = None
-        if pieces.needs_stylizer(settings.clip):
-            stylizer = open_stylizer(settings.style)
-        try:
-            return pieces.plan_pieces(
-                scratch.input(item),
-                settings.clip,
-                stylizer,
-                target=settings.piece,
-                threads=settings.encoder_threads,
-            )
-        finally:
-            if stylizer is not None:
-                stylizer.close()
+    with _Scratch(settings) as scratch, ExitStack() as closing:
+        return pieces.plan_pieces(
+            scratch.input(item),
+            settings.clip,
+            lambda: closing.enter_context(open_stylizer(settings.style)),
+            target=settings.piece,
+            threads=settings.encoder_threads,
+        )
 
 
 class Painter:

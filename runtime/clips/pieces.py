@@ -37,6 +37,7 @@ from ..sources import Source, SourceOptions
 from ..stabilizers import ShotStabilizer
 from . import pipeline
 from .checkpoints import Beginning
+from .leaps import Leaps
 from .options import ClipOptions
 from .painter import checkpoints_of, layers_of, open_stabilizer, scaled
 from .stages import START
@@ -95,17 +96,19 @@ class Plan:
 def plan_pieces(
     path: Path,
     options: ClipOptions,
-    stylizer: Stylizer | None = None,
+    stylizer: Callable[[], Stylizer] | None = None,
     *,
     target: int = PIECE_FRAMES,
     threads: int | None = None,
 ) -> Plan:
-    """Divide a clip: it is decoded once, and nothing is painted.
+    """Divide a clip: it is decoded once, and nothing is painted. Where shots are long, it is begun
+    again, and all of it is looked at.
 
     Args:
         path: the clip.
         options: as it will be painted with.
-        stylizer: needed where `needs_stylizer` says so; shots are not divided without it.
+        stylizer: opens what paints, if it has a say in where pieces begin; None for nothing: then
+            shots are not divided.
         target: frames after which a piece ends as soon as it can.
         threads: of the encoder; None takes those of one process on this machine.
 
@@ -115,20 +118,53 @@ def plan_pieces(
     with sources.open_source(str(path), **options.source) as source:
         if source.info.live:
             raise UsageError(f'"{path}" never ends')
+        divided = _at_shots(source, options, target)
+        if divided is not None:
+            return _plan(source, *divided, threads)
+    opened = stylizer() if stylizer is not None and _asks_models(options) else None
+    with sources.open_source(str(path), **options.source) as source:
         _, _, scale = scaled(source, options.size)
+        # Where every frame is painted for itself, nobody looks at any.
+        alone = open_stabilizer(options) is None and opened is not None and not opened.remembers
+        source.pictures = not alone
+        scale = None if alone else scale
         frames = (replace(f, image=scale(f.image)) if scale else f for f in source)
-        context, before, marks = _marks(frames, options, stylizer)
+        context, before, marks = _marks(frames, options, opened)
         longest = options.sink.get("segment", SEGMENT_FRAMES)
-        pieces, count = divide(
-            marks, longest=longest, target=target, context=context, before=before
-        )
-        damage = {kind: number for kind, number in source.damage.items() if number}
-        return Plan(
-            tuple(pieces), count, threads or encoder_threads(), damage, tuple(source.remarks)
-        )
+        divided = divide(marks, longest=longest, target=target, context=context, before=before)
+        return _plan(source, *divided, threads)
 
 
-def needs_stylizer(options: ClipOptions) -> bool:
+def _at_shots(source: Source, options: ClipOptions, target: int) -> tuple[list[Piece], int] | None:
+    """Pieces that end where shots do, and the number of frames; None where somebody must look at
+    all frames, or at those of long shots."""
+    stabilizer = open_stabilizer(options)
+    if not isinstance(stabilizer, ShotStabilizer):
+        return None
+    leaps = Leaps(
+        source,
+        stabilizer.shots,
+        context=stabilizer.context,
+        longest=options.sink.get("segment", SEGMENT_FRAMES),
+        target=target,
+        scale=scaled(source, options.size)[2],
+    )
+    ends = leaps.ends()
+    if ends is None:
+        return None
+    pieces = [Piece(0)]
+    for index, behind in ends:
+        pieces[-1] = replace(pieces[-1], until=index)
+        pieces.append(Piece(index, None, None if behind is None else _written(behind)))
+    return pieces, leaps.count
+
+
+def _plan(source: Source, pieces: list[Piece], frames: int, threads: int | None) -> Plan:
+    damage = {kind: number for kind, number in source.damage.items() if number}
+    return Plan(tuple(pieces), frames, threads or encoder_threads(), damage, tuple(source.remarks))
+
+
+def _asks_models(options: ClipOptions) -> bool:
     """Whether the models have a say in where pieces begin."""
     stabilizer = open_stabilizer(options)
     return stabilizer is None or (isinstance(stabilizer, ShotStabilizer) and _divides(options))
@@ -207,8 +243,11 @@ def _place(recent: deque[Frame], context: int) -> tuple[int, str] | None:
     """The frame before the last `context` ones; None if there is none."""
     if len(recent) <= context:
         return None
-    time = recent[0].time
-    return recent[0].index, f"{time.numerator}/{time.denominator}"
+    return _written(recent[0])
+
+
+def _written(frame: Frame) -> tuple[int, str]:
+    return frame.index, f"{frame.time.numerator}/{frame.time.denominator}"
 
 
 def _marks(

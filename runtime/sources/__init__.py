@@ -101,6 +101,8 @@ class Source(Protocol):
         rest: time of the first frame that was left out because its size is another one; None if
             there is none.
         seekable: its class takes `after` and `start`, see `SourceOptions`.
+        pictures: set it to False, at any time, and frames come without theirs, (0, W, 3), where
+            that is faster.
         returns: a live source that ended or failed may come back, as cameras do.
         taken: `time.perf_counter` seconds at which the last frame was taken; 0 if unknown.
         decode_ms: milliseconds that the last frame took from its arrival to its delivery.
@@ -112,6 +114,7 @@ class Source(Protocol):
     remarks: Sequence[str] = ()
     rest: Fraction | None = None
     seekable: bool = False
+    pictures: bool = True
     returns: bool = True
     taken: float = 0.0
     decode_ms: float = 0.0

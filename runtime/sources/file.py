@@ -401,7 +401,7 @@ class FileSource(Source):
             end = time + (duration or 0)
             if self._ends_with_its_size(frame, time):
                 return
-            image, alpha = self._picture(frame)
+            image, alpha = self._picture(frame) if self.pictures else (self._no_picture(), None)
             yield Frame(image, time, index, duration, alpha)
             index += 1
         if not self._closed:
@@ -517,6 +517,9 @@ class FileSource(Source):
         if image.shape[2] == 3:
             return image, None
         return np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3])
+
+    def _no_picture(self) -> Image:
+        return np.empty((0, self.info.width, 3), np.uint8)
 
     def _check_complete(self, count: int, end: Fraction | None) -> None:
         """Compare with what the container promised."""

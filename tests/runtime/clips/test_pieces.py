@@ -95,7 +95,7 @@ def test_pieces_make_the_clip_of_one_run(clip, tmp_path, request, model, stabili
     stylizer, options = request.getfixturevalue(model), clip_options(stabilizer)
     whole, output = tmp_path / "whole.mp4", tmp_path / "out.mp4"
     paint_clip(Job(str(clip), str(whole)), stylizer, options, Meter())
-    plan = pieces.plan_pieces(clip, options, stylizer, target=8)
+    plan = pieces.plan_pieces(clip, options, lambda: stylizer, target=8)
     assert plan.frames == 44
     alone = model == "invert" and stabilizer == "off"  # every frame is painted for itself
     assert len(plan.pieces) == 6 if alone else len(plan.pieces) >= 2
@@ -201,7 +201,7 @@ def test_a_take_in_pieces_is_the_take_of_one_run(
     before = engine.measurements
     paint_clip(Job(str(clip), str(whole)), folded, options, Meter())
     assert engine.measurements > before + 1  # the scene was followed, not only begun
-    plan = pieces.plan_pieces(clip, options, folded, target=8)
+    plan = pieces.plan_pieces(clip, options, lambda: folded, target=8)
     assert len(plan.pieces) == 3 if stabilizer == "best" else len(plan.pieces) == 5
     plan = pieces.Plan(**json.loads(json.dumps(asdict(plan))))
     plan = replace(plan, pieces=[pieces.Piece(**piece) for piece in plan.pieces])
@@ -215,7 +215,7 @@ def test_a_take_is_whole_where_the_first_frame_never_ends(make_clip, invert):
         clip_options("live"),
         replace(clip_options("best"), stability=0.2, regions=Regions("person")),
     ):
-        assert len(pieces.plan_pieces(clip, options, invert, target=8).pieces) == 1
+        assert len(pieces.plan_pieces(clip, options, lambda: invert, target=8).pieces) == 1
 
 
 def dying(count, folder):
@@ -255,7 +255,7 @@ def test_a_piece_goes_on_where_another_process_left_it(
     options = replace(clip_options(stabilizer), stability=0.45)
     drawn = gliding if take else scene
     clip = make_clip("in.mp4", frames=44, size=(96, 64), picture=drawn)
-    plan = pieces.plan_pieces(clip, options, stylizer, target=20)
+    plan = pieces.plan_pieces(clip, options, lambda: stylizer, target=20)
     piece = plan.pieces[len(plan.pieces) // 2]
     whole, half, rest, kept = (tmp_path / name for name in ("whole", "half", "rest", "kept"))
     for folder in (whole, half, rest, kept):
@@ -292,7 +292,7 @@ def test_a_piece_goes_on_where_another_process_left_it(
 
 def test_a_clip_that_lacks_a_piece_is_not_joined(clip, tmp_path, invert):
     options = clip_options("off")
-    plan = pieces.plan_pieces(clip, options, invert, target=8)
+    plan = pieces.plan_pieces(clip, options, lambda: invert, target=8)
     made = pieces.paint_piece(
         clip, plan.pieces[0], plan, tmp_path / "part.mp4", [invert], options, Meter()
     )
