@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.card import JsonObject
 from runtime.cli import print_text, say
 from runtime.errors import DONE, OutputExists, UsageError
 from runtime.inputs import inside
@@ -39,6 +40,8 @@ class RunOptions:
         budget: as many steps as fit, in the place of the recipe's: "90s", "10m", "1.5h".
         tensorboard: write an event file as well.
         quiet: no progress.
+        teachers: those that the user named, which alone may be programs or functions: a recipe, or
+            a run of somebody else's, is no reason to start one.
     """
 
     output: Path
@@ -52,6 +55,7 @@ class RunOptions:
     budget: str = ""
     tensorboard: bool = False
     quiet: bool = False
+    teachers: tuple[str, ...] = ()
 
     @property
     def checkpoint(self) -> Path:
@@ -88,8 +92,22 @@ def add_arguments(parser: argparse.ArgumentParser, objective: bool = True) -> No
 
 def options_of(args: argparse.Namespace, output: Path) -> RunOptions:
     """What the flags of `add_arguments` say."""
-    names = [field.name for field in dataclasses.fields(RunOptions) if field.name != "output"]
-    return RunOptions(output, **{name: getattr(args, name) for name in names})
+    own = ("output", "teachers")
+    names = [field.name for field in dataclasses.fields(RunOptions) if field.name not in own]
+    values = {name: getattr(args, name) for name in names}
+    return RunOptions(output, teachers=_teachers_of(args), **values)
+
+
+def _teachers_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """Those that `--teacher` and `--set` name."""
+    from .config import apply_setting
+
+    said: JsonObject = {"options": {"teacher": getattr(args, "teacher", None)}}
+    for setting in args.set:
+        apply_setting(said, setting)
+    named = said["options"].get("teacher") if isinstance(said["options"], dict) else None
+    listed = named if isinstance(named, list) else [named]
+    return tuple(text for text in listed if isinstance(text, str))
 
 
 def run_command_line(
@@ -233,7 +251,7 @@ def _train(
         check_output(options)
     quiet = options.quiet or not distributed.is_main()
     painting = options.style or _stored_painting(recipe, options.output)
-    assets = Assets(painting, options.content, options.weights, device, options.output, quiet)
+    assets = Assets(painting, options.content, options.weights, device, options.output, quiet, options.teachers)
     backbone = available(recipe.backbone.name, options.weights)
     if backbone != recipe.backbone.name:
         if not quiet:

@@ -146,6 +146,21 @@ def test_bad_teachers_are_one_line(teacher, said, tmp_path, photo_folder, random
     assert line.startswith("error: ") and said in line
 
 
+@pytest.mark.parametrize("teacher", ["os:getcwd", "touch {folder}/run {{input}} {{output}}"])
+def test_programs_of_recipes_are_run_only_if_the_command_line_names_them(
+    tmp_path, photo_folder, random_weights, capsys, teacher
+):
+    """A recipe, or a run folder, may come from a stranger."""
+    text = teacher.format(folder=tmp_path)
+    recipe = tmp_path / "theirs.toml"
+    recipe.write_text(f'name = "theirs"\nmethod = "filter"\n[options]\nteacher = ["{text}"]\n')
+    words = ["--recipe", recipe, "--content", photo_folder, "--weights", random_weights]
+    assert main([str(word) for word in [*words, "--output", tmp_path / "run", "--quiet"]]) == 2
+    said = capsys.readouterr().err
+    assert "that is done only if the command line says so" in said and said.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_missing_weights_are_said_before_the_teacher_is_asked(tmp_path, photo_folder, capsys):
     """A teacher may take hours for its pictures: nothing of it is begun in vain."""
     empty = tmp_path / "weights"

@@ -30,6 +30,7 @@ class Assets:
         device: "cpu" or "cuda".
         run: the run's folder, for what is made before the first step.
         quiet: no progress of that.
+        teachers: those that the user named, which alone may be programs or functions.
     """
 
     style: Path | None = None
@@ -38,6 +39,7 @@ class Assets:
     device: str = "cpu"
     run: Path | None = None
     quiet: bool = False
+    teachers: tuple[str, ...] = ()
 
 
 class Method(Protocol):

@@ -124,6 +124,7 @@ class Filter(Method):
                 self.options.workers,
                 ask=distributed.is_main(),
                 quiet=assets.quiet,
+                trusted=assets.teachers,
             )
             distributed.wait()
             self._note("photos have no picture; the teacher is asked again next time", made.failed)

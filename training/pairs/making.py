@@ -9,7 +9,7 @@ some photos is asked for these once more. The digest tells teachers and views ap
 
 import contextlib
 import zlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -71,6 +71,7 @@ def make_pairs(
     *,
     ask: bool = True,
     quiet: bool = False,
+    trusted: Collection[str] | None = None,
 ) -> Made:
     """Ask a teacher for its picture of every photo that has none yet.
 
@@ -82,13 +83,14 @@ def make_pairs(
         workers: photos at once; 0 chooses.
         ask: make what is missing; otherwise only say where pairs are (where another process asks).
         quiet: no progress.
+        trusted: see `open_teacher`.
 
     Raises:
         UsageError: no photos, or no such teacher.
         StyleError: the teacher has failed on all photos.
     """
     paths = _photos(photos, view.limit)
-    teacher = open_teacher(texts)
+    teacher = open_teacher(texts, trusted)
     with contextlib.closing(teacher):
         digest = digest_of(teacher.digest, f"{view.short_side} {view.enlarge}")
         made = Made(run / f"pairs-{digest[:8]}")

@@ -1,13 +1,15 @@
 """Teachers: anything that turns one picture into another of the same size, however slow.
 
 Every file of this folder is one kind: a class with `form` (how such a teacher is written),
-`accepts(text)` and the members of `Teacher`, offered as `PLUGIN`. `open_teacher` finds the right
+`accepts(text)`, `runs_code` (whether it is a program) and the members of `Teacher`, offered as
+`PLUGIN`. `open_teacher` finds the right
 one, and makes a chain of several.
 """
 
 import hashlib
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from runtime import plugins
@@ -66,11 +68,16 @@ class Chain:
             part.close()
 
 
-def open_teacher(texts: Sequence[str]) -> Chain:
+def open_teacher(texts: Sequence[str], trusted: Collection[str] | None = None) -> Chain:
     """The teacher that these words describe, the parts of a chain in order.
 
+    Args:
+        texts: the words, of a recipe or a stored run perhaps.
+        trusted: those that the user said; of others none is opened that runs code of its own. None
+            trusts all.
+
     Raises:
-        UsageError: none is named, or words that are no teacher's.
+        UsageError: none is named, words that are no teacher's, or a program that nobody asked for.
         StyleError: as the kinds say.
     """
     if not texts:
@@ -78,7 +85,13 @@ def open_teacher(texts: Sequence[str]) -> Chain:
     parts: list[Teacher] = []
     try:
         for text in texts:
-            parts.append(_kind(text)(text))
+            kind = _kind(text)
+            if kind.runs_code and trusted is not None and text not in trusted:
+                raise UsageError(
+                    f'the recipe has "{text}" run as its teacher; that is done only if the command '
+                    f"line says so, too: --teacher {shlex.quote(text)}"
+                )
+            parts.append(kind(text))
     except BaseException:
         for part in parts:
             part.close()

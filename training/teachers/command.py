@@ -31,6 +31,7 @@ class CommandTeacher:
 
     form = '"COMMAND {input} {output}"'
     parallel = True
+    runs_code = True
 
     @staticmethod
     def accepts(text: str) -> bool:

@@ -25,6 +25,7 @@ class FunctionTeacher:
 
     form = "package.module:function"
     parallel = True
+    runs_code = True
 
     @staticmethod
     def accepts(text: str) -> bool:

@@ -26,6 +26,7 @@ class OnnxTeacher:
     form = "FILE.onnx[?style=...]"
     # A session paints one picture at a time, on all cores.
     parallel = False
+    runs_code = False
 
     @staticmethod
     def accepts(text: str) -> bool:
