@@ -59,7 +59,7 @@ WORDS = {
     "part": ("all", "person", "background"),
     "colors": ("style", "luminance", "histogram"),
 }
-_STYLE = re.compile(r"(style|beside|camera) (\d{1,4})")
+_STYLE = re.compile(r"(style|beside|camera) (\d{1,4})", re.ASCII)
 _BY_KEY = {name: key.action for key in KEYS for name in key.keys}
 # Codes `cv2.waitKeyEx` gives for keys without a character (ASCII).
 ESCAPE = 27

@@ -251,7 +251,9 @@ def _train(
         check_output(options)
     quiet = options.quiet or not distributed.is_main()
     painting = options.style or _stored_painting(recipe, options.output)
-    assets = Assets(painting, options.content, options.weights, device, options.output, quiet, options.teachers)
+    assets = Assets(
+        painting, options.content, options.weights, device, options.output, quiet, options.teachers
+    )
     backbone = available(recipe.backbone.name, options.weights)
     if backbone != recipe.backbone.name:
         if not quiet:

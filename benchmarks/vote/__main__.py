@@ -13,12 +13,14 @@ from pathlib import Path
 from runtime.card import JsonObject
 from runtime.cli import command_main, command_parser, print_json, print_text
 from runtime.errors import DONE, UsageError
+from runtime.inputs import check_file
 from runtime.outputs import check_output, replacing
 
 from . import page
 from .scores import Score, Vote, scores
 
 FORMAT = 1
+MOST = 64  # names that are compared; the fit of more takes long
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -61,18 +63,30 @@ def read_votes(path: Path) -> list[Vote]:
     Raises:
         UsageError: no such file, or none that the page saved.
     """
+    check_file(path, what="file of votes")
     try:
         data: JsonObject = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != FORMAT:
-            raise UsageError(f'"{path}" has format {data["format"]}, known is {FORMAT}')
-        votes = [Vote(str(v["left"]), str(v["right"]), str(v["preferred"])) for v in data["votes"]]
+        known = data["format"]
+        votes = [Vote(v["left"], v["right"], v["preferred"]) for v in data["votes"]]
     except OSError as error:
         raise UsageError(f'cannot read "{path}": {error.strerror}') from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(f'"{path}" is no file of votes that the page saved') from None
+    if known != FORMAT:
+        raise UsageError(f'"{path}" has format {known!r:.40}, known is {FORMAT}')
     if not votes:
         raise UsageError(f'"{path}" holds no votes')
+    if not all(_is_vote(vote) for vote in votes):
+        raise UsageError(f'"{path}" holds votes that are none: the one preferred is one of two')
+    if len({name for vote in votes for name in (vote.left, vote.right)}) > MOST:
+        raise UsageError(f'"{path}" compares more than {MOST} names')
     return votes
+
+
+def _is_vote(vote: Vote) -> bool:
+    words = (vote.left, vote.right, vote.preferred)
+    texts = all(isinstance(word, str) for word in words)
+    return texts and vote.left != vote.right and vote.preferred in (vote.left, vote.right, "")
 
 
 def table(found: list[Score]) -> str:
@@ -80,11 +94,15 @@ def table(found: list[Score]) -> str:
     lines = ["| | strength | 95 % | preferred |", "| --- | ---: | --- | ---: |"]
     for score in found:
         share = 100 * score.wins / score.votes
-        lines.append(
-            f"| {score.name} | {score.strength:+.2f} | {score.low:+.2f}..{score.high:+.2f} | "
-            f"{share:.0f} % of {score.votes} |"
-        )
+        interval = f"{score.low:+.2f}..{score.high:+.2f}"
+        cells = [_cell(score.name), f"{score.strength:+.2f}", interval]
+        lines.append(f"| {' | '.join(cells)} | {share:.0f} % of {score.votes} |")
     return "\n".join(lines)
+
+
+def _cell(name: str) -> str:
+    """A name within a table's row."""
+    return name.replace("|", "\\|").replace("\n", " ")
 
 
 main = command_main(build_parser, run)

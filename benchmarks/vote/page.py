@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 from runtime.errors import UsageError
-from runtime.pictures.opening import open_picture
+from runtime.pictures.opening import decoding, open_picture
 
 TEMPLATE = Path(__file__).with_name("page.html")
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -72,7 +72,8 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _inlined(path: Path) -> str:
-    image = open_picture(path).convert("RGB")
+    with decoding(path), open_picture(path) as opened:
+        image = opened.convert("RGB")
     image.thumbnail((LONGEST, LONGEST))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)

@@ -5,6 +5,7 @@ ones. Actions with an effect outside (snapshot, record, quit) leave the settings
 carries them out.
 """
 
+import queue
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -24,6 +25,10 @@ _STEPS = {
     "more": ("mix", STRENGTH_STEP),
     "less": ("mix", -STRENGTH_STEP),
 }
+# Commands that are carried out before one picture: a fader sends a thousand a second, of which some
+# thirty come between two pictures. Of the others one for a picture is enough.
+MOST_ACTIONS = 100
+ONCE = ("snapshot", "record", "camera")
 Choice = TypeVar("Choice")
 EFFECTS = ("snapshot", "record", "quit")
 
@@ -113,3 +118,21 @@ def apply(settings: Settings, action: str, num_styles: int) -> Settings:
 def _after(value: Choice, choices: Sequence[Choice]) -> Choice:
     """The next of the choices, round and round."""
     return choices[(choices.index(value) + 1) % len(choices)]
+
+
+def newest(actions: queue.SimpleQueue[str]) -> tuple[list[str], int]:
+    """What is done before the next picture: a flood of commands (a desk gone wild, a stranger) must
+    not keep it waiting.
+
+    Args:
+        actions: emptied.
+
+    Returns:
+        the newest of them in order, of those about one picture the last of each kind; and how many
+        were left out because there were too many. "quit" is never left out.
+    """
+    found = [actions.get() for _ in range(actions.qsize())]
+    early, late = found[:-MOST_ACTIONS], found[-MOST_ACTIONS:]
+    last = {action.partition(" ")[0]: index for index, action in enumerate(late)}
+    kept = [a for n, a in enumerate(late) if n == last[w := a.partition(" ")[0]] or w not in ONCE]
+    return ["quit"] * ("quit" in early) + kept, len(early)

@@ -19,7 +19,7 @@ from ..sources import SourceInfo
 from .capture import Cameras, Capture
 from .compose import Composer
 from .controller import Controller
-from .controls import Settings, apply
+from .controls import Settings, apply, newest
 from .cores import num_cores, share_cores
 from .gauges import Gauges
 from .ladder import Choice
@@ -319,8 +319,10 @@ class Show:
     def _act(self) -> None:
         """Apply what the user asked for."""
         self._notice()
-        while not self.parts.actions.empty():
-            action = self.parts.actions.get()
+        actions, left_out = newest(self.parts.actions)
+        if left_out:
+            self.message(f"{left_out} commands at once are too many")
+        for action in actions:
             if action == "quit":
                 self._done = True
             elif action == "snapshot" and self._picture is not None:

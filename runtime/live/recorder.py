@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # The clock of recordings, in seconds: MPEG's 90 kHz, fine enough for the true times of any camera.
 TICK = Fraction(1, 90_000)
+# Recordings that are put together while a new one may begin.
+MOST_ENDING = 4
 
 
 class Recorder:
@@ -60,7 +62,9 @@ class Recorder:
 
     def toggle(self) -> None:
         """Begin a recording, or end the running one."""
-        if self._output_thread is None:
+        if self._output_thread is None and len(self._ending) >= MOST_ENDING:
+            self._news.append(f"{MOST_ENDING} recordings are being finished: try again")
+        elif self._output_thread is None:
             self._begin(self._free_path())
         else:
             self._end(self._output_thread)

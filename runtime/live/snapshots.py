@@ -15,6 +15,8 @@ from ..provenance import carriers, provenance_of, xmp
 
 # Seconds that the end of a run waits for pictures: an encoder needs one, a disk that spins up ten.
 PATIENCE_S = 15.0
+# Pictures that wait to be written: each is held in memory.
+MOST = 16
 
 
 class Snapshots:
@@ -33,7 +35,13 @@ class Snapshots:
         self._threads: list[threading.Thread] = []
 
     def save(self, image: Image, style: str) -> None:
-        """Write `image` (not changed any more by anybody) in the background."""
+        """Write `image` (not changed any more by anybody) in the background, unless the folder is
+        behind."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if len(self._threads) >= MOST:
+            with self._lock:
+                self._news.append(f'snapshot left out: "{self.folder}" has {MOST} to write')
+            return
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         word = re.sub(r"[^\w.-]+", "-", style).strip("-") or "picture"
         thread = threading.Thread(

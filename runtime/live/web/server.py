@@ -98,7 +98,10 @@ class Server(http.server.ThreadingHTTPServer):
         host = host.lower()
         if self._local:
             return host in own_names(self._host, self.server_address[1], self.scheme)
-        name = urllib.parse.urlsplit(f"//{host}").hostname or ""
+        try:
+            name = urllib.parse.urlsplit(f"//{host}").hostname or ""
+        except ValueError:  # half an IPv6 address
+            return False
         own = socket.gethostname().lower()
         return _is_address(name) or name in (own, f"{own}.local", socket.getfqdn().lower())
 
@@ -205,6 +208,11 @@ class Handling:
         """Read the head of a request, whose time ends here."""
         good = bool(super().parse_request())  # type: ignore[misc]
         self.server.arrived(self.connection)
+        try:
+            urllib.parse.urlsplit(self.path if good else "")
+        except ValueError:  # an address of which half is missing
+            self.send_error(400)  # type: ignore[attr-defined]
+            return False
         return good
 
     def handle_one_request(self) -> None:

@@ -28,6 +28,8 @@ CLOCK = 90_000
 MAX_OFFER = 64 * 1024
 # Seconds for an answer: interfaces are looked at, and nobody else is asked.
 ANSWER_S = 10.0
+# Seconds for a peer that got an answer to connect; browsers take one or two.
+CONNECT_S = 15.0
 # Peers at once; each is compressed for alone.
 MOST_PEERS = 4
 
@@ -73,9 +75,13 @@ class Peers:
     def __init__(self) -> None:
         self._aiortc = import_module("aiortc")
         self._connections: set[_Connection] = set()
+        self._waiting: set[asyncio.Future[None]] = set()
         self._newest: tuple[int, Image | None] = (0, None)
         self._change = asyncio.Event()
         self._loop = asyncio.new_event_loop()
+        # Tasks of aiortc's fail on what offers say; nobody asks for their results, so asyncio would
+        # print tracebacks. The peer it was for does not connect.
+        self._loop.set_exception_handler(lambda *_: None)
         self._thread = threading.Thread(target=self._loop.run_forever, name="webrtc", daemon=True)
         self._thread.start()
 
@@ -108,10 +114,11 @@ class Peers:
             facts = json.loads(offer)
             description = self._aiortc.RTCSessionDescription(facts["sdp"], facts["type"])
             return self._wait(self._connect(description))
-        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
-            raise UsageError(f"this is no offer of a WebRTC peer: {error}") from None
         except TimeoutError:
             raise UsageError("no answer could be made in time") from None
+        except Exception as error:  # whatever aiortc meets in an offer, or does not know
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UsageError(f"this is no offer of a WebRTC peer: {reason:.100}") from None
 
     def close(self) -> None:
         """Let all peers go; may be called twice."""
@@ -151,16 +158,33 @@ class Peers:
             self._connections.discard(connection)
             await connection.close()
             raise
+        late = asyncio.ensure_future(self._wait_for(connection))
+        self._waiting.add(late)
+        late.add_done_callback(self._waiting.discard)
         made = connection.localDescription
         return json.dumps({"sdp": made.sdp, "type": made.type})
 
+    async def _wait_for(self, connection: _Connection) -> None:
+        """Give the place of a peer that does not come to others."""
+        await asyncio.sleep(CONNECT_S)
+        if connection.connectionState != "connected":
+            self._connections.discard(connection)
+            await connection.close()
+
     async def _end(self) -> None:
+        for late in self._waiting:
+            late.cancel()
         connections, self._connections = list(self._connections), set()
         for connection in connections:
             await connection.close()
 
     def _wait(self, work: Coroutine[object, object, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER_S)
+        begun = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return begun.result(ANSWER_S)
+        except TimeoutError:
+            begun.cancel()
+            raise
 
     def __enter__(self) -> "Peers":
         return self

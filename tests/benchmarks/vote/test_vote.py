@@ -1,6 +1,7 @@
 """The user study: preferences that are known come back, the page is blind, files are checked."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -93,11 +94,43 @@ def test_votes_of_several_are_scored_together(tmp_path, capsys):
     assert "100 % of 3" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 1, "votes": []}', '{"format": 9}'])
+def voted(left="a", right="b", preferred="a"):
+    votes = [{"left": left, "right": right, "preferred": preferred}]
+    return json.dumps({"format": 1, "votes": votes})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", '{"format": 1, "votes": []}', '{"format": 9}', "[" * 100_000),
+        voted(preferred="c"),
+        voted(preferred=None),
+        voted(right="a"),  # the fit never arrived
+        voted(left=math.nan),
+        json.dumps(
+            {"format": 1, "votes": [json.loads(voted(str(k)))["votes"][0] for k in range(65)]}
+        ),
+    ],
+)
 def test_other_files_are_refused_in_one_line(tmp_path, capsys, text):
     (tmp_path / "v.json").write_text(text)
     assert main(["--scores", str(tmp_path / "v.json")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_names_of_votes_print_no_control_characters_and_no_rows(tmp_path, capsys):
+    (tmp_path / "v.json").write_text(voted("\x1b[2J", "b|\nc", "b|\nc"))
+    assert main(["--scores", str(tmp_path / "v.json")]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "| b\\| c |" in out and len(out.splitlines()) == 4
+
+
+def test_a_damaged_picture_is_named(folders, tmp_path, capsys):
+    path = next(folders[0].iterdir())
+    path.write_bytes(path.read_bytes()[:60])
+    words = [*folders, "--output", tmp_path / "page.html"]
+    assert main([str(word) for word in words]) == 2
+    assert f'"{path}" is truncated or damaged' in capsys.readouterr().err
 
 
 def test_folders_without_common_pictures(folders, capsys):

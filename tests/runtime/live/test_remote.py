@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import UsageError
 from runtime.keys import ACTIONS, action_named
-from runtime.live.controls import Settings, apply
+from runtime.live.controls import MOST_ACTIONS, Settings, apply, newest
 from runtime.live.remote import midi, table
 from runtime.live.remote.table import of_midi, of_osc
 
@@ -54,6 +54,9 @@ def test_osc(address, values, action):
         ("/impasto/esc", []),
         ("/impasto/part", ["people"]),
         ("/impasto/strength", [math.nan]),
+        ("/impasto/style", [math.inf]),
+        ("/impasto/strength", [-math.inf]),
+        ("/impasto/record", [2**80]),
         ("/impasto/strength", [b"\0"]),
     ],
 )
@@ -112,6 +115,18 @@ def test_messages_of_mido():
         port.receive(message)
     found = [port._actions.get() for _ in range(port._actions.qsize())]
     assert found == ["strength 0.504", "style 2", "freeze"]
+
+
+def test_a_flood_of_commands_is_cut_to_the_newest():
+    """The loop took one after the other, before the next picture, as long as any came."""
+    actions = queue.SimpleQueue()
+    for action in ("quit", *["record", "snapshot", "next"] * 1000, "strength 0.4"):
+        actions.put(action)
+    found, left_out = newest(actions)
+    assert actions.empty() and left_out == 3002 - MOST_ACTIONS
+    assert found[0] == "quit" and found[-1] == "strength 0.4"
+    assert found.count("record") == found.count("snapshot") == 1 and found.count("next") == 33
+    assert newest(actions) == ([], 0)
 
 
 def test_osc_over_the_loopback():

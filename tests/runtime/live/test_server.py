@@ -101,6 +101,15 @@ def test_hosts_and_sites(running):
     assert ask(local, "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200
 
 
+def test_half_addresses_get_an_answer(running):
+    """The connection was closed without one."""
+    local, wide = running("127.0.0.1:0"), running("0.0.0.0:0", token="word")
+    assert ask(wide, "/?token=word", Host="[x")[0] == 403
+    with socket.create_connection(local.server_address, PATIENCE_S) as connection:
+        connection.sendall(b"GET http://[x/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+
+
 def test_port_80(running):
     """Browsers leave it out of Host and Origin."""
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import queue
+import re
 import threading
 import time
 import urllib.error
@@ -14,6 +15,7 @@ from headless import Browser, chromium, wait_for
 
 from runtime.live.controls import Settings
 from runtime.live.overlay import Stats
+from runtime.live.web import webrtc
 from runtime.live.web.preview import Preview
 
 aiortc = pytest.importorskip("aiortc", reason="needs aiortc (pip install aiortc)")
@@ -80,6 +82,50 @@ def test_what_is_no_offer_is_refused(preview, body):
     with pytest.raises(urllib.error.HTTPError) as raised:
         post(preview, body)
     assert raised.value.code == 400
+
+
+async def offered():
+    peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+    peer.addTransceiver("video", direction="recvonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    sdp = peer.localDescription.sdp
+    await peer.close()
+    return sdp
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("", "", "answer"),
+        ("", "", "rollback"),
+        ("m=video", "m=audio", "offer"),
+        ("a=rtpmap", "a=x", "offer"),
+        ("a=setup:actpass", "a=setup:nonsense", "offer"),
+    ],
+)
+def test_damaged_offers_get_an_answer(preview, old, new, kind):
+    """Some errors of aiortc's closed the connection without one."""
+    sdp = asyncio.run(offered()).replace(old or "\0", new)
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        post(preview, json.dumps({"sdp": sdp, "type": kind}))
+    assert raised.value.code == 400 and b"no offer of a WebRTC peer" in raised.value.read()
+
+
+def test_peers_that_do_not_come_keep_nobody_out(preview, monkeypatch, capfd):
+    """They held their places for ever, and one without a fingerprint left a traceback."""
+    monkeypatch.setattr(webrtc, "CONNECT_S", 0.5)
+    sdp = asyncio.run(offered())
+    post(preview, json.dumps({"sdp": re.sub("a=fingerprint.*", "a=x", sdp), "type": "offer"}))
+    for _ in range(webrtc.MOST_PEERS - 1):
+        post(preview, json.dumps({"sdp": sdp, "type": "offer"}))
+    with pytest.raises(urllib.error.HTTPError):
+        post(preview, json.dumps({"sdp": sdp, "type": "offer"}))
+    deadline = time.monotonic() + PATIENCE_S
+    while preview._peers.count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    post(preview, json.dumps({"sdp": sdp, "type": "offer"}))
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_only_our_own_page_may_ask(preview):
