@@ -7,6 +7,7 @@ its vectors; and only if it is whole. Without it, or where the processor cannot 
 is opened from its own file: the answers are the same to the bit.
 """
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Sequence
@@ -38,8 +39,8 @@ def place(model: bytes, version: str) -> Path | None:
     processor = _processor() if version else ""
     if not processor:
         return None
-    machine = zlib.crc32(f"{FORMAT} {version} {processor}".encode())
-    name = f"{zlib.crc32(model):08x}-{len(model):x}-{machine:08x}{SUFFIX}"
+    # No sum that can be met on purpose: one model must never be painted with another's graphs.
+    name = hashlib.sha256(f"{FORMAT} {version} {processor}\n".encode() + model).hexdigest() + SUFFIX
     return cache_folder() / "graphs" / name
 
 
