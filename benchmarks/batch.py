@@ -4,20 +4,27 @@ What a batch on many machines costs besides painting: finding the shots of a cli
 of it, joining the pieces; and whether a throughput model made of these figures foretells how long
 Ray takes with so many painters. Needs the extra `ray`.
 
-    T(W) = start + frames * plan + (frames * paint + pieces * piece) / W + join
+    T(W) = start + frames * plan + (frames * paint(W) + pieces * piece(W)) / W + join
 
-`start` is what a run of Ray on one small picture takes. The first size is the one that Ray paints.
+`paint` and `piece` are seconds of one of W painters that are at work on this machine, without Ray:
+painters share cores, memory and caches. `start` is what a run of W painters on a clip of 64x64
+pixels takes. The first size is the one that Ray paints, in pieces of a shot.
 """
 
 import argparse
 import json
+import multiprocessing
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,8 +36,15 @@ from .measuring.environment import HOME
 from .measuring.results import Metrics, Row
 from .report.tables import Document, figure, label, table
 
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+    from runtime.clips.pieces import Plan
+
 SHOTS, SHOT_FRAMES = 4, 30
 ROUNDS = 3
+# Of the clip whose plan is timed: two pieces of the default length.
+LONG_FRAMES = 1920
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -60,11 +74,14 @@ def run(args: argparse.Namespace) -> int:
         for number, (width, height) in enumerate(args.sizes):
             clip = Path(folder) / f"{width}x{height}.mp4"
             write_clip(clip, width, height, args.shots)
-            costs = _costs(clip, args)
+            costs = _costs(clip, args) | _plan_costs(clip, args)
+            # Of an hour of video at 30 frames per second.
+            hour = (costs["cpu_paint_ms"] + costs["cpu_plan_ms"]) * 30 / 1e3
+            costs["core_hours"] = round(hour, 2)
             rows.append(_row(args, f"{width}x{height}", "alone", costs))
             progress.update()
             if number == 0:
-                for row in _with_ray(clip, costs, args):
+                for row in _with_ray(clip, args):
                     rows.append(row)
                     progress.update()
     settings = {
@@ -96,88 +113,173 @@ def write_clip(path: Path, width: int, height: int, shots: int = SHOTS) -> None:
         container.mux(stream.encode(None))
 
 
-def _costs(clip: Path, args: argparse.Namespace) -> Metrics:
-    """Seconds of wall and of processors; whole and in pieces in turns, so that what else the
-    machine does falls on both."""
+def _long_clip(clip: Path, output: Path, frames: int) -> None:
+    """The packets of a clip again and again, which begin with a whole picture each time."""
+    import av
+
+    with av.open(str(clip)) as read, av.open(str(output), "w") as written:
+        stream = read.streams.video[0]
+        copy = written.add_stream_from_template(stream)
+        packets = [packet for packet in read.demux(stream) if packet.size]
+        own = [(packet.pts, packet.dts) for packet in packets]
+        length = sum(packet.duration or 0 for packet in packets)
+        for turn in range(-(-frames // len(packets))):
+            for packet, (shown, decoded) in zip(packets, own, strict=True):
+                packet.pts, packet.dts = shown + turn * length, decoded + turn * length
+                packet.stream = copy
+                written.mux(packet)
+
+
+# Wall and processor seconds, by what took them.
+Times = dict[str, list[tuple[float, float]]]
+_barrier: "Barrier | None" = None
+
+
+def _join_barrier(barrier: "Barrier") -> None:
+    global _barrier
+    _barrier = barrier
+
+
+def _times(clip: Path, model: str, stabilizer: str, rounds: int) -> Times:
+    """What planning, painting whole, painting in pieces and joining took, in turns, so that what
+    else the machine does falls on all; together with the other processes of `_together`."""
     from runtime.clips import pieces
     from runtime.clips.options import ClipOptions
     from runtime.meter import Meter
     from runtime.model.options import StylizeOptions, open_stylizer
 
-    options = ClipOptions(stabilizer=args.stabilizer)
-    style = StylizeOptions([(args.model, 1.0)], device="cpu", threads=1)
-    times: dict[str, list[tuple[float, float]]] = {}
+    options = ClipOptions(stabilizer=stabilizer)
+    style = StylizeOptions([(model, 1.0)], device="cpu", threads=1)
+    times: Times = {}
 
-    def clocked(name: str, start: tuple[float, float]) -> None:
-        wall, processor = start
+    def clocked(name: str, work: Callable[[], object]) -> None:
+        if _barrier is not None:
+            _barrier.wait()
+        wall, processor = time.perf_counter(), time.process_time()
+        work()
         spent = (time.perf_counter() - wall, time.process_time() - processor)
         times.setdefault(name, []).append(spent)
 
-    def now() -> tuple[float, float]:
-        return time.perf_counter(), time.process_time()
-
     with open_stylizer(style) as stylizer:
-        plans = {
-            "whole": pieces.plan_pieces(clip, options, lambda: stylizer, target=10**9),
-            "pieces": pieces.plan_pieces(clip, options, lambda: stylizer, target=SHOT_FRAMES),
-        }
-        for _ in range(args.rounds):
-            start = now()
-            pieces.plan_pieces(clip, options, lambda: stylizer, target=SHOT_FRAMES)
-            clocked("plan", start)
-            for name, plan in plans.items():
+
+        def plan(target: int) -> pieces.Plan:
+            return pieces.plan_pieces(clip, options, lambda: stylizer, target=target)
+
+        def paint(plan: pieces.Plan, folder: Path) -> None:
+            """As a worker does: closed segments go where others find them."""
+            for number, piece in enumerate(plan.pieces):
+                where = folder / str(number)
+                where.mkdir()
+                begun = pieces.Begun(
+                    [], where, True, lambda _, file, __, to=where: shutil.copy(file, to)
+                )
+                output = where / "out.mp4"
+                painted = pieces.paint_piece(
+                    clip, piece, plan, output, [stylizer], options, Meter(), begun
+                )
+                made.extend(painted.segments)
+
+        for _ in range(rounds):
+            clocked("plan", lambda: plan(SHOT_FRAMES))
+            for name, target in (("whole", 10**9), ("pieces", SHOT_FRAMES)):
+                planned = plan(target)
                 with tempfile.TemporaryDirectory() as folder:
-                    made = []
-                    start = now()
-                    for number, piece in enumerate(plan.pieces):
-                        where = Path(folder) / str(number)
-                        where.mkdir()
-                        made += pieces.paint_piece(
-                            clip, piece, plan, where / "out.mp4", [stylizer], options, Meter()
-                        )
-                    clocked(name, start)
-                    start = now()
-                    pieces.join_pieces(clip, plan, made, Path(folder) / "out.mp4", options)
-                    clocked("join", start)
-    frames, count = plans["whole"].frames, len(plans["pieces"].pieces)
+                    made: list[pieces.Closed] = []
+                    clocked(name, lambda p=planned, f=folder: paint(p, Path(f)))
+                    output = Path(folder) / "out.mp4"
+                    clocked(
+                        "join",
+                        lambda p=planned, m=made, o=output: pieces.join_pieces(
+                            clip, p, m, o, options
+                        ),
+                    )
+    return times
+
+
+def _together(clip: Path, args: argparse.Namespace, jobs: int) -> list[Times]:
+    """`_times` of so many processes at once."""
+    if jobs == 1:
+        return [_times(clip, args.model, args.stabilizer, args.rounds)]
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(jobs)
+    with ProcessPoolExecutor(jobs, context, _join_barrier, (barrier,)) as pool:
+        given = (clip, args.model, args.stabilizer, args.rounds)
+        return [done.result() for done in [pool.submit(_times, *given) for _ in range(jobs)]]
+
+
+def _costs(clip: Path, args: argparse.Namespace, jobs: int = 1) -> Metrics:
+    """What the parts of a batch take with so many painters at once on this machine."""
+    planned = _plan(clip, args, SHOT_FRAMES)
+    frames, count = planned.frames, len(planned.pieces)
+    each = _together(clip, args, jobs)
     found: Metrics = {"frames": frames, "pieces": count}
     for place, kind in enumerate(("", "cpu_")):
-        middle = {name: median(entry[place] for entry in spent) for name, spent in times.items()}
+        spent = {
+            name: [mean(times[name][turn][place] for times in each) for turn in range(args.rounds)]
+            for name in ("plan", "whole", "pieces", "join")
+        }
         extra = [
-            divided[place] - whole[place]
-            for divided, whole in zip(times["pieces"], times["whole"], strict=True)
+            divided - whole for divided, whole in zip(spent["pieces"], spent["whole"], strict=True)
         ]
         found |= {
-            f"{kind}plan_ms": round(1e3 * middle["plan"] / frames, 3),
-            f"{kind}paint_ms": round(1e3 * middle["whole"] / frames, 2),
+            f"{kind}short_plan_ms": round(1e3 * median(spent["plan"]) / frames, 3),
+            f"{kind}paint_ms": round(1e3 * median(spent["whole"]) / frames, 2),
             f"{kind}piece_ms": round(1e3 * median(extra) / max(1, count - 1), 1),
-            f"{kind}join_ms": round(1e3 * middle["join"], 1),
+            f"{kind}join_ms": round(1e3 * median(spent["join"]), 1),
         }
-    # Of an hour of video at 30 frames per second.
-    found["core_hours"] = round((found["cpu_paint_ms"] + found["cpu_plan_ms"]) * 30 / 1e3, 2)
     return found
+
+
+def _plan(clip: Path, args: argparse.Namespace, target: int) -> "Plan":
+    from runtime.clips.options import ClipOptions
+    from runtime.clips.pieces import plan_pieces
+    from runtime.model.options import StylizeOptions, open_stylizer
+
+    options = ClipOptions(stabilizer=args.stabilizer)
+    style = StylizeOptions([(args.model, 1.0)], device="cpu", threads=1)
+    with ExitStack() as closing:
+        opened = lambda: closing.enter_context(open_stylizer(style))  # noqa: E731
+        return plan_pieces(clip, options, opened, target=target)
+
+
+def _plan_costs(clip: Path, args: argparse.Namespace) -> Metrics:
+    """What finding the pieces of a long clip takes for each frame."""
+    from runtime.clips.pieces import PIECE_FRAMES
+
+    frames = 0
+    spent: list[tuple[float, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        long = Path(folder) / "long.mp4"
+        _long_clip(clip, long, LONG_FRAMES)
+        for _ in range(args.rounds):
+            wall, processor = time.perf_counter(), time.process_time()
+            frames = _plan(long, args, PIECE_FRAMES).frames
+            spent.append((time.perf_counter() - wall, time.process_time() - processor))
+    walls, processors = zip(*spent, strict=True)
+    return {
+        "plan_ms": round(1e3 * median(walls) / frames, 3),
+        "cpu_plan_ms": round(1e3 * median(processors) / frames, 3),
+    }
 
 
 def predicted_s(costs: Metrics, start_s: float, jobs: int) -> float:
     """The throughput model of the module's text, in seconds."""
     frames, pieces = costs["frames"], costs["pieces"]
     work = frames * costs["paint_ms"] + pieces * costs["piece_ms"]
-    return start_s + (frames * costs["plan_ms"] + work / jobs + costs["join_ms"]) / 1e3
+    return start_s + (frames * costs["short_plan_ms"] + work / jobs + costs["join_ms"]) / 1e3
 
 
-def _with_ray(clip: Path, costs: Metrics, args: argparse.Namespace) -> Iterator[Row]:
-    from PIL import Image
-
+def _with_ray(clip: Path, args: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="impasto-bench-") as folder:
-        picture = Path(folder) / "small.png"
-        Image.new("RGB", (64, 64), (90, 120, 40)).save(picture)
         for jobs in args.jobs:
-            start_s = _batch(picture, Path(folder) / f"start{jobs}", jobs, args)
+            # All but nothing to paint, by all painters: what remains is their start.
+            small = Path(folder) / f"small{jobs}.mp4"
+            write_clip(small, 64, 64, jobs)
+            costs = _costs(clip, args, jobs)
+            start_s = _batch(small, Path(folder) / f"start{jobs}", jobs, args)
             seconds = _batch(clip, Path(folder) / f"out{jobs}", jobs, args)
             foretold = predicted_s(costs, start_s, jobs)
-            metrics: Metrics = {
-                "frames": costs["frames"],
-                "pieces": costs["pieces"],
+            metrics: Metrics = costs | {
                 "start_s": round(start_s, 2),
                 "run_s": round(seconds, 2),
                 "predicted_s": round(foretold, 2),
@@ -236,6 +338,8 @@ RUNS = (
     label("model"),
     label("size"),
     label("painters"),
+    figure("paint ms/frame of each", "paint_ms"),
+    figure("a piece more, ms", "piece_ms"),
     figure("Ray and models start, s", "start_s"),
     figure("foretold s", "predicted_s"),
     figure("took s", "run_s"),

@@ -14,7 +14,7 @@ def test_the_throughput_model_by_hand():
         "frames": 100,
         "pieces": 4,
         "paint_ms": 50,
-        "plan_ms": 2,
+        "short_plan_ms": 2,
         "piece_ms": 250,
         "join_ms": 300,
     }
@@ -30,7 +30,10 @@ def test_the_clip_has_a_piece_for_every_shot_and_costs_are_whole(tmp_path, tiny_
     args = argparse.Namespace(model=str(tiny_model), stabilizer="off", rounds=1)
     costs = batch._costs(clip, args)
     assert costs["frames"] == batch.SHOTS * batch.SHOT_FRAMES
-    assert costs["paint_ms"] > 0 and costs["join_ms"] > 0 and costs["core_hours"] > 0
+    assert costs["pieces"] == 1  # every frame stands for itself: as long as a segment
+    assert costs["paint_ms"] > 0 and costs["join_ms"] > 0 and costs["short_plan_ms"] > 0
+    costs |= batch._plan_costs(clip, args)
+    assert costs["cpu_plan_ms"] > 0
     row = batch._row(
         argparse.Namespace(model="a/tiny.onnx", stabilizer="off"), "96x64", "alone", costs
     )
