@@ -76,7 +76,7 @@ test-edge: venv
 $(RAY)/.ready: requirements-runtime.txt pyproject.toml
 	$(PYTHON) -m venv $(RAY)
 	$(RAY)/bin/python $(PIP) --quiet --require-hashes -r requirements-runtime.txt
-	$(RAY)/bin/python $(PIP) --quiet --no-build-isolation -e '.[ray,test]'
+	$(RAY)/bin/python $(PIP) --quiet --no-build-isolation -e '.[ray,test]' gcp-storage-emulator
 	touch $@
 
 test-batch: $(RAY)/.ready

@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
 COPY_BYTES = 2**22  # read and written at once
+NOBODY = "anonymous@"  # before a bucket's name: without keys, as pyarrow asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Place:
     """A file or a folder, whether it is there or not.
 
     Attributes:
-        store: "" for disks, else scheme and "://" ("s3://").
+        store: "" for disks, else scheme and "://" ("s3://"), and `NOBODY` if the address says so.
         path: absolute on disks; bucket and key in stores.
         query: what the store must know ("?region=eu-west-1"), or "".
     """
@@ -57,7 +59,10 @@ class Place:
         path, question, query = rest.partition("?")
         if glob.has_magic(question + query) and "=" not in query:
             path, question, query = rest, "", ""  # a pattern: "?" stands for a character
-        return Place(f"{scheme}://", path.rstrip("/"), question + query)
+        store = f"{scheme}://"
+        if path.startswith(NOBODY):
+            store, path = store + NOBODY, path.removeprefix(NOBODY)
+        return Place(store, path.rstrip("/"), question + query)
 
     def __str__(self) -> str:
         return f"{self.store}{self.path}{self.query}"
@@ -174,7 +179,9 @@ class Place:
     def remove_folder(self) -> None:
         """Remove the folder and all that is in it, if it is there."""
         if self.is_folder():
-            filesystem(self.store, self.query).delete_dir(self.path)
+            # At last pyarrow removes what marks a folder in Google's stores, if anybody made that.
+            with suppress(FileNotFoundError):
+                filesystem(self.store, self.query).delete_dir(self.path)
 
 
 @lru_cache(maxsize=16)

@@ -134,6 +134,7 @@ def test_inputs_become_items_with_outputs_in_a_folder(archive, tmp_path):
             Place("s3://", "bucket/a", "?region=x&scheme=http"),
         ),
         ("s3://bucket/clip?.mp4", Place("s3://", "bucket/clip?.mp4")),
+        ("gs://anonymous@bucket/a", Place("gs://anonymous@", "bucket/a")),
         ("file:///a/b", Place("", "/a/b")),
         ("/a/../b", Place("", "/b")),
     ],
