@@ -4,8 +4,9 @@ Closed segments (`runtime.media.journal`) hold what is finished. Between the las
 moment of a crash lie frames that were painted and wait for a stabilizer, or for an encoder that
 knows no half segments. Beside the segments lie, therefore:
 
-    000001234.0.painted    frame 1234 as layer 0 painted it
-    000001200.state        what models, stabilizers and masks remembered before frame 1200
+    frames.0.1280x720.painted    frames as layer 0 painted them, in slots (`kept_frames`)
+    000001234.0.painted          what the model of layer 0 remembered behind frame 1234
+    000001200.state              what models, stabilizers and masks remembered before frame 1200
 
 A resumed run begins at the last state before the first frame that is missing, or where its shot
 begins, takes the painted frames as long as there are any, and paints on. What lies before the
@@ -31,6 +32,7 @@ from ..frame import Image
 from ..media.journal import PAINTED, STATE
 from ..sinks import Restart, Sink
 from ..state import State, load, nest, part, save
+from .kept_frames import KeptFrames
 from .stages import START, Shots
 from .steady import Painter
 
@@ -110,6 +112,7 @@ class Checkpoints:
         self._layers, self._beside = layers, beside
         self._pool = ThreadPoolExecutor(1, "checkpoint")
         self._room = threading.Semaphore(MOST_WAITING)
+        self._frames = KeptFrames(folder)
         self._broken = False
         # Of the state that is being put together: its frame, and what the layers said so far.
         self._frame, self._states = 0, list[State]()
@@ -131,7 +134,7 @@ class Checkpoints:
         else:
             found = Beginning(restart[0] + 1 + self._context, restart)
         for path in sorted(self._folder.glob(f"*{STATE}"), reverse=True):
-            number = _number(path)
+            number = _number(path) or 0
             if not found.frame < number <= frames:
                 continue
             state = load(path)
@@ -191,7 +194,8 @@ class Checkpoints:
         for number, thing in enumerate(self._beside):
             whole |= nest(f"beside{number}", thing.state() or {})
         self._written = time.perf_counter()
-        self.submit(f"{frame:09}{STATE}", whole)
+        path = self._folder / f"{frame:09}{STATE}"
+        self._submit(lambda: save(path, whole))
         self._places.append(frame)
 
     def tidy(self, shots: Shots) -> None:
@@ -213,44 +217,73 @@ class Checkpoints:
     def _remove(self, lowest: int) -> None:
         with suppress(OSError):
             for path in self._folder.iterdir():
-                if path.suffix in (PAINTED, STATE) and _number(path) < lowest:
+                number = _number(path)
+                if path.suffix in (PAINTED, STATE) and number is not None and number < lowest:
                     path.unlink()
+        self._frames.forget(lowest)
 
-    def submit(self, name: str, state: State) -> None:
-        """Write a file in another thread, unless too many wait."""
-        if self._broken or not self._room.acquire(blocking=False):
-            return
-        self._pool.submit(self._save, self._folder / name, state)
+    def keep(
+        self, number: int, frame: int, picture: Image, *, begins: bool, told: State | None
+    ) -> None:
+        """Write a painted frame in another thread, unless too many wait.
 
-    def _save(self, path: Path, state: State) -> None:
+        Args:
+            number: of the layer.
+            frame: its index.
+            picture: as it was painted.
+            begins: whether a scene begins there.
+            told: what the painter remembers behind it, None if it was not asked.
+        """
+
+        def write() -> None:
+            if told is not None:
+                save(self._told(number, frame), told)
+            self._frames.put(number, frame, picture, begins=begins)
+
+        self._submit(write)
+
+    def _submit(self, write: Callable[[], None]) -> None:
+        """Write in another thread, unless too many wait."""
+        if not self._broken and self._room.acquire(blocking=False):
+            self._pool.submit(self._attempt, write)
+
+    def _attempt(self, write: Callable[[], None]) -> None:
         try:
-            save(path, state)
+            write()
         except OSError:
             # The segments need the room more, and say what is wrong.
             self._broken = True
             self._remove(1 << 62)
+            self._frames.remove()
         finally:
             self._room.release()
 
-    def kept(self, number: int, remembers: bool) -> list[Path]:
-        """The pictures of a layer that need not be painted: one after the other, from the first
-        frame on; if the model remembers pictures, up to one behind which it can go on."""
-        paths, told = list[Path](), 0
-        while (path := self.path(number, self.beginning.frame + len(paths))).is_file():
-            found = load(path) if remembers else {}
-            if found is None:
+    def kept(self, number: int, remembers: bool) -> list[int]:
+        """The frames of a layer that need not be painted: one after the other, from the first one
+        on; if the model remembers pictures, up to one behind which it can go on."""
+        first, count, told = self.beginning.frame, 0, 0
+        while self._frames.has(number, first + count):
+            if remembers and self.take(number, first + count) is None:
                 break
-            paths.append(path)
-            told = len(paths) if part("painter", found) else told
-        return paths[:told] if remembers else paths
+            count += 1
+            told = count if remembers and self.told(number, first + count - 1) else told
+        return list(range(first, first + (told if remembers else count)))
 
-    def path(self, number: int, frame: int) -> Path:
-        """Where the picture of a layer is kept."""
+    def take(self, number: int, frame: int) -> tuple[Image, bool] | None:
+        """A frame of a layer, and whether a scene begins there; None if it was not kept whole."""
+        return self._frames.take(number, frame)
+
+    def told(self, number: int, frame: int) -> State:
+        """What the painter of a layer remembered behind a frame; nothing if that was not kept."""
+        return load(self._told(number, frame)) or {}
+
+    def _told(self, number: int, frame: int) -> Path:
         return self._folder / f"{frame:09}.{number}{PAINTED}"
 
     def close(self) -> None:
         """Wait until everything is written."""
         self._pool.shutdown()
+        self._frames.close()
 
 
 class KeptPainter(Painter):
@@ -309,28 +342,28 @@ class KeptPainter(Painter):
         """The picture that was kept; None if there is none, and from then on."""
         if not self._kept:
             return None
-        found = load(self._kept.pop())
-        if found is None or found["picture"].shape != image.shape:
+        frame = self._kept.pop()
+        found = self._checkpoints.take(self._number, frame)
+        if found is None or found[0].shape != image.shape:
             self._kept.clear()
             return None
-        state = part("painter", found)
-        if state:
-            self._state = state
-        self._begins = bool(found["begins"])
+        self._state = self._checkpoints.told(self._number, frame) or self._state
+        picture, self._begins = found
         self._checkpoints.taken += 1
-        return found["picture"]
+        return picture
 
     def _keep(self, frame: int, picture: Image) -> None:
-        whole: State = {"picture": picture, "begins": np.array(self._painter.begins_scene)}
+        told: State | None = None
         if self._painter.remembers and time.perf_counter() - self._told >= SESSION_S:
-            state = self._painter.state()
-            if state is None:
+            told = self._painter.state()
+            if told is None:
                 return
-            whole |= nest("painter", state)
             self._told = time.perf_counter()
-        self._checkpoints.submit(self._checkpoints.path(self._number, frame).name, whole)
+        begins = self._painter.begins_scene
+        self._checkpoints.keep(self._number, frame, picture, begins=begins, told=told)
 
 
-def _number(path: Path) -> int:
+def _number(path: Path) -> int | None:
+    """The frame in a file's name, None if there is none."""
     head = path.name.partition(".")[0]
-    return int(head) if head.isdecimal() else 0
+    return int(head) if head.isdecimal() else None

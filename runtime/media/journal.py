@@ -34,7 +34,7 @@ from ..fields import Between, fill
 from ..inputs import inside
 from ..outputs import LONGEST_NAME, check_folder, replacing, take_lock
 
-FORMAT = 2  # 1 had no checksums
+FORMAT = 3  # 1 had no checksums, 2 a file for each painted frame
 SUFFIX = ".parts"
 # Of an encoder, which takes no more (FFmpeg's libavcodec).
 MOST_THREADS = 1024
