@@ -149,6 +149,7 @@ def _check_files(folder: Path) -> None:
     listed += [style["check"]["file"] for style in listing["styles"]]
     for style in (style for style in listing["styles"] if "light" in style):
         listed += [style["light"]["file"], style["light"]["check"]["file"]]
+        listed += [style["light"]["folding"]["file"]] if "folding" in style["light"] else []
     listed += [style["encoder"]["file"] for style in listing["styles"] if "encoder" in style]
     for url in [*listed, listing["example"]]:
         name, _, digest = url.partition("?v=")

@@ -11,9 +11,11 @@ import pytest
 
 import export
 import runtime
+from export.site import folded
 from runtime.card import Port
 from runtime.live.upscale import upscale
 from runtime.model import arrays
+from runtime.model.folding import FoldedLayer, Folding
 from runtime.pictures.reading import read_rgb
 
 SCRIPTS = Path(export.__file__).parent / "site" / "web" / "js"
@@ -32,6 +34,7 @@ def node(script, *arguments):
         "const { enlarge } = await import(base + '/enlarge.js');"
         "const { Steadier } = await import(base + '/steady.js');"
         "const codes = await import(base + '/codes.js');"
+        "const scene = await import(base + '/scene.js');"
         f"const given = {json.dumps(arguments)};"
         "const out = (value) => process.stdout.write(JSON.stringify(value));"
     )
@@ -267,3 +270,48 @@ def test_paintings_of_one_model_mix_with_the_next_one():
         styles,
     )
     assert got == [[None, "b", None, "a"], {"code": [0.75, 0.25]}, {"code": [3]}]
+
+
+LAYER = FoldedLayer(
+    name="conv",
+    input_scale=0.02,
+    weight_scale=np.array([0.01, 0.03], np.float32),
+    gamma=np.array([2.0, 0.5], np.float32),
+    beta=np.array([0.25, -1.0], np.float32),
+    epsilon=1e-5,
+)
+
+
+@pytest.mark.parametrize("variance", [(4.0, 0.25), (0.0, 1e-9), (1e6, 1.0)])
+def test_a_scene_is_folded_as_python_folds_it(variance):
+    found = {"mean": [3.0, -1.0], "variance": list(variance)}
+    layers = folded.figures(Folding((LAYER,), b""))
+    got = node("out(Object.entries(scene.fold(...given)).map(([n, v]) => [n, [...v]]));", layers, found)
+    expected = LAYER.fold(np.array(found["mean"]), np.array(variance))
+    for name, values in got:
+        assert values == pytest.approx(expected[name].tolist(), rel=1e-6)
+
+
+def test_a_live_scene_is_measured_when_it_begins_and_when_it_drifted():
+    """Colors stay, drift, stay, are others: measured three times; between, in small steps."""
+    still, drifted, other = ([level] * 3 + [40.0] * 3 for level in (100.0, 110.0, 200.0))
+    seen = [still] * 5 + [drifted] * 90 + [other]
+    layers = folded.figures(Folding((LAYER,), b""))
+    got = node(
+        "const [layers, seen] = given, one = new scene.Scene(layers), found = []; let count = 0;"
+        "for (const colors of seen) {"
+        " const measure = async () => (count++, { mean: [colors[0], 0], variance: [1, 1] });"
+        " const inputs = await one.next(colors, 'size', measure);"
+        " found.push([count, inputs['conv.bias'][0]]); }"
+        "out(found);",
+        layers,
+        seen,
+    )
+    counts, biases = (list(column) for column in zip(*got, strict=True))
+    assert (counts[0], counts[28], counts[30], counts[-2], counts[-1]) == (1, 1, 2, 2, 3)
+    shown = np.array(biases[:-1], float)
+    goal = LAYER.fold(np.array([110.0, 0.0]), np.ones(2))["conv.bias"][0]
+    assert np.abs(np.diff(shown)).max() < 0.5 * abs(shown[-1] - shown[0])
+    assert shown[-1] == pytest.approx(goal, rel=1e-3)
+    first = LAYER.fold(np.array([200.0, 0.0]), np.ones(2))["conv.bias"][0]
+    assert biases[-1] == pytest.approx(first, abs=1)

@@ -13,15 +13,19 @@ from onnx import TensorProto, helper
 
 import export.artifact as flow
 from export.__main__ import main
-from export.site import engine_files, packed, page
+from export.site import engine_files, folded, packed, page
 from export.site.node_engine import web_session
 from export.targets import Options, web
 from runtime.card import KEY, ModelCard, Port
 from runtime.checksum import sha256
+from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.errors import EngineUnavailable, ParityError, StyleError, UsageError
+from runtime.model import zoo
 from runtime.model.folding import KEY as FOLDING
+from runtime.model.folding import Folding
 from runtime.model.session import open_session
 
+MODELS = Path(__file__).resolve().parents[3] / "models"
 FREE = (1, 3, "height", "width")
 CARD = ModelCard("toy", "perceptual", (Port("image", shape=FREE),), (Port("styled", shape=FREE),))
 
@@ -156,12 +160,31 @@ def test_the_float_file_beside_a_folded_one_is_taken(tmp_path, package):
     assert [one.path for one in page.for_browsers([folded])] == [folded]
     write_model(other, style, gain=0.25)
     assert [one.path for one in page.for_browsers([folded, other])] == [other, other]
-    written = web.write_page([folded], tmp_path / "site", package)
-    assert any("toy-fp32.onnx taken for toy.onnx" in step for step in written.steps)
-    assert written.facts["styles"] == [
-        {"name": "toy", "model": "toy-fp32.onnx", "sha256": sha256(other)}
-    ]
-    assert sha256(tmp_path / "site" / "models" / "toy.onnx") == sha256(other)
+    assert page.for_browsers([folded])[0].light == folded
+
+
+def test_a_folded_network_is_packed_as_a_browser_runs_it(tmp_path, package):
+    """Its graph takes the vectors of a scene as inputs, and paints what the runtime paints."""
+    path = MODELS / "starry-fast.onnx"
+    written = web.write_page([path], tmp_path, package)
+    assert any("starry-fast-fp32.onnx taken for starry-fast.onnx" in step for step in written.steps)
+    listing = json.loads((tmp_path / "site.json").read_text("utf-8"))
+    (style,) = listing["styles"]
+    light = style["light"]
+    assert sha256(tmp_path / "models" / "starry-fast.onnx") == style["sha256"]
+    graph = tmp_path / light["file"].partition("?")[0]
+    measuring = tmp_path / light["folding"]["file"].partition("?")[0]
+    assert (sha256(graph), sha256(measuring)) == (light["sha256"], light["folding"]["sha256"])
+    picture = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    found = OnnxRuntimeEngine.open(measuring, "cpu", 1).run({"image": picture[None]})
+    folding = Folding.from_metadata(zoo.read_metadata(path))
+    assert folding is not None
+    assert light["folding"]["layers"] == folded.figures(folding)
+    vectors = folding.initializers(np.stack([found["mean"][0], found["variance"][0]]))
+    taken = {key: value for key, value in vectors.items() if not key.endswith("bias_scale")}
+    painted = OnnxRuntimeEngine.open(graph, "cpu", 1).run({"image": picture[None], **taken})
+    with open_session(path, threads=1) as session:
+        assert np.array_equal(painted[light["output"]["name"]][0], session.stylize(picture))
 
 
 def test_bytes_and_half_floats_give_way_to_floats(tmp_path):

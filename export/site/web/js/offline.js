@@ -23,6 +23,7 @@ export async function keepOffline(site, engine) {
         style.preview,
         ...(style.encoder ? [style.encoder.file] : []),
         ...(style.light ? [style.light.file, style.light.check.file] : []),
+        ...(style.light?.folding ? [style.light.folding.file] : []),
       ]),
     ),
     ...engine.files.map((file) => file.url),
