@@ -159,7 +159,7 @@ def _check_files(folder: Path) -> None:
     for name in packed.wrong(folder):
         raise ParityError(f"{name} does not hold what the file beside it holds")
     for path in sorted((folder / "ort").iterdir()):
-        if path.suffix == packed.SUFFIX:
+        if path.suffix in packed.SUFFIXES:
             continue
         if sha256(path) != engine_files.SHA256.get(path.name):
             raise ParityError(

@@ -286,7 +286,9 @@ LAYER = FoldedLayer(
 def test_a_scene_is_folded_as_python_folds_it(variance):
     found = {"mean": [3.0, -1.0], "variance": list(variance)}
     layers = folded.figures(Folding((LAYER,), b""))
-    got = node("out(Object.entries(scene.fold(...given)).map(([n, v]) => [n, [...v]]));", layers, found)
+    got = node(
+        "out(Object.entries(scene.fold(...given)).map(([n, v]) => [n, [...v]]));", layers, found
+    )
     expected = LAYER.fold(np.array(found["mean"]), np.array(variance))
     for name, values in got:
         assert values == pytest.approx(expected[name].tolist(), rel=1e-6)
