@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from .int8.graph_builder import Attribute
 
 OPSET = 14
+# What readers raise on bytes that are something else depends on where they mislead them.
+DAMAGE = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, struct.error)
+DAMAGE += (StopIteration, MemoryError)
 # x * min(max(x / 6 + 1/2, 0), 1), the hard swish of MobileNetV3 (arXiv:1905.02244).
 HARD_SWISH = {"alpha": 1 / 6, "beta": 0.5}
 
@@ -88,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.weights.is_file():
         raise UsageError(f'no file "{args.weights}"')
     path = check_output(args.output, overwrite=args.overwrite)
+    report = check_output(path.with_suffix(".json"), overwrite=args.overwrite)
     data = args.weights.read_bytes()
     graph = read(data)
     card = card_of(graph, path.stem, args.license, args.source, sha256(args.weights))
@@ -102,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
         "license": args.license,
         "steps": ["layers and half-precision weights as they were, channels first"],
     }
-    path.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with replacing(report, overwrite=args.overwrite) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print_text(path)
     say(f"{len(graph.layers)} layers, {len(made)} bytes", quiet=args.quiet)
     return DONE
@@ -145,8 +151,7 @@ def read(data: bytes) -> Graph:
         shapes = {k: tuple(int(n) for n in t.ShapeAsNumpy()) for k, t in enumerate(tensors)}
         layers = [_layer(model, graph.Operators(index)) for index in range(graph.OperatorsLength())]
         return Graph(layers, constants, shapes, graph.Inputs(0), graph.Outputs(0))
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
-        # What the reader raises on bytes that are something else depends on where they mislead it.
+    except DAMAGE as error:
         raise StyleError(f"this is no TensorFlow Lite file that can be read: {error}") from None
 
 
@@ -206,7 +211,10 @@ def rebuild(graph: Graph, card: ModelCard) -> bytes:
         if convert is None:
             known = ", ".join(CONVERTERS)
             raise StyleError(f"layer {layer.kind} is not converted, these are: {known}")
-        convert(build, layer)
+        try:
+            convert(build, layer)
+        except DAMAGE as error:
+            raise StyleError(f"layer {layer.kind} is damaged: {error}") from None
     ends = (card.inputs[0], card.outputs[0])
     values = [
         helper.make_tensor_value_info(port.name, TensorProto.FLOAT, port.shape) for port in ends

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from export.import_segmentation import Graph, Layer, card_of, rebuild, same_pads
+from export.import_segmentation import Graph, Layer, card_of, read, rebuild, same_pads
 from runtime.errors import StyleError
 from runtime.model import zoo
 
@@ -52,6 +52,28 @@ def test_an_unknown_layer_is_named():
     net = graph("LSTM", [(1, 4, 4, 3), (1, 4, 4, 1)], {})
     with pytest.raises(StyleError, match="layer LSTM is not converted"):
         rebuild(net, card_of(net, "test", "none", "", ""))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "constants"),
+    [
+        ([(1, 4, 4, 3), (1, 3, 3, 3), (1,), (1, 2, 2, 1)], {}),  # no weights
+        ([(1, 4, 4, 3), (1, 3, 3, 3), (1, 2, 2, 1)], {1: np.ones((1, 3, 3, 3))}),  # no bias
+        ([(1, 4, 4, 3), (9,), (1,), (1, 2, 2, 1)], {1: np.ones(9), 2: np.ones(1)}),
+    ],
+)
+def test_a_damaged_layer_is_named(shapes, constants):
+    net = graph("CONV_2D", shapes, constants)
+    with pytest.raises(StyleError, match="layer CONV_2D is damaged"):
+        rebuild(net, card_of(net, "test", "none", "", ""))
+
+
+def test_bytes_that_are_no_file_are_one_error(tmp_path):
+    pytest.importorskip("tflite", reason="needs tflite (pip install tflite)")
+    rng = np.random.default_rng(0)
+    for size in (0, 1, 7, 8, 40, 400) * 50:
+        with pytest.raises(StyleError):
+            read(rng.bytes(size))
 
 
 def test_the_bundled_file_says_what_it_is():

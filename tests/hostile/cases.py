@@ -350,6 +350,137 @@ def _tensor_elsewhere(data: bytes, address: str) -> bytes:
     return proto.SerializeToString()
 
 
+def networks(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
+    """Networks of other people's code: Torch7, and what is no safetensors file and no pickle."""
+    data, suffix = seeds.torch7, "t7"
+    if rng.integers(8) == 0:
+        suffix = _pick(rng, ("pth", "pt", "safetensors"))
+    if rng.random() < 0.1:
+        data = _pick(
+            rng, (b"", rng.bytes(300), b"\x04\0\0\0" * 3000, b"\x03\0\0\0\x01\0\0\0" * 900)
+        )
+    path = folder / f"hostile.{suffix}"
+    path.write_bytes(damaged(data, rng))
+    return "import", [str(path), "--output", str(folder / "run"), "--quiet"]
+
+
+def animations(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
+    """Animated WebP, PNG and AVIF, damaged, as clips and as pictures."""
+    suffix = _pick(rng, seeds.animations)
+    name = f"hostile.{suffix}"
+    (folder / name).write_bytes(damaged(seeds.animations[suffix], rng))
+    if rng.random() < 0.25:
+        return _image(folder, source=name)
+    output = _pick(rng, ("painted.mp4", "painted.webp", "painted.apng", "frames/%06d.png"))
+    return _video(folder, name, output=output)
+
+
+def statements(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
+    """XMP that the owner may have written, in pictures; names of models that XML does not know."""
+    import io
+
+    from PIL import Image
+
+    if rng.random() < 0.3:
+        name = "".join(chr(c) for c in rng.integers(1, 0x10FFFF, size=3)).replace("/", "<")
+        try:
+            (folder / f"{name}.onnx").write_bytes(seeds.model)
+            return _image(folder, "--range", "0..1", model=f"{name}.onnx")
+        except (OSError, ValueError):
+            pass  # no file has such a name
+    packet = _pick(rng, (seeds.packet, b"<a>" * 3000, seeds.packet.decode().encode("utf-16")))
+    if rng.random() < 0.2:
+        inner = _pick(rng, (b"<a>" * 5000 + b"</a>" * 5000, b"<a/>" * 5000, b"&x;", b"\x1b[2J"))
+        packet = packet.replace(b"</rdf:RDF>", inner + b"</rdf:RDF>")
+    packet = damaged(packet, rng)
+    out = io.BytesIO()
+    picture = Image.open(io.BytesIO(seeds.pictures["png"]))
+    kind = _pick(rng, ("WEBP", "JPEG", "TIFF"))
+    more = {"tiffinfo": {700: packet}} if kind == "TIFF" else {"xmp": packet[:60000]}
+    picture.save(out, kind, **more)
+    name = {"WEBP": "hostile.webp", "JPEG": "hostile.jpg", "TIFF": "hostile.tif"}[kind]
+    (folder / name).write_bytes(out.getvalue())
+    given = [str(folder / name), str(folder / f"painted{Path(name).suffix}")]
+    return "image", [*given, "--model", str(folder / "model.onnx")]
+
+
+def votes(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
+    """Answers of voters, and folders of pictures to vote on."""
+    path = folder / "votes.json"
+    if rng.random() < 0.7:
+        vote = {"picture": "x", "left": "a", "right": "b", "preferred": "a"}
+        good = {"format": 1, "seed": 0, "votes": [vote, {**vote, "preferred": ""}]}
+        path.write_text(damaged_json(good, rng), encoding="utf-8", errors="replace")
+        return "vote", ["--scores", str(path)]
+    name = "".join(chr(c) for c in rng.integers(1, 0x2100, size=3)).replace("/", "<")
+    name = _pick(rng, ("x.png", "__DATA__.png", "<!--.png", "\x1b[2J.png", f"{name}.png"))
+    for each in ("ours", "<script>"):
+        (folder / each).mkdir()
+        data = seeds.pictures["png"]
+        (folder / each / name).write_bytes(damaged(data, rng) if rng.random() < 0.3 else data)
+    words = [str(folder / each) for each in ("ours", "<script>")]
+    return "vote", [*words, "--output", str(folder / "painted.html")]
+
+
+def samples(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
+    """Flags of training.sample with values that are none, on a checkpoint that samples nothing."""
+    from safetensors.torch import save_file
+
+    path = folder / "run.safetensors"
+    save_file(seeds.checkpoint[0], path, {"impasto.checkpoint": json.dumps(seeds.checkpoint[1])})
+    names = ("count", "seed", "walk", "frames", "mix", "with", "crossover", "truncation")
+    flag = _pick(rng, (*names, "evaluations", "checkpoint", "output"))
+    words = ["--checkpoint", str(path), "--output", str(folder / "painted")]
+    return "sample", [*words, f"--{flag}={_pick(rng, VALUES)}"]
+
+
+def teachers(folder: Path, rng: np.random.Generator, seeds: Seeds, number: int) -> Call:
+    """Names that a shell would run, of teachers and of keyframes, in recipes and on the line; none
+    is run: the file `ran` would be one too many."""
+    ran = folder / "photo.png"  # which must stay as it is
+    hostile = _pick(
+        rng,
+        (
+            f"x; rm {ran}",
+            f"$(rm {ran})",
+            f"`rm {ran}`",
+            f"x.png|rm {ran}",
+            f"rm {ran} {{input}} {{output}}",
+            "os:abort",
+            "os.path:join",
+            "{input} {output}",
+            "{input}{output}",
+            "../x:y",
+            "-rf",
+            "\x1b[2J {input} {output}",
+            "'",
+            "\0 {input} {output}",
+            "http://127.0.0.1:9/x.onnx",
+            "/dev/zero",
+            "?",
+            "x" * 5000,
+        ),
+    )
+    if rng.random() < 0.5:
+        path = folder / "theirs.toml"
+        text = json.dumps([hostile, "training.pairs.effects:grade"][: int(rng.integers(1, 3))])
+        path.write_text(f'name = "x"\nmethod = "filter"\n[options]\nteacher = {text}\n')
+        words = ["--recipe", str(path)]
+    elif rng.random() < 0.5:
+        (folder / "clip.mp4").write_bytes(seeds.clips["mp4"])
+        name = hostile.replace("/", "_").replace("\0", "_")[:99] + _pick(
+            rng, ("", "0001.png", "9" * 99)
+        )
+        (folder / name).write_bytes(seeds.pictures["png"])
+        words = ["--recipe", "keyframes", "--clip", str(folder / "clip.mp4")]
+        words += [f"--keys={folder / name}"]
+    else:
+        words = ["--recipe", "filter", f"--teacher={hostile}".replace("\0", "?")]
+        words = [word for word in words if "rm " not in word or "{input}" not in word] or ["-h"]
+    words += ["--content", str(folder), "--weights", str(folder / "absent"), "--quiet"]
+    return "train", [*words, "--output", str(folder / "run"), "--device", "cpu"]
+
+
 # Kind -> how many cases of it there are, and what makes them.
 KINDS: dict[str, tuple[int, Maker]] = {
     "pictures": (350, pictures),
@@ -362,4 +493,10 @@ KINDS: dict[str, tuple[int, Maker]] = {
     "names": (180, names),
     "flags": (len(grid()), flags),
     "addresses": (200, addresses),
+    "networks": (150, networks),
+    "animations": (120, animations),
+    "statements": (120, statements),
+    "votes": (100, votes),
+    "samples": (60, samples),
+    "teachers": (100, teachers),
 }

@@ -115,10 +115,16 @@ def _work(pipe: Connection) -> None:
 
 
 def _entries():
+    from benchmarks.vote import __main__ as vote
+    from export import import_weights
     from runtime import image, video, webcam
     from training import train
+    from training.sample import __main__ as sample
 
     return {
+        "vote": vote.main,
+        "sample": sample.main,
+        "import": import_weights.main,
         "image": image.main,
         "video": video.main,
         "webcam": webcam.main,

@@ -20,6 +20,7 @@ PICTURES = {
     "webp": "WEBP",
     "ppm": "PPM",
 }
+ANIMATIONS = {"webp": "WEBP", "png": "PNG", "avif": "AVIF"}
 PACKET = (
     b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta '
     b'xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -43,6 +44,7 @@ class Seeds:
         journal: lines of the journal of a clip that was interrupted, and its segments.
         torch7: a tiny network as Lua stored it.
         packet: XMP of a photograph.
+        animations: as `pictures`, of several frames.
     """
 
     pictures: dict[str, bytes]
@@ -53,6 +55,7 @@ class Seeds:
     journal: tuple[list[str], dict[str, bytes]]
     torch7: bytes
     packet: bytes
+    animations: dict[str, bytes]
 
 
 def photo() -> np.ndarray:
@@ -113,6 +116,7 @@ def make(folder: Path) -> Seeds:
         _journal(folder),
         _torch7(),
         PACKET,
+        {suffix: _animation(kind) for suffix, kind in ANIMATIONS.items()},
     )
 
 
@@ -139,6 +143,15 @@ def _checkpoint() -> tuple[dict, dict]:
     recipe = json.loads(json.dumps(Recipe(name="seed").to_dict()))
     network = {"name": "lean", **generator.config}
     return tensors, {"format": 1, "network": network, "recipe": recipe, "step": 3, "state": {}}
+
+
+def _animation(kind: str) -> bytes:
+    from PIL import Image
+
+    frames = [Image.fromarray(np.roll(photo(), 5 * index, 1)) for index in range(3)]
+    out = io.BytesIO()
+    frames[0].save(out, kind, save_all=True, append_images=frames[1:], duration=40)
+    return out.getvalue()
 
 
 def _torch7() -> bytes:
