@@ -165,6 +165,8 @@ class ModelCard:
         """
         try:
             read: object = json.loads(text)
+            # JSON can write halves of characters ("\\ud800"), which no file and no page takes.
+            json.dumps(read, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise CardMismatch(f"the card in {where} is not JSON ({error})") from None
         data = cast("JsonObject", read) if isinstance(read, dict) else {}

@@ -3,9 +3,11 @@ that says what there is."""
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
+from runtime.console import printable
 from runtime.invocation import VERSION
 
 from .config import ModelConfig, messages
@@ -62,7 +64,7 @@ def _values(made: Made, settings: Settings) -> dict[str, str]:
         "GPU": _read("gpu.txt") if gpu else "",
         "GPULIMIT": ', nvidia.com/gpu: "1"' if gpu else "",
         "MODEL": page.name if page else "",
-        "TITLE": _title(page) if page else "",
+        "TITLE": html.escape(printable(_title(page))) if page else "",
         "STREAM": streams[0] if streams else "",
         "TABLE": "\n".join(_row(each) for each in made.models.values()),
         "NOTES": "".join(f"- {note}\n" for note in made.notes),
@@ -88,4 +90,5 @@ def _row(model: ModelConfig) -> str:
 def _told(tensor: ModelConfig, optional: bool) -> str:
     kind = messages().DataType.Name(tensor.data_type).removeprefix("TYPE_")
     sizes = "x".join("?" if axis == -1 else str(axis) for axis in tensor.dims)
-    return f"{tensor.name} {kind} {sizes}{' (optional)' if optional else ''}"
+    name = printable(tensor.name).replace("|", "\\|")
+    return f"{name} {kind} {sizes}{' (optional)' if optional else ''}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from .settings import Settings
 
 SERVED = Path(__file__).resolve().parent / "served"
 CONFIG = "config.pbtxt"
+# Names stand in paths of requests, in the page's script and in folders.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 PLAN = ".engine"
 GRAPH = config.GRAPH
 
@@ -47,7 +50,8 @@ def write(models: Sequence[Path], folder: Path, settings: Settings, size: tuple[
         size: (width, height) of the warm-up.
 
     Raises:
-        UsageError: two models of one name, a plan that Triton cannot load, a file of another kind.
+        UsageError: two models of one name, a name that is none, a plan that Triton cannot load, a
+            file of another kind.
     """
     made = Made()
     for path in models:
@@ -161,6 +165,11 @@ def _add(made: Made, folder: Path, model: ModelConfig, code: str = "") -> Path:
     """Write a model's configuration, and its code if it has some; its version's folder."""
     from google.protobuf import text_format
 
+    if not NAME.fullmatch(model.name):
+        raise UsageError(
+            f'"{model.name}" is no name for a model of a server: letters, digits, "_", "-" and "." '
+            "are, up to 128; give the file another name"
+        )
     if model.name in made.models:
         raise UsageError(f'two models would be called "{model.name}"; give them other file names')
     made.models[model.name] = model

@@ -3,6 +3,7 @@ itself reads it in tests/serving."""
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ pytest.importorskip("tritonclient", reason="pip install -e '.[triton-client]'")
 from export import targets
 from export.__main__ import main
 from export.targets import Options
-from export.triton import batch_axis, config, repository, settings
+from export.triton import batch_axis, config, deployment, repository, settings
 from runtime import plugins
 from runtime.errors import ParityError, UsageError
+from tests.hostile import seeds
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models"
@@ -298,6 +300,31 @@ def test_a_plan_is_taken_as_it_is(tmp_path):
         repository.write(
             [plan(tmp_path, "TensorRT-RTX")], tmp_path / "x", settings.Settings(), (8, 8)
         )
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", '";alert(1);"', "$(touch x)", ".", "-x", "é", "a\n", "\x1b"]
+)
+def test_names_that_a_page_or_a_path_would_misread_are_refused(tmp_path, name):
+    path = tmp_path / f"{name}.onnx"
+    shutil.copy(MODELS / "starry-fast.onnx", path)
+    with pytest.raises(UsageError, match="no name for a model of a server"):
+        repository.write([path], tmp_path / "models", settings.Settings(), (64, 48))
+
+
+def test_titles_are_text_on_the_page(tmp_path):
+    """A card's title is its maker's."""
+    from runtime.model import zoo
+
+    path = tmp_path / "evil.onnx"
+    shutil.copy(MODELS / "starry-fast.onnx", path)
+    card = zoo.read_card(path)
+    style = {**card.style, "title": "<img src=x onerror=alert(1)>"}
+    path.write_bytes(seeds.model(replace(card, style=style).to_json(), path.read_bytes()))
+    made = repository.write([path], tmp_path / "models", settings.Settings(), (64, 48))
+    deployment.write(tmp_path, made, settings.Settings())
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "<h1>&lt;img src=x onerror=alert(1)&gt;</h1>" in page
 
 
 def test_the_command(tmp_path, capsys):

@@ -1,10 +1,12 @@
 """Cards read without loading models; styles and variants told apart by name and card."""
 
 import onnx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.card import KEY, ModelCard, Port
+from runtime.errors import CardMismatch
 from runtime.model.zoo import is_style, read_card
 
 STARRY = {"title": "The Starry Night"}
@@ -63,3 +65,10 @@ def test_styles_are_pictures_in_pictures_out():
     assert is_style(
         ModelCard("k", "perceptual", (Port("image"), Port("k", "scalar")), (Port("styled"),))
     )
+
+
+def test_half_characters_are_damage():
+    """JSON can hold them, and neither a file nor a page: writing the title failed."""
+    card = ModelCard("x", "y", (Port("image"),), (Port("styled"),), style={"title": "Tram"})
+    with pytest.raises(CardMismatch, match="is not JSON"):
+        ModelCard.from_json(card.to_json().replace("Tram", "\\ud800"))
