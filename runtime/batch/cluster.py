@@ -238,6 +238,8 @@ def _ray(resources: Resources) -> Iterator[ModuleType]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if resources.quiet:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if resources.address is not None:
+        _bring_token()
     import ray
     import ray.data
 
@@ -265,6 +267,16 @@ def _ray(resources: Resources) -> Iterator[ModuleType]:
         finally:
             signal.signal(signal.SIGTERM, before)
             ray.shutdown()
+
+
+def _bring_token() -> None:
+    """Show the cluster our token, if there is one: `ray start` asks for it where it finds one, and
+    clients that are given an address show none by themselves (Ray 2.60). Clusters that ask for none
+    ignore it."""
+    file = Path.home() / ".ray" / "auth_token"
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if named or file.is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _interrupt(*_: object) -> None:

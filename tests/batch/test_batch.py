@@ -44,7 +44,7 @@ def settings_of(archive, output, *more):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the actors in /proc")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_batch_is_what_one_machine_paints_whoever_dies(archive, tmp_path, capsys):
     pytest.importorskip("ray", reason="needs the ray extra (make test-batch)")
     output = tmp_path / "painted"

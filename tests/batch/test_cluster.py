@@ -1,6 +1,7 @@
 """Two nodes of Ray on this machine, of which one leaves while it paints."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -47,12 +48,32 @@ print("facts")
 """
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_what_ray_says_when_it_is_shut_down_does_not_reach_stdout():
     run = subprocess.run(
         [sys.executable, "-c", REPEATED], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout == "facts\n"
+
+
+def test_a_token_is_shown_to_clusters_that_may_ask_for_it(tmp_path, monkeypatch):
+    """`ray start` asks for the token that an earlier run on one machine has left."""
+    from runtime.batch import cluster
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_MODE", "")
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    cluster._bring_token()
+    assert "RAY_AUTH_MODE" not in os.environ
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+    cluster._bring_token()
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    cluster._bring_token()
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
 
 
 @pytest.fixture
@@ -69,7 +90,7 @@ def cluster(monkeypatch):
         made.shutdown()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_node_that_leaves_costs_its_pieces_and_nothing_else(cluster, tmp_path):
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     cluster.wait_for_nodes()
