@@ -238,8 +238,6 @@ def _ray(resources: Resources) -> Iterator[ModuleType]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if resources.quiet:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    if resources.address is not None:
-        _bring_token()
     import ray
     import ray.data
 
@@ -255,28 +253,25 @@ def _ray(resources: Resources) -> Iterator[ModuleType]:
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere if resources.quiet else sys.stderr),
     ):
-        ray.init(
-            address=resources.address,
-            logging_level=level,
-            log_to_driver=not resources.quiet,
-            **own,
-        )
+        try:
+            ray.init(
+                # Without an address, Ray would look for a cluster that was begun on this machine.
+                address=resources.address or "local",
+                logging_level=level,
+                log_to_driver=not resources.quiet,
+                **own,
+            )
+        except ConnectionError as error:
+            raise StyleError(
+                f'no cluster of Ray answers at "{resources.address}" ({error}); if it asks for a '
+                "token, set RAY_AUTH_MODE=token, which shows it that of this user"
+            ) from None
         before = signal.signal(signal.SIGTERM, _interrupt)
         try:
             yield ray
         finally:
             signal.signal(signal.SIGTERM, before)
             ray.shutdown()
-
-
-def _bring_token() -> None:
-    """Show the cluster our token, if there is one: `ray start` asks for it where it finds one, and
-    clients that are given an address show none by themselves (Ray 2.60). Clusters that ask for none
-    ignore it."""
-    file = Path.home() / ".ray" / "auth_token"
-    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    if named or file.is_file():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _interrupt(*_: object) -> None:
