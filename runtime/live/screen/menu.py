@@ -37,7 +37,7 @@ def rows(settings: Settings, styles: Sequence[str], recording: bool) -> list[Row
         recording: whether one runs.
     """
     found = [
-        Row(f"{number}  {name}", f"style {number}", settings.style == number - 1)
+        Row(f"{number}  {name.replace('_', ' ')}", f"style {number}", settings.style == number - 1)
         for number, name in enumerate(styles, 1)
     ]
     found += [
