@@ -18,6 +18,7 @@ from .settings import BatchSize, Count, Decay, Enlargement, Positive, Seed, Shar
 
 RECIPES = Path(__file__).parent / "recipes"
 DATA_VARIABLE = "IMPASTO_DATA"
+NETWORK = "network.name"
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ def load_recipe(name: str, settings: list[str] | None = None) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"recipe {path} is not TOML: {error}") from None
     table.setdefault("name", path.stem)
-    for setting in settings or []:
+    # Another network first: settings of this one follow.
+    for setting in sorted(settings or [], key=lambda s: s.partition("=")[0].strip() != NETWORK):
         apply_setting(table, setting)
     return recipe_from_dict(table)
 
@@ -172,7 +174,8 @@ def recipe_from_dict(table: JsonObject) -> Recipe:
 
 
 def apply_setting(table: JsonObject, setting: str) -> None:
-    """`--set data.crop=128` or, where the name is unique, `--set crop=128`."""
+    """`--set data.crop=128` or, where the name is unique, `--set crop=128`. Another network's name
+    takes the former one's settings with it, as they say nothing about the new one."""
     key, separator, text = setting.partition("=")
     if not separator:
         raise UsageError(f'--set takes key=value, not "{setting}"')
@@ -183,7 +186,10 @@ def apply_setting(table: JsonObject, setting: str) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise UsageError(f'--set {key}: "{part}" is not a table')
-    table[path[-1]] = _parse(text.strip())
+    value = _parse(text.strip())
+    if key.strip() == NETWORK and table.get("name") != value:
+        table.clear()
+    table[path[-1]] = value
 
 
 def _locate(key: str) -> list[str]:

@@ -74,6 +74,8 @@ class GraphBuilder:
         blocks are taken apart and put side by side in runs of 3 r bytes, and the last transposition
         is one the engine cancels."""
         r = self.scale
+        if r == 1:
+            return self.node("Transpose", [value], "in.channels", perm=[0, 3, 1, 2])
         rows, columns = self._grid(value, "in")
         one, three_r = self.integers("one", 1), self.integers("run", 3 * r)
         blocks = self.node(
@@ -89,6 +91,9 @@ class GraphBuilder:
     def depth_to_space(self, value: str, margin: int) -> str:
         """The way back, without the margin; the output's name is "styled"."""
         r = self.scale
+        if r == 1:
+            value = self.crop(value, "out", margin)
+            return self.node("Transpose", [value], "styled", perm=[0, 2, 3, 1])
         value = self.node("Transpose", [value], "out.cells", perm=[0, 2, 3, 1])
         value = self.crop(value, "out", margin // r, 1)
         shape = self._sides(value, "out")
@@ -129,8 +134,8 @@ class GraphBuilder:
         padding: tuple[int, int],
         strides: tuple[int, int] = (1, 1),
     ) -> str:
-        """A 3x3 convolution of int8 weights and an int32 bias; `padding` zeros above and below,
-        and left and right."""
+        """A convolution of int8 weights and an int32 bias; `padding` zeros above and below, and left
+        and right."""
         channels = len(weight)
         w = self.constant(name + ".weight", weight)
         s = self.constant(name + ".weight_scale", weight_scale.astype(np.float32))
@@ -144,7 +149,7 @@ class GraphBuilder:
             "Conv",
             [value, kernel, shift],
             name + ".conv",
-            kernel_shape=[3, 3],
+            kernel_shape=list(weight.shape[2:]),
             pads=[*padding, *padding],
             strides=list(strides),
         )

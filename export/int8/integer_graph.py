@@ -148,7 +148,7 @@ def _chain(
     mode = PADDINGS[parts.padding]
     lost = 0
     for number, layer in enumerate(parts.layers):
-        padding = int(number < len(parts.layers) - shrinking)
+        padding = int(number < len(parts.layers) - shrinking) * (layer.kernel // 2)
         read, zeros = stored, padding
         if padding and mode:
             # Repeating bytes is repeating what they stand for, at a quarter of the cost.
@@ -157,7 +157,7 @@ def _chain(
         whole = output_scale(layer, calibration)
         target = tensor_scale(calibration, layer.name) if layer.residual else whole
         stored = Bytes(convolve(layer, read, zeros, target), *target)
-        lost += 1 - padding
+        lost += layer.kernel // 2 - padding
         if layer.residual:
             skip = block._replace(name=build.crop(block.name, layer.name + ".skip", lost))
             terms = [
@@ -188,9 +188,8 @@ def statistics_graph(parts: LeanLayers, calibration: Calibration) -> onnx.ModelP
 
     def convolve(layer: Layer, value: str, zeros: int) -> str:
         kernel = build.dequantized_weight(layer.name, *quantize_weights(layer.weight))
-        value = build.node(
-            "Conv", [value, kernel], layer.name + ".bare", kernel_shape=[3, 3], pads=[zeros] * 4
-        )
+        window: dict[str, Attribute] = {"kernel_shape": [layer.kernel] * 2, "pads": [zeros] * 4}
+        value = build.node("Conv", [value, kernel], layer.name + ".bare", **window)
         if layer.gamma is None or layer.beta is None:
             bias = build.constant(layer.name + ".bias", layer.bias[None, :, None, None])
             return build.node("Add", [value, bias], layer.name)

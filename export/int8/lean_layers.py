@@ -31,11 +31,11 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Layer:
-    """One 3x3 convolution with what follows it.
+    """One convolution with what follows it.
 
     Attributes:
         name: "stem", "block0.conv1", ..., "head".
-        weight: (out, in, 3, 3) float32.
+        weight: (out, in, 3, 3) float32, or (out, in, 1, 1).
         bias: (out,) float32; without meaning where a normalization follows.
         gamma, beta: (out,) scale (not negative) and shift of the normalization, None without one.
         relu: whether a ReLU follows.
@@ -53,6 +53,11 @@ class Layer:
     residual: bool
     clipping: Range | None = None
     sum_clipping: Range | None = None
+
+    @property
+    def kernel(self) -> int:
+        """Side of the convolution's window."""
+        return self.weight.shape[-1]
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def activations(parts: LeanLayers, image: Tensor) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     skip = x
     for layer in parts.layers:
-        y = nn.functional.conv2d(padded(x, parts.padding), torch.from_numpy(layer.weight))
+        y = nn.functional.conv2d(padded(x, parts.padding, layer.kernel), torch.from_numpy(layer.weight))
         if layer.gamma is None or layer.beta is None:
             y = y + _column(layer.bias)
         else:

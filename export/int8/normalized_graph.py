@@ -47,7 +47,7 @@ def _convolution(build: PlanarBuilder, layer: Layer, value: str, zeros: int) -> 
     s = build.constant(name + ".weight_scale", scale)
     z = build.constant(name + ".weight_zero", np.zeros(len(weight), np.int8))
     kernel = build.node("DequantizeLinear", [w, s, z], name + ".kernel", axis=0)
-    window: dict[str, Attribute] = {"kernel_shape": [3, 3], "pads": [zeros] * 4}
+    window: dict[str, Attribute] = {"kernel_shape": [layer.kernel] * 2, "pads": [zeros] * 4}
     if layer.gamma is None or layer.beta is None:
         bias = build.constant(name + ".bias", layer.bias.astype(np.float32))
         return build.node("Conv", [value, kernel, bias], name + ".conv", **window)

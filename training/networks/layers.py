@@ -36,11 +36,12 @@ class Residual(nn.Module):
     normalization in the place of batch normalization.
     """
 
-    def __init__(self, channels: int, normalization: str, padding: str) -> None:
+    def __init__(self, channels: int, normalization: str, padding: str, kernel: int = 3) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding)
+        shape = {"kernel_size": kernel, "padding": kernel // 2, "padding_mode": padding}
+        self.conv1 = nn.Conv2d(channels, channels, **shape)
         self.norm1 = norm(normalization, channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding)
+        self.conv2 = nn.Conv2d(channels, channels, **shape)
         self.norm2 = norm(normalization, channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,9 +49,11 @@ class Residual(nn.Module):
         return x + self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
 
 
-def padded(x: Tensor, mode: str) -> Tensor:
+def padded(x: Tensor, mode: str, kernel: int = 3) -> Tensor:
     """(N, C, H, W) with one more row and column at each side, as `nn.Conv2d` of this padding mode
-    surrounds what a 3x3 convolution reads."""
+    surrounds what a 3x3 convolution reads; as it is for a 1x1 convolution."""
+    if kernel == 1:
+        return x
     return F.pad(x, (1, 1, 1, 1), mode="constant" if mode == "zeros" else mode)
 
 

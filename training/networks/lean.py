@@ -54,8 +54,8 @@ class Block(Residual):
     clip_sum(x + clip2(norm2(conv2(clip1(relu(norm1(conv1(x))))))))
     """
 
-    def __init__(self, channels: int, normalization: str, padding: str) -> None:
-        super().__init__(channels, normalization, padding)
+    def __init__(self, channels: int, normalization: str, padding: str, kernel: int = 3) -> None:
+        super().__init__(channels, normalization, padding, kernel)
         self.clip1, self.clip2, self.clip_sum = nn.Identity(), nn.Identity(), nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,21 +71,21 @@ class Generator(nn.Module):
     noise, and with ICNR, so that it begins without checkerboard.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, kernel: int = 3) -> None:
         super().__init__()
         self.scale, self.margin = config.scale, config.margin
         self.multiple_of = config.scale
         self.normalization = config.normalization
         # Pixels of context for tiles.
-        self.overlap = reach(config.blocks, config.scale) + config.scale
+        self.overlap = (kernel // 2) * reach(config.blocks, config.scale) + config.scale
         depth = 3 * config.scale**2
-        conv = {"kernel_size": 3, "padding": 1, "padding_mode": config.padding}
+        conv = {"kernel_size": kernel, "padding": kernel // 2, "padding_mode": config.padding}
         self.stem = nn.Conv2d(depth, config.width, **conv)
         self.stem_norm = norm(config.normalization, config.width)
         self.stem_clip = nn.Identity()
         self.trunk = nn.Sequential(
             *(
-                Block(config.width, config.normalization, config.padding)
+                Block(config.width, config.normalization, config.padding, kernel)
                 for _ in range(config.blocks)
             )
         )
