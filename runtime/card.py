@@ -45,6 +45,8 @@ class CardFacts(TypedDict, total=False):
         colors: order of the color channels.
         size: the only (height, width) that the graph accepts.
         multiple_of: sizes that the graph accepts.
+        mean, std: of the channels, in their order and the range of the values in: what is fed is
+            (value - mean) / std.
     """
 
     layout: Layout
@@ -55,6 +57,8 @@ class CardFacts(TypedDict, total=False):
     colors: Colors
     size: tuple[int, int]
     multiple_of: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ ROLES = {
     "style": "a style picture: --style FILE",
     "code": "a style: --style",
     "noise": "which of many answers: --variation NUMBER",
-    "scalar": "a number: --set NAME=VALUE",
+    "scalar": "a number: --parameter NAME=NUMBER",
     "state": "what was computed for the frame before",
 }
 
@@ -87,7 +87,7 @@ def _port_words(port: Port) -> str:
         words += f" {port.layout} {port.colors} {port.low:g}..{port.high:g}"
     role = ROLES[port.role]
     if port.role == "scalar":
-        role = f"a number {port.low:g}..{port.high:g}: --set {port.name}=VALUE"
+        role = f"a number {port.low:g}..{port.high:g}: --parameter {port.name}=NUMBER"
     if port.names:
         shown = ", ".join(port.names[:6]) + (", ..." if len(port.names) > 6 else "")
         role += f" {shown}"

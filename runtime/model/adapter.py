@@ -9,10 +9,13 @@ a graph has instead is converted here, once, on its way in and out:
     no batch     one is taken off or put before
     whole numbers, doubles   bytes, single precision
     a style by its index     a vector that weighs the styles, with one of them at 1
+    another whole number     a parameter
+    normalized pictures      (value - mean) / std, with what the user says
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -26,6 +29,7 @@ CHANNELS = (1, 3, 4)
 LEAST_SIDE = 8
 WIDER = {"float64": "float32", "int8": "uint8", "int32": "uint8", "int64": "uint8"}
 INDEX = ("int32", "int64")
+WHOLE = (*INDEX, "bool")
 # What happens to a number on its way to a table.
 RESHAPING = ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 # Opaque alpha where values are those of bytes, and where they are not.
@@ -79,14 +83,49 @@ class _Index:
     inner: TensorInfo
     outer: TensorInfo
 
-    def enter(self, weights: np.ndarray) -> np.ndarray:
-        chosen = np.flatnonzero(weights)
+    def enter(self, tensor: np.ndarray) -> np.ndarray:
+        chosen = np.flatnonzero(tensor)
         if len(chosen) != 1:
             raise UsageError(
                 f'"{self.inner.name}" takes the number of one style; styles cannot be mixed here'
             )
         shape = [axis if isinstance(axis, int) else 1 for axis in self.inner.shape]
         return np.full(shape, chosen[0], self.inner.dtype)
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A whole number, or yes and no, that nothing is known of."""
+
+    outer: TensorInfo
+
+    def enter(self, tensor: np.ndarray) -> np.ndarray:
+        return np.asarray(np.rint(tensor), self.outer.dtype)
+
+
+@dataclass(frozen=True)
+class _Normalized:
+    """A picture that is fed as (value - mean) / std."""
+
+    outer: TensorInfo
+    mean: np.ndarray
+    std: np.ndarray
+
+    def enter(self, tensor: np.ndarray) -> np.ndarray:
+        axis = 1 if tensor.shape[1] == 3 else 3
+        shape = [-1 if number == axis else 1 for number in range(4)]
+        mean, std = self.mean.reshape(shape), self.std.reshape(shape)
+        return ((tensor.astype(np.float32) - mean) / std).astype(tensor.dtype)
+
+
+class _Entering(Protocol):
+    """How one input of the graph differs from ours."""
+
+    outer: TensorInfo
+
+    def enter(self, tensor: np.ndarray) -> np.ndarray:
+        """Our tensor as the graph's."""
+        ...
 
 
 class AdaptedEngine:
@@ -101,7 +140,7 @@ class AdaptedEngine:
     def __init__(
         self,
         engine: Engine,
-        entering: dict[str, _Picture | _Index],
+        entering: Mapping[str, _Entering],
         leaving: dict[str, _Picture],
     ) -> None:
         self._engine, self._entering, self._leaving = engine, entering, leaving
@@ -139,13 +178,42 @@ def adapt(engine: Engine, graph: OnnxFile | None) -> Engine:
         engine: an open graph without a card.
         graph: its file, for the number of styles behind an index; None if it cannot be read.
     """
-    entering: dict[str, _Picture | _Index] = dict(_pictures(engine.inputs))
+    entering: dict[str, _Picture | _Index | _Number] = dict(_pictures(engine.inputs))
     leaving = _pictures(engine.outputs)
     for info in engine.inputs:
-        index = _index(info, graph) if info.name not in entering else None
-        if index is not None:
-            entering[info.name] = index
+        number = None if info.name in entering else _index(info, graph) or _number(info)
+        if number is not None:
+            entering[info.name] = number
     return AdaptedEngine(engine, entering, leaving) if entering or leaving else engine
+
+
+def normalized(
+    engine: Engine, pictures: Sequence[str], mean: Sequence[float], std: Sequence[float]
+) -> Engine:
+    """An engine whose pictures are fed as (value - mean) / std.
+
+    Args:
+        engine: whose pictures are ours already (`adapt`).
+        pictures: names of the inputs meant.
+        mean, std: of the channels in the order they are fed; one number is all three's.
+
+    Raises:
+        UsageError: not one number or three, a deviation that is not above 0, or bytes.
+    """
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) not in (1, 3):
+            raise UsageError(f"--{name} has {len(values)} numbers, allowed are one and three")
+    if not all(value > 0 for value in std):
+        raise UsageError(f"--std is {','.join(f'{v:g}' for v in std)}, allowed is above 0")
+    entering: dict[str, _Normalized] = {}
+    for info in engine.inputs:
+        if info.name not in pictures:
+            continue
+        if info.dtype == "uint8":
+            raise UsageError(f'"{info.name}" takes bytes, which are not normalized; leave out --mean')
+        means, deviations = (np.array(values, np.float32) for values in (mean, std))
+        entering[info.name] = _Normalized(info, means, deviations)
+    return AdaptedEngine(engine, entering, {})
 
 
 def _pictures(infos: Sequence[TensorInfo]) -> dict[str, _Picture]:
@@ -188,15 +256,29 @@ def _channel_axis(shape: tuple[int | str, ...]) -> int | None:
     return None
 
 
+def _single(info: TensorInfo) -> bool:
+    return all(isinstance(axis, str) or axis == 1 for axis in info.shape)
+
+
+def _number(info: TensorInfo) -> _Number | None:
+    """A whole number, or a bool, of unknown meaning."""
+    if info.dtype not in WHOLE or not _single(info):
+        return None
+    return _Number(info)
+
+
 def _index(info: TensorInfo, graph: OnnxFile | None) -> _Index | None:
     """A style's number, if a table of styles is read with it."""
-    size = int(np.prod([axis if isinstance(axis, int) else 1 for axis in info.shape]))
-    if info.dtype not in INDEX or size != 1 or graph is None:
+    if info.dtype not in INDEX or not _single(info) or graph is None:
         return None
     names = {info.name}
     for node in graph.nodes:
         if node.op in RESHAPING and node.inputs[0] in names:
             names.update(node.outputs)
+        if node.op == "OneHot" and node.inputs[0] in names:
+            depth = graph.constant(node.inputs[1])
+            if depth is not None and depth.size == 1:
+                return _Index(info, TensorInfo(info.name, (1, int(depth.ravel()[0])), "float32"))
         if node.op == "Gather" and len(node.inputs) > 1 and node.inputs[1] in names:
             table = graph.constant(node.inputs[0])
             if table is not None and table.ndim:

@@ -64,6 +64,19 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
     facts.add_argument("--range", choices=ranges, help="of the values in and out")
     facts.add_argument("--input-range", choices=ranges, help="of the values in")
     facts.add_argument("--output-range", choices=ranges, help="of the values out")
+    facts.add_argument(
+        "--mean",
+        type=_numbers,
+        metavar="M or M,M,M",
+        help="of the channels, taken off what is fed, in its range: 0.485,0.456,0.406 of ImageNet "
+        "(0..1, red first), 103.94,116.78,123.68 of Caffe (0..255, blue first)",
+    )
+    facts.add_argument(
+        "--std",
+        type=_numbers,
+        metavar="S or S,S,S",
+        help="by which that is divided: 0.229,0.224,0.225 of ImageNet",
+    )
     facts.add_argument("--output-name", metavar="NAME", help="output that is the painted picture")
     facts.add_argument("--colors", choices=("RGB", "BGR"), help="order of channels")
     facts.add_argument(
@@ -148,6 +161,16 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) not in (1, 3) or not all(abs(value) < 1e6 for value in found):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number, or three with commas between')
+    return found
+
+
 def _models(args: argparse.Namespace) -> list[tuple[str, float]]:
     server: str = getattr(args, "server", "")
     name: str = getattr(args, "server_model", None) or ""
@@ -179,6 +202,10 @@ def _facts(args: argparse.Namespace) -> CardFacts:
         facts["input_range"] = args.input_range
     if args.output_range is not None:
         facts["output_range"] = args.output_range
+    if args.mean is not None:
+        facts["mean"] = args.mean
+    if args.std is not None:
+        facts["std"] = args.std
     if args.output_name is not None:
         facts["output"] = args.output_name
     if args.colors is not None:

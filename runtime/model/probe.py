@@ -19,13 +19,19 @@ from ..errors import CardMismatch, UsageError
 from ..onnxfile import OnnxFile, read_onnx
 from ..plugins import suggest
 from . import arrays
-from .probe_graph import Ends, read_ends
+from .adapter import WHOLE, normalized
+from .probe_graph import RANGES, Ends, order_of, read_ends
 from .probe_strides import downsampling
 from .probe_trial import DTYPES, Trial, range_words, sized, value_range
 
 OVERRIDES = tuple(CardFacts.__annotations__)
 # Share of values outside their range from which a model's answer is suspect.
 OUTSIDE = 0.05
+# A whole number of unknown meaning: the largest that a float holds exactly.
+WHOLE_MOST = 2.0**24
+NO_MEAN, NO_STD = (0.0,), (1.0,)
+# Means above this are those of bytes.
+BYTE_MEANS = 2.0
 # Names of an input that is the frame painted before.
 PREVIOUS = re.compile(r"prev|last|past|history|recurr|t_?1$", re.IGNORECASE)
 
@@ -37,6 +43,8 @@ def override(card: ModelCard, **overrides: Unpack[CardFacts]) -> ModelCard:
             raise UsageError(f'unknown override "{name}".{suggest(name, list(OVERRIDES))}')
     if not overrides:
         return card
+    if "mean" in overrides or "std" in overrides:
+        raise UsageError(f'--mean and --std: the card of "{card.name}" says what it takes')
     _check_step(overrides)
 
     def changed(port: Port) -> Port:
@@ -102,6 +110,8 @@ def foreign_card(
             raise UsageError(f'unknown override "{name}".{suggest(name, list(OVERRIDES))}')
     _check_step(overrides)
     image, others = _roles(engine, path, overrides)
+    if "mean" in overrides or "std" in overrides:
+        engine, overrides = _normalizing(engine, image, others, overrides)
     beginning = _ends(graph, image.name, "")
     taken = overrides.get("input_range", overrides.get("range", beginning.input_range))
     if taken and image.dtype != "uint8":
@@ -144,6 +154,34 @@ def foreign_card(
             "burnt out, say what it gives with --output-range"
         )
     return card, notes
+
+
+def _normalizing(
+    engine: Engine, image: Port, others: tuple[Port, ...], facts: CardFacts
+) -> tuple[Engine, CardFacts]:
+    """The engine fed with normalized pictures, and what follows from their means: those of bytes,
+    and blue first, if nothing else is said."""
+    known, mean = CardFacts(**facts), facts.get("mean", NO_MEAN)
+    if not {"range", "input_range"} & set(known):
+        known["input_range"] = "0..255" if max(mean) > BYTE_MEANS else "0..1"
+    colors = order_of(np.array(mean))
+    if "colors" not in known and colors is not None:
+        known["colors"] = colors
+    return fed(engine, (image, *others), facts), known
+
+
+def fed(engine: Engine, ports: tuple[Port, ...], facts: CardFacts) -> Engine:
+    """The engine, fed with pictures normalized as the user says.
+
+    Args:
+        engine: open, its pictures in our form.
+        ports: its inputs; those that are pictures are meant.
+        facts: `mean` and `std`; without them it is the engine itself.
+    """
+    if "mean" not in facts and "std" not in facts:
+        return engine
+    pictures = [port.name for port in ports if port.role in ("image", "style")]
+    return normalized(engine, pictures, facts.get("mean", NO_MEAN), facts.get("std", NO_STD))
 
 
 def encoder_card(engine: Engine, path: Path) -> ModelCard:
@@ -227,7 +265,8 @@ def _roles(engine: Engine, path: Path, overrides: CardFacts) -> tuple[Port, tupl
                 _free(info, layout) if role == "state" else info.shape,
                 info.dtype if info.dtype in DTYPES else "float32",  # type: ignore[arg-type]
                 layout,
-                default=1.0 if role == "scalar" else None,
+                high=WHOLE_MOST if info.dtype in WHOLE else 1.0,
+                default=None if role != "scalar" else 0.0 if info.dtype in WHOLE else 1.0,
                 names=_numbers(info) if role == "code" else (),
             )
         )
@@ -255,6 +294,8 @@ def _length(info: TensorInfo) -> int:
 
 
 def _small_role(info: TensorInfo, path: Path) -> Role:
+    if info.dtype in WHOLE and _length(info) == 1:
+        return "scalar"
     if info.dtype not in ("float32", "float16"):
         raise CardMismatch(f'"{path}": what to feed to "{info.name}" ({info.dtype}) is unknown')
     return "scalar" if _length(info) == 1 else "code"
@@ -289,4 +330,6 @@ def _note(card: ModelCard, path: Path, ranged: str, colored: str, scaled: bool) 
                 f'styles 0 to {len(port.names) - 1} in "{port.name}" (--style 3 or '
                 "--style 3:0.5,7:0.5; --style-encoder FILE if pictures make them)"
             )
+        elif port.role == "scalar":
+            parts.append(f'"{port.name}" is {port.default:g} (--parameter {port.name}=NUMBER)')
     return f"{path.name} has no Impasto card; inferred: {'; '.join(parts)}"

@@ -145,7 +145,7 @@ def _by_steps(steps: Sequence[tuple[str, np.ndarray]]) -> tuple[str | None, Colo
     told = f"begins with {op} {shown}"
     if op in ("Add", "Sub"):
         centers = value if op == "Sub" else -value
-        colors = _order(centers)
+        colors = order_of(centers)
         if size > 20:  # a mean of bytes
             return "0..255", colors, told
         if op == "Add" and abs(size - 1.0) < 0.01:  # (x + 1) / 2
@@ -167,7 +167,7 @@ def _by_steps(steps: Sequence[tuple[str, np.ndarray]]) -> tuple[str | None, Colo
     return None, None, ""
 
 
-def _order(means: np.ndarray) -> Colors | None:
+def order_of(means: np.ndarray) -> Colors | None:
     """By the means of photographs, which are largest in red and smallest in blue (ImageNet: .485,
     .456, .406; 123.7, 116.8, 103.9)."""
     if means.size != 3 or abs(means[0] - means[2]) < 0.02 * abs(means).mean():

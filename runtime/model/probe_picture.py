@@ -22,16 +22,29 @@ def probe_picture(height: int, width: int, seed: int = 4) -> np.ndarray:
     return np.clip((image - low) / max(float(high - low), 1e-6), 0.0, 1.0).astype(np.float32)
 
 
+# Share of a range that a picture spreads over at least. Drawings on paper have .44; from there on
+# contrast says nothing: that of an answer to values far too large is the highest of all.
+SPREAD = 0.5
+# Share of a picture's values at the two ends of its range, about which nobody wonders.
+AT_ENDS = 0.2
+# How far the outermost values of a network that does not clip reach beyond its range, as a share.
+OVERSHOOT = 0.1
+
+
 def fills(values: np.ndarray, low: float, high: float) -> float:
     """How well values fill a range: about 1 if they spread over it, 0 if they are all alike in
-    it, negative if many lie outside."""
+    it or stick to its ends, negative if many lie outside."""
     if not np.isfinite(values).all():
         return -1.0
     unit = (values - low) / (high - low)
     outside = float(np.mean(np.maximum(0.0, -unit) + np.maximum(0.0, unit - 1.0)))
     bottom, top = np.percentile(np.clip(unit, 0.0, 1.0), (2, 98))
-    # Pictures seldom use all of their range; from four fifths on nothing more is to be gained.
-    return float(min(top - bottom, 0.8) / 0.8 - 5.0 * outside)
+    lowest, highest = np.percentile(unit, (0.5, 99.5))
+    tails = max(0.0, -lowest - OVERSHOOT) + max(0.0, highest - 1.0 - OVERSHOOT)
+    # Half a level of a byte counts as the end itself.
+    at_ends = float(np.mean((unit <= 0.002) | (unit >= 0.998)))
+    spread = min(top - bottom, SPREAD) / SPREAD
+    return float(spread - 5.0 * outside - 2.0 * tails - max(0.0, at_ends - AT_ENDS))
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> float:

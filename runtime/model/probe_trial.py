@@ -1,5 +1,6 @@
 """Small pictures through an unknown model: which sizes, ranges and channel orders make sense."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -24,7 +25,9 @@ LEAST = 64
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 MINIMA = (1, 2, 4, 8, 16, 32, 64)
 # A range must be this much more likely than the next, or both must give the same picture.
-CLEARLY = 0.05
+CLEARLY = 0.1
+# Weight of edges that lie where the picture's do: they blur and double where values are too large.
+ALIKE = 2.0
 # Levels of 255 by which pictures may differ and still count as the same.
 SAME_LEVELS = 3.0
 # Networks that hand back what they get are trained in one range: same range in and out is likelier.
@@ -210,12 +213,13 @@ class Trial:
                 f'no value range makes the answers of "{self.path}" a picture; say which it wants '
                 "and gives: --range 0..1, -1..1 or 0..255, or --input-range and --output-range"
             )
-        for score, pair, picture in ranked[1:]:
-            if best[0] - score >= CLEARLY:
-                break
-            if np.abs(picture - best[2]).max() * 255 > SAME_LEVELS:
-                raise UsageError(_question(self.path, best[1], pair))
-        return best[1][0], best[1][1], how
+        near = [entry for entry in ranked if best[0] - entry[0] < CLEARLY]
+        others = [pair for _, pair, picture in near if not _alike_inside(picture, best[2])]
+        if others:
+            raise UsageError(_question(self.path, [best[1], *others]))
+        # What answers alike whatever it is fed is fed what it gives.
+        chosen = next((pair for _, pair, _ in near if pair[0] == pair[1]), best[1])
+        return chosen[0], chosen[1], how
 
     def outside(self, low_high: tuple[float, float], output_range: tuple[float, float]) -> float:
         """Share of the answer's values that lie clearly outside this range."""
@@ -233,7 +237,7 @@ class Trial:
         output = replace(self.output, low=output_range[0], high=output_range[1])
         picture = arrays.tensor_to_float(result, output)
         score = fills(result[0].astype(np.float64), *output_range)
-        score += 0.3 * alike(view, picture) + SAME_RANGE_BONUS * (low_high == output_range)
+        score += ALIKE * alike(_inside(view), _inside(picture)) + SAME_RANGE_BONUS * (low_high == output_range)
         return score, (low_high, output_range), picture
 
     def settle_colors(
@@ -265,14 +269,32 @@ class Trial:
 Ranges = tuple[tuple[float, float], tuple[float, float]]
 
 
-def _question(path: Path, one: Ranges, other: Ranges) -> str:
-    """What only the user can tell: two pairs of ranges in and out make equally good pictures."""
-    side, flag = (0, "--range") if one[0] != other[0] else (1, "--output-range")
-    verb = ("wants", "gives")[side]
-    return (
-        f'cannot tell whether "{path}" {verb} values in {range_words(one[side])} or '
-        f"{range_words(other[side])}: say it with {flag}"
-    )
+def _question(path: Path, pairs: Sequence[Ranges]) -> str:
+    """What only the user can tell: pairs of ranges in and out that make equally good pictures."""
+    inputs, outputs = (list(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1))
+    if len(inputs) == 1:
+        return (
+            f'cannot tell whether "{path}" gives values in {_or(outputs)}: say it with '
+            "--output-range"
+        )
+    alike = all(low_high == made for low_high, made in pairs)
+    flag = "--range" if alike else "--input-range, and if need be with --output-range"
+    return f'cannot tell whether "{path}" wants values in {_or(inputs)}: say it with {flag}'
+
+
+def _or(ranges: Sequence[tuple[float, float]]) -> str:
+    return " or ".join(map(range_words, ranges))
+
+
+def _alike_inside(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two pictures are the same but for their border."""
+    return float(np.abs(_inside(one) - _inside(other)).max()) * 255 <= SAME_LEVELS
+
+
+def _inside(picture: np.ndarray) -> np.ndarray:
+    """Without the border, where convolutions see zeros, which mean another color in each range."""
+    rows, columns = (side // 8 for side in picture.shape[:2])
+    return picture[rows:-rows, columns:-columns]
 
 
 def _pictures(engine: Engine) -> list[str]:
