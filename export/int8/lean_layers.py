@@ -125,7 +125,9 @@ def activations(parts: LeanLayers, image: Tensor) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     skip = x
     for layer in parts.layers:
-        y = nn.functional.conv2d(padded(x, parts.padding, layer.kernel), torch.from_numpy(layer.weight))
+        y = nn.functional.conv2d(
+            padded(x, parts.padding, layer.kernel), torch.from_numpy(layer.weight)
+        )
         if layer.gamma is None or layer.beta is None:
             y = y + _column(layer.bias)
         else:

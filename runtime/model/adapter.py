@@ -210,7 +210,9 @@ def normalized(
         if info.name not in pictures:
             continue
         if info.dtype == "uint8":
-            raise UsageError(f'"{info.name}" takes bytes, which are not normalized; leave out --mean')
+            raise UsageError(
+                f'"{info.name}" takes bytes, which are not normalized; leave out --mean'
+            )
         means, deviations = (np.array(values, np.float32) for values in (mean, std))
         entering[info.name] = _Normalized(info, means, deviations)
     return AdaptedEngine(engine, entering, {})

@@ -276,7 +276,9 @@ def _picture(port: Port, image: np.ndarray) -> np.ndarray:
 
 def _filled(port: Port, value: Condition) -> np.ndarray:
     if value is None:
-        raise UsageError(f'the model needs a value for "{port.name}": --parameter {port.name}=NUMBER')
+        raise UsageError(
+            f'the model needs a value for "{port.name}": --parameter {port.name}=NUMBER'
+        )
     if not isinstance(value, (int, float)):
         raise UsageError(f'"{port.name}" is "{value}", allowed is a number')
     if port.role == "scalar" and not port.low <= value <= port.high:

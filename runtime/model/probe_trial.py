@@ -237,7 +237,9 @@ class Trial:
         output = replace(self.output, low=output_range[0], high=output_range[1])
         picture = arrays.tensor_to_float(result, output)
         score = fills(result[0].astype(np.float64), *output_range)
-        score += ALIKE * alike(_inside(view), _inside(picture)) + SAME_RANGE_BONUS * (low_high == output_range)
+        score += ALIKE * alike(_inside(view), _inside(picture)) + SAME_RANGE_BONUS * (
+            low_high == output_range
+        )
         return score, (low_high, output_range), picture
 
     def settle_colors(

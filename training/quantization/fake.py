@@ -123,4 +123,8 @@ def _normalized(x: Tensor, conv: nn.Conv2d, norm: nn.Module, offset: float = 0.0
     bias = conv.bias
     if offset and bias is not None:
         bias = bias + offset * conv.weight.sum((1, 2, 3))
-    return norm(F.conv2d(padded(x, conv.padding_mode, conv.kernel_size[0]), rounded_weights(conv.weight), bias))
+    return norm(
+        F.conv2d(
+            padded(x, conv.padding_mode, conv.kernel_size[0]), rounded_weights(conv.weight), bias
+        )
+    )
