@@ -18,6 +18,9 @@ CHECKPOINT = ".safetensors"  # what the other formats are made from, and what tr
 # Kinds that measure the runtime itself or networks trained for the occasion: no bundled file.
 NO_BUNDLED_MODEL = ("frame_costs", "sanity", "crawl", "generative", "photoreal")
 
+# Kinds whose rows may be of files that never were bundled: those of a name that none of ours has.
+ALSO_OTHERS = ("filters",)
+
 
 def bundled(folder: Path) -> dict[str, str]:
     """Checksum to file name of every model and every checkpoint in a folder."""
@@ -59,13 +62,21 @@ def sentence(data: Document, models: dict[str, str]) -> str:
             "result does not record.*"
         )
     current = _listed({d: models[d] for d in digests if d in models})
-    former = _listed({d: name for d, name in digests.items() if d not in models})
+    strange = {d: name for d, name in digests.items() if d not in models}
+    shipped = {Path(name).stem for name in models.values()}
+    apart = data["kind"] in ALSO_OTHERS
+    own = {d: name for d, name in strange.items() if Path(name).stem in shipped or not apart}
+    others = _listed({d: name for d, name in strange.items() if d not in own})
+    former = _listed(own)
     if not former:
-        return f"*Measured {day} with the bundled {current}.*"
-    if not current:
+        kinds = (("the bundled", current), ("files that are not bundled:", others))
+        with_what = " and ".join(f"{kind} {names}" for kind, names in kinds if names)
+        return f"*Measured {day} with {with_what}.*"
+    if not current and not others:
         return f"**To be measured again:** *measured {day} with former model files: {former}.*"
+    names = " and ".join(name for name in (current and f"the bundled {current}", others) if name)
     return (
-        f"*Measured {day} with the bundled {current}.* "
+        f"*Measured {day} with {names}.* "
         f"**To be measured again:** *what former files gave: {former}.*"
     )
 

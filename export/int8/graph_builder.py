@@ -134,8 +134,8 @@ class GraphBuilder:
         padding: tuple[int, int],
         strides: tuple[int, int] = (1, 1),
     ) -> str:
-        """A convolution of int8 weights and an int32 bias; `padding` zeros above and below, and left
-        and right."""
+        """A convolution of int8 weights and an int32 bias; `padding` zeros above and below, and
+        left and right."""
         channels = len(weight)
         w = self.constant(name + ".weight", weight)
         s = self.constant(name + ".weight_scale", weight_scale.astype(np.float32))

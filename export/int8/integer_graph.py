@@ -22,7 +22,7 @@ from training.quantization.scales import MIDDLE
 from .. import onnx_tools
 from . import sampling
 from .calibrate import Calibration
-from .graph_builder import GraphBuilder
+from .graph_builder import Attribute, GraphBuilder
 from .lean_layers import EPSILON, PADDINGS, Layer, LeanLayers
 from .scales import PICTURE_SCALE, ScaleAndZero, output_scale, quantize_weights, tensor_scale
 

@@ -20,7 +20,7 @@ from ..onnxfile import OnnxFile, read_onnx
 from ..plugins import suggest
 from . import arrays
 from .adapter import WHOLE, normalized
-from .probe_graph import RANGES, Ends, order_of, read_ends
+from .probe_graph import Ends, order_of, read_ends
 from .probe_strides import downsampling
 from .probe_trial import DTYPES, Trial, range_words, sized, value_range
 

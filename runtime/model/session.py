@@ -371,8 +371,8 @@ def open_session(
         overrides: facts that replace the card's or the probe's: `layout` ("NCHW", "NHWC"),
             `range` ("0..1", "-1..1", "0..255"), `input_range` and `output_range` where they differ,
             `output` (the name of the painted picture), `colors` ("RGB", "BGR"), `size` ((height,
-            width), for graphs whose free axes accept one size only), `multiple_of`; `mean` and `std`
-            of what is fed, for models without a card.
+            width), for graphs whose free axes accept one size only), `multiple_of`; `mean` and
+            `std` of what is fed, for models without a card.
 
     Raises:
         ModelNotFound, CardMismatch: no such file, or not an image-to-image model.

@@ -95,3 +95,18 @@ def test_bundled_models_show_figures_of_their_own_files_only(models, make_docume
         models / "toy.onnx", style={"title": "Stripes (1900)"}, license="MIT"
     )  # not its report
     assert bundled.table(models, None).splitlines()[2].endswith("| – | – | – | – | – |")
+
+
+def test_filters_that_never_were_bundled_are_no_former_files():
+    data = {"created": "2026-11-30T00:00:00Z", "kind": "filters"}
+    rows = [{"labels": {"model": "grade", "sha256": "b" * 64}}]
+    shipped = {"a" * 64: "pencil.onnx"}
+    words = "files that are not bundled: `grade` bbbbbbbb"
+    assert sentence({**data, "rows": rows}, shipped) == f"*Measured 2026-11-30 with {words}.*"
+    rows.append({"labels": {"model": "pencil", "sha256": "a" * 64}})
+    assert sentence({**data, "rows": rows}, shipped).endswith(
+        f"the bundled `pencil.onnx` aaaaaaaa and {words}.*"
+    )
+    rows[1] = {"labels": {"model": "pencil", "sha256": "c" * 64}}
+    made = sentence({**data, "rows": rows}, shipped)
+    assert "former files gave: `pencil` cccccccc" in made and "`grade`" in made
