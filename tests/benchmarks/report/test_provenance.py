@@ -102,11 +102,14 @@ def test_filters_that_never_were_bundled_are_no_former_files():
     rows = [{"labels": {"model": "grade", "sha256": "b" * 64}}]
     shipped = {"a" * 64: "pencil.onnx"}
     words = "files that are not bundled: `grade` bbbbbbbb"
-    assert sentence({**data, "rows": rows}, shipped) == f"*Measured 2026-11-30 with {words}.*"
+    assert (
+        provenance.sentence({**data, "rows": rows}, shipped)
+        == f"*Measured 2026-11-30 with {words}.*"
+    )
     rows.append({"labels": {"model": "pencil", "sha256": "a" * 64}})
-    assert sentence({**data, "rows": rows}, shipped).endswith(
+    assert provenance.sentence({**data, "rows": rows}, shipped).endswith(
         f"the bundled `pencil.onnx` aaaaaaaa and {words}.*"
     )
     rows[1] = {"labels": {"model": "pencil", "sha256": "c" * 64}}
-    made = sentence({**data, "rows": rows}, shipped)
+    made = provenance.sentence({**data, "rows": rows}, shipped)
     assert "former files gave: `pencil` cccccccc" in made and "`grade`" in made
