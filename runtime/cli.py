@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TextIO
 
 from . import engines, missing, plugins
 from .console import Progress as Progress
@@ -22,6 +22,9 @@ from .console import printable
 from .errors import DONE, FAILED, INTERRUPTED, UNAVAILABLE, StyleError, UsageError
 from .fields import is_whole
 from .invocation import VERSION, as_typed, command
+
+if TYPE_CHECKING:
+    from .provenance.signing import Signer
 
 # Set by --debug, and by tests: unexpected errors keep their traceback, in other processes as well.
 DEBUG = "IMPASTO_DEBUG"
@@ -130,6 +133,38 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
     parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
+
+
+def add_signing_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of commands whose files may be signed, beside --no-provenance."""
+    parser.add_argument(
+        "--sign",
+        type=Path,
+        metavar="PEM",
+        help="sign what the output says of itself (C2PA) with this certificate and those that "
+        "vouch for it; needs c2pa-python",
+    )
+    parser.add_argument(
+        "--sign-key", type=Path, metavar="PEM", help="its key, where that is another file"
+    )
+
+
+def signer_of(args: argparse.Namespace) -> "Signer | None":
+    """What the flags of `add_signing_flags` say.
+
+    Raises:
+        UsageError: a key without a certificate, or nothing to sign; see `Signer`.
+        EngineUnavailable: see `Signer`.
+    """
+    if args.sign is None:
+        if args.sign_key is not None:
+            raise UsageError("--sign-key needs --sign, the certificate that it is for")
+        return None
+    if not args.provenance:
+        raise UsageError("--sign signs what --no-provenance leaves out; give one of them")
+    from .provenance.signing import Signer
+
+    return Signer(args.sign, args.sign_key)
 
 
 def add_path_flags(parser: argparse.ArgumentParser, inputs: str, output: str) -> None:

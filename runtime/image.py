@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     parser = cli.new_parser("image", __doc__)
     cli.add_common_flags(parser)
+    cli.add_signing_flags(parser)
     cli.add_path_flags(
         parser,
         'pictures, folders, or patterns such as "photos/*.jpg"',
@@ -135,6 +136,10 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
         skip_existing=args.skip_existing,
     )
+    signer = cli.signer_of(args)
+    if signer is not None:
+        for _, target in jobs:
+            signer.check(target)
     meter, start = Meter(), time.perf_counter()
     totals: JsonObject = {"in": 0, "out": 0, "size": (0, 0), "outputs": [], "failed": 0}
     with ExitStack() as stack:
@@ -143,7 +148,12 @@ def run(args: argparse.Namespace) -> int:
         painter = _painter(args, stylizer)
         painter.parts = _parts(args, regions_of(part, beside, style), stack)
         files = FileOptions(
-            args.quality, args.strip, args.max_pixels, args.overwrite, args.provenance
+            args.quality,
+            args.strip,
+            args.max_pixels,
+            args.overwrite,
+            args.provenance,
+            signer,
         )
         with cli.Progress(len(jobs), "pictures", quiet=args.quiet or len(jobs) == 1) as progress:
             for source, target in jobs:

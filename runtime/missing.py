@@ -18,6 +18,7 @@ WHEELS = {
     "PIL": "pillow",
     "aiortc": "aiortc",
     "av": "av",
+    "c2pa": "c2pa-python",
     "cv2": "opencv-python-headless",
     "cyndilib": "cyndilib",
     "huggingface_hub": "huggingface_hub",

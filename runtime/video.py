@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     parser = cli.new_parser("video", __doc__)
     cli.add_common_flags(parser)
+    cli.add_signing_flags(parser)
     cli.add_path_flags(
         parser,
         'clips, folders, pictures ("frames/*.png"), "-" for standard input, "synthetic"',
@@ -174,6 +175,10 @@ def run(args: argparse.Namespace) -> int:
     # Whether a clip that was split is whole is seen from its last part, not from the first.
     if not (args.resume and args.on_size_change == "split"):
         jobs, skipped = left_to_do(jobs, skip, args.overwrite)
+    signer = cli.signer_of(args)
+    if signer is not None:
+        for job in jobs:
+            signer.check(job.output)
     if skipped:
         cli.say(f"{skipped} finished outputs left alone", quiet=args.quiet)
     with ExitStack() as stack:
@@ -182,7 +187,8 @@ def run(args: argparse.Namespace) -> int:
         while len(stylizers) < min(args.jobs, len(jobs)):
             stylizers.append(stack.enter_context(open_stylizer(style)))
         stop = stack.enter_context(_signals())
-        options = replace(clip_options(args, steady=stylizers[0].steady), regions=regions)
+        options = clip_options(args, steady=stylizers[0].steady)
+        options = replace(options, regions=regions, signer=signer)
         result = paint_clips(
             jobs, stylizers, options, stop=stop, quiet=args.quiet, progress=args.progress
         )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..errors import UsageError
+from ..provenance.signing import Signer
 from ..regions.options import Regions
 from ..sinks import SinkOptions
 from ..sources import SourceOptions
@@ -27,6 +28,7 @@ class ClipOptions:
         overwrite: replace existing outputs, and unfinished ones.
         resume: continue unfinished outputs.
         provenance: say in the files what made them.
+        signer: signs what they say; None for nobody.
 
     Raises:
         UsageError: a value outside what is allowed.
@@ -43,6 +45,7 @@ class ClipOptions:
     overwrite: bool = False
     resume: bool = False
     provenance: bool = True
+    signer: Signer | None = None
 
     def __post_init__(self) -> None:
         if self.views and self.views not in LAYOUTS:

@@ -125,6 +125,7 @@ def paint_clip(
             "strict": options.source.get("strict", False),
             "settings": {**_input_of(job, clip), **fingerprint(stylizer, options, beside)},
             "provenance": together([stylizer, *beside]) if options.provenance else None,
+            "signer": options.signer,
         }
         sink = sinks.open_sink(job.output, info, **writing)
         notes = list(clip.notes) if clip is not None else []

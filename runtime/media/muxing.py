@@ -18,6 +18,7 @@ from ..errors import OutputExists, SinkError
 from ..inputs import file_address
 from ..outputs import replacing
 from ..provenance import Provenance, carriers, xmp
+from ..provenance.signing import Signer
 from . import alpha, encoders, matroska, streams, timecode
 from .container import open_container
 from .encoders import Encoding
@@ -112,6 +113,7 @@ class Parts:
         overwrite: replace what is there even if it is not of this run.
         verify: decode the file and compare its pictures with the journal before it gets its name.
         provenance: what made the pictures, said in the file; None for nothing.
+        signer: signs what is said there; None for nobody.
     """
 
     journal: Journal
@@ -124,6 +126,7 @@ class Parts:
     overwrite: bool = False
     verify: bool = False
     provenance: Provenance | None = None
+    signer: Signer | None = None
 
     @property
     def muxer(self) -> str:
@@ -165,7 +168,8 @@ def join(parts: Parts) -> Joined:
 
 
 def sign(parts: Parts, path: Path) -> None:
-    """Say in a written file what made it (Matroska's tags do already); the source's XMP stays."""
+    """Say in a written file what made it (Matroska's tags do already), and sign that if somebody
+    does; the source's XMP stays."""
     suffix = parts.output.suffix.lower()
     owners = b""
     if parts.source is not None and suffix in carriers.MP4:
@@ -173,6 +177,8 @@ def sign(parts: Parts, path: Path) -> None:
     packet = owners if parts.provenance is None else xmp.state(parts.provenance, owners)
     if packet:
         carriers.append(path, suffix, packet)
+    if parts.signer is not None and parts.provenance is not None:
+        parts.signer.sign(path, parts.output, parts.provenance)
 
 
 def check(parts: Parts, result: Joined, path: Path) -> None:

@@ -6,7 +6,7 @@ copy of a picture of 20000x20000 pixels would not fit beside the picture. The re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -72,6 +72,7 @@ def write(
     loop: int = 0,
     animated: bool = False,
     overwrite: bool = True,
+    finish: Callable[[Path], None] | None = None,
 ) -> list[str]:
     """Write a picture, or an animation, under a temporary name, then rename it.
 
@@ -82,6 +83,7 @@ def write(
         loop: how often an animation is shown, 0 for ever.
         animated: keep all pictures, as frames (`holds_animation`); else only the first.
         overwrite: replace a file that appeared since the output was checked.
+        finish: changes the whole file, before it gets its name.
 
     Returns:
         what was lost on the way, one line each.
@@ -119,6 +121,8 @@ def write(
             _save(part, kind, _pillow(first), quality=quality, metadata=first.metadata)
         if first.metadata.xmp and (kind == "GIF" or (animated and kind == "PNG")):
             carriers.append(part, path.suffix.lower(), first.metadata.xmp)  # Pillow does not
+        if finish is not None:
+            finish(part)
     return notes
 
 

@@ -22,6 +22,7 @@ from ..errors import EngineUnavailable, UsageError
 from ..frame import Frame
 from ..plugins import load, names
 from ..provenance import Provenance
+from ..provenance.signing import Signer
 from ..sources import SourceInfo
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class SinkOptions(TypedDict, total=False):
         settings: what else decides the result, compared when a run is resumed.
         segment: frames per segment of a video file, at most.
         provenance: what makes the frames, said in files; None for nothing.
+        signer: signs what is said there; None for nobody.
     """
 
     clip: "ClipInfo | None"
@@ -62,6 +64,7 @@ class SinkOptions(TypedDict, total=False):
     allow_network: bool
     segment: int
     provenance: Provenance | None
+    signer: Signer | None
 
 
 # Index and time (seconds) of a frame.

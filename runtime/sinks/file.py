@@ -27,6 +27,7 @@ from ..media.recovery import ENCODING, PROVENANCE, encoding_facts
 from ..media.timeline import Timeline
 from ..outputs import check_output
 from ..provenance import Provenance
+from ..provenance.signing import Signer
 from ..sources import SourceInfo
 from . import FrameFacts, Restart, Sink
 
@@ -67,6 +68,7 @@ class FileSink(Sink):
         verify: decode the finished file and compare its pictures before it gets its name.
         threads: of the encoder; 0 takes as many as this process has cores.
         provenance: what makes the frames, said in the file; None for nothing.
+        signer: signs what is said there; None for nobody.
 
     Attributes:
         frames: written so far, those of an earlier run included.
@@ -96,9 +98,10 @@ class FileSink(Sink):
         verify: bool = False,
         threads: int = 0,
         provenance: Provenance | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self.path = Path(spec)
-        self._provenance = provenance
+        self._provenance, self._signer = provenance, signer
         self.info, self.clip = info, clip
         self.notes: list[str] = []
         self.result: muxing.Joined | None = None
@@ -442,6 +445,7 @@ class FileSink(Sink):
             overwrite=self._overwrite,
             verify=self._verify and whole,
             provenance=self._provenance,
+            signer=self._signer,
         )
         return muxing.assemble(parts)
 

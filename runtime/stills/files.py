@@ -1,12 +1,14 @@
 """One picture file painted into another: what the commands do with each of theirs."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..meter import Meter
 from ..pictures import writing
 from ..pictures.opening import MAX_PIXELS
 from ..pictures.reading import Album
+from ..provenance.signing import Signer
 from .painter import StillPainter
 
 QUALITY = 95  # of JPEG, WebP and AVIF
@@ -22,6 +24,7 @@ class FileOptions:
         max_pixels: larger pictures are refused before they are decoded.
         overwrite: replace existing outputs.
         provenance: say in the files what made them.
+        signer: signs what they say; None for nobody.
     """
 
     quality: int = QUALITY
@@ -29,6 +32,7 @@ class FileOptions:
     max_pixels: int = MAX_PIXELS
     overwrite: bool = False
     provenance: bool = True
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ def paint_file(
         if made is not None:
             frames = [writing.with_provenance(frame, made) for frame in frames]
         notes = list(album.notes)
+        signer = options.signer
+        sign = partial(signer.sign, output=target, made=made) if signer and made else None
         with meter("encode"):
             notes += writing.write(
                 target,
@@ -66,6 +72,7 @@ def paint_file(
                 loop=album.loop,
                 animated=animated,
                 overwrite=options.overwrite,
+                finish=sign,
             )
         if album.num_frames > 1 and not animated:
             notes.append(f"{target.name}: this format holds no animation, only the first frame")
