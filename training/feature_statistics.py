@@ -56,11 +56,16 @@ def adain(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
 
 
 def covariance(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (N, C) and covariance (N, C, C) over positions, divided by their number."""
-    flat = features.flatten(2).float()
-    mean = flat.mean(2)
-    centered = flat - mean[:, :, None]
-    return mean, centered @ centered.transpose(1, 2) / flat.shape[2]
+    """Mean (N, C) and covariance (N, C, C) over positions, divided by their number.
+
+    Row by row, then over rows: float32 sums over a million positions, one after another, as graph
+    engines take them, would leave too few digits for the roots.
+    """
+    rows = features.float()
+    mean = rows.mean(3).mean(2)
+    centered = (rows - mean[:, :, None, None]).transpose(1, 2)
+    products = centered @ centered.transpose(2, 3) / rows.shape[3]
+    return mean, products.mean(1)
 
 
 def ridge(matrix: Tensor, share: float = RIDGE) -> Tensor:
