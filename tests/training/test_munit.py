@@ -13,6 +13,7 @@ from training.config import load_recipe
 from training.engine import Engine
 from training.methods import Assets
 from training.methods.munit import Munit
+from training.networks.layers import LayerNorm
 
 SMALL = [
     "data.short_side=32",
@@ -105,3 +106,24 @@ def test_hue_errors_by_hand():
     pictures = np.stack([tinted(ground, hue) for hue in (0, 90, 200)]) / 255
     assert mean_hue(pictures) == pytest.approx([0, 90, 200], abs=2)
     assert np.ptp(gray(ground), 2).max() == 0
+
+
+def test_layer_normalization_keeps_how_channels_differ():
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 8, 12) * torch.tensor([1.0, 2.0, 3.0])[:, None, None] + 5
+    found = LayerNorm(3)(x)
+    torch.testing.assert_close(found, torch.nn.functional.group_norm(x, 1))
+    deviations = found.std((2, 3))
+    ratio = deviations[:, 2] / deviations[:, 0]
+    torch.testing.assert_close(ratio, torch.full((2,), 3.0), atol=0.8, rtol=0)
+
+
+@torch.no_grad()
+def test_a_style_says_the_color_of_the_whole_picture():
+    """Behind instance normalization the mean color would be the same whatever the style: 0.002."""
+    torch.manual_seed(0)
+    network = networks.build("munit", width=8, halvings=1, blocks=1, style=2, hidden=16).eval()
+    torch.nn.init.normal_(network.write.weight)
+    content = network.content(torch.rand(1, 3, 64, 64))
+    one, two = (network.decode(content, torch.tensor([s])) for s in ([3.0, 0.0], [0.0, 3.0]))
+    assert float((one.mean((2, 3)) - two.mean((2, 3))).abs().max()) > 0.03

@@ -24,6 +24,34 @@ class InstanceNorm(nn.Module):
         return F.instance_norm(x, weight=self.weight.to(x.dtype), bias=self.bias.to(x.dtype))
 
 
+class LayerNorm(nn.Module):
+    """Layer normalization of feature maps, with a learned scale and shift per channel.
+
+        y = weight * (x - mean_chw(x)) / sqrt(var_chw(x) + 1e-5) + bias     (biased variance)
+
+    Unlike instance normalization it keeps how channels differ in mean and deviation, which is what
+    AdaIN writes (Huang et al. 2018, section 4.2). Ba, Kiros, Hinton 2016 (arXiv:1607.06450).
+    Sums are taken row by row, so that they keep their digits in graphs of large pictures.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize (N, C, H, W) over C, H and W."""
+        values = x.float()
+        centered = values - _mean(values)
+        normalized = centered / (_mean(centered.square()) + 1e-5).sqrt()
+        scale, shift = self.weight[:, None, None], self.bias[:, None, None]
+        return (normalized * scale + shift).to(x.dtype)
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.mean(3, keepdim=True).mean(2, keepdim=True).mean(1, keepdim=True)
+
+
 def norm(kind: str, channels: int) -> nn.Module:
     """The normalization `kind` ("instance" or "none") for this many channels."""
     return InstanceNorm(channels) if kind == "instance" else nn.Identity()

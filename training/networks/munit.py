@@ -5,12 +5,12 @@ arXiv:1804.04732) and, without a style, of UNIT (Liu, Breuel, Kautz, NIPS 2017, 
                       normalization
     style encoder     conv 7x7 (w), `halvings` + 2 x conv 4x4 /2, mean over positions, linear
     decoder           `blocks` residual blocks with AdaIN, whose scales and shifts an MLP makes of
-                      the style, `halvings` x (nearest x2, conv 5x5), conv 7x7, tanh
+                      the style, `halvings` x (nearest x2, conv 5x5, layer normalization), conv 7x7,
+                      tanh
 
 One network here goes one way: it encodes the content of its first domain, and encodes styles of and
-decodes to its second, so that the one that is shipped holds what it needs and no more. Deviations:
-pictures in [0, 1] instead of [-1, 1]; instance in place of layer normalization on the way up, which
-does not depend on how large the picture is.
+decodes to its second, so that the one that is shipped holds what it needs and no more. Deviation:
+pictures in [0, 1] instead of [-1, 1].
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from runtime.fields import Between
 from ..settings import Channels, Layers
 from . import Graph
 from ._parts.graphs import Frame, Style
-from .layers import InstanceNorm, Residual
+from .layers import InstanceNorm, LayerNorm, Residual
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Generator(nn.Module):
         )
         up: list[nn.Module] = []
         for before, after in reversed(pairs):
-            up += [nn.Upsample(scale_factor=2), conv(after, before, 5), InstanceNorm(before)]
+            up += [nn.Upsample(scale_factor=2), conv(after, before, 5), LayerNorm(before)]
             up += [nn.ReLU()]
         self.up = nn.Sequential(*up, conv(config.width, 3, 7))
         self.shape = (2 * config.blocks, 2, trunk)  # of the decoder's scales and shifts
