@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     Classifier = Callable[[Tensor], Tensor]  # (N, 3, SIDE, SIDE) -> domain of each
 
-SIDE = 32  # px of a toy picture
+SIDE = 64  # px of a toy picture
+CUT_FROM = 72  # px of those to learn from, out of which such squares are cut
 SATURATION = 2.0  # of the turned photos: gray ones have no hue to turn
 INK = 3.0  # darkness of a line, times the slope of the brightness
 # Pictures by what they are for: none is in two of these.
-PARTS = {"training": (0, 140), "classifier": (140, 300)}
+PARTS = {"training": (0, 180), "classifier": (180, 300)}
 LAYERS = ("relu1", "fire3", "fire5", "fire9")  # of SqueezeNet, for the classifier
 DECAY = 0.1  # weight decay of the classifier: it has more features than pictures
 BATCH = 32
@@ -73,19 +74,19 @@ def square(path: Path, side: int = SIDE) -> Image:
     return np.asarray(picture.resize((side, side), Picture.Resampling.LANCZOS, box))
 
 
-def pictures(data: Path, domain: str, part: str) -> list[Image]:
+def pictures(data: Path, domain: str, part: str, side: int = SIDE) -> list[Image]:
     """The squares of a domain that are for `part`."""
     folder, start, change = DOMAINS[domain]
     first, last = PARTS[part]
     paths = sorted((data / folder).glob("*.jpg"))[start + first : start + last]
-    return [np.ascontiguousarray(change(square(path))) for path in paths]
+    return [np.ascontiguousarray(change(square(path, side))) for path in paths]
 
 
 def write(folder: Path, data: Path, part: str, domains: tuple[str, ...] = NAMES) -> Path:
     """Each domain's squares in a folder of its own."""
     for domain in domains:
         (folder / domain).mkdir(parents=True)
-        for index, image in enumerate(pictures(data, domain, part)):
+        for index, image in enumerate(pictures(data, domain, part, CUT_FROM)):
             Picture.fromarray(image).save(folder / domain / f"{index:03d}.png")
     return folder
 

@@ -70,14 +70,29 @@ def test_ports_fit_the_modules(generator):
 
 
 @torch.no_grad()
-def test_a_folded_style_is_a_lean_network():
+@pytest.mark.parametrize("normalization", ["instance", "none"])
+def test_a_folded_style_is_a_lean_network(normalization):
     torch.manual_seed(0)
-    many = networks.build("cin", **SMALL["cin"]).eval()
+    many = networks.build("cin", **SMALL["cin"], normalization=normalization).eval()
     torch.nn.init.normal_(many.table)
     lean = networks.build("lean", **many.lean_config).eval()
     code, photo = cin.one_hot(1, 3), torch.rand(1, 3, 32, 32)
     lean.load_state_dict(many.folded_state(many.modulation(code)[0]))
     torch.testing.assert_close(lean(photo), many(photo, code), atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_trunk_without_normalization_begins_as_the_identity():
+    torch.manual_seed(0)
+    wide = {"width": 24, "blocks": 1, "scale": 2, "margin": 4, "styles": 3}
+    generator = networks.build("cin", **wide, normalization="none").eval()
+    photo = torch.rand(1, 3, 32, 32)
+    assert (generator(photo, cin.one_hot(1, 3)) - photo).abs().mean() > 0.1
+    assert generator.begin_as_identity()
+    torch.testing.assert_close(generator(photo, cin.one_hot(1, 3)), photo)
+    narrow = {**wide, "width": 16}
+    assert not networks.build("cin", **narrow, normalization="none").begin_as_identity()
+    assert not networks.build("cin", **wide).begin_as_identity()
 
 
 @torch.no_grad()

@@ -139,6 +139,19 @@ def test_a_domain_by_name_mixtures_and_one_domain_alone(domains, tmp_path):
     assert main([*flags, "--set", "style=sepia", "--output", str(tmp_path / "no.onnx")]) == 2
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("normalization", ["instance", "none"])
+def test_the_code_is_seen_far_from_the_border(normalization):
+    """Instance normalization behind the code's planes would leave it to the border alone."""
+    torch.manual_seed(0)
+    settings = {"width": 8, "blocks": 1, "normalization": normalization}
+    generator = networks.build("stargan", **settings).eval()
+    photo = torch.rand(1, 3, 160, 160)
+    first, second = (generator(photo, torch.eye(4)[i : i + 1]) for i in (0, 1))
+    middle = (first - second)[:, :, 72:88, 72:88].abs().mean()
+    assert middle > 0.3 * (first - second).abs().mean()
+
+
 def test_the_published_generator_translates_any_size():
     torch.manual_seed(0)
     network = networks.build("stargan", width=4, blocks=1, styles=3).eval()

@@ -70,11 +70,12 @@ class Multi(Perceptual):
         found = load_checkpoint(path)
         state = found.group("ema") or found.group("generator")
         generator = self.networks["generator"]
-        shape = ("width", "blocks", "scale")
+        shape = ("width", "blocks", "scale", "normalization")
+        lean = {"normalization": "instance", **found.network}
         if found.network["name"] == "cin":
             generator.load_state_dict(state)
         elif found.network["name"] == "lean" and all(
-            found.network[key] == generator.lean_config[key]  # type: ignore[index,union-attr]
+            lean[key] == generator.lean_config[key]  # type: ignore[index,union-attr]
             for key in shape
         ):
             modulation = generator.take_folded(state)  # type: ignore[operator]

@@ -26,6 +26,7 @@ from ..config import Recipe, find_data
 from ..data.domains import Domains
 from ..data.images import to_tensor
 from ..losses.periodicity import periodicity_energy
+from ..networks import cin
 from ..networks.cin import one_hot
 from ..networks.patchgan import start_small
 from ..networks.stargan import Discriminator, DiscriminatorConfig
@@ -76,7 +77,10 @@ class StarGan(Adversarial[Batch]):
         recipe = replace(recipe, network={**recipe.network, **known})
         super().__init__(recipe, assets, self.options)
         generator = build_network(recipe, self.device)
-        if recipe.network["name"] == "stargan":
+        if isinstance(generator, cin.Generator):
+            # Domains have most in common: what is to be changed is learned, not the picture.
+            generator.begin_as_identity()
+        else:
             start_small(generator)
         shape = {**self.options.discriminator, "side": recipe.data.crop, "classes": known["styles"]}
         try:

@@ -3,9 +3,12 @@
     picture and code, the code a constant plane for each domain -> conv 7x7 (w) -> conv 4x4 /2 (2w)
     -> conv 4x4 /2 (4w) -> 6 residual blocks (4w) -> 2 x transposed conv 4x4 x2 -> conv 7x7 -> tanh
 
-A code holds the weight of each domain; (0, 1, 0, ...) is one, anything between a mix. Deviation:
-pictures in [0, 1] instead of [-1, 1]. The lean network for the same method is "cin". The
-discriminator says whether a picture is real, and of which domain:
+A code holds the weight of each domain; (0, 1, 0, ...) is one, anything between a mix. Deviations:
+pictures in [0, 1] instead of [-1, 1]; the first layer is not normalized, because instance
+normalization takes a constant plane away wherever the zeros around the picture are not in sight,
+that is everywhere but at the border of a picture larger than those of the training. Normalization
+"none" also keeps how bright a picture is and of what color, which must come back. The lean network
+for the same method is "cin". The discriminator says whether a picture is real, and of which domain:
 
     `layers` x (conv 4x4 /2, LeakyReLU 0.01), widths doubling from w
     -> scores: conv 3x3 to a map;  -> classes: a convolution over the whole map to K logits
@@ -22,10 +25,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from runtime.fields import Between
 
-from ..settings import Channels, Layers, Side
+from ..settings import Channels, Layers, Normalization, Side
 from . import Graph, Scores
 from .cin import code_graph
-from .layers import InstanceNorm, Residual
+from .layers import Residual, norm
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Config:
 
     width: Channels = 64  # channels of the first layer; the trunk has four times as many
     blocks: Layers = 6  # residual blocks at 1/4 resolution
+    normalization: Normalization = "instance"
     styles: Channels = 4  # domains
     names: tuple[str, ...] = ()  # of the domains, as people ask for them
 
@@ -48,20 +52,22 @@ class Generator(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.multiple_of, self.minimum, self.normalization = 4, 16, "instance"
+        self.multiple_of, self.minimum = 4, 16
+        self.normalization = kind = config.normalization
         # 3 + 2 + 4 px to 1/4 resolution, 8 px per block, 6 + 3 + 3 px back up.
         self.overlap = 9 + 8 * config.blocks + 12
         self.styles, self.names = config.styles, config.names
         w = config.width
 
         def layer(conv: nn.Module, channels: int) -> list[nn.Module]:
-            return [conv, InstanceNorm(channels), nn.ReLU()]
+            return [conv, norm(kind, channels), nn.ReLU()]
 
         self.body = nn.Sequential(
-            *layer(nn.Conv2d(3 + config.styles, w, 7, 1, 3, bias=False), w),
+            nn.Conv2d(3 + config.styles, w, 7, 1, 3),
+            nn.ReLU(),
             *layer(nn.Conv2d(w, 2 * w, 4, 2, 1, bias=False), 2 * w),
             *layer(nn.Conv2d(2 * w, 4 * w, 4, 2, 1, bias=False), 4 * w),
-            *(Residual(4 * w, "instance", "zeros") for _ in range(config.blocks)),
+            *(Residual(4 * w, kind, "zeros") for _ in range(config.blocks)),
             *layer(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False), 2 * w),
             *layer(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False), w),
             nn.Conv2d(w, 3, 7, 1, 3, bias=False),

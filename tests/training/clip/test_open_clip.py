@@ -7,7 +7,9 @@ import torch
 
 from training.clip.folder import CONFIG, WEIGHTS, open_clip
 
-theirs = pytest.importorskip("open_clip", reason="needs open_clip_torch (pip install open_clip_torch)")
+theirs = pytest.importorskip(
+    "open_clip", reason="needs open_clip_torch (pip install open_clip_torch)"
+)
 
 VISION = {"layers": 2, "width": 64, "head_width": 16, "patch_size": 8, "image_size": 32}
 TEXT = {"context_length": 12, "vocab_size": 300, "width": 48, "heads": 3, "layers": 2}

@@ -2,15 +2,20 @@
 
 Every instance normalization of `networks.lean` keeps its place; what it scales and shifts with is
 an input. One trunk then paints in many styles, at the cost of one small product per picture.
+
+Instance normalization also takes away how bright a picture is and of what color: paintings need
+neither, translations that must lead back do. With normalization "none" the code scales and shifts
+what the convolutions give (FiLM; Perez et al., AAAI 2018, arXiv:1709.07871).
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...settings import Channels, Layers, Margin, Padding, Scale
+from ...settings import Channels, Layers, Margin, Normalization, Padding, Scale
 from ..layers import icnr_
 
 
@@ -21,6 +26,7 @@ class StyledConfig:
     width: Channels = 48  # channels; multiples of 16 fill the vector units
     blocks: Layers = 5  # residual blocks of two convolutions
     scale: Scale = 4  # space-to-depth factor
+    normalization: Normalization = "instance"  # before the code scales and shifts
     padding: Padding = "zeros"  # of every convolution
     margin: Margin = 16  # px replicated around the input and cropped from the output
 
@@ -43,7 +49,7 @@ class StyledTrunk(nn.Module):
         self.multiple_of = config.scale
         # Instance statistics need more than one pixel at 1/scale.
         self.minimum = 2 * config.scale
-        self.normalization = "instance"
+        self.normalization = config.normalization
         self.overlap = config.scale * (2 * config.blocks + 2) + config.scale
         self.num_norms = 1 + 2 * config.blocks
         depth = 3 * config.scale**2
@@ -64,13 +70,43 @@ class StyledTrunk(nn.Module):
         m = self.margin
         x = F.pad(images, (m, m, m, m), mode="replicate") if m else images
         x = F.pixel_unshuffle(x - 0.5, self.scale)
-        x = F.relu(_modulate(self.stem(x), modulation[:, 0]))
+        x = F.relu(self._modulate(self.stem(x), modulation[:, 0]))
         for index, block in enumerate(self.trunk):
             first, second = modulation[:, 1 + 2 * index], modulation[:, 2 + 2 * index]
-            inner = F.relu(_modulate(block["conv1"](x), first))  # type: ignore[index,operator]
-            x = x + _modulate(block["conv2"](inner), second)  # type: ignore[index,operator]
+            inner = F.relu(self._modulate(block["conv1"](x), first))  # type: ignore[index,operator]
+            x = x + self._modulate(block["conv2"](inner), second)  # type: ignore[index,operator]
         y = F.pixel_shuffle(self.head(x), self.scale).float() + 0.5
         return y[:, :, m:-m, m:-m] if m else y
+
+    def _modulate(self, x: Tensor, modulation: Tensor) -> Tensor:
+        scale, shift = modulation[:, 0, :, None, None], modulation[:, 1, :, None, None]
+        x = F.instance_norm(x) if self.normalization == "instance" else x
+        return x * scale.to(x.dtype) + shift.to(x.dtype)
+
+    @torch.no_grad()
+    def begin_as_identity(self) -> bool:
+        """Start as a network that gives pictures back, exactly but for what the other channels add:
+        each of the 3 scale^2 numbers at a place goes through a pair of channels, one for its
+        positive and one for its negative part, which ReLU keeps; blocks add nothing yet.
+
+        Returns:
+            whether it is wide enough for that: 6 scale^2 channels, and without normalization.
+        """
+        depth = 3 * self.scale**2
+        if self.normalization != "none" or self.width < 2 * depth:
+            return False
+        for block in self.trunk:
+            block["conv2"].weight.zero_()  # type: ignore[index,union-attr]
+            block["conv2"].bias.zero_()  # type: ignore[index,union-attr]
+        numbers = torch.arange(depth)
+        for sign, channels in ((1.0, 2 * numbers), (-1.0, 2 * numbers + 1)):
+            self.stem.weight[channels] = 0.0
+            self.stem.bias[channels] = 0.0  # type: ignore[index]
+            self.stem.weight[channels, numbers, 1, 1] = sign
+            self.head.weight[:, channels] = 0.0
+            self.head.weight[numbers, channels, 1, 1] = sign
+        self.head.bias.zero_()  # type: ignore[union-attr]
+        return True
 
     def neutral_modulation(self) -> Tensor:
         """Scale 1 and shift 0 everywhere: (L, 2, width)."""
@@ -90,8 +126,16 @@ class StyledTrunk(nn.Module):
             for key, value in self.state_dict().items()
             if key.split(".")[0] in ("stem", "trunk", "head")
         }
-        for name, (scale, shift) in zip(self._norm_names(), modulation, strict=True):
-            state |= {f"{name}.weight": scale.clone(), f"{name}.bias": shift.clone()}
+        for names, (scale, shift) in zip(self._layer_names(), modulation, strict=True):
+            if self.normalization == "instance":
+                state |= {
+                    f"{names.norm}.weight": scale.clone(),
+                    f"{names.norm}.bias": shift.clone(),
+                }
+            else:
+                weight, bias = f"{names.conv}.weight", f"{names.conv}.bias"
+                state[weight] = state[weight] * scale[:, None, None, None]
+                state[bias] = state[bias] * scale + shift
         return state
 
     @torch.no_grad()
@@ -100,20 +144,26 @@ class StyledTrunk(nn.Module):
         inverse of `folded_state`.
 
         Args:
-            state: of a lean network of the same width and blocks, with instance normalization.
+            state: of a lean network of the same width, blocks and normalization.
         """
         own = self.state_dict()
         own |= {key: value for key, value in state.items() if key in own}
         self.load_state_dict(own)
-        pairs = [(state[f"{n}.weight"], state[f"{n}.bias"]) for n in self._norm_names()]
+        if self.normalization == "none":
+            return self.neutral_modulation()
+        norms = [names.norm for names in self._layer_names()]
+        pairs = [(state[f"{norm}.weight"], state[f"{norm}.bias"]) for norm in norms]
         return torch.stack([torch.stack(pair) for pair in pairs])
 
-    def _norm_names(self) -> list[str]:
-        """Normalizations of the lean network, in the order of the modulation."""
-        blocks = range(len(self.trunk))
-        return ["stem_norm", *(f"trunk.{i}.norm{n}" for i in blocks for n in (1, 2))]
+    def _layer_names(self) -> "list[_LayerNames]":
+        """Layers of the lean network, in the order of the modulation."""
+        inner = [(f"trunk.{i}", n) for i in range(len(self.trunk)) for n in (1, 2)]
+        names = [_LayerNames(f"{block}.conv{n}", f"{block}.norm{n}") for block, n in inner]
+        return [_LayerNames("stem", "stem_norm"), *names]
 
 
-def _modulate(x: Tensor, modulation: Tensor) -> Tensor:
-    scale, shift = modulation[:, 0, :, None, None], modulation[:, 1, :, None, None]
-    return F.instance_norm(x) * scale.to(x.dtype) + shift.to(x.dtype)
+class _LayerNames(NamedTuple):
+    """A convolution and the normalization behind it."""
+
+    conv: str
+    norm: str
