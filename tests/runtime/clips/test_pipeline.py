@@ -207,7 +207,7 @@ def test_a_watcher_is_told_of_painted_and_written_frames_and_of_shots():
         def shots(self, frames):
             return ((frame, frame.index in (0, 6)) for frame in frames)
 
-        def paint(self, frames, stylize, *, on_cut=None, start=0, before=None):
+        def paint(self, frames, stylize, *, on_cut=None, start=0, until=None, before=None):
             shot = []
             for frame in frames:
                 if frame.index == 6:
@@ -334,7 +334,7 @@ class Whole:
     def shots(self, frames):
         return ((frame, frame.index % 4 == 0) for frame in frames)
 
-    def paint(self, frames, stylize, *, on_cut=None, start=0, before=None):
+    def paint(self, frames, stylize, *, on_cut=None, start=0, until=None, before=None):
         waiting = []
         for frame in frames:
             if frame.index % 4 == 0 and frame.index:
@@ -375,7 +375,7 @@ def test_a_shot_is_painted_while_the_one_before_is_stabilized():
             return iter(self.frames)
 
     class TwoShots(Whole):
-        def paint(self, frames, stylize, *, on_cut=None, start=0, before=None):
+        def paint(self, frames, stylize, *, on_cut=None, start=0, until=None, before=None):
             frames = [replace(f, image=stylize(f.image)) for f in frames]
             yield Shown(frames[:2])
             assert showing.wait(30)
@@ -413,7 +413,7 @@ def test_a_long_shot_can_be_stopped():
             return image
 
     class OneShot(Whole):
-        def paint(self, frames, stylize, *, on_cut=None, start=0, before=None):
+        def paint(self, frames, stylize, *, on_cut=None, start=0, until=None, before=None):
             frames = list(frames)
             yield Painted([replace(f, image=stylize(f.image)) for f in frames])
 
@@ -441,7 +441,7 @@ class Pairs:
     def shots(self, frames):
         return ((frame, frame.index % 3 == 0) for frame in frames)
 
-    def paint(self, frames, stylize, *, on_cut=None, start=0, before=None):
+    def paint(self, frames, stylize, *, on_cut=None, start=0, until=None, before=None):
         shot = []
         for frame in frames:
             shot.append(frame)
