@@ -1,9 +1,10 @@
 """python -m benchmarks.live_features --model starry-fast --sizes 640x480,1280x720
 
 What each feature of a live picture costs beside the network and the stabilizer: the mask of people,
-mixing by it, enlarging with the camera's edges, a fade between styles, each on one thread, by the
-processor's time, in turns. And the time from a picture to its arrival on this machine, by the
-page's motion JPEG stream and, where aiortc is installed, by WebRTC. Needs no PyTorch.
+mixing by it, enlarging with the camera's edges, a fade between styles, a style for people and
+another for the rest (all that this adds to the first style and its stabilizer), each on one thread,
+by the processor's time, in turns. And the time from a picture to its arrival on this machine, by
+the page's motion JPEG stream and, where aiortc is installed, by WebRTC. Needs no PyTorch.
 """
 
 import argparse
@@ -50,6 +51,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__)
     add = parser.add_argument
     add("--model", default="starry-fast", metavar="NAME", help="what paints (default: %(default)s)")
+    add(
+        "--beside", default="scream-fast", metavar="NAME", help="what paints the rest (%(default)s)"
+    )
     add("--sizes", type=listed(parse_size), default=[(640, 480)], metavar="WxH,WxH")
     add("--seconds", type=float, default=5.0, metavar="S", help="pictures sent, by each way")
     add_plan_flags(parser)
@@ -69,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     heat = Calibration()
     readings: list[dict[str, float]] = []
     for size in args.sizes:
-        found = rounds.interleave(cases(args.model, size), plan, calibration=heat)
+        found = rounds.interleave(cases(args.model, args.beside, size), plan, calibration=heat)
         readings += found.readings
         style = found.by_round("style")
         for name in found.samples:
@@ -87,14 +91,15 @@ def run(args: argparse.Namespace) -> int:
             labels = {"feature": f"arrival by {way}", "size": f"{size[0]}x{size[1]}"}
             rows.append(results.row(labels, metrics))
     heat.close()
-    settings = {"model": args.model, "sha256": opening.checksums([args.model, "person"])}
+    files = opening.checksums([args.model, args.beside, "person"])
+    settings = {"model": args.model, "beside": args.beside, "sha256": files}
     # Ratios are taken round by round, of what both sides had; none is left out here.
     block = {"peak": {"t1": peaks(readings)}, "readings": readings, "marked_rounds": []}
     deliver(args, path, results.document("live_features", rows, settings, block))
     return DONE
 
 
-def cases(model: str, size: tuple[int, int]) -> "list[Case]":
+def cases(model: str, beside_model: str, size: tuple[int, int]) -> "list[Case]":
     """Everything that is timed at a size, each on its next picture at each call."""
     from runtime.live.layers.layer import Layer
     from runtime.live.upscale import upscale
@@ -109,12 +114,21 @@ def cases(model: str, size: tuple[int, int]) -> "list[Case]":
 
     pictures = frames(size, FRAMES)
     stylizer = open_stylizer(StylizeOptions([(model, 1.0)], device="cpu", threads=1, live=True))
+    second = open_stylizer(
+        StylizeOptions([(beside_model, 1.0)], device="cpu", threads=1, live=True)
+    )
     painted = [stylizer.stylize(picture) for picture in pictures]
     small = [cv2.resize(one, None, fx=SMALLER, fy=SMALLER) for one in painted]
     matte = Matte(Segmenter())
     masks = [matte.of(picture) for picture in pictures]
     # A fade that never ends, of which only the warping and mixing counts.
-    stabilizer = Live()
+    stabilizer, rest = Live(), Live()
+
+    def beside(k: int) -> "Image":
+        """The rest, painted after a style of its own, and both put together."""
+        other = rest.step(pictures[k], second.stylize(pictures[k]))
+        return mix(painted[k], other, matte.of(pictures[k]))
+
     layer = Layer(lambda on, stability: Off() if not on else Live(stability))
     layer.begin(False, 1.0, 0.0, 0.0)
     layer.first(pictures[0], painted[0], pictures[0], 0.0)
@@ -130,6 +144,7 @@ def cases(model: str, size: tuple[int, int]) -> "list[Case]":
         "mask": lambda k: matte.of(pictures[k]),
         "mix": lambda k: mix(painted[k], pictures[k], masks[k]),
         "enlarge": lambda k: upscale(small[k], pictures[k]),
+        "a style for the rest": beside,
         "fade": lambda k: layer.next(pictures[k], painted[k], pictures[k], 1.0),
     }
     return [Case(name, timed(each(call), time.thread_time)) for name, call in timings.items()]

@@ -13,8 +13,16 @@ from .conftest import tiny_onnx
 
 def test_every_case_runs(tmp_path):
     model = tiny_onnx(tmp_path / "tiny.onnx", recipe={"style": "none"})
-    found = {case.name: case.call()["total"] for case in cases(str(model), (96, 64))}
-    assert list(found) == ["style", "stabilize", "mask", "mix", "enlarge", "fade"]
+    found = {case.name: case.call()["total"] for case in cases(str(model), str(model), (96, 64))}
+    assert list(found) == [
+        "style",
+        "stabilize",
+        "mask",
+        "mix",
+        "enlarge",
+        "a style for the rest",
+        "fade",
+    ]
     assert all(value >= 0 for value in found.values())
 
 
