@@ -40,6 +40,19 @@ SCALING = (
     figure("fps"),
     figure("model memory MiB", "model_memory_mib"),
 )
+ENGINES = (
+    Column("model", with_precision, words=True),
+    SIZE,
+    RUNS_ON,
+    figure("complete ms", "total_p50_ms"),
+    figure("memory MiB", "peak_memory_mib"),
+    figure("first frame ms", "cold_start_ms"),
+)
+
+
+def engines(data: Document) -> str:
+    """The same files on several engines."""
+    return table(ENGINES, data["rows"])
 
 
 def usual(data: Document) -> str:

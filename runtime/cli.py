@@ -108,9 +108,13 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         help="model file or name; repeat with weights to mix (a.onnx:0.6 b.onnx:0.4; default: "
         f"{DEFAULT_MODEL})",
     )
-    known = ["auto", *plugins.names(engines)]
+    known = ["auto", "fastest", *plugins.names(engines)]
     parser.add_argument(
-        "--engine", choices=known, default="auto", help="default: auto, by the file's suffix"
+        "--engine",
+        choices=known,
+        default="auto",
+        help="auto goes by the file's suffix; fastest measures all that read it, once, and keeps "
+        "what came of it (default: auto)",
     )
     parser.add_argument(
         "--device",

@@ -62,6 +62,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "latency": (("latency",), latency_tables.ours),
     "peers": (("latency", "quality"), latency_tables.peers),
     "busy": (("latency_busy", "latency"), latency_tables.busy),
+    "engines": (("engines",), latency_tables.engines),
     "scaling": (("scaling",), latency_tables.scaling),
     "laws": (("scaling",), latency_tables.laws),
     "end_to_end": (("end_to_end",), end_to_end.costs_of),

@@ -36,11 +36,11 @@ def place(model: bytes, version: str) -> Path | None:
         model: its bytes.
         version: of ONNX Runtime; "" where it does not run on the processor.
     """
-    processor = _processor() if version else ""
-    if not processor:
+    kind = processor() if version else ""
+    if not kind:
         return None
     # No sum that can be met on purpose: one model must never be painted with another's graphs.
-    name = hashlib.sha256(f"{FORMAT} {version} {processor}\n".encode() + model).hexdigest() + SUFFIX
+    name = hashlib.sha256(f"{FORMAT} {version} {kind}\n".encode() + model).hexdigest() + SUFFIX
     return cache_folder() / "graphs" / name
 
 
@@ -74,7 +74,7 @@ def save(path: Path | None, graphs: Sequence[bytes | None]) -> None:
         keep_newest(path.parent, SUFFIX, MOST)
 
 
-def _processor() -> str:
+def processor() -> str:
     """What kind it is, "" if the system does not say."""
     try:
         with PROCESSOR.open("rb") as stream:

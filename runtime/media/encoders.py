@@ -79,9 +79,9 @@ CODECS = {
         True,
         (".mp4", ".m4v", ".mov", ".mkv"),
         others=H26X,
-        # On painted frames a quarter of the processor time of "fast" at quality 10, within a decibel
-        # of it, files of 1.2 to 1.6 times the size (benchmarks.encoders). "ultrafast" takes two
-        # thirds of that, and its files are up to twice as large again.
+        # On painted frames a quarter of the processor time of "fast" at quality 10, within a
+        # decibel of it, files of 1.2 to 1.6 times the size (benchmarks.encoders). "ultrafast" takes
+        # two thirds of that, and its files are up to twice as large again.
         preset="superfast",
     ),
     "hevc": Codec(

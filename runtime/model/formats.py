@@ -13,6 +13,8 @@ from ..errors import UsageError
 
 # Takes files that several engines read, and those of unknown kind (to say what is wrong with them).
 DEFAULT = "onnxruntime"
+# In place of an engine's name: by the file's suffix; and the one that is measured to be fastest.
+AUTO, FASTEST = "auto", "fastest"
 
 
 @lru_cache(maxsize=1)
@@ -77,14 +79,15 @@ def choose(path: Path, engine: str = "auto") -> str:
 
     Args:
         path: the model.
-        engine: what the user asked for; "auto" goes by the file's suffix.
+        engine: what the user asked for; "auto" goes by the file's suffix, and so does "fastest"
+            (`session.open_session` measures).
 
     Raises:
         UsageError: there is no such engine, or it does not read such files.
     """
     suffix = suffix_of(path)
     able = readers().get(suffix, (DEFAULT,))
-    if engine == "auto":
+    if engine in (AUTO, FASTEST):
         return able[0]
     declared = plugins.constants(engines, "suffixes")
     if engine in declared and suffix and engine not in able:

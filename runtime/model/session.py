@@ -17,7 +17,7 @@ import numpy as np
 
 from ..card import FOLDING_KEY, CardFacts, ModelCard, Port
 from ..checksum import sha256
-from ..engines import Engine, RememberingEngine
+from ..engines import Engine, RememberingEngine, library_of, why_not
 from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
 from ..onnxfile import read_onnx
@@ -27,6 +27,9 @@ from .card_check import card_of, fitted
 from .conditions import Condition, Conditions
 from .folding import Folding, Scene, SceneEngine
 from .formats import open_model
+
+# Picture (height, width) that engines are compared with.
+TRIAL_SIZE = (480, 640)
 
 
 class StyleSession:
@@ -358,7 +361,8 @@ def open_session(
 
     Args:
         model: path or name (`runtime.model.store.resolve`).
-        engine: the name of a module in `runtime.engines`, or "auto": by the file's suffix.
+        engine: the name of a module in `runtime.engines`; "auto": by the file's suffix;
+            "fastest": of those that read it on a CPU, measured once (`runtime.engines._fastest`).
         device: "auto" (a GPU if one really works), "cpu", "cuda" or "cuda:1", and what else the
             engine knows.
         threads: threads of the engine; None leaves it to the engine (all cores).
@@ -381,6 +385,9 @@ def open_session(
     """
     path = store.resolve(model)
     name = formats.choose(path, engine)
+    notes: list[str] = []
+    if engine == formats.FASTEST and device in ("auto", "cpu") and precision_hint is None:
+        name, notes = _fastest(path, name, threads)
     if path.is_file() and path.stat().st_size == 0:
         raise CardMismatch(f'"{path}" is empty (0 bytes); copy or export the model again')
     other = formats.beside(path)
@@ -395,13 +402,13 @@ def open_session(
         overrides,
     )
     try:
-        loaded, card, notes = _card(loaded, path, overrides, probe_timeout)
+        loaded, card, more = _card(loaded, path, overrides, probe_timeout)
         encoder = store.resolve(style_encoder) if style_encoder is not None else None
         session = StyleSession(loaded, card, path, name, "", threads, precision_hint, encoder)
     except BaseException:
         loaded.close()
         raise
-    session.notes = [*([loaded.note] if loaded.note else []), *notes]
+    session.notes = [*([loaded.note] if loaded.note else []), *notes, *more]
     return session
 
 
@@ -448,6 +455,42 @@ def _open(
     except BaseException:
         loaded.close()
         raise
+
+
+def _fastest(path: Path, usual: str, threads: int | None) -> tuple[str, list[str]]:
+    """The engine that runs a file fastest here, and a note of what was measured; the usual one
+    where no other is installed or reads it, or folds it for each scene."""
+    names = [usual] + [
+        name
+        for name in formats.readers().get(formats.suffix_of(path), ())
+        if name != usual and not why_not(name)
+    ]
+    if len(names) == 1 or path.is_dir() or FOLDING_KEY in _metadata(path):
+        return usual, []
+    from ..engines import _fastest
+
+    def open_run(name: str) -> tuple[Callable[[], Image], Callable[[], None]]:
+        session = open_session(path, engine=name, device="cpu", threads=threads)
+        picture = np.random.default_rng(0).integers(0, 255, (*TRIAL_SIZE, 3), np.uint8)
+        return lambda: session.stylize(picture), session.close
+
+    facts = [[*_versions(names)], threads]
+    name, times = _fastest.fastest(names, path.read_bytes(), facts, open_run)
+    shown = ", ".join(
+        f"{name} {ms:g} ms" if ms else f"{name} does not run it" for name, ms in times.items()
+    )
+    width, height = TRIAL_SIZE[::-1]
+    return name, [f"{name} is the fastest engine here ({width}x{height}: {shown})"]
+
+
+def _versions(names: Sequence[str]) -> list[str]:
+    """Of the engines' libraries."""
+    import importlib.metadata  # 10 ms that only a choice by measurement takes
+
+    from .. import engines, plugins
+
+    modules = [library_of(plugins.load(engines, name)) for name in names]
+    return [f"{module} {importlib.metadata.version(module)}" for module in modules]
 
 
 def _metadata(path: Path) -> dict[str, str]:

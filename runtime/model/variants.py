@@ -193,7 +193,11 @@ def _rank(variant: Variant) -> tuple[int, int]:
 
 def _kinds(engine: str) -> list[str]:
     readers = formats.readers()
-    return [kind for kind, engines in readers.items() if engine == "auto" or engine in engines]
+    return [
+        kind
+        for kind, engines in readers.items()
+        if engine in (formats.AUTO, formats.FASTEST, *engines)
+    ]
 
 
 def _stem(path: Path) -> str:
