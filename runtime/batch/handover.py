@@ -7,23 +7,26 @@ Beside the output, among what `work` lists:
     00003.kept/             on a disk: states and painted pictures (`runtime.clips.checkpoints`)
     00003-000001200.state   in a store: the newest state at the end of the last segment
 
-Two workers may be at one piece, if one was given up that is alive: they write the same.
+Two workers may be at one piece, if one was given up that is alive: they write the same, and what is
+kept on a disk belongs to the one that has its lock.
 """
 
 import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 from ..card import JsonObject
 from ..clips.pieces import Begun, Closed
-from ..errors import StyleError
+from ..errors import OutputExists, StyleError
 from ..media.journal import STATE, Segment, is_whole
+from ..outputs import take_lock
 from .items import Item
 from .places import Place
 from .records import read_segments
 
-KEPT = "kept"
+KEPT, LOCK = "kept", "lock"
 _STATE = re.compile(r"\d{5}-\d{9}" + re.escape(STATE))
 
 
@@ -45,6 +48,7 @@ class Handover:
         self._scratch = scratch
         self._lines: list[JsonObject] = []
         self._state = ""
+        self._lock: IO[bytes] | None = None
         folder = item.parts.child(f"{self._name}.{KEPT}").local
         self._in_store = folder is None
         self._folder = scratch / KEPT if folder is None else folder
@@ -54,10 +58,8 @@ class Handover:
         """What is there, whole; and where the rest goes."""
         told = self._place("begun").read_json()
         if not isinstance(told, dict) or told.get("header") != self._header:
-            # A folder that another run left belongs to nobody.
-            shutil.rmtree(self._folder, ignore_errors=True)
             told = {}
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._take_folder(anew=not told)
         segments: list[Closed] = []
         for segment in read_segments(told.get("segments")) or ():
             if not self._fetched(segment.file, self._scratch) or not is_whole(
@@ -72,6 +74,25 @@ class Handover:
             self._fetched(state, self._folder, state.partition("-")[2])
         self._tell()
         return Begun(segments, self._folder, self._pictures, self._closed)
+
+    def _take_folder(self, *, anew: bool) -> None:
+        """Make the folder of what is kept ours; `anew`: what is in it belongs to nobody."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock = take_lock(self._folder / LOCK, f'"{self._folder}" is in use')
+        except OutputExists:
+            self._folder, self._pictures = self._scratch / KEPT, False
+            self._folder.mkdir()
+            return
+        for path in self._folder.iterdir() if anew else ():
+            if path.name != LOCK:
+                path.unlink()
+
+    def _leave_folder(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _closed(self, segment: Segment, file: Path, frames: int) -> None:
         """A segment is closed: it goes where others find it, and then its line."""
@@ -108,12 +129,12 @@ class Handover:
     def forget(self) -> None:
         """Nothing of it is taken over any more."""
         self._place("begun").write_json(None)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._leave_folder()
 
     def finish(self) -> None:
         """The piece is whole: say so, and forget what helped."""
         self._place("json").write_json(self._lines)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._leave_folder()
 
     def _place(self, ending: str) -> Place:
         return self._item.parts.child(f"{self._name}.{ending}")

@@ -138,3 +138,26 @@ def test_what_was_painted_otherwise_or_is_damaged_is_not_taken_over(tmp_path):
         (parts / "00000.begun").write_text(text)
         scratch = text.encode().hex()
         assert there(scratch, told["header"]) == 0
+
+
+def test_what_is_kept_belongs_to_one_worker(tmp_path):
+    """Of two that are at one piece, because one was given up that is alive."""
+    from runtime.batch.handover import Handover
+    from runtime.batch.items import Item
+    from runtime.batch.places import Stamp
+
+    item = Item("in.mp4", str(tmp_path / "out.mp4"), True, Stamp(3, "7"))
+    made = []
+    for number in range(3):
+        scratch = tmp_path / str(number)
+        scratch.mkdir()
+        made.append(Handover(item, 0, {}, scratch, pictures=True))
+    first, second = made[0].begun(), made[1].begun()
+    assert first.pictures and not second.pictures
+    assert second.folder.parent == tmp_path / "1"
+    (first.folder / "000000001.0.painted").write_bytes(b"1")
+    made[1].finish()
+    assert (first.folder / "000000001.0.painted").is_file()
+    made[0].forget()
+    assert not first.folder.exists()
+    assert made[2].begun().pictures
