@@ -76,14 +76,15 @@ def gray(brightness: np.ndarray) -> Image:
     return np.repeat((255 * brightness[..., None]).astype(np.uint8), 3, 2)
 
 
-def write_hues(folder: Path, count: int, seed: int) -> Path:
-    """Gray pictures in `gray/`, and others of a hue each in `tinted/`."""
+def write_hues(folder: Path, count: int, seed: int, hue: float | None = None) -> Path:
+    """Gray pictures in `gray/`, and others of a hue each, or all of one, in `tinted/`."""
     rng = np.random.default_rng(seed)
     for name in ("gray", "tinted"):
         (folder / name).mkdir(parents=True)
         for index in range(count):
             ground = hills(rng)
-            made = gray(ground) if name == "gray" else tinted(ground, rng.uniform(0, 360))
+            chosen = rng.uniform(0, 360) if hue is None else hue
+            made = gray(ground) if name == "gray" else tinted(ground, chosen)
             Picture.fromarray(made).save(folder / name / f"{index:03d}.png")
     return folder
 

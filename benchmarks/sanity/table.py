@@ -33,5 +33,5 @@ def steadied(data: Document) -> str:
 
 
 def translation(data: Document) -> str:
-    """One row for each of the three methods."""
+    """One row for each method."""
     return table(TRANSLATION, data["rows"])

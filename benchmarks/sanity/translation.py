@@ -1,14 +1,15 @@
 """python -m benchmarks.sanity.translation --data DIR --output runs/toys --json translation.json
 
-Do StarGAN, BicycleGAN and MUNIT do on small problems what they are for? StarGAN turns photos and
-paintings to four domains so that a classifier of other pictures agrees, and back; BicycleGAN
-fills outlines with both colors that are right; MUNIT gives gray pictures the hue of an example.
+Do StarGAN, BicycleGAN, MUNIT and UNIT do on small problems what they are for? StarGAN turns photos
+and paintings to four domains so that a classifier of other pictures agrees, and back; BicycleGAN
+fills outlines with both colors that are right; MUNIT gives gray pictures the hue of an example,
+UNIT the one hue that its pictures have.
 --data has `content/` and `monet/` (StarGAN only); the classifier needs SqueezeNet's weights
 (IMPASTO_WEIGHTS). Checkpoints and pictures go to --output. Minutes per problem on one core.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,17 @@ MUNIT = [
     "optimizer.lr=1e-3",
     "options.decay_start=0.5",
 ]
+UNIT = [
+    "network={name='munit', width=12, halvings=1, blocks=1, style=0, hidden=16}",
+    f"data.short_side={shapes.SIDE}",
+    f"data.crop={shapes.SIDE}",
+    "batch=8",
+    "options.discriminator={width=12, layers=2, scales=1, normalization='none'}",
+    "options.discriminator_rate=0.3",
+    "optimizer.lr=1e-3",
+    "options.decay_start=0.5",
+]
+HUE = 30.0  # degrees, of the pictures that UNIT learns
 UNSEEN = 40  # pictures of each domain that are translated
 DRAWS = 16  # variations of each outline
 SHOWN = 6  # columns of a picture
@@ -81,6 +93,7 @@ TARGETS = {
     "lpips_between": lambda v: v > 0,
     "monotone": lambda v: v >= 0.95,
     "hue_error": lambda v: v < 10,
+    "likeness": lambda v: v >= 0.9,
 }
 
 
@@ -173,30 +186,47 @@ def munit(data: Path | None, run: Path, steps: int) -> dict[str, float]:
     if not toys.is_dir():
         shapes.write_hues(toys, 150, 0)
     method = Munit(_recipe("munit", MUNIT, steps), Assets(toys / "tinted", toys / "gray"))
-    generator = _train(method, run)
+    return _tint(_train(method, run), run, list(range(0, 360, 15)))
+
+
+def unit(data: Path | None, run: Path, steps: int) -> dict[str, float]:
+    """As `munit`, of pictures of one hue, without examples."""
+    from training.methods import Assets
+    from training.methods.munit import Munit
+
+    toys = run.with_name(run.name + "_toys")
+    if not toys.is_dir():
+        shapes.write_hues(toys, 150, 0, HUE)
+    method = Munit(_recipe("unit", UNIT, steps), Assets(toys / "tinted", toys / "gray"))
+    return _tint(_train(method, run), run, [HUE] * 24)
+
+
+def _tint(generator: "nn.Module", run: Path, hues: Sequence[float]) -> dict[str, float]:
+    """Gray pictures in the style of examples of these hues."""
     rng = np.random.default_rng(9)
-    examples = [shapes.tinted(shapes.hills(rng), hue) for hue in range(0, 360, 15)]
+    examples = [shapes.tinted(shapes.hills(rng), hue) for hue in hues]
     pictures = [shapes.gray(shapes.hills(rng)) for _ in examples]
     source, wanted = domains.stacked(pictures), domains.stacked(examples)
     made = _ask(generator, source, generator.encode(wanted))  # type: ignore[operator]
     answers = made.permute(0, 2, 3, 1).numpy()
-    hues = [shapes.mean_hue(each) for each in (answers, np.stack(examples) / 255)]
+    found = [shapes.mean_hue(each) for each in (answers, np.stack(examples) / 255)]
     likeness = [
         np.corrcoef(answer.max(2).ravel(), picture.max(2).ravel())[0, 1]
         for answer, picture in zip(answers, pictures, strict=True)
     ]
     _picture(run, [wanted, source, made], len(examples) // 2)
     return {
-        "hue_error": float(shapes.hue_error(*hues).mean()),
+        "hue_error": float(shapes.hue_error(*found).mean()),
         "likeness": float(np.mean(likeness)),
     }
 
 
 # Problem -> (how it is solved, its usual steps).
 PROBLEMS: dict[str, tuple[Callable[[Path | None, Path, int], dict[str, float]], int]] = {
-    "stargan": (stargan, 1500),
+    "stargan": (stargan, 4000),
     "bicyclegan": (bicyclegan, 900),
     "munit": (munit, 740),
+    "unit": (unit, 740),
 }
 
 
@@ -264,10 +294,11 @@ def _along(generator: "nn.Module", source: "Tensor") -> tuple[float, float]:
 
 
 def _picture(run: Path, rows: "list[Tensor]", columns: int = SHOWN) -> None:
-    """Rows of pictures (N, 3, H, W), enlarged twice, as `pictures.png` of the run."""
+    """Rows of pictures (N, 3, H, W), small ones enlarged to 64 px, as `pictures.png` of the run."""
     lines = [np.concatenate(list(row[:columns].permute(0, 2, 3, 1).numpy()), 1) for row in rows]
     sheet = (np.concatenate(lines) * 255 + 0.5).astype(np.uint8)
-    Picture.fromarray(sheet.repeat(2, 0).repeat(2, 1)).save(run / "pictures.png")
+    larger = max(1, 64 // rows[0].shape[2])
+    Picture.fromarray(sheet.repeat(larger, 0).repeat(larger, 1)).save(run / "pictures.png")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -288,7 +319,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"{problem}: {verdict}  ({figures})", quiet=args.quiet)
         labels = {"problem": problem, "steps": steps, "missed": ", ".join(lacking)}
         rows.append(results.row(labels, metrics, ["problem"]))
-    settings = {"stargan": STARGAN, "bicyclegan": BICYCLE, "munit": MUNIT}
+    settings = {"stargan": STARGAN, "bicyclegan": BICYCLE, "munit": MUNIT, "unit": UNIT}
     deliver(args, path, results.document("sanity", rows, settings))
     return DONE
 

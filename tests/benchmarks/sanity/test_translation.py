@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.sanity import domains, shapes, translation
 from runtime.errors import UsageError
@@ -50,3 +51,18 @@ def test_the_command_solves_what_needs_no_data(tmp_path):
     assert translation.main([*words, "--problems", "stargan", "--quiet"]) == 2
     with pytest.raises(UsageError, match="needs --data"):
         translation.stargan(None, tmp_path, 1)
+
+
+@pytest.mark.parametrize("problem", ["munit", "unit"])
+def test_hues_and_content_are_measured(tmp_path, problem):
+    path = tmp_path / "translation.json"
+    words = ["--problems", problem, "--steps", "1", "--output", str(tmp_path / "runs"), "--quiet"]
+    assert translation.main([*words, "--json", str(path)]) == 0
+    (row,) = json.loads(path.read_text())["rows"]
+    assert set(row["metrics"]) == {"hue_error", "likeness"}
+
+
+def test_pictures_of_one_hue(tmp_path):
+    shapes.write_hues(tmp_path, 3, 0, 30.0)
+    pictures = [np.asarray(Image.open(p)) / 255 for p in (tmp_path / "tinted").glob("*.png")]
+    assert np.allclose(shapes.mean_hue(np.stack(pictures)), 30, atol=1)
