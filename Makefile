@@ -3,6 +3,7 @@
 #   make test                 format, lint, types, tests, docs
 #   make test-install         what a new user does: a wheel in empty environments, make demo in a clone
 #   make test-hostile         every hostile input, of which make test takes a selection (minutes)
+#   make audit                known vulnerabilities of the lean runtime (needs a network)
 #   make test-edge            the converters for phones, each in an environment of its own
 #   make test-batch           batches on Ray, in an environment of its own
 #   make test-serving         the Triton server on what --target triton writes, in its own environment
@@ -22,7 +23,7 @@ RAY := .venv-ray
 PIP := -m pip --disable-pip-version-check install
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")
 
-.PHONY: demo test test-install test-hostile test-edge test-batch test-serving web lock venv clean
+.PHONY: demo test test-install test-hostile test-edge test-batch test-serving audit web lock venv clean
 
 # Every file that is downloaded is checked against its hash; what runs is this checkout.
 $(LEAN)/.ready: requirements-runtime.txt pyproject.toml
@@ -87,5 +88,14 @@ test-serving:
 	$(PYTHON) -c '$(NEW_ENOUGH)'
 	$(PYTHON) tests/check_serving.py
 
+# --strict: a package that cannot be asked about is no good news.
+.venv-audit/.ready:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python $(PIP) --quiet pip-audit
+	touch $@
+
+audit: .venv-audit/.ready
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-runtime.txt
+
 clean:
-	rm -rf $(VENV) $(LEAN) $(RAY) .venv-executorch .venv-litert .venv-coreml .venv-triton demo runs .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LEAN) $(RAY) .venv-executorch .venv-litert .venv-coreml .venv-triton .venv-audit demo runs .pytest_cache .ruff_cache .hypothesis

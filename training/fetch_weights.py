@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from runtime.checksum import sha256
 from runtime.cli import command_main, command_parser, print_text, say
 from runtime.errors import DONE, EngineUnavailable, OutputExists, UsageError
+from runtime.outputs import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -207,9 +208,8 @@ def run(args: argparse.Namespace) -> int:
     if path.exists() and not args.overwrite:
         raise OutputExists(f"{path} is there already: pass --overwrite to replace it")
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{name}.part")
-    save_file(tensors, temporary)
-    temporary.replace(path)
+    with replacing(path, overwrite=args.overwrite) as temporary:
+        save_file(tensors, temporary)
     digest = sha256(path)
     print_text(path)
     say(f"sha256 {digest}", quiet=args.quiet)

@@ -4,13 +4,13 @@ itself while the run lasts."""
 import base64
 import io
 import json
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from PIL import Image
 
+from runtime.outputs import replacing
 from runtime.pictures.opening import open_picture
 
 SHEETS = 4  # newest contact sheets that are shown; the others stay in the folder
@@ -48,9 +48,8 @@ class Page:
     def write(self, step: int) -> None:
         """Write the page: a temporary file, then a rename, so that a reader never sees half."""
         page = render(self.folder, self.title, step, self.steps)
-        temporary = self.folder / f".index.html.{os.getpid()}"
-        temporary.write_text(page, "utf-8")
-        temporary.replace(self.folder / "index.html")
+        with replacing(self.folder / "index.html") as temporary:
+            temporary.write_text(page, "utf-8")
 
 
 def render(folder: Path, title: str, step: int, steps: int) -> str:

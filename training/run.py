@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from runtime.card import JsonObject
 from runtime.cli import print_text, say
-from runtime.errors import DONE, OutputExists, UsageError
+from runtime.errors import DONE, OutputExists, SinkError, UsageError
 from runtime.inputs import inside
+from runtime.outputs import replacing
 
 if TYPE_CHECKING:
     from .config import Recipe
@@ -325,9 +326,11 @@ def _store_painting(recipe: "Recipe", given: Path | None, output: Path) -> None:
     if not source.is_file():
         return
     output.mkdir(parents=True, exist_ok=True)
-    copy = output / f".{name}.part"
-    shutil.copyfile(source, copy)
-    copy.replace(output / name)
+    try:
+        with replacing(output / name) as copy:
+            shutil.copyfile(source, copy)
+    except OSError as error:
+        raise SinkError(f'"{output / name}" cannot be written: {error.strerror}') from None
 
 
 def _goes_on(options: RunOptions, device: str) -> bool:

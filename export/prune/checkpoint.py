@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from runtime.checksum import sha256
 from runtime.errors import ParityError, UsageError
+from runtime.outputs import replacing
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 from ..verify.parity import psnr
@@ -129,6 +130,5 @@ def _parameters(generator: nn.Module) -> int:
 
 
 def _write(report: Report, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from runtime.frame import Image
 from runtime.meter import Meter
 from runtime.model import formats
 from runtime.model.session import StyleSession
+from runtime.outputs import replacing
 
 from .parity import Parity
 from .photos import cover
@@ -132,9 +133,8 @@ def _files(delivered: Sequence[Path]) -> Report:
 def write_report(report: Report, model: Path) -> Path:
     """Write it beside the model (`receipt_path`), atomically."""
     path = report_path(model)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return path
 
 

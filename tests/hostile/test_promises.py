@@ -54,3 +54,12 @@ def test_nothing_prints_around_the_filter():
     printing = re.compile(r"^\s*print\(", re.MULTILINE)
     found = {path for path in paths if printing.search(path.read_text(encoding="utf-8"))}
     assert {path.relative_to(ROOT).as_posix() for path in found} == PRINTING
+
+
+def test_temporary_files_have_names_that_nobody_can_guess():
+    """A link that lies under a known name would be followed: they are made by `outputs`."""
+    known = re.compile(
+        r"""\.with_(name|suffix)\(f?["']\.?[^"']*\.(tmp|part)["']\)|/ f["']\.[^"']*\.part["']"""
+    )
+    paths = [path for name in FOLDERS for path in (ROOT / name).rglob("*.py")]
+    assert [p.name for p in paths if known.search(p.read_text(encoding="utf-8"))] == []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CardMismatch
+from ...outputs import replacing
 from .._cuda import Gpu
 from .library import Library
 
@@ -79,9 +80,8 @@ def graph_path(plan: Path) -> Path:
 def write_facts(facts: PlanFacts, plan: Path) -> Path:
     """Write them beside the engine file, atomically."""
     path = facts_path(plan)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(asdict(facts), indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(asdict(facts), indent=2) + "\n", encoding="utf-8")
     return path
 
 
