@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Characters of a name that a message shows.
 LONGEST = 60
+# What torch.save writes: a zip archive, before 1.6 a pickle.
+SAVED = (b"PK", b"\x80")
 # Where training code keeps the generator's weights in a larger file.
 WRAPPERS = ("state_dict", "model", "model_state_dict", "netG", "generator", "params", "params_ema")
 
@@ -30,7 +32,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__)
     parser.add_argument("weights", type=Path, help=".pth, .pt, .t7 or .safetensors")
     parser.add_argument(
-        "--family", choices=plugins.names(foreign), help="default: recognized by the weights' names"
+        "--family",
+        type=lambda name: name.replace("-", "_"),
+        choices=plugins.names(foreign),
+        help="default: recognized by the weights' names",
     )
     parser.add_argument("--output", type=Path, required=True, help="run folder to make")
     parser.add_argument("--title", default="", help="of the style (default: the file's name)")
@@ -156,11 +161,20 @@ def _load_pickle(path: Path) -> Any:
 
     import torch
 
+    from runtime.engines._unreadable import explain
+
+    with path.open("rb") as stream:
+        saved = stream.read(2).startswith(SAVED)
+    if not saved:
+        raise UsageError(f'"{path}": {explain(str(path), "") or "it is no file of torch.save"}')
     try:
         with warnings.catch_warnings(action="ignore"):  # of old pickles, before it refuses them
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files end in a dozen kinds
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "it is damaged"
+        text = str(error).strip()
+        # What torch says of code is advice to run it.
+        reason = text.splitlines()[0][:160] if text else "it is damaged"
+        reason = "it holds more than tensors" if text.startswith("Weights only") else reason
         raise UsageError(
             f'"{path}" is no file of weights alone ({reason}); save model.state_dict() with '
             "torch.save, whole models would run code of their own"

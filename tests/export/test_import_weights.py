@@ -440,3 +440,25 @@ def test_what_is_no_file_of_weights_is_one_line_and_leaves_nothing(tmp_path, cap
     said = capfd.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html><html>not found</html>", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
+        (b"no weights", "it is no file of torch.save"),
+    ],
+)
+def test_what_came_in_place_of_the_weights_is_named(tmp_path, capsys, content, words):
+    path = tmp_path / "mosaic.pth"
+    path.write_bytes(content)
+    assert main([str(path), "--output", str(tmp_path / "run")]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_families_may_be_written_with_hyphens(tmp_path, capsys):
+    torch.save({"conv9.weight": torch.zeros(1)}, tmp_path / "net.pth")
+    words = [str(tmp_path / "net.pth"), "--output", str(tmp_path / "run")]
+    assert main([*words, "--family", "pytorch-examples"]) == 2
+    assert "not quite of family pytorch_examples" in capsys.readouterr().err
