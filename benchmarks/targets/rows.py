@@ -49,8 +49,9 @@ def made(
 
 
 def sources(reports: Sequence[Facts]) -> dict[str, str]:
-    """Name -> sha256 of the checkpoints that the artifacts were made from."""
-    found = [report["source"] for report in reports if "source" in report]
+    """Name -> sha256 of the checkpoints that the artifacts were made from; folders are made from
+    artifacts and name none."""
+    found = [report["source"] for report in reports if "checkpoint" in report.get("source", {})]
     return {Path(source["checkpoint"]).stem: source["sha256"] for source in found}
 
 
