@@ -89,6 +89,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "encoders": (("encoders",), encoders.table_of),
     "filters": (("filters",), filters.table_of),
     "filters_color": (("filters_color",), filters.table_of),
+    "filters_network": (("filters_network",), filters.table_of),
     "keyframes": (("keyframes",), keyframes.table_of),
     "batch": (("batch",), batch.table_of),
     "batch_runs": (("batch_runs",), batch.runs_of),
