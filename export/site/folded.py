@@ -3,8 +3,6 @@ a graph that takes the folded vectors as inputs, because a browser's engine cann
 of an open model; the graph that measures a scene; and the layers' figures, by which `js/scene.js`
 makes the one's inputs of the other's answer."""
 
-import onnx
-
 from runtime.card import JsonObject
 from runtime.model.folding import GRAPH_KEY, KEY, Folding
 
@@ -15,6 +13,8 @@ VECTORS = ("weight_scale", "bias")
 def taking_vectors(model: bytes, folding: Folding) -> bytes:
     """The file with every layer's vectors as inputs `<layer>.weight_scale`, `<layer>.bias`, and
     without what only folding needs."""
+    import onnx
+
     proto = onnx.load_from_string(folding.with_vectors(model))
     graph = proto.graph
     names = {f"{layer.name}.{vector}" for layer in folding.layers for vector in VECTORS}
