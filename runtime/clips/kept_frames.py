@@ -73,8 +73,8 @@ class KeptFrames:
             with suppress(OSError), path.open("rb") as file:
                 file.seek(place * slot.size)
                 whole = file.readinto(slot.data) == slot.size
-                checksum, _, found, height, width, begins = HEADER.unpack_from(slot)
-                if whole and found == frame and zlib.crc32(slot[CHECKSUM.size :]) == checksum:
+                checksum, _, found, height, width, begins = HEADER.unpack_from(slot.data)
+                if whole and found == frame and zlib.crc32(slot.data[CHECKSUM.size :]) == checksum:
                     return slot[HEADER.size :].reshape(height, width, CHANNELS), begins
         return None
 
@@ -84,7 +84,7 @@ class KeptFrames:
         slots = self._slots(self._folder / f"{NAME}.{number}.{width}x{height}{PAINTED}")
         tail = HEADER.pack(0, FORMAT, frame, height, width, begins)[CHECKSUM.size :]
         pixels = np.ascontiguousarray(picture).reshape(-1)
-        checksum = zlib.crc32(pixels, zlib.crc32(tail))
+        checksum = zlib.crc32(pixels.data, zlib.crc32(tail))
         slots.file.seek(slots.place(frame) * slots.size)
         slots.file.write(CHECKSUM.pack(checksum) + tail)
         slots.file.write(pixels.data)

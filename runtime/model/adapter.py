@@ -121,7 +121,10 @@ class _Normalized:
 class _Entering(Protocol):
     """How one input of the graph differs from ours."""
 
-    outer: TensorInfo
+    @property
+    def outer(self) -> TensorInfo:
+        """The input as ours."""
+        ...
 
     def enter(self, tensor: np.ndarray) -> np.ndarray:
         """Our tensor as the graph's."""

@@ -65,6 +65,10 @@ def available() -> bool:
     return find_spec("aiortc") is not None
 
 
+def _unheard(_loop: asyncio.AbstractEventLoop, _context: dict[str, object]) -> None:
+    """Nothing is said."""
+
+
 class Peers:
     """Browsers that get the picture, each compressed for by itself; used as a context.
 
@@ -81,7 +85,7 @@ class Peers:
         self._loop = asyncio.new_event_loop()
         # Tasks of aiortc's fail on what offers say; nobody asks for their results, so asyncio would
         # print tracebacks. The peer it was for does not connect.
-        self._loop.set_exception_handler(lambda *_: None)
+        self._loop.set_exception_handler(_unheard)
         self._thread = threading.Thread(target=self._loop.run_forever, name="webrtc", daemon=True)
         self._thread.start()
 
