@@ -137,13 +137,13 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass
 class Patient:
-    """Waits until a frame was shown; until the run is there, for nothing.
+    """Waits until a frame was shown; until the run is there, none was.
 
     Attributes:
         seen: how many frames left the pipeline, shown or not.
     """
 
-    seen: Callable[[], int] = field(default=lambda: 2**31)
+    seen: Callable[[], int] = field(default=lambda: 0)
 
     def wait(self, frames: int) -> None:
         """Return when so many frames are through, or at the end of patience."""
