@@ -74,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--start", type=Path, required=True, help="checkpoint of a finished lean network")
     add("--recipe", default="starry", help="the recipe that is varied (default starry)")
     add("--photos", type=int, default=4, metavar="N", help="how many, evenly spread (default 4)")
-    add("--steps", type=int, default=600, metavar="N", help="per lean variant (default 600)")
+    add("--steps", type=int, default=600, metavar="N", help="per lean variant; 0 for none")
     add("--small-steps", type=int, default=600, metavar="N", help="per Johnson variant; 0 for none")
     add("--only", action="append", metavar="VARIANT", help="train these, as the table calls them")
     add("--width", type=int, default=WIDTH, metavar="N", help=f"of the Johnson network ({WIDTH})")
@@ -150,8 +150,8 @@ def run(args: argparse.Namespace) -> int:
     from .quality.__main__ import pick_photos, read_problem
     from .quality.curves import load_square
 
-    if min(args.photos, args.steps, args.width) < 1 or args.small_steps < 0:
-        raise UsageError("--photos, --steps and --width must be at least 1, --small-steps 0")
+    if min(args.photos, args.width) < 1 or min(args.steps, args.small_steps) < 0:
+        raise UsageError("--photos and --width must be at least 1, --steps and --small-steps 0")
     known = list(dict.fromkeys([*LEAN, *SMALL]))
     for name in args.only or ():
         if name not in known:
@@ -177,8 +177,9 @@ def run(args: argparse.Namespace) -> int:
     def wanted(variants: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
         return [(n, c) for n, c in variants.items() if not args.only or n in args.only]
 
-    add("lean", "before", 0, start.build_generator())
-    for variant, changes in wanted(LEAN):
+    if args.steps:
+        add("lean", "before", 0, start.build_generator())
+    for variant, changes in wanted(LEAN) if args.steps else ():
         recipe = load_recipe(args.recipe, [*COMMON, *args.set, *lean, *changes])
         add("lean", variant, args.steps, train(replace(recipe, network=start.network), args))
     for variant, changes in wanted(SMALL) if args.small_steps else ():

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from runtime.errors import UsageError
 from runtime.plugins import load, names, suggest
 
 from . import losses
 from .backbones import Backbone
-from .losses import Film, LossInputs, Target, Term
+from .losses import Film, Learner, LossInputs, Target, Term
 from .losses.coarse import coarse_features
 
 if TYPE_CHECKING:
@@ -65,6 +65,11 @@ class Objective:
             backbone, dict(style_layers), tuple(content_layers), features, masks, painting, text
         )
         self.terms: dict[str, Term] = {n: load(losses, n)(target) for n in self.weights}
+
+    def learn(self) -> nn.ModuleDict:
+        """The weights of the terms that learn with the generator, by term; empty without one."""
+        learners = {n: term for n, term in self.terms.items() if isinstance(term, Learner)}
+        return nn.ModuleDict({name: term.learn() for name, term in learners.items()})
 
     def content_features(self, photos: Tensor) -> dict[str, Tensor]:
         """Features of the photos that the content term compares with; the photos themselves under

@@ -5,7 +5,17 @@ import math
 import pytest
 import torch
 
-from training.losses.ccpl import AROUND, TEMPERATURE, contrast, differences, draw_places
+from training.losses import LossInputs, Target
+from training.losses.ccpl import (
+    AROUND,
+    TEMPERATURE,
+    CcplTerm,
+    Head,
+    contrast,
+    differences,
+    draw_places,
+)
+from training.objective import Objective
 
 
 def test_right_angles():
@@ -56,3 +66,58 @@ def test_a_recolored_photo_is_coherent_and_noise_is_not():
     recolored = contrast(differences(0.5 * photo + 0.2, places), own)
     noise = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     assert recolored < 0.6 * contrast(differences(noise, places), own)
+
+
+class Pixels(torch.nn.Module):
+    """A backbone whose only layer is the picture itself, four times."""
+
+    layers = ("pixels",)
+
+    def check_layers(self, wanted):
+        assert set(wanted) <= {"pixels"}
+
+    def forward(self, images, layers):
+        return {name: images.repeat(1, 4, 1, 1) for name in layers}
+
+
+def test_heads_have_the_papers_form_and_one_start():
+    head = Head(64)
+    shapes = [tuple(p.shape) for p in head.parameters()]
+    assert shapes == [(64, 64), (64,), (16, 64), (16,)]
+    state = torch.get_rng_state()
+    assert all(
+        torch.equal(a, b) for a, b in zip(head.parameters(), Head(64).parameters(), strict=True)
+    )
+    assert torch.equal(state, torch.get_rng_state()), "no other draw is changed by it"
+
+
+def test_heads_learn_to_see_past_a_change_of_colors():
+    backbone = Pixels()
+    painting = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    objective = Objective(backbone, painting, {"pixels": 1.0}, (), {"ccpl": 1.0})
+    photos = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    turned = photos.roll(1, 1)  # red green, green blue, blue red
+    known = objective.content_features(photos)
+    plain = objective(turned, known)["ccpl"].item()
+    learned = objective.learn()
+    assert set(learned) == {"ccpl"}
+    optimizer = torch.optim.Adam(learned.parameters(), 0.01)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = objective(turned, known)["ccpl"]
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.5 * plain
+
+
+def test_whoever_only_scores_compares_the_differences_themselves():
+    backbone, photos = Pixels(), torch.rand(1, 3, 16, 16)
+    features = backbone(photos, {"pixels"})
+    term = CcplTerm(Target(backbone, {"pixels": 1.0}, (), features))
+    inputs = LossInputs(photos, features, {"photo": photos})
+    places = draw_places(photos, (16, 16))
+    own = differences(features["pixels"], places)
+    assert torch.equal(term(inputs), contrast(own, own))
+    before = term(inputs)
+    term.learn()
+    assert not torch.equal(before, term(inputs))

@@ -53,22 +53,26 @@ def test_another_painting_does_not_take_the_name_of_the_recipes_own(tmp_path):
     assert with_painting(recipe, "starry", tmp_path / "starry_night.jpg") is recipe
 
 
+@pytest.mark.parametrize("ccpl", [0.0, 5.0], ids=["fixed terms", "a term that learns"])
 def test_resume_equals_an_unbroken_run_bit_for_bit(
-    tmp_path, photo_folder, painting, random_weights
+    tmp_path, photo_folder, painting, random_weights, ccpl
 ):
+    settings = ["steps=8", f"objective.ccpl={ccpl}"]
+    flags = [flag for setting in settings for flag in ("--set", setting)]
     whole = arguments(tmp_path / "whole", photo_folder, painting, random_weights)
-    assert main([*whole, "--set", "steps=8"]) == 0
+    assert main([*whole, *flags]) == 0
     # A run that dies after step 5, then goes on from its checkpoint in a new process' state.
-    method = tiny(photo_folder, painting, random_weights, "steps=8")
+    method = tiny(photo_folder, painting, random_weights, *settings)
     Engine(method, tmp_path / "broken", quiet=True).run(stop=5)
     torch.manual_seed(123)
     broken = arguments(tmp_path / "broken", photo_folder, painting, random_weights)
-    assert main([*broken, "--set", "steps=8", "--resume"]) == 0
+    assert main([*broken, *flags, "--resume"]) == 0
     one = load_checkpoint(tmp_path / "whole" / "last.safetensors")
     two = load_checkpoint(tmp_path / "broken" / "last.safetensors")
     assert one.step == two.step == 8
     assert one.tensors.keys() == two.tensors.keys()
     assert any(key.startswith("optimizer.generator") for key in one.tensors)
+    assert any(key.startswith("optimizer.terms") for key in one.tensors) == bool(ccpl)
     for key, tensor in one.tensors.items():
         assert torch.equal(tensor, two.tensors[key]), key
     assert one.state == two.state

@@ -6,9 +6,9 @@ weighs and adds them.
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..backbones import Backbone
 
@@ -81,4 +81,13 @@ class Term(Protocol):
 
     def __call__(self, inputs: LossInputs) -> Tensor:
         """The term's value, a scalar."""
+        ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A term with weights of its own, which learn with the generator."""
+
+    def learn(self) -> nn.Module:
+        """Its weights, which it uses from now on; a term that is not asked does without."""
         ...

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 from runtime.errors import UsageError
 from runtime.fields import fill
@@ -150,18 +151,20 @@ class Perceptual(Method):
         if self.options.start:
             generator.load_state_dict(start_weights(self.options.start, recipe.network))
         generator.to(self.device, memory_format=torch.channels_last).train()
-        self.networks = {"generator": generator}
+        self.networks: dict[str, nn.Module] = {"generator": generator}
+        learned = self.objective.learn()
+        if len(learned):
+            self.networks["terms"] = learned.to(self.device)
         config = recipe.optimizer
-        self.optimizers = {
-            "generator": torch.optim.Adam(
-                generator.parameters(), config.lr, (config.beta1, config.beta2)
-            )
+        self.optimizers: dict[str, Optimizer] = {
+            name: Adam(network.parameters(), config.lr, (config.beta1, config.beta2))
+            for name, network in self.networks.items()
         }
 
     def step(self, step: int) -> dict[str, float]:
         """One Adam step; returns the terms, unweighted, and their weighted total."""
-        recipe, optimizer = self.recipe, self.optimizers["generator"]
-        for group in optimizer.param_groups:
+        recipe, optimizers = self.recipe, [*self.optimizers.values()]
+        for group in (group for each in optimizers for group in each.param_groups):
             group["lr"] = learning_rate(recipe.optimizer, step, recipe.steps)
         data, own = recipe.data, self.updates.own(recipe.batch)
         photos = self.photos.batch(step, recipe.batch, data.crop, data.zoom, self.rng, own)
@@ -196,7 +199,7 @@ class Perceptual(Method):
             known = {**contents(photos[rows]), **energies}
             return self.objective(output, known, moved, scale, film)
 
-        values = self.updates.minimize(len(photos), loss, optimizer)
+        values = self.updates.minimize(len(photos), loss, *optimizers)
         absent = [*(() if moving else ("motion",)), *(() if filming else FILM_TERMS)]
         return {name: value for name, value in values.items() if name not in absent}
 

@@ -5,7 +5,7 @@ clips are calmer for a term that sees stills only.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import LossInputs, Target
@@ -72,11 +72,27 @@ def draw_places(photos: Tensor, size: tuple[int, int], anchors: int = ANCHORS) -
     return torch.stack(drawn).to(photos.device)
 
 
-class CcplTerm:
-    """`contrast` of `differences` in picture and photo, averaged over the layers of style.
+class Head(nn.Sequential):
+    """The paper's projection of the differences of one layer, (..., C) -> (..., C / 4): two linear
+    layers with a ReLU between, in which only what coherence is about has to agree.
 
-    Deviations: no learned projection (a term has no weights; the differences themselves are
-    compared), and a mean over layers in place of a sum. Layers under 3x3 are left out.
+    Widths are those of the authors' code, started from one seed.
+    """
+
+    def __init__(self, channels: int) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(channels)
+            out = max(1, channels // 4)
+            super().__init__(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, out))
+
+
+class CcplTerm:
+    """`contrast` of `differences` in picture and photo, projected, averaged over the layers.
+
+    The projection learns with the generator (`learn`). Whoever scores pictures alone compares the
+    differences themselves: what a head makes of them says nothing without its training.
+
+    Deviation: a mean over layers in place of a sum. Layers under 3x3 are left out.
 
     Reference:
         Wu, Zhu, Du, Bai, "CCPL: Contrastive Coherence Preserving Loss for Versatile Style
@@ -87,6 +103,13 @@ class CcplTerm:
 
     def __init__(self, target: Target) -> None:
         self.backbone, self.layers = target.backbone, set(target.style_layers)
+        self.channels = {n: target.style_features[n].shape[1] for n in sorted(self.layers)}
+        self.heads: nn.ModuleDict | None = None
+
+    def learn(self) -> nn.Module:
+        """The projection's weights, in use from now on; see `Learner`."""
+        self.heads = nn.ModuleDict({name: Head(size) for name, size in self.channels.items()})
+        return self.heads
 
     def __call__(self, inputs: LossInputs) -> Tensor:
         """Scalar; 0 where the photos are not known."""
@@ -99,8 +122,13 @@ class CcplTerm:
                 size = (features.shape[2], features.shape[3])
                 if min(size) >= 3:
                     places = draw_places(inputs.photos, size)
-                    pair = (differences(f, places) for f in (features, theirs[layer].float()))
-                    found.append(contrast(*pair))
+                    ours, known = (
+                        differences(f, places) for f in (features, theirs[layer].float())
+                    )
+                    if self.heads is not None:
+                        head = self.heads[layer]
+                        ours, known = head(ours), head(known)
+                    found.append(contrast(ours, known))
         zero = torch.zeros((), device=inputs.output.device)
         return torch.stack(found).mean() if found else zero
 
