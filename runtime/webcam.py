@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.new_parser("webcam", __doc__)
     parser.epilog = "keys:\n  " + "\n  ".join(help_lines()).replace("%", "%%")
     cli.add_common_flags(parser)
+    cli.add_signing_flags(parser)
     parser.add_argument("--threads", type=_threads, metavar="N", help="of the engine")
     source = parser.add_argument_group("source")
     source.add_argument(
@@ -264,6 +265,7 @@ def live_options(args: argparse.Namespace) -> "LiveOptions":
         snapshots=Path(args.snapshots),
         overwrite=args.overwrite,
         provenance=args.provenance,
+        signer=cli.signer_of(args),
         stabilizer=args.stabilizer,
         stability=args.stability,
         split=args.split,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .cluster import Progress, Resources
     from .items import Item
     from .manifest import Manifest
-    from .work import Settings
+    from .work import Settings, Signing
 
 # Questions to a store at once: each waits for the network.
 QUESTIONS = 16
@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     parser = cli.new_parser("batch", __doc__)
     cli.add_common_flags(parser)
+    cli.add_signing_flags(parser)
     parser.add_argument(
         "--input",
         "-i",
@@ -123,6 +124,10 @@ def run(args: argparse.Namespace) -> int:
 
     settings = _settings(args)
     items = find_items(args.input, args.output)
+    if settings.signing is not None:
+        signer = settings.signing.open()
+        for item in items:
+            signer.check(item.output)
     manifest = Manifest(Place.parse(args.output))
     start = time.monotonic()
     books = _Books(manifest, settings, args.quiet)
@@ -315,6 +320,9 @@ def _settings(args: argparse.Namespace) -> "Settings":
     others = clip.regions.beside
     named = [sha256(path) for path in (model_files(others) if others else [])]
     named += [sha256(path) for path in _named_files(args)]
+    signing = _signing(args)
+    if signing is not None:
+        named.append(sha256(signing.certificate))
     threads = encoder_threads()
     decisive = repr((style, clip, still, files, models, threads, named))
     return Settings(
@@ -331,7 +339,17 @@ def _settings(args: argparse.Namespace) -> "Settings":
         if args.provenance
         else None,
         pictures=args.ray_address is None,
+        signing=signing,
     )
+
+
+def _signing(args: argparse.Namespace) -> "Signing | None":
+    """The files that sign. Raises as `cli.signer_of` on this machine, before the work."""
+    from .work import Signing
+
+    if cli.signer_of(args) is None:
+        return None
+    return Signing(args.sign.absolute(), args.sign_key.absolute() if args.sign_key else None)
 
 
 def _named_files(args: argparse.Namespace) -> Iterator[Path]:

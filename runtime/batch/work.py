@@ -13,7 +13,7 @@ While an item is made, the folder `<output>.pieces` lies beside its output, in w
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from ..media.journal import Segment, is_whole
 from ..meter import Meter
 from ..model.options import StylizeOptions, open_stylizer
 from ..provenance import Provenance
+from ..provenance.signing import Signer
 from ..regions.matte import Matte
 from ..regions.segmenter import Segmenter
 from ..stills.files import FileOptions, paint_file
@@ -45,6 +46,22 @@ PLAN, RESULT = "plan.json", "result.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """Files that sign, under the same names on all machines: a key does not travel.
+
+    Attributes:
+        certificate, key: as `Signer` takes them.
+    """
+
+    certificate: Path
+    key: Path | None = None
+
+    def open(self) -> Signer:
+        """Raises what `Signer` raises."""
+        return Signer(self.certificate, self.key)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What all workers of a run are told.
 
@@ -60,6 +77,7 @@ class Settings:
         provenance: what the files say made them; None for nothing.
         pictures: painted pictures are kept until they are encoded, where outputs are on a disk:
             of one machine, because those of a network have other things to do.
+        signing: what signs the outputs; None for nobody.
     """
 
     style: StylizeOptions
@@ -73,6 +91,11 @@ class Settings:
     scratch: str | None = None
     provenance: Provenance | None = None
     pictures: bool = True
+    signing: Signing | None = None
+
+    def signer(self) -> Signer | None:
+        """What signs on this machine. Raises what `Signer` raises."""
+        return None if self.signing is None else self.signing.open()
 
 
 def is_result(item: Item, settings: Settings) -> Done | None:
@@ -182,7 +205,8 @@ class Painter:
         painter = StillPainter(self._stylizer, settings.still, notes.append)
         painter.parts = self._parts()
         made = folder / output.name
-        done = paint_file(source, made, painter, settings.files, Meter())
+        files = replace(settings.files, signer=settings.signer())
+        done = paint_file(source, made, painter, files, Meter())
         output.put(made)
         _note_result(item, settings, Done(done.frames_out, [*notes, *done.notes]))
 
@@ -219,8 +243,9 @@ def join(item: Item, settings: Settings) -> None:
                     )
                 segments.append((segment, file))
         made = scratch.folder / output.name
+        clip = replace(settings.clip, signer=settings.signer())
         notes = pieces.join_pieces(
-            scratch.input(item), planned, segments, made, settings.clip, settings.provenance
+            scratch.input(item), planned, segments, made, clip, settings.provenance
         )
         output.put(made)
     _note_result(item, settings, Done(planned.frames, notes))

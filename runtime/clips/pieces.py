@@ -431,7 +431,7 @@ def join_pieces(
 ) -> list[str]:
     """Put the file together from the segments of all pieces, in order, which are moved there.
 
-    `provenance` is said in the file: what painted the pieces.
+    `provenance` is said in the file: what painted the pieces; `options.signer` signs it.
 
     Returns:
         What a user should know, one line each.
@@ -543,4 +543,5 @@ def _open_sink(
         segment=wishes.get("segment", SEGMENT_FRAMES),
         threads=plan.threads,
         provenance=provenance,
+        signer=options.signer,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..model.options import StylizeOptions
+from ..provenance.signing import Signer
 from ..regions import Region
 from .ladder import SMALLEST_PX
 
@@ -38,6 +39,7 @@ class LiveOptions:
         snapshots: folder for single pictures.
         overwrite: replace existing outputs.
         provenance: say in recordings and saved pictures what made them.
+        signer: signs what they say; None for nobody.
         stabilizer: a module of `runtime.stabilizers` that works frame by frame, or "off".
         stability: of the stabilizer, 0..1.
         region: where the first model paints.
@@ -75,6 +77,7 @@ class LiveOptions:
     snapshots: Path = Path()
     overwrite: bool = False
     provenance: bool = True
+    signer: Signer | None = None
     stabilizer: str = "live"
     stability: float = 1.0
     region: Region = "all"

@@ -78,15 +78,19 @@ def open_outputs(
 
         for line in recover_all(options.record):
             cli.say(line, quiet=options.quiet)
+    recorded = options.record or Path("impasto-recording.mp4")
+    if options.signer is not None:
+        for name in [str(recorded), *(spec for spec in options.outputs if not _is_live(spec))]:
+            options.signer.check(name)
     # Styles change while a recording runs; all that may be in it are named.
     named = [(label, "") for label in styles.labels]
     made = provenance_of(named) if options.provenance else None
     recorder = Recorder(
-        options.record or Path("impasto-recording.mp4"),
+        recorded,
         lambda path: _open_sink(str(path), options, shown, made),
         lambda milliseconds: meter.add("encode", milliseconds),
     )
-    snapshots = Snapshots(options.snapshots, provenance=options.provenance)
+    snapshots = Snapshots(options.snapshots, provenance=options.provenance, signer=options.signer)
     _at_the_end(stack, snapshots.close)
     _at_the_end(stack, recorder.close)
     if options.record:
@@ -161,7 +165,7 @@ def _open_sink(spec: str, options: LiveOptions, shown: SourceInfo, made: Provena
     }
     if not _is_live(spec):
         # The fastest preset: 4.8 ms per 1280x720 frame on one core where "veryfast" takes 13.3.
-        wishes |= {"clip": live_clip(), "preset": "ultrafast"}
+        wishes |= {"clip": live_clip(), "preset": "ultrafast", "signer": options.signer}
     return open_sink(spec, shown, **wishes)
 
 

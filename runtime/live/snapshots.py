@@ -8,10 +8,11 @@ from time import monotonic
 
 import cv2
 
-from ..errors import SinkError
+from ..errors import SinkError, StyleError
 from ..frame import Image
 from ..outputs import replacing
 from ..provenance import carriers, provenance_of, xmp
+from ..provenance.signing import Signer
 
 # Seconds that the end of a run waits for pictures: an encoder needs one, a disk that spins up ten.
 PATIENCE_S = 15.0
@@ -25,10 +26,13 @@ class Snapshots:
     Args:
         folder: where they go; made when the first one is saved.
         provenance: say in them what made them.
+        signer: signs what they say; None for nobody.
     """
 
-    def __init__(self, folder: Path, *, provenance: bool = True) -> None:
-        self.folder, self._provenance = folder, provenance
+    def __init__(
+        self, folder: Path, *, provenance: bool = True, signer: Signer | None = None
+    ) -> None:
+        self.folder, self._provenance, self._signer = folder, provenance, signer
         self.files: list[str] = []
         self._news: list[str] = []
         self._lock = threading.Lock()
@@ -80,8 +84,9 @@ class Snapshots:
     def _write(self, image: Image, stem: str, style: str) -> None:
         good, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         data = encoded.tobytes() if good else b""
-        if self._provenance:
-            data = carriers.in_png(data, xmp.state(provenance_of([(style, "")])))
+        made = provenance_of([(style, "")]) if self._provenance else None
+        if made is not None:
+            data = carriers.in_png(data, xmp.state(made))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._lock:
@@ -92,8 +97,13 @@ class Snapshots:
                     path = self.folder / f"{stem}-{number}.png"
                 with replacing(path, overwrite=False) as temporary:
                     temporary.write_bytes(data)
+                    if self._signer is not None and made is not None:
+                        self._signer.sign(temporary, path, made)
                 self.files.append(str(path))
                 self._news.append(f"saved {path}")
         except OSError as error:
             with self._lock:
                 self._news.append(f'snapshot not saved: "{self.folder}": {error.strerror}')
+        except StyleError as error:
+            with self._lock:
+                self._news.append(f"snapshot not saved: {error}")

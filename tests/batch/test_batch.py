@@ -6,6 +6,7 @@ Needs what `pip install "impasto[ray]"` brings: `make test-batch` makes such an 
 import json
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,13 @@ from archives import (
     MODEL,
     PICTURES,
     painters,
+    picture,
     start,
     wait_for,
     words,
 )
+from certificates import certificates, read
+from PIL import Image as Picture
 
 from runtime.batch import __main__ as command
 from runtime.batch import work
@@ -31,7 +35,7 @@ from runtime.batch.places import Place, Stamp
 from runtime.clips.batch import Job
 from runtime.clips.options import ClipOptions
 from runtime.clips.painter import paint_clip
-from runtime.errors import FAILED, INTERRUPTED, SourceError, UsageError
+from runtime.errors import FAILED, INTERRUPTED, USAGE, SourceError, UsageError
 from runtime.meter import Meter
 from runtime.model.options import StylizeOptions, open_stylizer
 from runtime.stills.files import FileOptions, paint_file
@@ -93,6 +97,50 @@ def test_a_batch_is_what_one_machine_paints_whoever_dies(archive, tmp_path, caps
     assert command.main([*words(archive, output), "--json", "--ray-address", "nowhere:1"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["painted"], facts["skipped"]) == (0, CLIPS + PICTURES)
+
+
+@pytest.mark.skipif(find_spec("c2pa") is None, reason="needs c2pa-python")
+@pytest.mark.parametrize("name", ["clip0.mp4", "photo0.png"])
+def test_what_workers_make_is_signed_where_they_are(archive, tmp_path, name):
+    chain, key = certificates(tmp_path)
+    flags = ["--sign", str(chain), "--sign-key", str(key)]
+    settings = settings_of(archive, tmp_path / "painted", *flags)
+    assert key.read_text() not in repr(settings), "the key itself stays where it is"
+    (item,) = find_items([str(archive / name)], str(tmp_path / "painted"))
+    painter = work.Painter(settings)
+    for number in work.plan(item, settings):
+        painter.paint(item, number)
+    if item.clip:
+        work.join(item, settings)
+    assert read(Path(item.output))[0] == "Valid"
+    # Another certificate makes other files: they are not taken for these.
+    other = tmp_path / "other"
+    other.mkdir()
+    chain, key = certificates(other)
+    again = settings_of(archive, tmp_path / "painted", "--sign", str(chain), "--sign-key", str(key))
+    assert again.checksum != settings.checksum
+
+
+@pytest.mark.skipif(find_spec("c2pa") is None, reason="needs c2pa-python")
+def test_outputs_that_hold_no_signature_are_refused_before_the_work(tmp_path, capsys):
+    chain, key = certificates(tmp_path)
+    (tmp_path / "in").mkdir()
+    Picture.fromarray(picture(0)).save(tmp_path / "in" / "photo.bmp")
+    flags = ["--sign", str(chain), "--sign-key", str(key)]
+    assert command.main(words(tmp_path / "in", tmp_path / "out", *flags)) == USAGE
+    assert "cannot hold a signature" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_batch_may_say_nothing_of_itself(archive, tmp_path):
+    settings = settings_of(archive, tmp_path / "painted", "--no-provenance")
+    (item,) = find_items([str(archive / "photo0.png")], str(tmp_path / "painted"))
+    work.Painter(settings).paint(item, 0)
+    assert b"digitalSourceType" not in Path(item.output).read_bytes()
+    loud = settings_of(archive, tmp_path / "loud")
+    (item,) = find_items([str(archive / "photo0.png")], str(tmp_path / "loud"))
+    work.Painter(loud).paint(item, 0)
+    assert b"digitalSourceType" in Path(item.output).read_bytes()
 
 
 def test_inputs_become_items_with_outputs_in_a_folder(archive, tmp_path):

@@ -1,6 +1,5 @@
 """Signatures: C2PA's own reader finds who signed what, and sees when pixels were changed since."""
 
-import datetime
 import importlib.util
 import json
 import subprocess
@@ -9,84 +8,19 @@ import sys
 import av
 import numpy as np
 import pytest
+from certificates import certificates, read
 from PIL import Image
 
-from runtime import image, video
+from runtime import image, video, webcam
 from runtime.errors import UNAVAILABLE, USAGE
+from runtime.live.snapshots import Snapshots
+from runtime.pictures.reading import read_rgb
 from runtime.provenance import SOURCE_TYPE
+from runtime.provenance.signing import Signer
 
 signs = pytest.mark.skipif(
     importlib.util.find_spec("c2pa") is None, reason="needs c2pa-python (pip install -e .[c2pa])"
 )
-
-
-def certificates(folder, algorithm="p256"):
-    """A certificate that a root made here vouches for: (chain, key) in files."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-
-    makers = {
-        "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
-        "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
-        "rsa": lambda: rsa.generate_private_key(65537, 2048),
-        "ed25519": ed25519.Ed25519PrivateKey.generate,
-        "k256": lambda: ec.generate_private_key(ec.SECP256K1()),
-    }
-    now = datetime.datetime.now(datetime.UTC)
-
-    def named(word):
-        rows = [(x509.NameOID.ORGANIZATION_NAME, "A painter"), (x509.NameOID.COMMON_NAME, word)]
-        return x509.Name([x509.NameAttribute(*row) for row in rows])
-
-    def made(word, key, issuer, its_key, root):
-        purposes = {
-            name: False
-            for name in (
-                "content_commitment",
-                "key_encipherment",
-                "data_encipherment",
-                "key_agreement",
-                "encipher_only",
-                "decipher_only",
-            )
-        }
-        usage = x509.KeyUsage(
-            digital_signature=not root, key_cert_sign=root, crl_sign=root, **purposes
-        )
-        public = its_key.public_key()
-        builder = (
-            x509.CertificateBuilder(named(issuer), named(word), key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(root, None), True)
-            .add_extension(usage, True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), False)
-        )
-        if not root:
-            mail = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.EMAIL_PROTECTION])
-            builder = builder.add_extension(mail, False)
-        return builder.sign(its_key, hashes.SHA256())
-
-    root_key, key = makers["p256"](), makers[algorithm]()
-    chain = [made("leaf", key, "root", root_key, False)]
-    chain.append(made("root", root_key, "root", root_key, True))
-    paths = folder / "chain.pem", folder / "key.pem"
-    pem = serialization.Encoding.PEM
-    paths[0].write_bytes(b"".join(each.public_bytes(pem) for each in chain))
-    kind, bare = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    paths[1].write_bytes(key.private_bytes(pem, kind, bare))
-    return paths
-
-
-def read(path):
-    """(state, manifest) by C2PA's reader."""
-    import c2pa
-
-    with c2pa.Reader(path) as reader:
-        return reader.get_validation_state(), reader.get_active_manifest()
 
 
 def paint(command, model, source, target, chain, key, *flags):
@@ -186,6 +120,62 @@ def test_pipes_and_sequences_cannot_be_signed(tmp_path, make_clip, identity_mode
     source, pem = make_clip(tmp_path / "clip.mp4"), certificates(tmp_path)
     assert paint(video, identity_model, source, name, *pem) == USAGE
     assert "cannot hold a signature" in capsys.readouterr().err
+
+
+def show(model, folder, chain, key, *flags):
+    """The webcam command without camera and window, for ten frames."""
+    words = ["--model", str(model), "--device", "cpu", "--quiet", "--headless", "--threads", "1"]
+    words += ["--source", "synthetic:64x48@50", "--frames", "10", "--snapshots", str(folder)]
+    return webcam.main([*words, "--sign", str(chain), "--sign-key", str(key), *flags])
+
+
+@signs
+def test_recordings_and_saved_pictures_of_a_show_are_signed(tmp_path, invert_model):
+    take, copy = tmp_path / "take.mp4", tmp_path / "copy.mov"
+    flags = ["--record", str(take), "--output", str(copy), "--keys", "4:c"]
+    assert show(invert_model, tmp_path, *certificates(tmp_path), *flags) == 0
+    (picture,) = tmp_path.glob("impasto-*.png")
+    for path in (take, copy, picture):
+        state, manifest = read(path)
+        assert state == "Valid", path
+        (actions,) = (a for a in manifest["assertions"] if a["label"] == "c2pa.actions.v2")
+        assert actions["data"]["actions"][0]["digitalSourceType"] == SOURCE_TYPE
+    with av.open(str(take)) as clip:
+        assert sum(1 for _ in clip.decode(video=0)) > 0
+    assert read_rgb(picture).shape == (48, 64, 3)
+
+
+@signs
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (("--record", "take.mkv"), '"take.mkv" cannot hold a signature'),
+        (("--output", "frames/"), '"frames/" cannot hold a signature'),
+        (("--no-provenance",), "--sign signs what --no-provenance leaves out"),
+    ],
+)
+def test_a_show_that_cannot_be_signed_does_not_begin(
+    tmp_path, invert_model, monkeypatch, capsys, flags, words
+):
+    monkeypatch.chdir(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    pem = certificates(tmp_path)
+    assert show(invert_model, tmp_path, *pem, *flags) == USAGE
+    assert words in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == before | {path.name for path in pem}
+
+
+@signs
+def test_a_saved_picture_that_is_refused_is_said_and_nothing_is_left(tmp_path):
+    chain, other = certificates(tmp_path)[0], tmp_path / "other"
+    other.mkdir()
+    signer = Signer(chain, certificates(other)[1])
+    snapshots = Snapshots(tmp_path / "saved", signer=signer)
+    snapshots.save(np.zeros((8, 8, 3), np.uint8), "starry")
+    snapshots.close()
+    (told,) = snapshots.news()
+    assert told.startswith("snapshot not saved: ") and "cannot be signed" in told
+    assert [*(tmp_path / "saved").iterdir()] == []
 
 
 @signs
