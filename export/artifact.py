@@ -230,7 +230,7 @@ def _evaluate(
     tell: Callable[[str], None],
 ) -> Report:
     """A filter by its teacher's pictures, another network by the objective it was trained with."""
-    pairs = held_out.read(source.card.recipe, source.path.parent)
+    pairs = held_out.read(source.recipe, source.path.parent)
     if pairs is not None:
         tell(f"judging by {len(pairs.images)} pictures of the teacher")
         return evaluate_by_pairs(pairs, ours, theirs, request.precision)

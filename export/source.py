@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from runtime.card import ModelCard, Port
+from runtime.card import JsonObject, ModelCard, Port
 from runtime.checksum import sha256
 from runtime.errors import UsageError
 from runtime.model.variants import parse_name
 from training.checkpoint import Checkpoint, checkpoint_of, load_checkpoint
 from training.networks import cin
+from training.portable import portable_recipe
 
 # Largest picture side tried when the smallest one a graph accepts is looked for; reflection padding
 # of 9x9 convolutions needs 12 px, nothing we know more than 32.
@@ -30,6 +31,7 @@ class ExportSource:
         path: the checkpoint file.
         sha256: of the checkpoint file.
         step: training steps behind it.
+        recipe: with the paths of this machine, which the card leaves out.
     """
 
     generator: nn.Module
@@ -37,6 +39,7 @@ class ExportSource:
     path: Path
     sha256: str
     step: int
+    recipe: JsonObject
 
 
 class Clamped(nn.Module):
@@ -97,7 +100,7 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
         )
     digest = sha256(path)
     card = draft_card(checkpoint, generator, name, digest)
-    return ExportSource(generator, card, path, digest, checkpoint.step)
+    return ExportSource(generator, card, path, digest, checkpoint.step, checkpoint.recipe)
 
 
 def of_one_style(checkpoint: Checkpoint, style: str) -> Checkpoint:
@@ -143,7 +146,7 @@ def draft_card(
         overlap=int(getattr(generator, "overlap", 0)),
         network=dict(checkpoint.network),
         normalization=getattr(generator, "normalization", "none"),
-        recipe=recipe,
+        recipe=portable_recipe(recipe),
         checkpoint_sha256=sha256,
         style={key: style[key] for key in ("title", "artist", "license", "source") if key in style},
         license=recipe.get("license", "") or "Apache-2.0",

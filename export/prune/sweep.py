@@ -105,7 +105,7 @@ def sweep(plan: Plan, tell: Callable[[str], None]) -> Report:
         UsageError: no sizes, or the painting or the loss network cannot be found.
     """
     source = load_source(plan.checkpoint, "source")
-    objective = evaluator.build_objective(source.card.recipe)
+    objective = evaluator.build_objective(source.recipe)
     checkpoints = {name: path for name, path in _checkpoints(plan, tell)}
     photos = load_photos(plan.photos, JUDGED_PHOTOS)
     with TemporaryDirectory() as folder, ExitStack() as stack:

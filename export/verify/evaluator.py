@@ -61,7 +61,7 @@ def evaluate(
         UsageError: the painting or the weights of the loss network cannot be found, or the recipe
             is of a method without an objective.
     """
-    objective = build_objective(source.card.recipe, source.path.parent)
+    objective = build_objective(source.recipe, source.path.parent)
     rows = {"source": ours, "artefact": theirs}
     scores = {name: mean_scores(session, photos, objective) for name, session in rows.items()}
     ratio = scores["artefact"]["total"] / max(scores["source"]["total"], 1e-12)
@@ -156,7 +156,7 @@ def build_objective(table: JsonObject, run: Path | None = None) -> Objective:
     """
     from training.backbones import open_backbone
     from training.config import find_data, recipe_from_dict
-    from training.data.images import load_image
+    from training.data.paintings import load_painting
     from training.objective import Objective
 
     recipe = recipe_from_dict(table)
@@ -166,7 +166,7 @@ def build_objective(table: JsonObject, run: Path | None = None) -> Objective:
             f'--evaluate: the checkpoint\'s recipe "{recipe.name}" names no painting or no terms '
             "of an objective; leave --evaluate out"
         )
-    painting = load_image(find_data(recipe.style.image, "style", run), recipe.style.size)
+    painting = load_painting(find_data(recipe.style.image, "style", run), recipe.style.size)
     layers = dict.fromkeys(recipe.backbone.style_layers, 1.0)
     return Objective(
         open_backbone(recipe.backbone.name),

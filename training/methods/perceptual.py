@@ -27,7 +27,8 @@ from ..backbones import open_backbone, recompute
 from ..checkpoint import find_checkpoint, load_checkpoint
 from ..config import OptimizerConfig, Recipe, find_data
 from ..data.frame_pairs import Clips, Pairs
-from ..data.images import Photos, input_noise, load_image, recolored
+from ..data.images import Photos, input_noise, recolored
+from ..data.paintings import load_painting
 from ..losses import Film
 from ..losses.text import TextTarget
 from ..objective import Objective
@@ -124,7 +125,7 @@ class Perceptual(Method):
         self.shown = self.photos.images[-VALIDATION:]
         if len(self.photos.images) > 10 * VALIDATION:
             del self.photos.images[-VALIDATION:]
-        self.painting = load_image(
+        self.painting = load_painting(
             assets.style or find_data(recipe.style.image, "style"), recipe.style.size
         )
         if self.options.colors == "photos":
