@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from . import cli
 from .card import JsonObject
-from .errors import DONE, FAILED, StyleError
+from .errors import DONE, FAILED, StyleError, UsageError
 from .fields import is_whole
 from .meter import Meter
 from .pictures.opening import MAX_PIXELS
@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
     from .model.flags import add_stylizer_flags
     from .regions.options import add_region_flags
+    from .stills.views import LAYOUTS
 
     parser = cli.new_parser("image", __doc__)
     cli.add_common_flags(parser)
@@ -88,6 +89,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="0..1",
         help="soft input noise from which strokes grow in empty skies; 0.5 is good (default: 0)",
     )
+    parser.add_argument(
+        "--views",
+        choices=LAYOUTS,
+        default="",
+        help="pictures hold the left and the right view of a scene; or pairs: inputs are a left "
+        "view and its right one in turn. Paint both alike",
+    )
     parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
     add_stylizer_flags(parser)
     add_region_flags(parser)
@@ -125,8 +133,13 @@ def run(args: argparse.Namespace) -> int:
     from .regions.options import regions_of, take_models
     from .stills.batch import plan
     from .stills.files import FileOptions, paint_file
+    from .stills.views import Views
 
     cli.take_paths(args)
+    views = Views(args.views) if args.views else None
+    together = views.files if views is not None else 1
+    if together > 1 and args.skip_existing:
+        raise UsageError("--views pairs paints two files together: leave --skip-existing out")
     part, beside = take_models(args)
     style = stylize_options(args)
     jobs, skipped = plan(
@@ -136,6 +149,11 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
         skip_existing=args.skip_existing,
     )
+    if len(jobs) % together:
+        raise UsageError(
+            f"--views pairs takes a left and a right view in turn, these are {len(jobs)} pictures"
+        )
+    scenes = [jobs[first : first + together] for first in range(0, len(jobs), together)]
     signer = cli.signer_of(args)
     if signer is not None:
         for _, target in jobs:
@@ -147,6 +165,7 @@ def run(args: argparse.Namespace) -> int:
         tell(stylizer, args)
         painter = _painter(args, stylizer)
         painter.parts = _parts(args, regions_of(part, beside, style), stack)
+        painter.views = views
         files = FileOptions(
             args.quality,
             args.strip,
@@ -156,16 +175,21 @@ def run(args: argparse.Namespace) -> int:
             signer,
         )
         with cli.Progress(len(jobs), "pictures", quiet=args.quiet or len(jobs) == 1) as progress:
-            for source, target in jobs:
+            for scene in scenes:
+                finished = 0
                 try:
-                    done = paint_file(source, target, painter, files, meter)
-                    _count(totals, target, done, args.quiet)
+                    for source, target in scene:
+                        done = paint_file(source, target, painter, files, meter)
+                        _count(totals, target, done, args.quiet)
+                        finished += 1
                 except StyleError as error:
-                    if len(jobs) == 1:
+                    if len(scenes) == 1:
                         raise
-                    totals["failed"] += 1
+                    totals["failed"] += len(scene) - finished
                     cli.say(f"error: {error}")
-                progress.update()
+                    if views is not None:
+                        views.forget()
+                progress.update(len(scene))
         seconds = time.perf_counter() - start
         height, width = totals["size"]
         result = {

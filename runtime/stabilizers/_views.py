@@ -32,7 +32,7 @@ def agree(
 
     Args:
         left, right: unpainted, (H, W, 3) uint8, of one size.
-        painted_left, painted_right: (H, W, 3) uint8.
+        painted_left, painted_right: (H, W, 3) uint8, or float32 of any range.
         strength: 0 leaves the right painting as it is, 1 takes the left one's wherever it can.
     """
     height, width = left.shape[:2]

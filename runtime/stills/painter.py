@@ -20,6 +20,7 @@ from ..provenance import Provenance
 from . import folded_tiles, memory_need, tiles
 from .parts import Parts
 from .tiles import AnyTiler, Window
+from .views import Views
 
 # Pictures up to this size are painted without asking how much memory that takes: the widest
 # networks we know need 2 kB a pixel, that is 1 GB.
@@ -68,12 +69,14 @@ class StillPainter:
         options: how to paint.
         say: takes one line for the user.
         parts: where the painting goes; None for everywhere.
+        views: paints two views of one scene alike; None for pictures of one.
     """
 
     stylizer: Stylizer
     options: Options
     say: Callable[[str], None]
     parts: Parts | None = None
+    views: Views | None = None
     _tilers: list[AnyTiler] = field(default_factory=list)
     _bytes_per_pixel: float = 0.0
 
@@ -88,7 +91,11 @@ class StillPainter:
         """The painted picture; alpha and metadata are the original's."""
         picture = self._fitted(picture)
         painted = self._painted(picture)
-        return painted if self.parts is None else self.parts.together(picture, painted)
+        if self.parts is not None:
+            painted = self.parts.together(picture, painted)
+        if self.views is None or self.stylizer.effects.strength <= 0.0:
+            return painted
+        return self.views.together(picture, painted)
 
     def _painted(self, picture: Picture) -> Picture:
         if self.stylizer.effects.strength <= 0.0:

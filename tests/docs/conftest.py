@@ -81,7 +81,8 @@ def _script(path: Path, text: str) -> None:
 
 @pytest.fixture(scope="session")
 def belongings(tmp_path_factory, photo_folder, painting):
-    """What the reader has: clip.mp4, clips/, photo.jpg, photos/, painting.jpg."""
+    """What the reader has: clip.mp4, clips/, photo.jpg, left.jpg, right.jpg, photos/,
+    painting.jpg."""
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("belongings")
@@ -93,6 +94,10 @@ def belongings(tmp_path_factory, photo_folder, painting):
         Image.open(path).convert("RGB").save(folder / "photos" / f"{path.stem}.jpg")
     shutil.copyfile(folder / "photos" / "chelsea.jpg", folder / "photo.jpg")
     Image.open(painting).convert("RGB").save(folder / "painting.jpg")
+    photo = Image.open(folder / "photo.jpg")
+    for name, shift in (("left", 0), ("right", 2)):  # a wall at one distance
+        view = photo.crop((shift, 0, photo.width - 2 + shift, photo.height))
+        view.save(folder / f"{name}.jpg")
     return folder
 
 
