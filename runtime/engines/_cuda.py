@@ -39,27 +39,46 @@ class Gpu:
     driver: str
 
 
-class Buffer:
-    """Memory on the GPU; grows, never shrinks. Valid until `free`."""
+class Tensor:
+    """One array in page-locked memory of the host and its twin on the GPU.
 
-    def __init__(self, cuda: "Cuda") -> None:
+    Both addresses stay the same until `free`, as captured graphs need. Copies of memory that is not
+    page-locked are staged by the driver and hold up the caller.
+
+    Attributes:
+        host: the array on the host; what it holds after a download is valid until the next one.
+        address: of the twin.
+
+    Raises:
+        StyleError: no memory.
+    """
+
+    def __init__(self, cuda: "Cuda", shape: tuple[int, ...], dtype: str) -> None:
         self._cuda = cuda
-        self.address, self.size = 0, 0
-
-    def reserve(self, size: int) -> int:
-        """At least `size` bytes; returns their address."""
-        if size > self.size:
+        count = int(np.prod(shape, dtype=np.int64))
+        self.size = count * np.dtype(dtype).itemsize
+        self._pinned, self.address = c_void_p(), 0
+        cuda.call("cuMemAllocHost_v2", byref(self._pinned), c_size_t(max(1, self.size)))
+        address = c_uint64()
+        try:
+            cuda.call("cuMemAlloc_v2", byref(address), c_size_t(max(1, self.size)))
+        except BaseException:
             self.free()
-            address = c_uint64()
-            self._cuda.call("cuMemAlloc_v2", byref(address), c_size_t(size))
-            self.address, self.size = address.value, size
-        return self.address
+            raise
+        self.address = address.value
+        assert self._pinned.value  # the call has refused otherwise
+        memory = memoryview((ctypes.c_char * max(1, self.size)).from_address(self._pinned.value))
+        self.host: np.ndarray = np.frombuffer(memory, dtype, count).reshape(shape)
 
     def free(self) -> None:
-        """Give it back; may be called twice."""
-        if self.size:
+        """Give both back; may be called twice. The stream must be idle."""
+        if self.address:
             self._cuda.call("cuMemFree_v2", c_uint64(self.address))
-            self.address, self.size = 0, 0
+            self.address = 0
+        if self._pinned.value:
+            self.host = np.empty(0)  # a view of what is given back
+            self._cuda.call("cuMemFreeHost", self._pinned)
+            self._pinned = c_void_p()
 
 
 class Cuda:
@@ -90,7 +109,8 @@ class Cuda:
                 "counted from 0"
             )
         self.call("cuDeviceGet", byref(self._device), number)
-        # The primary context is the one that TensorRT, as a user of the runtime library, uses too.
+        # The primary context is the one that TensorRT and ONNX Runtime, as users of the runtime
+        # library, use too.
         self.call("cuDevicePrimaryCtxRetain", byref(self._context), self._device)
         self.enter()
         self.call("cuStreamCreate", byref(self._stream), NON_BLOCKING)
@@ -105,32 +125,27 @@ class Cuda:
         """Make this GPU the calling thread's."""
         self.call("cuCtxSetCurrent", self._context)
 
-    def buffer(self) -> Buffer:
-        """An empty buffer."""
-        return Buffer(self)
+    def tensor(self, shape: tuple[int, ...], dtype: str) -> Tensor:
+        """Memory for an array, here and on the GPU."""
+        return Tensor(self, shape, dtype)
 
-    def upload(self, values: np.ndarray, buffer: Buffer) -> int:
-        """Begin copying a contiguous array to the GPU; returns the address.
-
-        `values` must live until `wait` has returned.
-        """
-        address = buffer.reserve(values.nbytes)
+    def upload(self, tensor: Tensor) -> None:
+        """Begin copying to the GPU; `tensor.host` must not change until `wait` has returned."""
         self.call(
             "cuMemcpyHtoDAsync_v2",
-            c_uint64(address),
-            c_void_p(values.ctypes.data),
-            c_size_t(values.nbytes),
+            c_uint64(tensor.address),
+            c_void_p(tensor.host.ctypes.data),
+            c_size_t(tensor.size),
             self._stream,
         )
-        return address
 
-    def download(self, buffer: Buffer, into: np.ndarray) -> None:
-        """Begin copying from the GPU; `into` holds the values once `wait` has returned."""
+    def download(self, tensor: Tensor) -> None:
+        """Begin copying from the GPU; `tensor.host` holds it once `wait` has returned."""
         self.call(
             "cuMemcpyDtoHAsync_v2",
-            c_void_p(into.ctypes.data),
-            c_uint64(buffer.address),
-            c_size_t(into.nbytes),
+            c_void_p(tensor.host.ctypes.data),
+            c_uint64(tensor.address),
+            c_size_t(tensor.size),
             self._stream,
         )
 
@@ -152,7 +167,11 @@ class Cuda:
         Raises:
             StyleError: it failed; the message has the driver's own words.
         """
-        code = getattr(self._library, name)(*arguments)
+        try:
+            function = getattr(self._library, name)
+        except AttributeError:
+            raise StyleError(f"the GPU's driver is too old: it has no {name}") from None
+        code = function(*arguments)
         if code:
             raise StyleError(f"the GPU's driver refused {name}: {self._words(code)}")
 

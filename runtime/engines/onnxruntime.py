@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from ._provider_choice import CPU, CUDA, TENSORRT, choose, tensorrt
 from ._scratch import scratch
 from ._threads import allowed_threads
 from ._unreadable import explain
+
+if TYPE_CHECKING:
+    from ._cuda_lane import CudaLane
 
 # Objects of the library, whose name this file has: type checkers look no further for it.
 Session = Any
@@ -73,6 +76,9 @@ class OnnxRuntimeEngine:
         self._session: Session = session
         # A session reads the values that replaced its constants where they lie.
         self._initializers = initializers
+        # What brings pictures to an NVIDIA GPU and back; None on the CPU, or where it failed.
+        self._lane: CudaLane | None = None
+        self._gpu_options: Any = None
         self.device = device
         self.note = ""
         self.optimized: bytes | None = None
@@ -122,7 +128,12 @@ class OnnxRuntimeEngine:
         with scratch() if keep and on_cpu else nullcontext() as kept:
             if kept is not None:
                 options.optimized_model_filepath = kept.path
-            session = _create(ort, source, providers, options, _name(model))
+            if on_cpu:
+                session, lane = _create(ort, source, providers, options, _name(model)), None
+            else:
+                session, lane, reason = _create_on_gpu(
+                    ort, source, providers, options, _name(model)
+                )
             graph = kept.read() if kept is not None else None
         active = session.get_providers()[0]
         if device.startswith("cuda") and active != CUDA:
@@ -138,11 +149,18 @@ class OnnxRuntimeEngine:
         except UnicodeDecodeError:
             raise CardMismatch(f"{_name(model)} is damaged: its names are no text") from None
         engine.note, engine.optimized = reason, graph
+        engine.take(lane)
         if providers[0] != CPU and active != CUDA:
             engine.note = "no usable GPU (driver, CUDA or cuDNN missing): running on the CPU"
         if active != CUDA or device.startswith("cuda") or values:
             return engine
         return _with_tensorrt(ort, engine, model, int(number), threads)
+
+    def take(self, lane: "CudaLane | None") -> None:
+        """Bring pictures to the GPU by this lane from now on."""
+        self._lane = lane
+        if lane is not None:
+            self._gpu_options = lane.run_options()
 
     def run(
         self, feeds: dict[str, np.ndarray], outputs: Sequence[str] | None = None
@@ -155,10 +173,20 @@ class OnnxRuntimeEngine:
             if self.device == "cpu":
                 results = self._session.run(names, feeds)
             else:
-                results = self._run_bound(names, feeds)
+                results = self._run_on_gpu(names, feeds)
         except Exception as error:  # ORT raises a dozen classes without a common base
             raise _run_error(error, feeds) from None
         return dict(zip(names, results, strict=True))
+
+    def _run_on_gpu(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """By the lane; where the driver refuses it (memory), from then on without."""
+        if self._lane is not None and self._lane.works:
+            infos = {info.name: info for info in self.outputs}
+            try:
+                return self._lane.run(self._session, feeds, [infos[name] for name in names])
+            except StyleError as error:
+                self._lane.give_up(error)
+        return self._run_bound(names, feeds)
 
     def _run_bound(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         """The same through an I/O binding: inputs are copied to the device and outputs back without
@@ -168,7 +196,7 @@ class OnnxRuntimeEngine:
             binding.bind_cpu_input(name, np.ascontiguousarray(value))
         for name in names:
             binding.bind_output(name)
-        self._session.run_with_iobinding(binding)
+        self._session.run_with_iobinding(binding, self._gpu_options)
         return binding.copy_outputs_to_cpu()
 
     def give_back(self, feeds: dict[str, np.ndarray]) -> None:
@@ -183,7 +211,12 @@ class OnnxRuntimeEngine:
 
     def close(self) -> None:
         """Free the session; may be called twice."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.free()
         self._session = None
+        if lane is not None:
+            lane.close()
 
 
 PLUGIN = OnnxRuntimeEngine
@@ -236,15 +269,21 @@ def _with_tensorrt(
         return engine
     source = model if isinstance(model, bytes) else str(model)
     try:
-        session = _create(ort, source, providers, _options(ort, threads), _name(model))
+        session, lane, _ = _create_on_gpu(
+            ort, source, providers, _options(ort, threads), _name(model)
+        )
     except CardMismatch as error:
         engine.note = f"TensorRT cannot run this model ({error}): running on CUDA"
         return engine
     if session.get_providers()[0] != TENSORRT:
+        if lane is not None:
+            del session
+            lane.close()
         engine.note = "TensorRT fell back: running on CUDA"
         return engine
     engine.close()
     better = OnnxRuntimeEngine(session, engine.device)
+    better.take(lane)
     better.note = "running on TensorRT, which starts here and suits a graph of one size"
     return better
 
@@ -290,6 +329,18 @@ def _create(
             f"{name} is not a model ONNX Runtime can load (truncated, damaged, or another kind "
             f"of file): {reason[:200]}"
         ) from None
+
+
+def _create_on_gpu(
+    ort: ModuleType, source: str | bytes, providers: list[Any], options: Options, name: str
+) -> "tuple[Session, CudaLane | None, str]":
+    """The session, what brings pictures to the GPU, and what the user should know."""
+    from ._cuda_lane import open_with_lane
+
+    def create(told: list[Any]) -> Session:
+        return _create(ort, source, told, options, name)
+
+    return open_with_lane(ort, create, providers, int(providers[0][1]["device_id"]))
 
 
 def _name(model: Path | bytes) -> str:

@@ -17,10 +17,16 @@ from ...errors import CardMismatch, EngineUnavailable, StyleError, UsageError
 from ...fields import is_whole
 from .. import TensorInfo
 from .._cuda import Cuda
+from .._cuda_turn import CUDA_TURN
 
 if TYPE_CHECKING:
     from .library import Library
     from .plan import PlanFacts
+    from .slot import Slot
+
+Shapes = tuple[tuple[int, ...], ...]
+# Sizes of picture kept ready: what is painted, and what a live run goes back to.
+SLOTS = 2
 
 
 class TensorrtEngine:
@@ -39,7 +45,15 @@ class TensorrtEngine:
     other_modules = ("tensorrt_rtx",)
     install = "pip install tensorrt, or tensorrt-rtx"
 
-    def __init__(self, loaded: Library, cuda: Cuda, plan: bytes, name: str, sizes: str) -> None:
+    def __init__(
+        self,
+        loaded: Library,
+        cuda: Cuda,
+        plan: bytes,
+        name: str,
+        sizes: str,
+        graphs: bool = True,
+    ) -> None:
         from .kernels import KernelCache
         from .library import make_logger
 
@@ -53,23 +67,26 @@ class TensorrtEngine:
                 f'"{name}" is not an engine {loaded.label} {loaded.version} can load: '
                 f"{self._logger.said()}"
             )
-        self._kernels = KernelCache(self._engine, plan)
-        self._context: Any = self._kernels.create_context()
-        if self._context is None:
-            raise StyleError(
-                f'"{name}" cannot be set up on {cuda.gpu.name} (memory?): {self._logger.said()}'
-            )
+        self._kernels = KernelCache(self._engine, plan, self._trt, graphs)
+        self._records = graphs and not self._kernels.own_graphs
         self.metadata: dict[str, str] = {}
         self.device = f"cuda:{cuda.gpu.number}"
         self.note = ""
         infos = [self._info(number) for number in range(self._engine.num_io_tensors)]
         self.inputs = tuple(info for info, given in infos if given)
         self.outputs = tuple(info for info, given in infos if not given)
-        self._buffers = {info.name: cuda.buffer() for info, _ in infos}
+        self._slots: dict[Shapes, Slot] = {}
+        # Made now: an engine that does not fit is refused when it is opened.
+        self._spare: Any = self._new_context()
 
     @staticmethod
     def open(
-        model: Path | bytes, device: str = "auto", threads: int | None = None, **_: Any
+        model: Path | bytes,
+        device: str = "auto",
+        threads: int | None = None,
+        *,
+        graphs: bool | None = None,
+        **_: Any,
     ) -> TensorrtEngine:
         """Load an engine file; see `runtime.engines.EnginePlugin.open`.
 
@@ -77,12 +94,14 @@ class TensorrtEngine:
             model: the engine file, with its facts beside it.
             device: "auto" and "cuda" are the first GPU, "cuda:1" the second.
             threads: has no meaning here.
+            graphs: launch CUDA graphs; None asks the environment (`runtime.engines._cuda_graph`).
         """
         number = _gpu_number(device)
         if isinstance(model, bytes):
             raise CardMismatch(
                 "TensorRT runs engine files, not graphs; use the ONNX file of this model"
             )
+        from .._cuda_graph import graphs_wished
         from . import library as tensorrt_library
         from . import plan as tensorrt_plan
 
@@ -96,7 +115,9 @@ class TensorrtEngine:
             reason = tensorrt_plan.mismatch(facts, library, cuda.gpu) or _damage(facts, model)
             if reason:
                 facts = _rebuild(model, facts, library, reason)
-            engine = TensorrtEngine(library, cuda, model.read_bytes(), model.name, facts.sizes())
+            wished = graphs_wished() if graphs is None else graphs
+            plan = model.read_bytes()
+            engine = TensorrtEngine(library, cuda, plan, model.name, facts.sizes(), wished)
         except BaseException:
             cuda.close()
             raise
@@ -110,21 +131,11 @@ class TensorrtEngine:
         """All outputs (or those named) for these inputs."""
         if self._cuda is None:
             raise ValueError("this engine was closed")
-        cuda = self._cuda
-        cuda.enter()
-        kept = [self._feed(cuda, info, feeds[info.name]) for info in self.inputs]
-        results: dict[str, np.ndarray] = {}
-        for info in self.outputs:
-            shape = tuple(self._context.get_tensor_shape(info.name))
-            results[info.name] = np.empty(shape, info.dtype)
-            address = self._buffers[info.name].reserve(results[info.name].nbytes)
-            self._context.set_tensor_address(info.name, address)
-        if not self._context.execute_async_v3(cuda.stream):
-            raise StyleError(f"the engine failed on {_shapes(feeds)}: {self._logger.said()}")
-        for name, values in results.items():
-            cuda.download(self._buffers[name], values)
-        cuda.wait()
-        del kept  # the copies to the GPU read them until now
+        self._cuda.enter()
+        arrays = {
+            info.name: np.ascontiguousarray(feeds[info.name], info.dtype) for info in self.inputs
+        }
+        results = self._slot(self._cuda, arrays).run(arrays, [info.name for info in self.outputs])
         names = results if outputs is None else outputs
         return {name: results[name] for name in names}
 
@@ -134,11 +145,61 @@ class TensorrtEngine:
             return
         self._cuda.enter()
         self._kernels.store()
-        self._context = self._engine = self._runtime = None
-        for buffer in self._buffers.values():
-            buffer.free()
+        self._free_slots()
+        self._spare = self._engine = self._runtime = None
         self._cuda.close()
         self._cuda = None
+
+    def _slot(self, cuda: Cuda, arrays: dict[str, np.ndarray]) -> Slot:
+        """The slot for these shapes, the last of `_slots`."""
+        from .slot import Slot
+
+        shapes = tuple(array.shape for array in arrays.values())
+        slot = self._slots.pop(shapes, None)
+        if slot is None:
+            with CUDA_TURN:
+                while len(self._slots) >= SLOTS:
+                    self._spare = self._slots.pop(next(iter(self._slots))).free()
+                context = self._context_for(arrays)
+                infos = (*self.inputs, *self.outputs)
+                slot = Slot(cuda, context, infos, self._records, self._logger.said)
+        self._slots[shapes] = slot
+        return slot
+
+    def _context_for(self, arrays: dict[str, np.ndarray]) -> Any:
+        """An execution context of its own for these shapes."""
+        context, self._spare = self._spare, None
+        if context is None:
+            context = self._new_context()
+        for info in self.inputs:
+            array = arrays[info.name]
+            fits = array.ndim == len(info.shape)
+            if not fits or not context.set_input_shape(info.name, array.shape):
+                self._spare = context
+                allowed = f", it takes {self._sizes}" if self._sizes else ""
+                raise StyleError(
+                    f"{self._name} was not built for {_shapes({info.name: array})}{allowed}; "
+                    "export it for other sizes (--option sizes=...), or use --size"
+                )
+        return context
+
+    def _new_context(self) -> Any:
+        assert self._cuda is not None  # run has refused
+        context = self._kernels.create_context()
+        if context is None and self._slots:
+            self._free_slots()  # each has a context with working memory of its own
+            context = self._kernels.create_context()
+        if context is None:
+            raise StyleError(
+                f'"{self._name}" cannot be set up on {self._cuda.gpu.name} (memory?): '
+                f"{self._logger.said()}"
+            )
+        return context
+
+    def _free_slots(self) -> None:
+        for slot in self._slots.values():
+            slot.free()
+        self._slots.clear()
 
     def _info(self, number: int) -> tuple[TensorInfo, bool]:
         """An input or output, and whether it is an input."""
@@ -149,20 +210,6 @@ class TensorrtEngine:
         dtype = np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(name))).name
         given = self._engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT
         return TensorInfo(name, shape, dtype), given
-
-    def _feed(self, cuda: Cuda, info: TensorInfo, values: np.ndarray) -> np.ndarray:
-        """Tell the shape and begin the copy; returns the array that must live until it is done."""
-        array = np.ascontiguousarray(values, info.dtype)
-        fits = array.ndim == len(info.shape)
-        if not fits or not self._context.set_input_shape(info.name, array.shape):
-            allowed = f", it takes {self._sizes}" if self._sizes else ""
-            raise StyleError(
-                f"{self._name} was not built for {_shapes({info.name: array})}{allowed}; export "
-                "it for other sizes (--option sizes=...), or use --size"
-            )
-        address = cuda.upload(array, self._buffers[info.name])
-        self._context.set_tensor_address(info.name, address)
-        return array
 
 
 PLUGIN = TensorrtEngine

@@ -63,6 +63,7 @@ class FakeRuntime(types.ModuleType):
 def opened(monkeypatch, tmp_path):
     """Opens a model on a fake runtime; gives runtime and engine."""
     monkeypatch.setenv(_cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv("IMPASTO_GPU_PLAIN", "1")  # what a GPU is used with: test_cuda_lane.py
     monkeypatch.setattr(_provider_choice, "_gpu", lambda number: GPU)
     monkeypatch.setattr(_provider_choice, "_version", lambda: "10.9")
     model = tmp_path / "a.onnx"

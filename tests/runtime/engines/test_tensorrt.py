@@ -1,6 +1,7 @@
 """Engine files: loading, mismatch, rebuilding and running, on a GPU that exists in memory only.
 The real builder is tested in tests/export/targets/test_tensorrt.py."""
 
+import ctypes
 import importlib.util
 import threading
 from pathlib import Path
@@ -45,7 +46,8 @@ def machine(monkeypatch, tmp_path):
         return Machine.library
 
     monkeypatch.setattr(tensorrt_library, "load", load)
-    return Machine
+    yield Machine
+    assert Machine.driver.misuses == []
 
 
 @pytest.fixture
@@ -71,10 +73,10 @@ def test_pictures_go_through_the_gpu(machine, plan):
         assert np.array_equal(found["styled"], 1 - x)
         # What is not contiguous, and not float32, is made so.
         assert np.array_equal(engine.run({"image": x[..., ::-1]})["styled"], 1 - x[..., ::-1])
-    assert len(machine.driver.memory) == 2, "buffers grow, they are not made anew"
+    assert len(machine.driver.memory) == len(machine.driver.pinned) == 4, "two sizes are kept"
     engine.close()
     engine.close()
-    assert machine.driver.memory == {}
+    assert machine.driver.left() == {}
     with pytest.raises(ValueError, match="closed"):
         engine.run({"image": x})
 
@@ -87,8 +89,176 @@ def test_any_thread_may_run_it(machine, plan):
     thread = threading.Thread(target=lambda: found.append(engine.run({"image": x})))
     thread.start()
     thread.join()
-    assert machine.driver.calls[0] == "cuCtxSetCurrent" and (found[0]["styled"] == 1).all()
+    assert machine.driver.calls[0] == "cuCtxSetCurrent"
+    assert (found[0]["styled"] == 1).all()
     engine.close()
+
+
+def noise(size, seed=0):
+    return np.random.default_rng(seed).random((1, 3, *size), np.float32)
+
+
+def test_the_third_picture_of_a_size_is_one_launch(machine, plan):
+    """The first settles the context, the second is painted twice and compared, the rest launched.
+    What a stage before it changes in the meantime does not matter: pictures are copied."""
+    engine = TensorrtEngine.open(plan)
+    driver = machine.driver
+    for number in range(5):
+        driver.calls.clear()
+        x = noise((16, 24), number)
+        found = engine.run({"image": x})["styled"]
+        x[:] = -1
+        assert np.array_equal(found, 1 - noise((16, 24), number))
+        assert driver.launches == max(0, number)
+        if number > 1:
+            calls = [name for name in driver.calls if name != "cuCtxSetCurrent"]
+            assert calls == ["cuGraphLaunch", "cuStreamSynchronize"]
+    assert len(driver.graphs) == 1 and driver.recorded == {}
+    engine.close()
+    assert driver.left() == {}
+
+
+def test_sizes_that_take_turns_keep_their_graphs_and_a_third_takes_the_oldest_place(machine, plan):
+    engine = TensorrtEngine.open(plan)
+    sizes = ((16, 24), (32, 40), (48, 56))
+
+    def paint(size, times):
+        for number in range(times):
+            x = noise(size, number)
+            assert np.array_equal(engine.run({"image": x})["styled"], 1 - x)
+
+    for size in sizes[:2]:
+        paint(size, 3)
+    before = machine.driver.launches
+    for _ in range(3):
+        paint(sizes[0], 1)
+        paint(sizes[1], 1)
+    assert machine.driver.launches == before + 6
+    paint(sizes[2], 3)
+    assert len(machine.driver.graphs) == 2 and len(machine.driver.memory) == 4
+    paint(sizes[0], 3)
+    engine.close()
+    assert machine.driver.left() == {}
+
+
+@pytest.mark.parametrize("function", ["cuStreamBeginCapture_v2", "cuGraphInstantiateWithFlags"])
+def test_what_cannot_be_recorded_is_painted_without(machine, plan, function):
+    engine = TensorrtEngine.open(plan)
+    machine.driver.broken[function] = fake.CAPTURE_UNSUPPORTED
+    for number in range(4):
+        x = noise((16, 16), number)
+        assert np.array_equal(engine.run({"image": x})["styled"], 1 - x)
+    assert machine.driver.launches == 0
+    engine.close()
+    assert machine.driver.left() == {}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_capture_that_is_spoiled_is_ended_and_forgotten(machine, plan, monkeypatch, fails):
+    """By an allocation inside of it, which CUDA forbids; the library may notice itself or not."""
+    engine, driver = TensorrtEngine.open(plan), machine.driver
+    works = fake.Context.execute_async_v3
+
+    def allocates(self, stream):
+        if stream in driver.captures:
+            assert driver.cuMemAlloc_v2(None, ctypes.c_size_t(8)) == fake.CAPTURE_UNSUPPORTED
+            return not fails and works(self, stream)
+        return works(self, stream)
+
+    monkeypatch.setattr(fake.Context, "execute_async_v3", allocates)
+    for number in range(4):
+        x = noise((16, 16), number)
+        assert np.array_equal(engine.run({"image": x})["styled"], 1 - x)
+    assert driver.launches == 0 and driver.captures == {}
+    engine.close()
+    assert driver.left() == {}
+
+
+def test_a_graph_that_paints_something_else_is_dropped(machine, plan, monkeypatch):
+    engine = TensorrtEngine.open(plan)
+    driver, launch = machine.driver, machine.driver._cuGraphLaunch
+
+    def wrong(run, stream):
+        launch(run, stream)
+
+        def spoil():
+            for block in driver.pinned.values():
+                np.frombuffer(block, np.float32)[:] += 0.5
+
+        driver.give(stream.value, spoil)
+
+    driver.__dict__["cuGraphLaunch"] = lambda *args: wrong(*args) or 0
+    for number in range(4):
+        x = noise((16, 16), number)
+        assert np.array_equal(engine.run({"image": x})["styled"], 1 - x)
+    assert driver.launches == 1 and driver.graphs == {}
+    engine.close()
+
+
+def test_no_graphs_where_the_user_or_the_library_says_no(machine, plan, monkeypatch):
+    monkeypatch.setenv("IMPASTO_CUDA_GRAPHS", "0")
+    engine = TensorrtEngine.open(plan)
+    for number in range(4):
+        engine.run({"image": noise((16, 16), number)})
+    engine.close()
+    monkeypatch.delenv("IMPASTO_CUDA_GRAPHS")
+    monkeypatch.setattr(
+        fake.Context, "is_stream_capturable", lambda self, stream: False, raising=False
+    )
+    engine = TensorrtEngine.open(plan)
+    for number in range(4):
+        engine.run({"image": noise((16, 16), number)})
+    engine.close()
+    assert machine.driver.launches == 0
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_tensorrt_rtx_records_by_itself(machine, plan, monkeypatch, graphs):
+    """It compiles on while it paints, and has a switch for graphs of its own."""
+    monkeypatch.setattr(machine, "library", fake.rtx("1.7.1"))
+    monkeypatch.setenv("IMPASTO_REBUILD", "1")
+    engine = TensorrtEngine.open(plan, graphs=graphs)
+    for number in range(4):
+        x = noise((16, 16), number)
+        assert np.array_equal(engine.run({"image": x})["styled"], 1 - x)
+    assert machine.driver.launches == 0
+    assert engine._engine.config.cuda_graph_strategy == int(graphs)
+    engine.close()
+    assert machine.driver.left() == {}
+
+
+def test_contexts_that_find_no_room_take_that_of_other_sizes(machine, plan, monkeypatch):
+    engine = TensorrtEngine.open(plan)
+    engine.run({"image": noise((16, 16))})
+    monkeypatch.setattr(fake.Context, "most", 1)
+    x = noise((32, 32))
+    assert np.array_equal(engine.run({"image": x})["styled"], 1 - x)
+    assert len(machine.driver.memory) == 2
+    engine.close()
+    monkeypatch.setattr(fake.Context, "most", 0)
+    with pytest.raises(StyleError, match="cannot be set up on NVIDIA Fake 4090"):
+        TensorrtEngine.open(plan)
+    assert machine.driver.left() == {}
+
+
+def test_an_engine_that_fails_leaves_no_copy_under_way(machine, plan, monkeypatch):
+    engine = TensorrtEngine.open(plan)
+    engine.run({"image": noise((16, 16))})
+    monkeypatch.setattr(fake.Context, "execute_async_v3", lambda self, stream: False)
+    with pytest.raises(StyleError, match="the engine failed"):
+        engine.run({"image": noise((16, 16))})
+    assert all(works == [] for works in machine.driver.streams.values())
+    engine.close()
+
+
+def test_an_older_driver_paints_without_graphs(machine, plan, monkeypatch):
+    monkeypatch.delattr(fake.Driver, "_cuGraphInstantiateWithFlags")
+    engine = TensorrtEngine.open(plan)
+    for number in range(3):
+        x = noise((16, 16), number)
+        assert np.array_equal(engine.run({"image": x})["styled"], 1 - x)
+    engine.close()
+    assert machine.driver.left() == {}
 
 
 def test_a_size_it_was_not_built_for(machine, plan):
@@ -228,6 +398,7 @@ def test_out_of_memory_is_one_line(machine, plan):
         engine.run({"image": np.zeros((1, 3, 8, 8), np.float32)})
     machine.driver.broken.clear()
     engine.close()
+    assert machine.driver.left() == {}
 
 
 @pytest.mark.parametrize(("flags", "network"), [((), "network 0"), (("FP16", "INT8"), "network 2")])
