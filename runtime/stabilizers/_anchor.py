@@ -68,17 +68,20 @@ class Anchor:
             self._difference, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
 
-    def learn(self, styled: Image, propagated: Image, small: tuple[int, int]) -> None:
+    def learn(self, styled: Image, propagated: Image, small: tuple[int, int]) -> np.ndarray | None:
         """Learn from every EVERY-th frame.
 
         Args:
             styled: what the network paints now, (H, W, 3) uint8.
             propagated: what memory draws, (H, W, 3) uint8.
             small: (h, w), the flow's resolution.
+
+        Returns:
+            their `coarse_gap`; None for frames that are not learned from.
         """
         self._count += 1
         if self._count % EVERY:
-            return
+            return None
         gap = coarse_gap(styled, propagated)
         if self._difference is None:
             self._difference, self._grid = np.zeros((*small, 3), np.float32), _flow.grid(*small)
@@ -91,6 +94,7 @@ class Anchor:
         common = np.clip(common, np.minimum(change, 0), np.maximum(change, 0))
         step = RATE * change + (RATE_ALL - RATE) * common
         self._difference = cv2.add(self._difference, cv2.resize(step, small[::-1]))
+        return gap
 
     def release(self, share: np.ndarray) -> None:
         """Less difference where the network's own paint was mixed in: `share` of it, (h, w) uint8,

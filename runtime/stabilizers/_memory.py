@@ -96,6 +96,11 @@ class Memory:
         """Whether nothing was stored yet."""
         return self._newest < 0
 
+    def moving(self, lost: np.ndarray) -> np.ndarray:
+        """`lost`, (h, w) uint8, and what moved otherwise than the camera with the last frame."""
+        own = self._motion.own
+        return lost if own is None or not self._motion.local else lost | own
+
     def renew(self, mask: np.ndarray) -> None:
         """Strokes where `mask`, (h, w) uint8, is 255 were painted now."""
         self.age = self.age & ~mask

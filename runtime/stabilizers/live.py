@@ -20,6 +20,7 @@ from ._denoise import Denoiser
 from ._handover import order
 from ._heap import keep_pictures
 from ._memory import Memory
+from ._reach import Reach
 
 # Frames a stroke lives at strength 1; three seconds at 30 frames/s.
 LIFE = 90
@@ -53,6 +54,7 @@ class Live:
         self._memory: Memory | None = None
         self._denoiser = Denoiser()
         self._anchor = Anchor()
+        self._reach = Reach()
         self._tiny: Image | None = None
         self._pending: Image | None = None
         self._small = np.empty((0, 0, 3), np.uint8)
@@ -63,6 +65,7 @@ class Live:
         """All that it remembers, between two frames."""
         found = keep(self, "_tiny", "_count")
         found |= nest("denoiser", self._denoiser.state()) | nest("anchor", self._anchor.state())
+        found |= nest("reach", self._reach.state())
         return found if self._memory is None else found | nest("memory", self._memory.state())
 
     def resume(self, state: State) -> None:
@@ -71,6 +74,7 @@ class Live:
         put_back(self, state, "_tiny", "_count")
         self._denoiser.resume(part("denoiser", state))
         self._anchor.resume(part("anchor", state))
+        self._reach.resume(part("reach", state))
         memory = part("memory", state)
         self._memory = Memory.restored(memory) if memory else None
 
@@ -102,6 +106,7 @@ class Live:
             self.cut = cv2.countNonZero(lost) > lost.size * (1 - MIN_KEPT)
         if self.cut:
             self._anchor.reset()
+            self._reach = Reach()
             return None
         self._lost = lost
         self._anchor.follow(flow)
@@ -124,12 +129,15 @@ class Live:
             memory.age = (self.life * order(*memory.small)).astype(np.uint8)
             return styled
         shown = memory.draw()
+        gap = self._anchor.learn(styled, shown, memory.small)
+        if gap is not None:
+            stale = self._reach.stale(gap, memory.moving(lost))
+            lost = lost if stale is None else lost | stale
         share = cv2.LUT(memory.age, self._shares)
         fresh = cv2.compare(cv2.max(share, lost), 255, cv2.CMP_EQ)
         # Around what is not recognizable any more a mixture hides the seam; what ages has soft
         # edges already.
         share = cv2.max(cv2.max(share, cv2.blur(lost, RIM)), lost)
-        self._anchor.learn(styled, shown, memory.small)
         self._anchor.release(share)
         mix(shown, styled, share)
         memory.renew(fresh)
