@@ -52,6 +52,7 @@ class Capture:
     Attributes:
         slot: where the newest frame waits; closed at the end, with the error if there was one.
         status: "" while pictures come, else a few words for the screen ("camera lost, ...").
+        name: of the source that is read now, or tried.
         reconnects: how often a lost source was opened again with success.
         arrived: frames delivered so far.
     """
@@ -68,6 +69,7 @@ class Capture:
     ) -> None:
         self.slot: Slot[Captured] = Slot()
         self.status = ""
+        self.name = "source"
         self.reconnects = 0
         self.arrived = 0
         self._open = open_source
@@ -95,10 +97,10 @@ class Capture:
             raise SourceError("the source was closed while it was opened")
         return self._info
 
-    def switch(self, open_source: Callable[[], Source]) -> None:
+    def switch(self, open_source: Callable[[], Source], name: str) -> None:
         """Go on with another source, as if this one had come back; its pictures are fitted to the
-        size of the first. Where it cannot be opened, that is said and tried again."""
-        self._open, self._other = open_source, True
+        size of the first. Where it cannot be opened, that is said by its name and tried again."""
+        self._open, self._other, self.name = open_source, True, name
         self._switched.set()
 
     def close(self, timeout: float = 2.0) -> None:
@@ -126,12 +128,11 @@ class Capture:
             if not (self._returns and isinstance(trouble, StyleError | _End)):
                 return self._finish(None if isinstance(trouble, _End) else trouble)
             if silent > self._give_up_s:
-                return self._finish(_given_up(self._info, silent, trouble))
+                return self._finish(_given_up(self.name, silent, trouble))
             reader.abandon()
             pause = self._back_off_s[min(attempt, len(self._back_off_s) - 1)]
             attempt += 1
-            name = self._info.name if self._info else "source"
-            self.status = f"{name}: no picture, trying again ({attempt})"
+            self.status = f"{self.name}: no picture, trying again ({attempt})"
             if self._stop.wait(pause):
                 break
             reader = _Reader(self._open, self, again=True)
@@ -174,6 +175,7 @@ class Capture:
         """The source is open: tell who waits for its facts."""
         if self._info is None:
             self._info, self._returns = reader.info, _returns(reader)
+            self.name = reader.info.name if reader.info else self.name
             self._opened.set()
 
     def deliver(self, frame: Frame, taken: float, decode_ms: float, again: bool) -> None:
@@ -262,8 +264,7 @@ class _Reader:
             self.done.set()
 
 
-def _given_up(info: SourceInfo | None, silent: float, last: Exception) -> SourceError:
-    name = info.name if info else "the source"
+def _given_up(name: str, silent: float, last: Exception) -> SourceError:
     reason = f" ({last})" if str(last) else ""
     return SourceError(
         f"{name} was lost: no picture for {silent:.0f} s{reason}; check the cable, or that no "
@@ -297,5 +298,5 @@ class Cameras:
             return f"no camera {number} to choose here; there are: {known}"
         if number != self.current:
             self.current = number
-            capture.switch(self.opener(number))
+            capture.switch(self.opener(number), f"camera {number}")
         return f"camera {number}: {self.names[number]}"

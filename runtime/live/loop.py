@@ -208,17 +208,23 @@ class Show:
             parts.styles.survey(self.settings.style)
         self._open_ahead(frame)
         parts.gauges.tick(now, parts.pipeline.dropped)
-        if parts.outputs.preview is not None and now >= self._publish_at:
-            self._publish_at = now + PUBLISH_S
-            parts.outputs.preview.publish(
-                *(self._stats(), self.settings, parts.styles.labels),
-                mixes=not self._alone(),
-                cameras=parts.cameras,
-            )
+        self._publish()
         while self._script and self._script[0][0] <= parts.gauges.shown:
             self.parts.actions.put(self._script.pop(0)[1])
         if parts.frames is not None and parts.gauges.shown >= parts.frames:
             self._done = True
+
+    def _publish(self) -> None:
+        """Tell the page, a few times a second, what the window's figures would say."""
+        parts, now = self.parts, time.perf_counter()
+        if parts.outputs.preview is None or now < self._publish_at:
+            return
+        self._publish_at = now + PUBLISH_S
+        parts.outputs.preview.publish(
+            *(self._stats(), self.settings, parts.styles.labels),
+            mixes=not self._alone(),
+            cameras=parts.cameras,
+        )
 
     def _open_ahead(self, frame: LiveFrame) -> None:
         """Open the next style once this one has settled, so that the change to it is at once."""
@@ -271,8 +277,10 @@ class Show:
         """Nothing new to show: keep the window alive, and say why nothing comes."""
         window = self.parts.outputs.window
         self._notice()
+        if self.last is not None:
+            self._publish()
         if window is not None:
-            if self._seen is not None and (self._status or self._current_messages()):
+            if self._seen is not None and self._current_messages():
                 self._draw(window, self._seen)
             else:
                 self._press(window, window.poll())
@@ -298,7 +306,10 @@ class Show:
         status, note = self.parts.capture.status, self.parts.styles.note
         if status != self._status:
             self._status = status
-            self.message(status or f"{self.parts.info.name} is back")
+            if status:  # stands on the screen until it is over
+                say(status, quiet=self.parts.quiet)
+            else:
+                self.message(f"{self.parts.capture.name} is back")
         if note != self._note:
             self._note = note
             if note:
@@ -314,7 +325,8 @@ class Show:
     def _current_messages(self) -> list[str]:
         now = time.perf_counter()
         self._messages = [entry for entry in self._messages if entry[0] > now]
-        return [text for _, text in self._messages[-3:]]
+        lasting = [self._status] if self._status else []
+        return [text for _, text in self._messages[-3:]] + lasting
 
     def _act(self) -> None:
         """Apply what the user asked for."""

@@ -10,10 +10,11 @@ class Reads:
     """What a capture is told to read."""
 
     def __init__(self):
-        self.opened = []
+        self.opened, self.name = [], ""
 
-    def switch(self, open_source):
+    def switch(self, open_source, name):
         self.opened.append(open_source())
+        self.name = name
 
 
 def test_a_camera_is_chosen_by_its_number():
@@ -21,6 +22,7 @@ def test_a_camera_is_chosen_by_its_number():
     cameras = Cameras({0: "Built in", 2: "On the shelf"}, 0, lambda number: lambda: number)
     assert cameras.choose(2, reads) == "camera 2: On the shelf"
     assert reads.opened == [2] and cameras.current == 2
+    assert reads.name == "camera 2"  # what is said of it when it is lost
     cameras.choose(2, reads)
     assert reads.opened == [2]  # it runs already
     assert "there are: 0, 2" in cameras.choose(1, reads)

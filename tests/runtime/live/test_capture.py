@@ -202,7 +202,7 @@ def test_another_camera_is_read_at_the_size_of_the_first():
     try:
         assert capture.wait_info().name == "camera 7"
         before = capture.slot.get().frame
-        capture.switch(Plug(second))
+        capture.switch(Plug(second), "camera 8")
         assert first.closed.wait(PATIENCE_S)
         deadline = time.monotonic() + PATIENCE_S
         while capture.reconnects == 0:
@@ -221,12 +221,13 @@ def test_a_camera_that_cannot_be_opened_is_said_and_the_show_goes_on_with_the_ne
     capture.start()
     try:
         capture.wait_info()
-        capture.switch(Plug())
+        capture.switch(Plug(), "camera 8")
         deadline = time.monotonic() + PATIENCE_S
         while "trying again" not in capture.status:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        capture.switch(Plug(second))
+        assert capture.status.startswith("camera 8: no picture")
+        capture.switch(Plug(second), "camera 8")
         while capture.reconnects == 0:
             assert time.monotonic() < deadline
             time.sleep(0.01)
