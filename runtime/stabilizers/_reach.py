@@ -60,7 +60,7 @@ class Reach:
         cells = cv2.resize(moving, gap.shape[1::-1], interpolation=cv2.INTER_AREA)
         near = cv2.dilate((cells > 0).astype(np.uint8) * 255, AROUND)
         if self._near is not None and self._near.shape == near.shape:
-            near = cv2.max(near, cv2.subtract(self._near, (STEP, 0, 0, 0)))
+            near = cv2.max(near, np.maximum(self._near, STEP) - np.uint8(STEP))
         self._near = near
         if not cv2.countNonZero(near):
             return None
