@@ -3,188 +3,22 @@
 Skipped, with the reason, without Chromium, Node.js, or npm's package.
 """
 
-import base64
-import io
 import shutil
-import threading
 import time
 
 import numpy as np
-import onnx
 import PIL.Image
 import pytest
-from headless import Browser, chromium, wait_for
+from headless import wait_for
+from webpage import FAKE_CAMERA, START_S, Page, decode, level_psnr
 
-import export.artifact as flow
-from export.__main__ import main
-from export.targets import web
-from export.verify.parity import psnr
-from runtime.model.session import open_session
-from runtime.serve_site import open_server
-
-FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 # A software GPU, for WebGPU without one.
 FAKE_GPU = (
     "--enable-unsafe-webgpu",
     "--use-webgpu-adapter=swiftshader",
     "--enable-features=Vulkan",
 )
-SIZE = (97, 65)  # odd on purpose: the page pads and crops
-# Loading an engine of 14 MB on a busy machine.
-START_S = 120
-
-
-@pytest.fixture(scope="module")
-def site(new_checkpoint, web_dist, tmp_path_factory):
-    """A page of two tiny styles: (its folder, the model files)."""
-    folder = tmp_path_factory.mktemp("web")
-    models = [folder / "toy.onnx", folder / "second.onnx"]
-    source = new_checkpoint(folder / "toy.safetensors", width=8, blocks=1, margin=8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flow, "SIZES", ((96, 64),))
-        patch.setattr(web, "SIZES", ((96, 64), (65, 51)))
-        patch.setenv("IMPASTO_CACHE", str(web_dist.parents[3]))
-        words = ["--checkpoint", source, "--output", models[0], "--quiet"]
-        assert main([str(word) for word in words]) == 0
-        write_another(*models)
-        words = ["--target", "web", "--output", folder / "site", "--quiet"]
-        words += [word for model in models for word in ("--model", model)]
-        assert main([str(word) for word in words]) == 0
-    return folder / "site", models
-
-
-def write_another(model, other):
-    """The same graph with another head: exporting a second network takes ten times as long."""
-    graph = onnx.load(model)
-    convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
-    (head,) = (t for t in graph.graph.initializer if t.name == convolutions[-1].input[1])
-    head.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(head), head.name))
-    onnx.save(graph, other)
-
-
-class Page:
-    """The page, open in a browser of its own, and what a user does with it."""
-
-    def __init__(self, folder, profile, *flags, query=""):
-        self.server = open_server(folder, "127.0.0.1:0")
-        self.url = self.server.url
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        self.browser = Browser(
-            chromium(), profile, "--window-size=1200,800", *(flags or ("--disable-gpu",))
-        )
-        self.browser.watch()
-        self.open(query)
-
-    def open(self, query=""):
-        self.browser.call("Page.navigate", url=self.url + query)
-        wait_for(self.started, START_S)
-
-    def started(self):
-        ready = "document.body?.dataset.ready === 'true' && 'offline' in document.body.dataset"
-        return self.browser.value(ready) or (self.message() if self.is_bad() else "")
-
-    def stop_server(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def close(self):
-        self.browser.close()
-        self.stop_server()
-
-    def message(self):
-        return self.browser.value("document.getElementById('message').textContent")
-
-    def is_bad(self):
-        return self.browser.value("document.getElementById('message')?.classList.contains('bad')")
-
-    def frames(self):
-        return int(self.browser.value("document.getElementById('view').dataset.frames"))
-
-    def click(self, action):
-        found = self.browser.value(
-            f"(() => {{ const b = document.querySelector('#actions [data-action={action}]');"
-            "if (b.disabled) return false; b.click(); return true; })()"
-        )
-        assert found, f"the button {action} cannot be clicked"
-
-    def after(self, action):
-        """Do something, and wait for the next painted picture."""
-        before = self.frames()
-        action()
-        wait_for(lambda: self.frames() > before, 60)
-
-    def pixels(self):
-        """The picture as shown, (H, W, 3)."""
-        address = self.browser.value("document.getElementById('view').toDataURL('image/png')")
-        return decode(base64.b64decode(address.partition(",")[2]))
-
-    def show(self, file, act=None):
-        """Choose a picture, or do `act`, and wait until it is painted."""
-        self.browser.value("delete document.getElementById('view').dataset.shows")
-        if act is None:
-            self.browser.choose("#file", file)
-        else:
-            act()
-        shown = "document.getElementById('view').dataset.shows"
-        wait_for(lambda: self.browser.value(shown) == file.name, 60)
-
-
-def decode(data):
-    return np.asarray(PIL.Image.open(io.BytesIO(data)).convert("RGB"))
-
-
-def level_psnr(a, b):
-    assert a.shape == b.shape
-    return psnr(a / np.float32(255), b / np.float32(255))
-
-
-@pytest.fixture(scope="module")
-def page(site, tmp_path_factory):
-    profile = tmp_path_factory.mktemp("profile")
-    opened = Page(site[0], profile, *FAKE_CAMERA, "--disable-gpu")
-    downloads = tmp_path_factory.mktemp("downloads")
-    opened.browser.call(
-        "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads)
-    )
-    opened.downloads = downloads
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_went_wrong_unseen(request):
-    """After every test: no complaint on the console, no request to anywhere else."""
-    yield
-    if "page" in request.fixturenames:
-        opened = request.getfixturevalue("page")
-        assert opened.browser.complaints() == []
-        foreign = [url for url in opened.browser.requests() if not url.startswith(opened.url)]
-        assert [url for url in foreign if not url.startswith(("blob:", "data:"))] == []
-
-
-@pytest.fixture(scope="module")
-def photo():
-    from skimage import data
-
-    return np.ascontiguousarray(data.chelsea()[100 : 100 + SIZE[1], 120 : 120 + SIZE[0]])
-
-
-@pytest.fixture(scope="module")
-def photo_file(photo, tmp_path_factory):
-    path = tmp_path_factory.mktemp("photo") / "cat.png"
-    PIL.Image.fromarray(photo).save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def expected(site, photo):
-    """What the Python runtime paints, per style."""
-    found = []
-    for model in site[1]:
-        with open_session(model, threads=1) as session:
-            found.append(session.stylize(photo))
-    assert level_psnr(*found) < 30, "the two styles must differ"
-    return found
+SIZE = (97, 65)  # of the photo
 
 
 def test_it_says_what_runs_and_is_isolated(page):
@@ -337,6 +171,7 @@ def test_a_recording_plays(page):
     with av.open(str(record(page))) as clip:
         frames = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
     assert len(frames) >= 3
+    assert {frame.shape for frame in frames} == {(720, 1280, 3)}  # the camera's own size
     assert any(not np.array_equal(frames[0], frame) for frame in frames[1:])
     page.click("camera")
     assert page.message() == "The camera is off."
@@ -400,43 +235,6 @@ def test_files_that_cannot_be_shown_are_named(page, tmp_path, name, data, says):
     page.browser.choose("#file", tmp_path / name)
     wait_for(lambda: page.message().startswith(says))
     assert page.is_bad()
-
-
-def test_dropping_a_file(page, photo_file, expected):
-    """As the browser delivers a drop: an event with files."""
-    data = base64.b64encode(photo_file.read_bytes()).decode()
-    page.show(
-        photo_file,
-        lambda: page.browser.value(
-            f"(() => {{ const bytes = Uint8Array.from(atob('{data}'), c => c.charCodeAt(0));"
-            "const held = new DataTransfer();"
-            "held.items.add(new File([bytes], 'cat.png', { type: 'image/png' }));"
-            "document.dispatchEvent(new DragEvent('drop', { dataTransfer: held })); })()"
-        ),
-    )
-    assert level_psnr(page.pixels(), expected[0]) >= 45
-
-
-def test_the_page_fits_a_phone(page, photo_file):
-    page.show(photo_file)
-    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
-    page.browser.call("Emulation.setDeviceMetricsOverride", **size)
-    try:
-        wait_for(lambda: page.browser.value("innerWidth") == 360)
-        assert page.browser.value("document.documentElement.scrollWidth") <= 360
-        boxes = page.browser.value(
-            "[...document.querySelectorAll('#actions button')].filter(b => b.offsetParent)"
-            ".map(b => { const r = b.getBoundingClientRect();"
-            "return [r.left, r.right, r.bottom, r.width, r.height]; })"
-        )
-        assert len(boxes) >= 7
-        for left, right, bottom, width, height in boxes:
-            assert left >= 0 and right <= 360 and bottom <= 740
-            assert width >= 40 and height >= 44  # large enough for a thumb
-        wide = page.browser.value("document.getElementById('view').getBoundingClientRect().width")
-        assert wide >= 300
-    finally:
-        page.browser.call("Emulation.clearDeviceMetricsOverride")
 
 
 def test_offline_it_opens_and_paints_with_threads(site, photo_file, expected, tmp_path):

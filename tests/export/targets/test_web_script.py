@@ -272,6 +272,18 @@ def test_paintings_of_one_model_mix_with_the_next_one():
     assert got == [[None, "b", None, "a"], {"code": [0.75, 0.25]}, {"code": [3]}]
 
 
+def test_a_painting_mixes_with_any_other_of_its_model():
+    styles = [
+        {"name": name, "model": "many", "code": {"mixes": True}, "codes": {}} for name in "abc"
+    ]
+    got = node(
+        "const [styles] = given;"
+        "out(['c', 'b', 'a', 'gone'].map((name) => codes.partner(styles, 0, name).name));",
+        styles,
+    )
+    assert got == ["c", "b", "b", "b"]  # not with itself: the next one then
+
+
 LAYER = FoldedLayer(
     name="conv",
     input_scale=0.02,

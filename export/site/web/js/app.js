@@ -1,15 +1,17 @@
 /** The page: what its buttons, keys and drops do. */
 
 import { layStyles } from "./cards.js";
-import { mixed, partner } from "./codes.js";
+import { choices, remember } from "./choices.js";
 import { layAbout, markStyle, relabel } from "./furniture.js";
 import { listenDivider, listenDrops } from "./gestures.js";
 import { knownKeys, listenKeys } from "./keys.js";
 import { keepOffline } from "./offline.js";
 import { Recording, savePicture } from "./output.js";
+import { Mix } from "./mix.js";
 import { Painter } from "./painter.js";
-import { $, clock, figures, press, progress, say, titleOf } from "./page.js";
+import { $, clock, figures, make, press, progress, say, titleOf } from "./page.js";
 import { readPainting } from "./paintings.js";
+import { Settings } from "./settings.js";
 import { CameraSource, openFile, PictureSource } from "./sources.js";
 import { Studio } from "./studio.js";
 
@@ -24,22 +26,22 @@ const STRENGTH_STEP = 10;
 const REFRESH_MS = 250;
 const OWN_PAINTING = "This style is yours: choose a painting, or drop one onto the styles.";
 
-let site, painter, studio;
+let site, painter, studio, settings, mix;
 let number = 0;
 let facing = "user";
 let recording = null;
 let newest = null;
-/** Share of the next style of the same model, 0..1. */
-let mix = 0;
-/** How much a key changes it. */
+/** How much a key changes the share of the painting that is mixed in. */
 const MIX_STEP = 0.1;
 
 const actions = {
   camera: () => (studio.source?.kind === "camera" ? leave() : useCamera()),
+  another: () => studio.source?.kind === "camera" && useCamera(),
   open: () => $("file").click(),
   example: useExample,
   flip: () => {
     facing = facing === "user" ? "environment" : "user";
+    remember({ camera: "" });
     return useCamera();
   },
   freeze: () => {
@@ -51,14 +53,17 @@ const actions = {
   next: () => chooseStyle((number + 1) % site.styles.length),
   previous: () => chooseStyle((number + site.styles.length - 1) % site.styles.length),
   style: (which) => which <= site.styles.length && chooseStyle(which - 1),
-  stronger: () => setStrength(Number($("strength").value) + STRENGTH_STEP),
-  weaker: () => setStrength(Number($("strength").value) - STRENGTH_STEP),
-  more: () => setMix(mix + MIX_STEP),
-  less: () => setMix(mix - MIX_STEP),
+  stronger: () => settings.strength(Number($("strength").value) + STRENGTH_STEP),
+  weaker: () => settings.strength(Number($("strength").value) - STRENGTH_STEP),
+  more: () => mix.set({ share: mix.share + MIX_STEP }),
+  less: () => mix.set({ share: mix.share - MIX_STEP }),
   painting: () => $("painting").click(),
-  stabilizer: () => setStabilizer(!studio.stabilizer),
-  split: () => setSplit(!studio.look.split),
-  mirror: () => setMirror(!studio.look.mirror),
+  stabilizer: () => settings.toggleSteady(),
+  split: () => settings.split(!studio.look.split),
+  mirror: () => {
+    settings.mirror(!studio.look.mirror);
+    if (looksAtYou(studio.source)) remember({ mirror: studio.look.mirror });
+  },
   stats: () => {
     $("figures").classList.toggle("off");
     showFigures();
@@ -98,8 +103,13 @@ function show(source, text) {
   enable("freeze", source?.live ?? false);
   press("freeze", false);
   press("camera", source?.kind === "camera");
-  setMirror(source?.kind === "camera" && source.facing === "user");
+  settings.mirror(looksAtYou(source) && choices().mirror !== false);
   say(text);
+}
+
+/** Whether a source is a camera that shows the person before it. */
+function looksAtYou(source) {
+  return source?.kind === "camera" && source.facing === "user";
 }
 
 function leave() {
@@ -110,14 +120,31 @@ async function useCamera() {
   // Some cameras can be opened only once: let go of it before it is asked for again.
   if (studio.source?.kind === "camera") show(null, "");
   say("Waiting for the camera. The browser may ask you.");
-  const source = await CameraSource.open(facing, () => {
+  let source;
+  const lost = () => {
     if (studio.source !== source) return;
     show(null, "");
-    say("The camera is gone. Plug it in and try again.", true);
-  });
+    say("The camera is gone. Plug it in, or allow it again, and try again.", true);
+  };
+  const paused = (gone) => {
+    if (studio.source !== source) return;
+    say(gone ? "The camera gives no picture just now." : "The camera is on again.", gone);
+  };
+  source = await CameraSource.open({ facing, id: choices().camera }, lost, paused);
   facing = source.facing;
   show(source, "The camera is on. Its picture stays on this device.");
-  $("flip").hidden = (await CameraSource.count()) < 2;
+  await showCameras();
+}
+
+/** The cameras to choose from, where there are several. */
+async function showCameras() {
+  const cameras = await CameraSource.list();
+  $("cameras-row").hidden = cameras.length < 2;
+  $("flip").hidden = cameras.length < 2 || !studio.source?.turns;
+  $("cameras").replaceChildren(
+    ...cameras.map(({ id, label }) => make("option", { value: id }, label)),
+  );
+  $("cameras").value = studio.source?.id ?? choices().camera ?? "";
 }
 
 async function useExample() {
@@ -150,27 +177,15 @@ async function chooseStyle(chosen) {
   studio.style = style;
   markStyle(style, number);
   say(style.encoder ? OWN_PAINTING : `Style: ${titleOf(style)}.`);
-  showMix();
+  remember({ style: style.name });
+  feed();
   studio.repaint();
 }
 
-/** Feed the chosen style, mixed with the next one of its model; show the slider where it has one. */
-function showMix() {
-  const style = site.styles[number];
-  const other = partner(site.styles, number);
-  studio.codes = mixed(style, other, mix);
-  $("mix-row").hidden = !other;
-  $("mix-name").textContent = other ? `Share of ${other.title}` : "";
-  $("mix").value = 100 * mix;
-  $("mix-text").textContent = `${Math.round(100 * mix)} %`;
-  $("painting-row").hidden = !style.encoder;
-}
-
-function setMix(share) {
-  if (!partner(site.styles, number)) return;
-  mix = Math.max(0, Math.min(1, share));
-  showMix();
-  studio.repaint();
+/** Feed the chosen style; show what only some styles have. */
+function feed() {
+  mix.show(number);
+  $("painting-row").hidden = !site.styles[number].encoder;
 }
 
 /** Take a painting as the style of the model that takes any; the chosen one, or the first of them. */
@@ -185,7 +200,7 @@ async function usePainting(file) {
     const { image, preview } = await readPainting(file);
     await painter.load(style);
     style.codes = await painter.encode(style, image);
-    style.title = file.name.replace(/\.[^.]+$/, "");
+    style.title = file.name.replace(/\.[^.]+$/, "").replaceAll("_", " ");
     style.preview = preview;
     relabel(own, style);
   } catch (error) {
@@ -196,42 +211,6 @@ async function usePainting(file) {
   }
   await chooseStyle(own);
   say(`Painting after ${file.name}.`);
-}
-
-function setStabilizer(on) {
-  studio.stabilizer = on;
-  press("stabilizer", on);
-  say(on ? "Paint stays where nothing moves." : "Every frame is painted anew.");
-}
-
-function setStrength(percent) {
-  const value = Math.max(0, Math.min(100, percent));
-  $("strength").value = value;
-  $("strength-text").textContent = `${Math.round(value)} %`;
-  studio.look.strength = value / 100;
-  studio.recompose();
-}
-
-function setSplit(on) {
-  studio.look.split = on;
-  press("split", on);
-  $("split-row").hidden = $("divider").hidden = !on;
-  studio.recompose();
-}
-
-function setSplitAt(percent) {
-  const value = Math.max(0, Math.min(100, percent));
-  $("split-at").value = value;
-  $("split-text").textContent = `${Math.round(value)} %`;
-  $("frame").style.setProperty("--at", `${value}%`);
-  studio.look.splitAt = value / 100;
-  studio.recompose();
-}
-
-function setMirror(on) {
-  studio.look.mirror = on;
-  press("mirror", on);
-  studio.recompose();
 }
 
 async function startRecording() {
@@ -322,18 +301,24 @@ function listen() {
     usePainting($("painting").files[0]);
     $("painting").value = "";
   });
-  $("mix").addEventListener("input", () => setMix(Number($("mix").value) / 100));
-  $("strength").addEventListener("input", () => setStrength(Number($("strength").value)));
-  $("split-at").addEventListener("input", () => setSplitAt(Number($("split-at").value)));
+  $("mix").addEventListener("input", () => mix.set({ share: Number($("mix").value) / 100 }));
+  $("mix-with").addEventListener("change", () => mix.set({ wanted: $("mix-with").value }));
+  settings.listen();
   $("position").addEventListener("input", () => {
     studio.source.position = Number($("position").value);
   });
-  $("detail").addEventListener("change", () => {
-    studio.detail = Number($("detail").value);
-    studio.repaint();
+  $("cameras").addEventListener("change", () => {
+    remember({ camera: $("cameras").value });
+    act("another");
   });
-  $("wish").addEventListener("change", startEngine);
-  listenDivider($("divider"), $("view"), setSplitAt);
+  navigator.mediaDevices?.addEventListener?.("devicechange", () => {
+    if (studio.source?.kind === "camera") showCameras();
+  });
+  $("wish").addEventListener("change", () => {
+    remember({ wish: $("wish").value });
+    startEngine();
+  });
+  listenDivider($("divider"), $("view"), (percent) => settings.splitAt(percent));
   listenDrops($("drop"), (file, onto) =>
     onto.closest?.("aside") && site.styles.some((style) => style.encoder)
       ? usePainting(file)
@@ -362,6 +347,24 @@ async function startEngine() {
   }
 }
 
+/** Begin with what was chosen on the last visit, where this site still has it. */
+function restore() {
+  const kept = choices();
+  settings.restore();
+  mix.share = Math.max(0, Math.min(1, Number(kept.mix) || 0));
+  mix.wanted = kept.mixWith ?? "";
+  if (["gpu", "cpu"].includes(kept.wish)) $("wish").value = kept.wish;
+  begin(site.styles.findIndex(({ name }) => name === kept.style));
+}
+
+/** Begin with a style; the first one where there is none of that number. */
+function begin(chosen) {
+  number = Math.max(0, chosen);
+  studio.style = site.styles[number];
+  markStyle(studio.style, number);
+  feed();
+}
+
 async function main() {
   say("");
   document.body.dataset.alive = "";
@@ -374,17 +377,21 @@ async function main() {
   site = await answer.json();
   painter = new Painter(site, (share) => progress("Loading", share));
   studio = new Studio($("view"), painter, events);
-  studio.style = site.styles[0];
-  showMix();
+  settings = new Settings(studio);
+  mix = new Mix(site.styles, studio);
   layStyles(site.styles, (chosen) => act(`style ${chosen + 1}`));
-  markStyle(site.styles[0], 0);
   $("example").hidden = !site.example;
   $("wish-gpu").hidden = !site.engines.some((engine) => engine.needs.includes("gpu"));
   const wish = new URLSearchParams(location.search).get("engine");
+  restore();
   if (["gpu", "cpu"].includes(wish)) $("wish").value = wish;
   listen();
   setInterval(refresh, REFRESH_MS);
-  const running = await startEngine();
+  let running = await startEngine();
+  if (!running && number > 0) {
+    begin(0); // what was chosen last time may be what does not work now
+    running = await startEngine();
+  }
   document.body.dataset.ready = String(running);
   if (!running) return;
   const kept = await keepOffline(site, painter.running).catch(() => false);

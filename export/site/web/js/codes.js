@@ -1,11 +1,16 @@
 /** What a model of many styles is fed besides the picture. Pure functions. */
 
-/** The style that `styles[number]` is mixed with: the next one of the same model; null for none. */
-export function partner(styles, number) {
+/**
+ * The style that `styles[number]` is mixed with: the one of the same model that is `wanted`, else the
+ * next one; null for none.
+ */
+export function partner(styles, number, wanted = "") {
   const style = styles[number];
   if (!style.code?.mixes) return null;
   const family = styles.filter((other) => other.model === style.model);
   if (family.length < 2) return null;
+  const other = family.find(({ name }) => name === wanted);
+  if (other && other !== style) return other;
   return family[(family.indexOf(style) + 1) % family.length];
 }
 

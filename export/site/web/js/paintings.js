@@ -1,7 +1,7 @@
 /** Paintings that a visitor brings. */
 
 /** Longest side in px that is read: brush strokes are seen, and phones have the memory. */
-const LONGEST = 640;
+const LONGEST = 1024;
 
 /**
  * A picture file as pixels, and an address of it for a card.

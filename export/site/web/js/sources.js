@@ -19,6 +19,9 @@ const CAMERA_ERRORS = {
   AbortError: "The camera stopped before it gave a picture. Try again.",
 };
 
+/** What getUserMedia says of a camera that was asked for by its id and is not there. */
+const ABSENT = ["OverconstrainedError", "NotFoundError"];
+
 /** How long to wait for a new frame: a paused clip gives none, and must notice when it goes on. */
 const PATIENCE_MS = 250;
 
@@ -76,36 +79,38 @@ export class CameraSource extends VideoSource {
 
   /**
    * @param {string} facing "user" (towards you) or "environment"; a wish, not a demand.
+   * @param {string} id of the camera to take, "" for any; another one if it is not there.
    * @param {() => void} onLost called when the camera goes away.
+   * @param {(gone: boolean) => void} onPause called when it gives no pictures for a while, and when
+   *   it goes on.
    */
-  static async open(facing, onLost) {
+  static async open({ facing, id = "" }, onLost, onPause = () => {}) {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error(
         "Browsers give the camera to secure pages only: use https, or localhost.",
       );
     }
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({
-        audio: false,
-        video: {
-          facingMode: { ideal: facing },
-          width: { ideal: 1280 },
-          height: { ideal: 720 },
-          frameRate: { ideal: 30 },
-        },
+    const stream = await ask(id ? { deviceId: { exact: id } } : { facingMode: { ideal: facing } })
+      .catch((error) => {
+        if (!id || !ABSENT.includes(error.name)) throw error;
+        return ask({ facingMode: { ideal: facing } });
+      })
+      .catch((error) => {
+        throw new Error(CAMERA_ERRORS[error.name] ?? `The camera failed: ${error.message}`);
       });
-    } catch (error) {
-      throw new Error(CAMERA_ERRORS[error.name] ?? `The camera failed: ${error.message}`);
-    }
     const video = newVideo();
     video.srcObject = stream;
     const source = new CameraSource(video, "the camera");
     source.stream = stream;
     const [track] = stream.getVideoTracks();
     track.addEventListener("ended", onLost);
+    track.addEventListener("mute", () => onPause(true));
+    track.addEventListener("unmute", () => onPause(false));
+    const { facingMode, deviceId = "" } = track.getSettings();
     // Laptops do not say where their camera looks: at the person in front of it.
-    source.facing = track.getSettings().facingMode ?? "user";
+    source.facing = facingMode ?? "user";
+    source.turns = Boolean(facingMode);
+    source.id = deviceId;
     try {
       await started(video);
     } catch {
@@ -115,10 +120,12 @@ export class CameraSource extends VideoSource {
     return source;
   }
 
-  /** How many cameras there are (known once one was allowed). */
-  static async count() {
+  /** The cameras there are: id and label of each (known once one was allowed). */
+  static async list() {
     const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-    return devices.filter((device) => device.kind === "videoinput").length;
+    return devices
+      .filter(({ kind, deviceId }) => kind === "videoinput" && deviceId)
+      .map(({ deviceId, label }, at) => ({ id: deviceId, label: label || `Camera ${at + 1}` }));
   }
 
   close() {
@@ -215,6 +222,12 @@ export async function openFile(file) {
     }
   }
   throw new Error(`"${file.name}" is neither a picture nor a clip.`);
+}
+
+/** A camera's pictures. */
+function ask(which) {
+  const video = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+  return navigator.mediaDevices.getUserMedia({ audio: false, video: { ...which, ...video } });
 }
 
 function newVideo() {

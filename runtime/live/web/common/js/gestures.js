@@ -15,14 +15,19 @@ export function listenDivider(divider, view, set) {
  * shows where to.
  */
 export function listenDrops(sign, take) {
-  const over = (on) => (event) => {
-    event.preventDefault();
-    sign.hidden = !on;
+  const over = (event) => {
+    event.preventDefault(); // a browser drops only where both events were prevented
+    sign.hidden = false;
   };
-  document.addEventListener("dragover", over(true));
-  document.addEventListener("dragleave", over(false));
+  document.addEventListener("dragenter", over);
+  document.addEventListener("dragover", over);
+  document.addEventListener("dragleave", (event) => {
+    // From one element of the page to another is no leaving.
+    if (event.relatedTarget === null) sign.hidden = true;
+  });
   document.addEventListener("drop", (event) => {
-    over(false)(event);
+    event.preventDefault();
+    sign.hidden = true;
     take(event.dataTransfer.files[0], event.target);
   });
 }
