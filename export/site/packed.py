@@ -1,9 +1,12 @@
-"""Compressed copies of a page's files, beside them as `name.gz`, and `name.br` where Python has the
-package brotli: servers that know them send them instead (`runtime.serve_site`, nginx with
-`gzip_static on`, most object stores), others ignore them.
+"""Compressed copies of a page's files, beside them as `name.gz` and `name.br`: servers that know
+them send them instead (`runtime.serve_site`, nginx with `gzip_static on`, most object stores),
+others ignore them. Brotli is Python's package of that name, else Node.js's, which pages need
+anyhow.
 """
 
 import gzip
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +16,19 @@ SUFFIXES = (".gz", ".br")
 BROTLI_QUALITY = 9
 # What is not compressed already.
 KINDS = (".html", ".css", ".js", ".mjs", ".json", ".webmanifest", ".svg", ".txt", ".wasm", ".onnx")
+# What Node.js does with what comes in, to what goes out.
+NODE_BROTLI = """
+const {{ brotliCompressSync, brotliDecompressSync, constants }} = require("node:zlib");
+const parts = [];
+process.stdin.on("data", (part) => parts.push(part)).on("end", () => {{
+  process.stdout.write({call});
+}});
+"""
+NODE_COMPRESS = NODE_BROTLI.format(
+    call="brotliCompressSync(Buffer.concat(parts), "
+    f"{{ params: {{ [constants.BROTLI_PARAM_QUALITY]: {BROTLI_QUALITY} }} }})"
+)
+NODE_DECOMPRESS = NODE_BROTLI.format(call="brotliDecompressSync(Buffer.concat(parts))")
 # A copy that saves less than a tenth is not worth its place: weights in floats.
 WORTH = 0.9
 # Smaller files fit into a packet or two either way (1460 bytes each over Ethernet).
@@ -29,7 +45,7 @@ class Coding(NamedTuple):
 
 
 def codings() -> Iterator[Coding]:
-    """Those that Python has here."""
+    """Those there are here."""
     yield Coding(
         ".gz",
         lambda data: gzip.compress(data, compresslevel=9, mtime=0),
@@ -39,6 +55,13 @@ def codings() -> Iterator[Coding]:
     try:
         import brotli
     except ImportError:
+        if node := shutil.which("node"):
+            yield Coding(
+                ".br",
+                lambda data: _through(node, NODE_COMPRESS, data),
+                lambda data: _through(node, NODE_DECOMPRESS, data),
+                (subprocess.CalledProcessError,),
+            )
         return
     yield Coding(
         ".br",
@@ -46,6 +69,16 @@ def codings() -> Iterator[Coding]:
         brotli.decompress,
         (brotli.error,),
     )
+
+
+def _through(node: str, script: str, data: bytes) -> bytes:
+    """Bytes as Node.js changes them.
+
+    Raises:
+        CalledProcessError: they are damaged.
+    """
+    command = [node, "--eval", script]
+    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
 def pack(folder: Path) -> tuple[int, int]:
