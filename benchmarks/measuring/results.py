@@ -31,7 +31,7 @@ KINDS = (
     *("latency", "end_to_end", "startup", "frame_costs", "quality", "temporal", "folding"),
     *("sanity", "soak", "targets", "crawl", "students", "pruning", "scoreboard"),
     *("live_features", "encoders", "filters", "keyframes", "batch", "serving"),
-    *("generative", "photoreal", "stereo"),
+    *("generative", "photoreal", "stereo", "page"),
 )
 
 # Words, numbers, flags or None, by name.
