@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from .card_check import card_of, fitted
 from .conditions import Condition, Conditions
 from .folding import Folding, Scene, SceneEngine
 from .formats import open_model
+
+if TYPE_CHECKING:
+    from .byte_path import BytePath
 
 # Picture (height, width) that engines are compared with.
 TRIAL_SIZE = (480, 640)
@@ -60,6 +63,7 @@ class StyleSession:
         threads: int | None = None,
         hint: str | None = None,
         encoder: Path | None = None,
+        byte_path: "BytePath | None" = None,
     ) -> None:
         self.card = card
         self.engine = engine_name
@@ -78,6 +82,8 @@ class StyleSession:
         self._output = _image_output(card)
         self._conditions = Conditions(card, model_path, engine_name, engine.device, encoder)
         self._buffer: np.ndarray | None = None
+        # A faster way for pictures of bytes, once it has painted one as the model does.
+        self._bytes = byte_path
         self._checked = False
 
     @property
@@ -228,6 +234,7 @@ class StyleSession:
     def close(self) -> None:
         """Free the model; may be called twice."""
         self._engine.close()
+        self._drop_bytes()
         self._conditions.close()
         self._buffer = None
 
@@ -312,16 +319,29 @@ class StyleSession:
 
     def _run_bytes(self, image: Image, conditions: Mapping[str, Condition]) -> Image:
         padded, inner = self._place(image)
-        tensor = arrays.to_tensor(padded, self._image, self._buffer)
-        if tensor.dtype == np.float32:
-            self._buffer = tensor
-        styled = arrays.to_image(self._run(tensor, padded.shape[:2], conditions), self._output)
+        others = self._conditions.feeds(conditions, padded.shape[0], padded.shape[1])
+        if self._bytes is not None and self._bytes.tried:
+            styled, results = self._bytes.paint(padded, others)
+            self._conditions.remember(results)
+        else:
+            tensor = arrays.to_tensor(padded, self._image, self._buffer)
+            if tensor.dtype == np.float32:
+                self._buffer = tensor
+            styled = arrays.to_image(self._run(tensor, others), self._output)
+            if self._bytes is not None and not self._bytes.agrees(padded, others, styled):
+                self._drop_bytes()
         return _cut(styled, padded.shape[:2], inner, image.shape[:2])
+
+    def _drop_bytes(self) -> None:
+        if self._bytes is not None:
+            self._bytes.close()
+            self._bytes = None
 
     def _run_float(self, image: np.ndarray, conditions: Mapping[str, Condition]) -> np.ndarray:
         padded, inner = self._place(image)
         tensor = arrays.float_to_tensor(padded, self._image)
-        result = self._run(tensor, padded.shape[:2], conditions)
+        others = self._conditions.feeds(conditions, padded.shape[0], padded.shape[1])
+        result = self._run(tensor, others)
         styled = arrays.tensor_to_float(result, self._output)
         return _cut(styled, padded.shape[:2], inner, image.shape[:2])
 
@@ -333,10 +353,7 @@ class StyleSession:
         height, width = image.shape[:2]
         return arrays.pad_to(image, *self.padded_size(height, width)), (height, width)
 
-    def _run(
-        self, tensor: np.ndarray, size: tuple[int, ...], conditions: Mapping[str, Condition]
-    ) -> np.ndarray:
-        others = self._conditions.feeds(conditions, size[0], size[1])
+    def _run(self, tensor: np.ndarray, others: dict[str, np.ndarray]) -> np.ndarray:
         results = self._engine.run({self._image.name: tensor, **others})
         self._conditions.remember(results)
         result = results[self._output.name]
@@ -393,7 +410,7 @@ def open_session(
     other = formats.beside(path)
     if other is not None and not other.is_file():
         raise CardMismatch(f'"{path}" needs "{other.name}" beside it; copy or export both again')
-    loaded = loops.opened(
+    opened = loops.opened(
         lambda: _open(path, name, device, threads, precision_hint),
         path,
         name,
@@ -401,10 +418,20 @@ def open_session(
         probe_timeout,
         overrides,
     )
+    loaded = opened
     try:
         loaded, card, more = _card(loaded, path, overrides, probe_timeout)
         encoder = store.resolve(style_encoder) if style_encoder is not None else None
-        session = StyleSession(loaded, card, path, name, "", threads, precision_hint, encoder)
+        quick = None
+        if loaded is opened and name == formats.DEFAULT and loaded.device.startswith("cuda"):
+            from . import byte_path
+
+            quick = byte_path.open_bytes(
+                loaded, card, path, lambda graph: open_model(graph, name, device, threads)
+            )
+        session = StyleSession(
+            loaded, card, path, name, "", threads, precision_hint, encoder, quick
+        )
     except BaseException:
         loaded.close()
         raise
