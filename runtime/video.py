@@ -94,6 +94,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="what to do with high dynamic range (default: tonemap)",
     )
     reading.add_argument(
+        "--decoder",
+        default="software",
+        metavar="NAME",
+        help="software, hardware (if a device really works here), or a device such as cuda",
+    )
+    reading.add_argument(
         "--on-size-change",
         choices=SIZE_CHANGES,
         default="scale",
@@ -224,6 +230,7 @@ def clip_options(args: argparse.Namespace, *, steady: bool = False) -> "ClipOpti
             "stream": args.stream,
             "strict": args.strict,
             "hdr": args.hdr,
+            "decoder": args.decoder,
             "deinterlace": args.deinterlace,
             "on_size_change": args.on_size_change,
             "raw": args.raw,

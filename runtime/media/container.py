@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import SourceError
 from ..inputs import check_file, file_address
 from .color import Colors, chroma_of, colors_of
+from .decoders import acceleration
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def open_container(
     name: str,
     format: str | None = None,
     options: dict[str, str] | None = None,
+    device: str = "",
 ) -> InputContainer:
     """`av.open` for reading one file, with errors made for people.
 
@@ -120,6 +122,7 @@ def open_container(
         name: for messages.
         format: FFmpeg's name of the reader, None to find out.
         options: FFmpeg's own, for the reader.
+        device: that decodes (`runtime.media.decoders`), "" for the CPU.
 
     Raises:
         SourceError: missing, unreadable, no video container, or a playlist.
@@ -131,8 +134,16 @@ def open_container(
     own = {"protocol_whitelist": "file", "format_whitelist": file_formats()}
     opened = file_address(file) if isinstance(file, Path) else file
     own |= options or {}
+    accelerated = acceleration(device) if device else None
     try:
-        return av.open(opened, "r", format=format, options=own, metadata_errors="replace")
+        return av.open(
+            opened,
+            "r",
+            format=format,
+            options=own,
+            metadata_errors="replace",
+            hwaccel=accelerated,
+        )
     except av.FFmpegError as error:
         reason = error.strerror or "unknown format"
         if isinstance(error, av.error.ArgumentError):

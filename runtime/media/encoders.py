@@ -380,7 +380,9 @@ def encoder_options(encoder: str, quality: int | None, preset: str) -> dict[str,
     if encoder == "ffv1":  # version 3 has checksums; slices use several cores; 12 is 1080p's best
         return {"level": "3", "slices": "12", "slicecrc": "1", "coder": "1"}
     if encoder.endswith("_nvenc"):
-        return {"rc": "vbr", "cq": str(quality), "preset": f"p{min(7, 1 + step)}"}
+        # FFmpeg asks NVENC for 2 Mbit/s unless told otherwise, and that goes before the quality.
+        preset = f"p{min(7, 1 + step)}"
+        return {"rc": "vbr", "cq": str(quality), "b": "0", "preset": preset}
     if encoder.endswith("_qsv"):
         return {"global_quality": str(quality), "preset": preset}
     if encoder.endswith("_videotoolbox"):  # its scale is 1..100, best last

@@ -37,6 +37,7 @@ class SourceOptions(TypedDict, total=False):
         stream: index of the video stream in its container.
         strict: refuse damaged input instead of concealing it.
         hdr: "tonemap" or "refuse".
+        decoder: "software", "hardware", or a device (`runtime.media.decoders`).
         deinterlace: "auto" or "off".
         raw: what bare frames on standard input look like, "WxH@FPS:FORMAT".
         on_size_change: what becomes of pictures of another size than the first: "scale" them,
@@ -54,6 +55,7 @@ class SourceOptions(TypedDict, total=False):
     stream: int | None
     strict: bool
     hdr: str
+    decoder: str
     deinterlace: str
     raw: str | None
     on_size_change: str

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 import numpy as np
 
+from ..engines._cuda_turn import CUDA_TURN
 from ..errors import SourceError, UsageError
 from ..frame import Frame, Image
 from ..media import container as containers
 from ..media.alpha import decoder_for, has_alpha, is_transparent, shows_through
 from ..media.color import SDR, Colors, Converter, colors_of
+from ..media.decoders import SOFTWARE, choose_decoder, fallen_back, planar, prepare
 from ..media.timeline import Adjuster, Timeline, fraction, read_timeline
 from . import Source, SourceInfo
 from ._clusters import Clusters
@@ -77,6 +79,8 @@ class FileSource(Source):
         rate: frames per second of bare streams (`.h264`), in place of what they state.
         after: continue behind this frame (its index and time) instead of at the beginning.
         start: begin at the first frame at or after this time (seconds).
+        decoder: "software", "hardware" (a device that really works, else software), or a device's
+            name, as "cuda".
         seek: find places by seeking; False decodes everything before it again, which damaged
             clips need to come out the same.
 
@@ -105,6 +109,7 @@ class FileSource(Source):
         after: tuple[int, Fraction] | None = None,
         start: Fraction = Fraction(0),
         seek: bool = True,
+        decoder: str = SOFTWARE,
     ) -> None:
         if hdr not in ("tonemap", "refuse"):
             raise UsageError(f'hdr is "{hdr}", allowed are tonemap, refuse')
@@ -112,12 +117,18 @@ class FileSource(Source):
             raise UsageError(
                 f'deinterlace is "{deinterlace}", allowed are {", ".join(DEINTERLACE)}'
             )
+        if strict and decoder != SOFTWARE:
+            raise UsageError(
+                f"--decoder {decoder}: --strict needs software, because hardware conceals damage "
+                "and says nothing"
+            )
         self._deinterlace = deinterlace == "auto"
         self._on_size = "fail" if strict and on_size_change == "scale" else on_size_change
         self._scaled = False
         self.name = Path(spec).name
         self.damage: Counter[str] = Counter()
-        self.remarks: list[str] = []
+        self._device, self.remarks = choose_decoder(decoder)
+        self._seen = False  # frames of the device
         self._spec, self._wanted, self._strict, self._hdr = spec, stream, strict, hdr
         self._after, self._start, self._seek = after, start, seek
         self._converter = Converter()
@@ -145,7 +156,9 @@ class FileSource(Source):
 
     def _open(self) -> InputContainer:
         own = {} if self._bare_rate is None else {"framerate": str(self._bare_rate)}
-        return containers.open_container(Path(self._spec), self._spec, options=own)
+        return containers.open_container(
+            Path(self._spec), self._spec, options=own, device=self._device
+        )
 
     def _settle_rate(self, wish: Fraction | None) -> None:
         """The rate of a bare stream, which is all that its times come from."""
@@ -235,6 +248,8 @@ class FileSource(Source):
         # Frame by frame where an empty packet repeats the picture before it.
         video.thread_type = "SLICE" if video.codec.name in REPEATING else "AUTO"
         video.codec_context.flags |= OUTPUT_CORRUPT
+        if self._device:
+            prepare(video)
         if self._strict:
             video.codec_context.options = {"err_detect": "explode"}
         self._decoder = decoder_for(video)
@@ -313,7 +328,15 @@ class FileSource(Source):
     def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         if self._decoder is not None:
             return self._decoder.decode(packet)
-        return self._stream.decode(packet)
+        if not self._device:
+            return self._stream.decode(packet)
+        with CUDA_TURN:
+            frames = self._stream.decode(packet)
+        if frames and not self._seen:
+            self._seen = True
+            remark = fallen_back(self._stream, frames[0], self._device)
+            self.remarks += [remark] if remark else []
+        return [planar(frame) for frame in frames]
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """The packets of the stream, looked at, with times from 0."""
