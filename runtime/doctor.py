@@ -5,7 +5,8 @@ here, then what was tried: packages, wheels that overwrite each other, execution
 runs a test model), encoders (each encodes frames), windows, virtual camera, cameras with their
 modes, models. With --licenses: what is installed and under which terms. With --model FILE: what a
 model takes and gives, how that is known, and how fast it is here. With --gpu: a minute's test of
-the GPU (CUDA, with the model of --model), whose --json can be sent back.
+an NVIDIA GPU with the model of --model, in every way there is; --report FILE writes it as JSON to
+be sent back.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import cli
-from .errors import DONE, GATE_REFUSED, UNAVAILABLE
+from .errors import DONE, GATE_REFUSED, UNAVAILABLE, UsageError
 from .outputs import check_output, replacing
 
 if TYPE_CHECKING:
@@ -45,12 +46,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sbom", type=Path, metavar="FILE", help="write that list as CycloneDX 1.6 (JSON)"
     )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write what --gpu found as JSON, to send back"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; exit 3 if something that every run needs is broken."""
+    if args.report and not args.gpu:
+        raise UsageError("--report is what --gpu found; give --gpu, too")
     if args.licenses or args.sbom:
         return _licenses(args)
     if args.gpu:
@@ -109,12 +115,19 @@ def _gpu(args: argparse.Namespace) -> int:
     from .checks import gpu
     from .model import store
 
+    path = args.report and check_output(args.report, overwrite=args.overwrite)
     cli.say("a minute, please", quiet=args.json)
     page = gpu.self_test(store.resolve(args.model or GPU_MODEL))
     if args.json:
         cli.print_json(page.facts)
     else:
         cli.print_text("\n".join(page.lines))
+    if path:
+        with replacing(path, overwrite=args.overwrite) as made:
+            made.write_text(json.dumps(page.facts, indent=2) + "\n", encoding="utf-8")
+        cli.say(str(path), quiet=args.json)
+    elif not args.json:
+        cli.say("--report gpu.json writes all of it to a file that you can send back")
     return DONE if page.alike else GATE_REFUSED
 
 

@@ -1,33 +1,40 @@
 """What a GPU does with a model, in a minute, to read and to send back.
 
-The same picture is painted on the GPU and on the CPU and compared; then the GPU paints pictures of
-growing size for some seconds each; then every hardware encoder encodes frames.
+The same pictures are painted on the CPU and in every way there is on the GPU (`gpu_ways`),
+compared, and timed at growing sizes; then hardware decoders and encoders are given frames.
 """
 
 import platform
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..card import JsonObject
 from ..engines._cuda import Cuda, Gpu
-from ..errors import StyleError
+from ..errors import EngineUnavailable
 from ..frame import Image
 from ..model.session import StyleSession, open_session
 from ..sources.synthetic import SyntheticSource
+from . import gpu_ways
+from .gpu_ways import Way
 
-# (width, height) of the pictures that are timed, and seconds for each: a minute with what is
-# around it.
+# (width, height) of the pictures that are timed, and seconds for each: with up to eight ways about
+# a minute.
 SIZES = ((1280, 720), (1920, 1080), (3840, 2160))
-SECONDS = 12.0
-# Pictures of each size that are not counted: kernels are chosen in the first ones.
-WARM_UP = 3
-# Size of the picture that both paint.
-COMPARED = (640, 480)
+SECONDS = 2.0
+# Pictures of each size that are not counted: in the first ones kernels are chosen and graphs
+# recorded.
+WARM_UP = 4
+# Size and number of the pictures that both paint: graphs are launched from the third on.
+COMPARED, PICTURES = (640, 480), 4
 # Likeness, PSNR in dB, that is asked of every format of a model.
 ALIKE_DB = 40.0
+# The driver's own words about itself, on Linux.
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
@@ -45,50 +52,35 @@ def self_test(
     sizes: tuple[tuple[int, int], ...] = SIZES,
     seconds: float = SECONDS,
 ) -> GpuPage:
-    """Try a model on a device.
+    """Try a model on a device in all ways.
 
     Raises:
-        EngineUnavailable: no such device, or the engine's library for it is absent.
+        EngineUnavailable: no such device, or no way to it works (the first one's reason).
         ModelNotFound, CardMismatch: as `open_session`.
     """
-    from ..media.encoders import CODECS, probe
-
-    with open_session(model, device=device) as session:
-        with open_session(model, device="cpu") as reference:
-            picture = _picture(COMPARED)
-            decibels = likeness(session.stylize(picture), reference.stylize(picture))
-        timed = [_timed(session, size, seconds) for size in sizes]
+    gpu = _gpu(device)
+    pictures = [_picture(COMPARED, number) for number in range(PICTURES)]
+    with open_session(model, device="cpu") as reference:
+        expected = [reference.stylize(picture) for picture in pictures]
         facts: JsonObject = {
-            "model": session.model_path.stem,
-            "sha256": session.sha256,
-            "engine": session.engine,
-            "device": session.device,
-            "notes": session.notes,
-            "gpu": _gpu_facts(session.device),
+            "model": reference.model_path.stem,
+            "sha256": reference.sha256,
+            "device": device,
+            "gpu": gpu,
             "system": platform.platform(),
             "python": platform.python_version(),
             "versions": _versions(),
-            "psnr_db": None if np.isinf(decibels) else round(decibels, 2),
-            "sizes": timed,
         }
-    hardware = [name for codec in CODECS.values() for name in codec.hardware]
-    encoders = {name: probe(name) for name in hardware}
-    facts["encoders"] = {name: why or "works" for name, why in encoders.items()}
-    alike = decibels >= ALIKE_DB
-    gpu = facts["gpu"]
-    lines = [
-        f"{facts['model']} on {facts['engine']}, {facts['device']}"
-        + (f": {gpu['name']} (compute {gpu['capability']}, CUDA {gpu['driver']})" if gpu else ""),
-        f"  likeness  {decibels:.1f} dB to the CPU's picture, {ALIKE_DB:g} are asked for",
-        *(
-            f"  {one['size']:<9} {one['fps']:.1f} pictures/s, median {one['p50_ms']:.1f} ms, "
-            f"95 % within {one['p95_ms']:.1f}, mean {one['mean_ms']:.1f} ({one['samples']})"
-            for one in timed
-        ),
-        "  encoders  " + (", ".join(n for n, why in encoders.items() if why is None) or "none"),
-        *(f"  note      {note}" for note in session.notes),
-    ]
-    return GpuPage(lines, facts, alike)
+    with gpu_ways.scratch() as folder:
+        tried = gpu_ways.ways(model, device, sizes, folder)
+        results = [_try(way, pictures, expected, sizes, seconds) for way in tried]
+    if all("error" in result for result in results):
+        raise EngineUnavailable(f"no way to {device} works: {results[0]['error']}")
+    facts["ways"] = results
+    facts["half"] = gpu_ways.half(model).name if gpu_ways.half(model).is_file() else None
+    facts["decoders"], facts["encoders"] = _hardware()
+    alike = all(result["alike"] for result in results if "error" not in result)
+    return GpuPage(_lines(facts, model), facts, alike)
 
 
 def likeness(one: Image, other: Image) -> float:
@@ -97,8 +89,80 @@ def likeness(one: Image, other: Image) -> float:
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
-def _picture(size: tuple[int, int]) -> Image:
-    return next(iter(SyntheticSource(size=size))).image
+def _try(
+    way: Way,
+    pictures: list[Image],
+    expected: list[Image],
+    sizes: tuple[tuple[int, int], ...],
+    seconds: float,
+) -> JsonObject:
+    """What one way does, or why it does not work."""
+    started = time.perf_counter()
+    try:
+        with contextmanager(way.open)() as session:
+            opened = time.perf_counter() - started
+            found = [session.stylize(picture) for picture in pictures]
+            worst = min(map(likeness, found, expected))
+            timed = [_timed(session, size, seconds) for size in sizes]
+            return {
+                "way": way.name,
+                "engine": session.engine,
+                "device": session.device,
+                "notes": session.notes,
+                "open_s": round(opened, 2),
+                "graphs": session.recorded_graphs,
+                "psnr_db": None if np.isinf(worst) else round(worst, 2),
+                "alike": worst >= ALIKE_DB,
+                "sizes": timed,
+            }
+    except Exception as error:  # what a library raises here is what this test is for
+        reason = " ".join(str(error).split())
+        return {"way": way.name, "error": reason[:300] or type(error).__name__}
+
+
+def _lines(facts: JsonObject, model: Path) -> list[str]:
+    gpu = facts["gpu"]
+    what = f"{gpu['name']} (compute {gpu['capability']}, CUDA {gpu['driver']})" if gpu else ""
+    lines = [f"{facts['model']} on {what or facts['device']}"]
+    for result in facts["ways"]:
+        if "error" in result:
+            lines.append(f"  {result['way']:<18} does not work: {result['error']}")
+            continue
+        likely = "the CPU's" if result["psnr_db"] is None else f"{result['psnr_db']:.1f} dB"
+        if not result["alike"]:
+            likely += f", {ALIKE_DB:g} are asked for"
+        times = ", ".join(f"{one['size']} {one['p50_ms']:.2f} ms" for one in result["sizes"])
+        graphs = f", {result['graphs']} graphs" if result["graphs"] else ""
+        lines.append(f"  {result['way']:<18} {times} (picture: {likely}{graphs})")
+        lines += [f"  {'':<18} {note}" for note in result["notes"]]
+    if facts["half"] is None and facts["gpu"]:
+        lines.append(
+            f"  fp16               not tried: {gpu_ways.half(model).name} is not there (python -m "
+            "export --precision fp16 makes it)"
+        )
+    for kind in ("decoders", "encoders"):
+        lines += [f"  {name:<18} {what}" for name, what in facts[kind].items()]
+    return lines
+
+
+def _hardware() -> tuple[dict[str, str], dict[str, str]]:
+    """NVDEC and hardware encoders: "works", or why not."""
+    from ..media import decoders
+    from ..media.encoders import CODECS, probe
+
+    hardware = [name for codec in CODECS.values() for name in codec.hardware]
+    return (
+        {"nvdec (cuda)": decoders.probe("cuda") or "works"},
+        {name: probe(name) or "works" for name in hardware},
+    )
+
+
+def _picture(size: tuple[int, int], number: int = 0) -> Image:
+    with SyntheticSource(size=size) as source:
+        frames = iter(source)
+        for _ in range(number):
+            next(frames)
+        return next(frames).image
 
 
 def _timed(session: StyleSession, size: tuple[int, int], seconds: float) -> JsonObject:
@@ -123,25 +187,34 @@ def _timed(session: StyleSession, size: tuple[int, int], seconds: float) -> Json
     }
 
 
-def _gpu_facts(device: str) -> JsonObject | None:
-    """Of an NVIDIA GPU; None of anything else."""
+def _gpu(device: str) -> JsonObject | None:
+    """Of an NVIDIA GPU; None of anything else.
+
+    Raises:
+        EngineUnavailable: there is none.
+    """
     kind, _, number = device.partition(":")
     if kind != "cuda":
         return None
     try:
         cuda = Cuda(int(number or 0))
-    except StyleError:
-        return None
+    except EngineUnavailable as error:
+        raise EngineUnavailable(f"there is nothing to try: {error}") from None
     gpu: Gpu = cuda.gpu
     cuda.close()
-    return {"name": gpu.name, "capability": gpu.capability, "driver": gpu.driver}
+    facts: JsonObject = {"name": gpu.name, "capability": gpu.capability, "driver": gpu.driver}
+    try:
+        facts["kernel_module"] = DRIVER.read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError):
+        facts["kernel_module"] = ""
+    return facts
 
 
 def _versions() -> dict[str, str]:
     from importlib import metadata
 
-    wanted = ("onnxruntime-gpu", "onnxruntime", "tensorrt", "numpy", "av")
-    found: dict[str, str] = {}
+    wanted = ("onnxruntime-gpu", "onnxruntime", "tensorrt", "tensorrt_rtx", "numpy", "av")
+    found: dict[str, Any] = {}
     for name in wanted:
         try:
             found[name] = metadata.version(name)

@@ -68,6 +68,16 @@ class SharingEngine(Engine, Protocol):
 
 
 @runtime_checkable
+class RecordingEngine(Engine, Protocol):
+    """An engine that may launch recorded work (CUDA graphs)."""
+
+    @property
+    def recorded(self) -> int:
+        """How many graphs it launches now, one for a size of picture."""
+        ...
+
+
+@runtime_checkable
 class RememberingEngine(Engine, Protocol):
     """An engine whose answer also depends on the pictures before."""
 

@@ -200,7 +200,4 @@ def _load() -> ctypes.CDLL:
     try:
         return ctypes.CDLL(name)
     except OSError:
-        raise EngineUnavailable(
-            f"no NVIDIA driver here ({name} is not found); TensorRT engines run on NVIDIA GPUs "
-            "only: use the ONNX file on this machine"
-        ) from None
+        raise EngineUnavailable(f"no NVIDIA driver here ({name} is not found)") from None

@@ -122,6 +122,11 @@ class CudaLane:
         self._sizes: dict[Key, _Size] = {}
         self._ids = iter(range(1, GRAPHS + 1))  # 0 is ONNX Runtime's own
 
+    @property
+    def recorded(self) -> int:
+        """Graphs that are launched now."""
+        return sum(bool(size.number) for size in self._sizes.values())
+
     def run(
         self,
         session: Any,

@@ -156,6 +156,11 @@ class OnnxRuntimeEngine:
             return engine
         return _with_tensorrt(ort, engine, model, int(number), threads)
 
+    @property
+    def recorded(self) -> int:
+        """CUDA graphs that are launched now."""
+        return 0 if self._lane is None else self._lane.recorded
+
     def take(self, lane: "CudaLane | None") -> None:
         """Bring pictures to the GPU by this lane from now on."""
         self._lane = lane

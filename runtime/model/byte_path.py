@@ -46,11 +46,12 @@ class BytePath:
         given, made: its picture ports.
 
     Attributes:
+        engine: of it.
         tried: it has painted a picture as the model itself does.
     """
 
     def __init__(self, engine: Engine, given: Port, made: Port) -> None:
-        self._engine, self._given, self._made = engine, given, made
+        self.engine, self._given, self._made = engine, given, made
         self.tried = False
 
     def paint(
@@ -63,7 +64,7 @@ class BytePath:
             others: the tensors besides the picture.
         """
         tensor = arrays.to_tensor(image, self._given)
-        results = self._engine.run({self._given.name: tensor, **others})
+        results = self.engine.run({self._given.name: tensor, **others})
         return arrays.to_image(results[self._made.name], self._made), results
 
     def agrees(self, image: Image, others: dict[str, np.ndarray], expected: Image) -> bool:
@@ -82,7 +83,7 @@ class BytePath:
 
     def close(self) -> None:
         """Free it; may be called twice."""
-        self._engine.close()
+        self.engine.close()
 
 
 def open_bytes(

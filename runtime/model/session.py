@@ -17,7 +17,7 @@ import numpy as np
 
 from ..card import FOLDING_KEY, CardFacts, ModelCard, Port
 from ..checksum import sha256
-from ..engines import Engine, RememberingEngine, library_of, why_not
+from ..engines import Engine, RecordingEngine, RememberingEngine, library_of, why_not
 from ..errors import CardMismatch, StyleError, UsageError
 from ..frame import Image, check_image
 from ..onnxfile import read_onnx
@@ -268,6 +268,12 @@ class StyleSession:
     def output_name(self) -> str:
         """Name of the graph's picture output."""
         return self._output.name
+
+    @property
+    def recorded_graphs(self) -> int:
+        """How many CUDA graphs the engine launches, one for a size of picture; 0 on a CPU."""
+        engines = [self._engine, *([self._bytes.engine] if self._bytes is not None else [])]
+        return sum(e.recorded for e in engines if isinstance(e, RecordingEngine))
 
     @property
     def has_fixed_size(self) -> bool:

@@ -110,7 +110,13 @@ class TensorrtEngine:
         if _rebuilds() and label not in tensorrt_library.installed():
             label = next(iter(tensorrt_library.installed()), label)
         library = tensorrt_library.load(label)
-        cuda = Cuda(number)
+        try:
+            cuda = Cuda(number)
+        except EngineUnavailable as error:
+            raise EngineUnavailable(
+                f"{error}; TensorRT engines run on NVIDIA GPUs only: use the ONNX file on this "
+                "machine"
+            ) from None
         try:
             reason = tensorrt_plan.mismatch(facts, library, cuda.gpu) or _damage(facts, model)
             if reason:
@@ -138,6 +144,11 @@ class TensorrtEngine:
         results = self._slot(self._cuda, arrays).run(arrays, [info.name for info in self.outputs])
         names = results if outputs is None else outputs
         return {name: results[name] for name in names}
+
+    @property
+    def recorded(self) -> int:
+        """CUDA graphs that are launched now; TensorRT-RTX counts its own."""
+        return sum(slot.recorded for slot in self._slots.values())
 
     def close(self) -> None:
         """Free the engine and its memory; may be called twice."""
