@@ -29,7 +29,7 @@ from .folding import Folding, Scene, SceneEngine
 from .formats import open_model
 
 if TYPE_CHECKING:
-    from .byte_path import BytePath
+    from .gpu.byte_path import BytePath
 
 # Picture (height, width) that engines are compared with.
 TRIAL_SIZE = (480, 640)
@@ -430,7 +430,7 @@ def open_session(
         encoder = store.resolve(style_encoder) if style_encoder is not None else None
         quick = None
         if loaded is opened and name == formats.DEFAULT and loaded.device.startswith("cuda"):
-            from . import byte_path
+            from .gpu import byte_path
 
             quick = byte_path.open_bytes(
                 loaded, card, path, lambda graph: open_model(graph, name, device, threads)

@@ -15,8 +15,9 @@ from runtime.card import ModelCard, Port
 from runtime.engines import _cache, _cuda, _provider_choice
 from runtime.engines.onnxruntime import OnnxRuntimeEngine
 from runtime.errors import StyleError
-from runtime.model import arrays, byte_path
-from runtime.model.byte_path import BytePath, with_bytes
+from runtime.model import arrays
+from runtime.model.gpu import byte_path
+from runtime.model.gpu.byte_path import BytePath, with_bytes
 from runtime.model.session import open_session
 from tests.runtime.engines import fake_cuda_runtime
 from tests.runtime.engines import fake_gpu as fake

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import onnxfile
-from ..card import FOLDING_KEY, ModelCard, Port
-from ..engines import Engine
-from ..errors import StyleError
-from ..frame import Image
-from ..onnxfile import LENGTH, VARINT, Field, OnnxFile, encode
-from . import arrays
+from ... import onnxfile
+from ...card import FOLDING_KEY, ModelCard, Port
+from ...engines import Engine
+from ...errors import StyleError
+from ...frame import Image
+from ...onnxfile import LENGTH, VARINT, Field, OnnxFile, encode
+from .. import arrays
 
 # ONNX's operators version in which Round came; Clip takes its bounds as inputs since then.
 LEAST_OPSET = 11
