@@ -80,8 +80,8 @@ SETTLES = 45
 # Of a clip that does not say.
 RATE = Fraction(30)
 # Seconds that a camera waits for its last picture to be shown: a model may have to be opened first,
-# and a source that is silent for 5 s counts as lost.
-PATIENCE_S = 4.0
+# and a source that is silent for 5 s counts as lost, which beside other programs 4 s have led to.
+PATIENCE_S = 2.5
 POLL_S = 0.001
 # Quality of the sheet's JPEG.
 SHEET_QUALITY = 82

@@ -45,6 +45,7 @@ class Recorder:
         self._ending: list[tuple[Path, OutputThread]] = []
         self._start: Fraction | None = None
         self._used: set[Path] = set()
+        self._empty: set[Path] = set()  # stopped before a picture came
         self._problem: StyleError | None = None
         self._news: list[str] = []
         self.seconds: float | None = None
@@ -67,6 +68,8 @@ class Recorder:
         elif self._output_thread is None:
             self._begin(self._free_path())
         else:
+            if self._start is None:
+                self._empty.add(self._current)
             self._end(self._output_thread)
 
     def _begin(self, path: Path) -> OutputThread:
@@ -129,6 +132,9 @@ class Recorder:
         try:
             output_thread.close()
         except StyleError as error:
+            if path in self._empty:
+                self._news.append("stopped before a picture came: nothing was recorded")
+                return
             self._problem = self._problem or error
             self._news.append(f"recording stopped: {error}")
             return

@@ -17,7 +17,7 @@ from . import _flow
 from ._anchor import Anchor
 from ._blocks import mix, shrink
 from ._denoise import Denoiser
-from ._handover import order
+from ._handover import turns
 from ._heap import keep_pictures
 from ._memory import Memory
 from ._reach import Reach
@@ -125,8 +125,8 @@ class Live:
         memory, lost, self._pending = self._memory_for(image), self._lost, None
         if lost is None:
             memory.store(styled.copy(), self._small, None)
-            # Neighbors are of nearly the same age: strokes are exchanged along soft shapes.
-            memory.age = (self.life * order(*memory.small)).astype(np.uint8)
+            # Whole groups of strokes are of one age, and are exchanged together.
+            memory.age = (self.life * turns(*memory.small)).astype(np.uint8)
             return styled
         shown = memory.draw()
         gap = self._anchor.learn(styled, shown, memory.small)

@@ -152,3 +152,12 @@ def test_a_recording_by_key_takes_the_next_free_name(tmp_path):
     recorder.offer(frame(0))
     recorder.close()
     assert recorder.files == [str(tmp_path / "take-3.mp4")]
+
+
+def test_a_recording_that_is_stopped_before_a_picture_came_is_no_failure(tmp_path):
+    recorder = Recorder(tmp_path / "take.mp4", lambda path: Sink(fail_at=0))
+    recorder.toggle()
+    recorder.toggle()
+    recorder.close()
+    assert recorder.files == []
+    assert recorder.news() == ["stopped before a picture came: nothing was recorded"]

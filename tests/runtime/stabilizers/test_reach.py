@@ -1,8 +1,9 @@
-"""Outlines that a network draws beside a body do not stay behind when the body moves on."""
+"""When strokes give way: outlines beside a body that moves on, and whole groups of old ones."""
 
 import cv2
 import numpy as np
 
+from runtime.stabilizers._handover import TURNS, turns
 from runtime.stabilizers._reach import Reach
 from runtime.stabilizers.live import Live
 
@@ -73,3 +74,14 @@ def test_it_goes_on_where_another_one_was():
     second.resume(first.state())
     still = np.zeros_like(moving)
     np.testing.assert_array_equal(second.stale(gap, still), first.stale(gap, still))
+
+
+def test_paint_is_exchanged_in_groups_that_are_larger_than_strokes():
+    field = turns(240, 320)
+    numbers, counts = np.unique(field, return_counts=True)
+    np.testing.assert_allclose(numbers, np.arange(TURNS) / TURNS, atol=1e-6)
+    assert counts.std() < 0.001 * field.size
+    # Most places have neighbors of their own group at all sides: 0.02 of them had, one by one.
+    inner = field[1:-1, 1:-1]
+    corners = (field[:-2, :-2], field[:-2, 2:], field[2:, :-2], field[2:, 2:])
+    assert np.logical_and.reduce([inner == corner for corner in corners]).mean() > 0.6
