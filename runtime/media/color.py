@@ -223,29 +223,36 @@ def rgb_to_planes(image: Image, colors: Colors) -> np.ndarray:
         (H * 3 / 2, W) uint8: the planes Y, U, V one after the other, as `from_ndarray` takes them.
     """
     height, width = image.shape[:2]
-    luma, *chroma = cv2.split(cv2.transform(image, yuv_matrix(colors, to_rgb=False)))
-    small = [halve(plane) for plane in chroma]
-    planes = np.concatenate([luma.ravel(), small[0].ravel(), small[1].ravel()])
-    return planes.reshape(height * 3 // 2, width)
+    yuv = cv2.transform(image, yuv_matrix(colors, to_rgb=False))
+    planes = np.empty((height * 3 // 2, width), np.uint8)
+    cv2.extractChannel(yuv, 0, planes[:height])
+    for number, small in enumerate(planes[height:].reshape(2, height // 2, width // 2), 1):
+        halve(cv2.extractChannel(yuv, number), small)
+    return planes
 
 
-def halve(plane: np.ndarray) -> np.ndarray:
+# One dimension of the mean over 2 of OpenCV's bicubic enlargement (a = -0.75) by 2: what is seen of
+# a small plane once it was enlarged, in samples of the small plane.
+SEEN = np.array([-9, 40, 450, 40, -9], np.float32) / 512
+
+
+def halve(plane: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
     """The half-size plane whose bicubic enlargement comes nearest to `plane`.
 
-    The mean of each 2x2 pixels, corrected once by the mean of what its enlargement gets wrong (one
-    step of Landweber's iteration). Plain means alone would blur chroma a little each time; the step
-    brings the identity from 38.7 to 41.5 dB on FFmpeg's testsrc2 and from 57 to 61 dB on a webcam
-    clip. More steps gain less than 1 dB.
+    The mean m of each 2x2 pixels, corrected once by the mean of what its enlargement gets wrong
+    (one step of Landweber's iteration): 2 m - S m, with S the outer product of `SEEN`. Plain means
+    alone would blur chroma a little each time; the step brings the identity from 38.7 to 41.5 dB on
+    FFmpeg's testsrc2 and from 57 to 61 dB on a webcam clip. More steps gain less than 1 dB.
 
     Args:
         plane: (H, W) uint8, even height and width.
+        target: (H / 2, W / 2) uint8, where the result is written to; None for a new array.
     """
-    height, width = plane.shape
-    half = (width // 2, height // 2)
-    small = cv2.resize(plane, half, interpolation=cv2.INTER_AREA)
-    enlarged = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    wrong = cv2.subtract(plane, enlarged, dtype=cv2.CV_16S)
-    return cv2.add(small, cv2.resize(wrong, half, interpolation=cv2.INTER_AREA), dtype=cv2.CV_8U)
+    size = (plane.shape[1] // 2, plane.shape[0] // 2)
+    # In floats: rounding the means would cost up to 3 dB (61.3 in place of 64.6).
+    mean = cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    seen = cv2.sepFilter2D(mean, cv2.CV_32F, SEEN, SEEN, borderType=cv2.BORDER_REPLICATE)
+    return cv2.addWeighted(mean, 2, seen, -1, 0, target, cv2.CV_8U)
 
 
 @cache
