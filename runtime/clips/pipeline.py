@@ -17,7 +17,7 @@ from itertools import takewhile
 from typing import Protocol
 
 from ..errors import SinkError, StyleError
-from ..frame import Frame, Image
+from ..frame import Frame, Image, keep_pictures
 from ..meter import Meter, clock
 from ..sinks import FrameFacts, Sink
 from ..sources import Source
@@ -171,6 +171,7 @@ def run(
         Whatever source, session, stabilizer or a sink raises; SinkError if a sink ends up with
         another number of frames than the source delivered.
     """
+    keep_pictures()
     stop = stop or threading.Event()
     ended = threading.Event()
     report = Report()

@@ -11,14 +11,13 @@ frame, which is the network's own output).
 import cv2
 import numpy as np
 
-from ..frame import Image
+from ..frame import Image, keep_pictures
 from ..state import State, keep, nest, part, put_back
 from . import _flow
 from ._anchor import Anchor
 from ._blocks import mix, shrink
 from ._denoise import Denoiser
 from ._handover import turns
-from ._heap import keep_pictures
 from ._memory import Memory
 from ._reach import Reach
 

@@ -8,7 +8,7 @@ import pytest
 CODE = """
 import json, resource
 import numpy as np
-from runtime.stabilizers._heap import keep_pictures
+from runtime.frame import keep_pictures
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
