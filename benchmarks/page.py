@@ -156,7 +156,7 @@ def shown(models: list[Path], program: str) -> "Iterator[Browser]":
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "profile").mkdir()
-        write_page(models, folder / "site", engine_files.dist_folder())
+        write_page(models, folder / "site", engine_files.dist_folder(), compressed=False)
         server = open_server(folder / "site", "127.0.0.1:0")
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         browser = Browser(program, folder / "profile", "--disable-gpu")

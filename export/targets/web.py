@@ -92,8 +92,16 @@ class WebTarget(Target):
         )
 
 
-def write_page(models: Sequence[Path], folder: Path, dist: Path) -> Written:
+def write_page(
+    models: Sequence[Path], folder: Path, dist: Path, compressed: bool = True
+) -> Written:
     """Write the page of these models into `folder`; each style keeps the name it was asked for by.
+
+    Args:
+        models: files, best first.
+        folder: empty.
+        dist: folder of onnxruntime-web's files.
+        compressed: whether files have compressed copies, which take 20 s of a core.
 
     Raises:
         UsageError: a model does not fit a page, or two have one name.
@@ -126,8 +134,9 @@ def write_page(models: Sequence[Path], folder: Path, dist: Path) -> Written:
         f"{engine_files.VERSION}, "
         f"{len(models)} model{'s' * (len(models) > 1)} and a picture to try each with",
     ]
-    whole, small = packed.pack(folder)
-    steps.append(f"compressed copies: {small / 1e6:.1f} MB for {whole / 1e6:.1f} MB of files")
+    if compressed:
+        whole, small = packed.pack(folder)
+        steps.append(f"compressed copies: {small / 1e6:.1f} MB for {whole / 1e6:.1f} MB of files")
     steps += [
         f"{used.path.name} taken for {path.name}: {used.why}"
         for path, used in zip(models, swapped, strict=True)

@@ -5,9 +5,18 @@ import { $, make, titleOf } from "./page.js";
 
 /** Mark the chosen style: its card, its credit, and its picture behind the welcome. */
 export function markStyle(style, number) {
-  document.querySelectorAll("#styles input")[number].checked = true;
+  const input = document.querySelectorAll("#styles input")[number];
+  input.checked = true;
+  bringIntoSight(input.closest(".card"), document.querySelector("#styles .cards"));
   $("credit").textContent = `After ${titleOf(style)}.`;
   $("welcome").style.backgroundImage = `url("${style.preview}")`;
+}
+
+/** Scroll the cards, not the page, to one of them. */
+function bringIntoSight(card, cards) {
+  const [at, shown] = [card.getBoundingClientRect(), cards.getBoundingClientRect()];
+  if (at.left < shown.left || at.right > shown.right) cards.scrollLeft += at.left - shown.left;
+  if (at.top < shown.top || at.bottom > shown.bottom) cards.scrollTop += at.top - shown.top;
 }
 
 /** Give a style's card another name and picture. */
