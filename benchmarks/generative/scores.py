@@ -55,12 +55,15 @@ def of_paintings(
     """How near generated squares are to squares of paintings: KID by SqueezeNet, and by
     EfficientNet-Lite0 where it is installed; Inception Score by SqueezeNet's classes; how much the
     squares differ from one another, as a share of how much real ones do. No FID: of so few pictures
-    it is mostly bias.
+    it is mostly bias. `kid_of_halved` says how strict that KID is: every other real square at half
+    its resolution, compared with the rest.
 
     Args:
         before, after, real: (N, 3, 64, 64) in [0, 1].
         weights: folder of pretrained weights.
     """
+    from torch.nn import functional as F
+
     from runtime.errors import EngineUnavailable
     from training.backbones import open_backbone
     from training.methods._diversity import diversity, open_distance
@@ -70,6 +73,9 @@ def of_paintings(
     sets = [list(pictures.split(1)) for pictures in (before, after, real)]
     seen = [_proxies.pooled_features(backbone, pictures) for pictures in sets]
     found = against("kid", _proxies.kernel_distance, *seen)
+    halved = F.interpolate(F.avg_pool2d(real[::2], 2), scale_factor=2, mode="bilinear")
+    soft = _proxies.pooled_features(backbone, list(halved.split(1)))
+    found["kid_of_halved"] = _proxies.kernel_distance(soft, seen[2][1::2])
     try:
         judge = open_backbone("efficientnet_lite0")
     except EngineUnavailable:

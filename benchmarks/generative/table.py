@@ -12,6 +12,7 @@ COLUMNS = (
     figure("after", "fid_after"),
     figure("KID stand-in before", "kid_before"),
     figure("after", "kid_after"),
+    figure("of real ones at half the resolution", "kid_of_halved"),
     figure("digits found", "digits_found"),
     figure("diversity", "diversity"),
     figure("color left to AdaIN's style", "style_color_left"),

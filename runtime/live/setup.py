@@ -8,7 +8,7 @@ is imported and opened meanwhile.
 import contextlib
 import queue
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import cli
 from ..meter import Meter
 from ..model import arrays, variants, zoo
+from ..model.conditions import Style
 from ..model.options import open_stylizer
 from ..model.stylizer import Stylizer
 from ..plugins import load
@@ -277,12 +278,23 @@ def _entries(
     files: list[variants.Variant],
     preferred: tuple[str, ...],
 ) -> list[Entry]:
-    """The style of a model; of one that knows several by name, each, unless --style names some."""
+    """The style of a model; of one that knows several by name, each. One that --style names stands
+    first; where --style mixes some, or names a picture, that alone."""
     card = zoo.read_card(files[0].path)
     known = [port.names for port in card.inputs if port.names] if card is not None else []
-    if not known or options.style.styles:
+    asked = options.style.styles
+    if not known or (asked and not _is_one_of(known[0], asked)):
         return [_entry(options, label, files, preferred)]
-    return [_entry(options, name, files, preferred, name) for name in known[0]]
+    first = [str(name) for name, _ in asked]
+    names = [*first, *(name for name in known[0] if name not in first)]
+    return [_entry(options, name, files, preferred, name) for name in names]
+
+
+def _is_one_of(known: Sequence[str], asked: Sequence[tuple[Style, float]]) -> bool:
+    """Whether what is asked for is one style of these, unmixed."""
+    return (
+        len(asked) == 1 and isinstance(asked[0][0], str) and asked[0] in {(n, 1.0) for n in known}
+    )
 
 
 def _entry(

@@ -38,6 +38,7 @@ from runtime.clips.painter import paint_clip
 from runtime.errors import FAILED, INTERRUPTED, USAGE, SourceError, UsageError
 from runtime.meter import Meter
 from runtime.model.options import StylizeOptions, open_stylizer
+from runtime.provenance import SOURCE_TYPE
 from runtime.stills.files import FileOptions, paint_file
 from runtime.stills.painter import Options, StillPainter
 
@@ -136,11 +137,11 @@ def test_a_batch_may_say_nothing_of_itself(archive, tmp_path):
     settings = settings_of(archive, tmp_path / "painted", "--no-provenance")
     (item,) = find_items([str(archive / "photo0.png")], str(tmp_path / "painted"))
     work.Painter(settings).paint(item, 0)
-    assert b"digitalSourceType" not in Path(item.output).read_bytes()
+    assert SOURCE_TYPE.encode() not in Path(item.output).read_bytes()
     loud = settings_of(archive, tmp_path / "loud")
     (item,) = find_items([str(archive / "photo0.png")], str(tmp_path / "loud"))
     work.Painter(loud).paint(item, 0)
-    assert b"digitalSourceType" in Path(item.output).read_bytes()
+    assert SOURCE_TYPE.encode() in Path(item.output).read_bytes()
 
 
 def test_inputs_become_items_with_outputs_in_a_folder(archive, tmp_path):

@@ -163,3 +163,45 @@ def test_the_published_generator_translates_any_size():
         assert 0 <= float(one.min()) <= float(one.max()) <= 1
     with pytest.raises(UsageError, match="2 names for 3 domains"):
         networks.build("stargan", styles=3, names=["a", "b"])
+
+
+def show(folder, keys, *flags):
+    """The webcam command without camera and window; the domain of each picture that was saved."""
+    from runtime import webcam
+
+    words = [*("--source", "synthetic:64x48@30"), "--headless", "--threads", "1", "-q", *flags]
+    words += ["--device", "cpu", "--snapshots", str(folder), "--keys", keys, "--fade", "0"]
+    assert webcam.main([*words, "--frames", "60"]) == 0
+    found = sorted(folder.glob("impasto-*.png"), key=lambda path: path.stat().st_mtime_ns)
+    return [path.name.split("-")[1] for path in found]
+
+
+def test_domains_are_on_the_keys_in_float_and_in_int8(domains, tmp_path, photo_folder):
+    """The lean recipe's form: one file for all domains, or one of int8 for each."""
+    from export.__main__ import main
+
+    shape = load_recipe("stargan_lean").network
+    assert shape["normalization"] == "none", "colors must come back"
+    small = f"network={{name='cin', width=24, blocks=1, scale={shape['scale']}, margin=0"
+    method = stargan(domains, network=small + ", normalization='none'}")
+    assert method.networks["generator"].begin_as_identity()
+    table = method.networks["generator"].table
+    table.data += 0.05 * torch.randn(table.shape, generator=torch.Generator().manual_seed(0))
+    Engine(method, tmp_path / "run", quiet=True).run()
+    flags = ["--checkpoint", str(tmp_path / "run"), "--photos", str(photo_folder), "-q"]
+    assert main([*flags, "--output", str(tmp_path / "all.onnx")]) == 0
+    keys = "8:c 12:style-2 35:c 40:style-3 55:c"
+    whole = ["--model", str(tmp_path / "all.onnx")]
+    assert show(tmp_path / "a", keys, *whole) == ["hue", "negative", "plain"]
+    # --style begins with a domain; the others stay on the keys.
+    asked = show(tmp_path / "b", keys, *whole, "--style", "plain")
+    assert asked == ["plain", "hue", "negative"]
+    several = []
+    for name in ("negative", "plain"):
+        file = tmp_path / "bytes" / f"{name}.onnx"
+        one = ["--set", f"style={name}", "--precision", "int8", "--output", str(file)]
+        assert main([*flags, *one]) == 0
+        with open_session(file) as session:
+            assert session.card.precision == "int8"
+        several += ["--model", str(file)]
+    assert show(tmp_path / "c", "8:c 12:style-2 35:c", *several) == ["negative", "plain"]
