@@ -69,7 +69,7 @@ async function saveFrame() {
 async function showVideo() {
   if (connecting) return;
   connecting = true;
-  tell("Connecting.");
+  progress("Connecting");
   // On the page before it plays, below the pictures: hidden videos are not begun.
   $("video").hidden = false;
   try {
@@ -82,6 +82,7 @@ async function showVideo() {
     throw error;
   } finally {
     connecting = false;
+    progress(false);
   }
   $("view").hidden = true;
   $("view").removeAttribute("src");
