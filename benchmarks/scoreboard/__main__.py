@@ -28,6 +28,10 @@ MODELS = (
     "composition",
     "wheat",
     "night_cafe",
+    "water_lilies",
+    "metzinger_portrait",
+    "water_lilies",
+    "metzinger_portrait",
 )
 
 
