@@ -129,14 +129,17 @@ class Recorder:
             raise self._problem
 
     def _settle(self, path: Path, output_thread: OutputThread) -> None:
+        problem = None
         try:
             output_thread.close()
         except StyleError as error:
-            if path in self._empty:
-                self._news.append("stopped before a picture came: nothing was recorded")
-                return
-            self._problem = self._problem or error
-            self._news.append(f"recording stopped: {error}")
+            problem = error
+        if path in self._empty and not output_thread.written:
+            self._news.append("stopped before a picture came: nothing was recorded")
+            return
+        if problem is not None:
+            self._problem = self._problem or problem
+            self._news.append(f"recording stopped: {problem}")
             return
         self.written += output_thread.written
         self.dropped += output_thread.dropped
