@@ -337,8 +337,8 @@ def test_another_picture_in_the_browsers_engine_is_refused(tmp_path, web_dist):
     ours = write_model(tmp_path / "toy.onnx")
     folder = tmp_path / "site"
     web.write_page([ours], folder, web_dist)
-    packed = folder / "models" / "toy.onnx"
-    write_model(packed, gain=0.51)
+    model = folder / "models" / "toy.onnx"
+    write_model(model, gain=0.51)
     listing = json.loads((folder / "site.json").read_text("utf-8"))
     listing["styles"][0]["file"] = page.address(folder, "models/toy.onnx")
     (folder / "site.json").write_text(json.dumps(listing))
