@@ -30,8 +30,6 @@ MODELS = (
     "night_cafe",
     "water_lilies",
     "metzinger_portrait",
-    "water_lilies",
-    "metzinger_portrait",
 )
 
 
