@@ -61,6 +61,6 @@ def test_the_command(photo_folder, painting, random_weights, tmp_path, monkeypat
 
 
 def test_bad_input(capsys, tmp_path):
-    words = ["--content", str(tmp_path), "--start", "x.safetensors", "--steps", "0"]
+    words = ["--content", str(tmp_path), "--start", "x.safetensors", "--steps", "-1"]
     assert crawl.main(words) == 2
     assert "--steps" in capsys.readouterr().err
