@@ -250,7 +250,7 @@ COLUMNS = (
     figure("ms", "total_p50_ms"),
     figure("p95 ms", "total_p95_ms"),
     figure("x faster than fp32", "faster_than_fp32"),
-    figure("flicker, 1/255", "flicker"),
+    figure("flicker, levels", "flicker"),
     figure("steadied", "flicker_steadied"),
 )
 

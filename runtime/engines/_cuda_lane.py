@@ -11,7 +11,6 @@ may allocate on a GPU meanwhile (`runtime.engines._cuda_turn`).
 """
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import get_ident
@@ -25,7 +24,7 @@ from . import TensorInfo
 from ._cuda import Cuda, Tensor
 from ._cuda_graph import alike, graphs_wished
 from ._cuda_turn import CUDA_TURN
-from ._provider_choice import CPU, CUDA
+from ._provider_choice import CPU, CUDA, tell
 
 # An environment variable, so that every command can be asked for the plain way: "1" is on.
 PLAIN = "IMPASTO_GPU_PLAIN"
@@ -203,7 +202,7 @@ class CudaLane:
     def give_up(self, error: StyleError) -> None:
         """Leave copies to ONNX Runtime from now on, and say so."""
         self.works = False
-        print(f"copies are left to ONNX Runtime: {error}", file=sys.stderr, flush=True)
+        tell(f"copies are left to ONNX Runtime: {error}")
         with suppress(StyleError):  # where nothing works any more, the session will say so
             self.free()
 

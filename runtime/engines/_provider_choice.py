@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from ..card import FOLDING_KEY
-from ..console import quiet
+from ..console import printable, quiet
 from ..errors import EngineUnavailable, StyleError, UsageError
 from ..fields import is_whole
 from . import TensorInfo
@@ -112,7 +112,7 @@ def _options(ort: ModuleType, number: int, digest: str) -> dict[str, object]:
         where = gpu.name if gpu is not None else f"GPU {number}"
         kept = "it is kept" if len(options) > 1 else "it cannot be kept"
         text = f"building a TensorRT engine for {where}; this may take minutes, {kept}"
-        print(text, file=sys.stderr, flush=True)
+        tell(text)
     return options
 
 
@@ -153,3 +153,9 @@ def _why_not(ort: ModuleType, provider: str, number: int) -> str | None:
     from . import _starts
 
     return _starts.why_not(ort, provider, {"device_id": number})
+
+
+def tell(text: str) -> None:
+    """One line on stderr, whatever characters a driver's message brings along: `cli.say` for what
+    stands below the commands."""
+    print(printable(text), file=sys.stderr, flush=True)

@@ -8,7 +8,6 @@ CPU. So the graph gets operations in front and behind that do what `runtime.mode
 """
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from ... import onnxfile
 from ...card import FOLDING_KEY, ModelCard, Port
 from ...engines import Engine
+from ...engines._provider_choice import tell
 from ...errors import StyleError
 from ...frame import Image
 from ...onnxfile import LENGTH, VARINT, Field, OnnxFile, encode
@@ -77,8 +77,7 @@ class BytePath:
             self.tried = found.shape == expected.shape and _error(found, expected) <= ALIKE
             reason = "it paints another picture"
         if not self.tried:
-            text = f"pictures are converted on the CPU, not on the GPU: {reason}"
-            print(text, file=sys.stderr, flush=True)
+            tell(f"pictures are converted on the CPU, not on the GPU: {reason}")
         return self.tried
 
     def close(self) -> None:

@@ -175,6 +175,7 @@ def test_a_finger_moves_the_divider(page, photo_file):
     page.show(photo_file)
     page.browser.press("v")
     with page.screen(375, 812):
+        wait_for(lambda: page.browser.value("visualViewport.scale") == 1)
         left, top, width = page.browser.value(
             "(() => { const r = document.getElementById('view').getBoundingClientRect();"
             "return [r.left, r.top, r.width]; })()"
