@@ -122,6 +122,7 @@ def probe(device: str) -> str | None:
             return "FFmpeg's H.264 decoder knows no such device"
         decoder.thread_count = 1
         frames = [frame for packet in (*packets, None) for frame in decoder.decode(packet)]
+    # The last is what PyAV raises where a codec has no configuration for the device.
     except (av.FFmpegError, ValueError, RuntimeError, NotImplementedError) as error:
         return " ".join(str(getattr(error, "strerror", None) or error).split())[:120]
     if len(frames) != PROBE_FRAMES:
