@@ -54,7 +54,24 @@ class BackboneConfig:
 
     name: str = "vgg19_16x"
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    style_weights: tuple[Weight, ...] = ()  # one for each style layer; none: all alike
     content_layers: tuple[str, ...] = ("relu3_1",)
+
+    def weighted_style(self) -> dict[str, float]:
+        """Style layer -> its weight among them.
+
+        Raises:
+            UsageError: there are weights, but not one for each layer, or all of them are 0.
+        """
+        weights = self.style_weights or (1.0,) * len(self.style_layers)
+        if len(weights) != len(self.style_layers):
+            raise UsageError(
+                f"backbone.style_weights has {len(weights)} numbers for {len(self.style_layers)} "
+                f"style layers ({', '.join(self.style_layers)}): give one for each, or none"
+            )
+        if weights and not any(weights):
+            raise UsageError("backbone.style_weights are all 0: give one of them a weight")
+        return dict(zip(self.style_layers, weights, strict=True))
 
 
 @dataclass(frozen=True)

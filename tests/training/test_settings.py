@@ -10,7 +10,7 @@ from runtime.errors import UsageError
 from training import networks
 from training.backbones import open_backbone
 from training.checkpoint import load_checkpoint
-from training.config import load_recipe, recipe_names
+from training.config import BackboneConfig, load_recipe, recipe_names
 from training.objective import Objective
 
 
@@ -31,6 +31,7 @@ def test_bundled_recipes_are_inside_their_ranges():
         ("objective.style=-1", '"objective.style" is -1.0'),
         ("objective.style=inf", '"objective.style" is inf'),
         ("style_layers=[1]", "must be str, not 1"),
+        ("style_weights=[-1.0]", '"backbone.style_weights.0" is -1.0'),
         ("ema=1", "allowed is 0..0.999999"),
         ("network={width=3}", "lacks its name"),
         ("save_every=0", "allowed is 1..1000000000"),
@@ -40,6 +41,24 @@ def test_absurd_recipe_values(setting, words):
     with pytest.raises(UsageError) as caught:
         load_recipe("starry", [setting])
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ((), {"relu1_1": 1.0, "relu5_1": 1.0}),
+        ((1.0, 2.5), {"relu1_1": 1.0, "relu5_1": 2.5}),
+        ((1.0,), "1 numbers for 2 style layers"),
+        ((0.0, 0.0), "all 0"),
+    ],
+)
+def test_style_layers_have_one_weight_each_or_none(weights, expected):
+    config = BackboneConfig(style_layers=("relu1_1", "relu5_1"), style_weights=weights)
+    if isinstance(expected, dict):
+        assert config.weighted_style() == expected
+    else:
+        with pytest.raises(UsageError, match=expected):
+            config.weighted_style()
 
 
 @pytest.mark.parametrize(

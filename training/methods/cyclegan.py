@@ -82,7 +82,7 @@ class CycleGan(Adversarial[Domains]):
         """The loss network, and the term with the mean over the second domain as its target."""
         chosen = self.recipe.backbone
         backbone = open_backbone(chosen.name, assets.weights).to(self.device)
-        layers = dict.fromkeys(chosen.style_layers, 1.0)
+        layers = chosen.weighted_style()
         backbone.check_layers(list(layers))
         sums: dict[str, Tensor] = {}
         pictures = self.photos.second.images

@@ -94,7 +94,7 @@ class Filter(Method):
         self.objective = Objective(
             backbone,
             to_tensor(self.pairs.images[0][1]).to(self.device),
-            dict.fromkeys(recipe.backbone.style_layers, 1.0),
+            recipe.backbone.weighted_style(),
             recipe.backbone.content_layers,
             recipe.objective,
         )

@@ -141,7 +141,7 @@ class Perceptual(Method):
         self.objective = Objective(
             backbone,
             self.painting.to(self.device),
-            dict.fromkeys(recipe.backbone.style_layers, 1.0),
+            recipe.backbone.weighted_style(),
             recipe.backbone.content_layers,
             recipe.objective,
             text=_text(recipe, self.device),
