@@ -160,8 +160,8 @@ class Memory:
         # them to the nearest one would add up over the frames.
         between = cv2.remap(self._shift, where, None, cv2.INTER_LINEAR, **how)
         together = cv2.inRange(cv2.absdiff(between, shift), (0, 0), (SAME_PX, SAME_PX))
-        mixed = cv2.remap(cv2.multiply(self._slot, SLOT_STEP), where, None, cv2.INTER_LINEAR, **how)
-        together &= cv2.compare(mixed, cv2.multiply(slot, SLOT_STEP), cv2.CMP_EQ)
+        mixed = cv2.remap(_apart(self._slot), where, None, cv2.INTER_LINEAR, **how)
+        together &= cv2.compare(mixed, _apart(slot), cv2.CMP_EQ)
         age = cv2.remap(self.age, nearest, None, cv2.INTER_NEAREST, **how)
         self._shift[area] = cv2.add(cv2.copyTo(between, together, shift), flow)
         self._slot[area], self.age[area] = slot, age
@@ -209,3 +209,9 @@ class Memory:
             self._shift = cv2.copyTo(self._nowhere, moved, self._shift)
             np.putmask(self._slot, moved, np.uint8(self._newest))
             self._reference = cv2.copyTo(small, moved, self._reference.copy())
+
+
+def _apart(slot: np.ndarray) -> np.ndarray:
+    """Slots as bytes SLOT_STEP apart. (cv2.multiply takes a number for a picture of 4 x 1 pixels
+    wherever what moved has this size, and refuses the two types.)"""
+    return cv2.convertScaleAbs(slot, alpha=SLOT_STEP)

@@ -109,8 +109,12 @@ class Sampler:
         """The part of a picture that begins at this flow pixel."""
         x, y = cv2.split(shift)
         sx, sy = self._scale
-        x = cv2.add(cv2.multiply(x, sx), (round(left * sx), 0, 0, 0))
-        y = cv2.add(cv2.scaleAdd(y, sy, cv2.LUT(page, self._tops)), (round(top * sy), 0, 0, 0))
+        # NumPy's, because cv2.add and cv2.multiply take a number for a picture of 4 x 1 pixels
+        # wherever the part has this size, and refuse the two types.
+        x *= sx
+        x += round(left * sx)
+        y = cv2.scaleAdd(y, sy, cv2.LUT(page, self._tops))
+        y += round(top * sy)
         size = self._size
         if self._blocks:
             size = (round(page.shape[0] * sy), round(page.shape[1] * sx))

@@ -171,12 +171,12 @@ def test_the_page_fits_a_phone(page, photo_file, size):
         assert top >= 0 and bottom <= size[1] and min(right - left, bottom - top) >= 180
 
 
-@pytest.mark.slow  # fails behind other emulated phones, passes alone: cause open
 def test_a_finger_moves_the_divider(page, photo_file):
     page.show(photo_file)
     page.browser.press("v")
     with page.screen(375, 812):
-        wait_for(lambda: page.browser.value("visualViewport.scale") == 1)
+        # What lies over the picture takes no finger: figures reach over the divider's upper end.
+        wait_for(lambda: page.browser.value("!document.getElementById('figures').hidden"))
         left, top, width = page.browser.value(
             "(() => { const r = document.getElementById('view').getBoundingClientRect();"
             "return [r.left, r.top, r.width]; })()"

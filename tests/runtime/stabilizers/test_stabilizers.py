@@ -12,7 +12,7 @@ from runtime import plugins, stabilizers
 from runtime.stabilizers import _flow, _layers
 from runtime.stabilizers._blocks import boxes, mix, spread
 from runtime.stabilizers._denoise import Denoiser
-from runtime.stabilizers._memory import MAX_ROWS, MEMORY_BYTES, PAD, num_slots
+from runtime.stabilizers._memory import MAX_ROWS, MEMORY_BYTES, PAD, Memory, num_slots
 from runtime.stabilizers._motion import QUICK, Motion
 from runtime.stabilizers._visibility import smeared
 from runtime.stabilizers.best import SEARCH
@@ -425,3 +425,36 @@ def test_the_camera_is_what_most_of_the_picture_agrees_on(last):
     motion._last[0] = last
     fitted = motion._fit(dense)
     assert np.abs(motion._corners @ fitted - (1.0, 0.3)).max() < 0.3
+
+
+class Moving:
+    """A motion estimate that says that a box of the picture moved."""
+
+    own = uncovered = None
+    local = False
+
+    def __init__(self, grid, flow, box):
+        self.grid, self.flow, self.moved = grid, flow, box
+
+    def estimate(self, *_):
+        return self.flow
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (9, 7)])
+def test_a_part_that_moved_is_drawn_as_the_whole_is(corner):
+    """OpenCV takes a number for a picture of 4 x 1 pixels: a part of this size ended the show."""
+    rng = np.random.default_rng(5)
+    image = cv2.GaussianBlur(rng.integers(0, 256, (64, 96, 3), np.uint8), (0, 0), 2)
+    for height, width in np.ndindex(6, 6):
+        box = (*corner, width + 1, height + 1)
+        drawn = []
+        for moved in (box, (0, 0, 96, 64)):
+            memory = Memory(64, 96)
+            memory.store(image, image, None)
+            flow = np.zeros((*memory.small, 2), np.float32)
+            flow[corner[1] :, corner[0] :][: height + 1, : width + 1] = 0.75
+            memory._motion = Moving(memory._motion.grid, flow, moved)
+            memory.follow(image)
+            drawn.append(memory.draw())
+        # Strokes keep their sharpness by a mean of what is drawn: a part's is another one.
+        assert np.abs(np.subtract(*drawn, dtype=int)).mean() < 0.05
