@@ -90,7 +90,8 @@ def test_network_begins_at_zero_and_learns_what_time_it_is():
     network = networks.build("unet_ddpm", **SMALL).eval()
     x, times = noise(2, 3, 12, 16), torch.tensor([0, 900])
     assert network(x, times).abs().max() == 0 and network(x, times).shape == x.shape
-    torch.nn.init.kaiming_normal_(network.last.weight)  # answers of size one, as the tolerance expects
+    # Answers of size one, as the tolerance expects.
+    torch.nn.init.kaiming_normal_(network.last.weight)
     early, late = network(x, times), network(x, times.flip(0))
     assert not torch.allclose(early, late)
     alone = network(x[1:], times[1:])  # pictures of a batch do not mix

@@ -1,8 +1,12 @@
 """Control desks: what OSC and MIDI messages mean, and OSC over the loopback."""
 
+import importlib
 import math
 import queue
 import re
+import sys
+import threading
+import types
 from pathlib import Path
 
 import pytest
@@ -201,3 +205,53 @@ def test_the_page_has_every_address_and_note():
             address, _, value = written.partition(" ")
             values = [float(value)] if re.fullmatch("[0-9.]+", value) else [value] if value else []
             assert of_osc(address, values)
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    """mido with a driver that exists in memory only: two desks, and how their messages arrive."""
+    mido = pytest.importorskip("mido")
+    ports = importlib.import_module("mido.ports")
+    opened = {}
+
+    class Input(ports.BaseInput):
+        def _open(self, callback=None, **_):
+            self.send, opened[self.name] = callback, self
+
+    module = types.ModuleType("memory_midi")
+    module.Input = Input
+    module.get_devices = lambda **_: [
+        {"name": name, "is_input": True, "is_output": False} for name in ("Knobs 1", "Pads 2")
+    ]
+    monkeypatch.setitem(sys.modules, "rtmidi", types.ModuleType("rtmidi"))
+    monkeypatch.setitem(sys.modules, "memory_midi", module)
+    mido.set_backend("memory_midi")
+    yield opened
+    mido.set_backend("mido.backends.rtmidi")
+
+
+def test_a_desk_is_found_by_its_name_and_heard(driver):
+    mido = pytest.importorskip("mido")
+    actions = queue.SimpleQueue()
+    with midi.MidiInput("pads", actions) as port:
+        assert port.name == "Pads 2"
+        thread = threading.Thread(  # a driver calls from a thread of its own
+            target=lambda: [
+                driver["Pads 2"].send(message)
+                for message in (
+                    mido.Message("note_on", note=36, velocity=90),
+                    mido.Message("control_change", control=7, value=127),
+                )
+            ]
+        )
+        thread.start()
+        thread.join()
+    assert driver["Pads 2"].closed and "Knobs 1" not in driver
+    assert [actions.get() for _ in range(actions.qsize())] == ["next", "strength 1.000"]
+
+
+def test_a_desk_that_is_not_there(driver):
+    with pytest.raises(UsageError, match="there is Knobs 1, Pads 2"):
+        midi.MidiInput("faders", queue.SimpleQueue())
+    with midi.MidiInput("", queue.SimpleQueue()) as port:
+        assert port.name == "Knobs 1"
