@@ -15,6 +15,7 @@ from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.config import load_recipe
 from training.engine import Engine
 from training.losses import LossInputs
+from training.losses.phase_roughness import phase_roughness
 from training.methods import Assets
 from training.methods.multi import Multi
 from training.networks._parts.vgg16x import Decoder, Encoder
@@ -137,6 +138,26 @@ def test_adain_goes_on_from_a_checkpoint(photo_folder, paintings, weights, base,
     averaged = load_checkpoint(tmp_path / "last.safetensors").group("ema")
     assert all(torch.equal(begun[key], value) for key, value in averaged.items())
     assert second.step(0)["periodicity"] > 0
+
+
+def test_adain_terms_of_cells_and_forms(photo_folder, paintings, weights, base):
+    more = ("objective.coarse=1.0", "objective.phase_roughness=2.0", "steps=2")
+    method = build("adain", photo_folder, paintings, weights, base, *more)
+    photos, styles = (
+        torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(i)) for i in (1, 2)
+    )
+    values = method.losses(styles, photos, styles)
+    assert values["coarse"] == pytest.approx(0, abs=1e-6)  # the painting itself has its own forms
+    assert values["phase_roughness"] == pytest.approx(float(phase_roughness(styles)), rel=1e-6)
+    torch.testing.assert_close(
+        values["total"],
+        sum(
+            method.recipe.objective[name] * value
+            for name, value in values.items()
+            if name != "total"
+        ),
+    )
+    assert method.losses(photos, photos, styles)["coarse"] > 0
 
 
 def test_every_style_has_its_own_target(photo_folder, paintings, weights, base):

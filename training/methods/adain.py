@@ -5,7 +5,9 @@ One step: photos and as many style crops, `output = generator(photos, generator.
     content      distance to AdaIN(F(photo), F(style)) at the content layer (eq. 12)
     moments      distance of channel means and deviations at the style layers (eq. 13)
     style        Gram distance, off by default
+    coarse       Gram distance of reduced copies (`losses.coarse`), off by default
     periodicity  texture that repeats with the decoder's own grid of 2^level px, off by default
+    phase_roughness  stairs and cells of that grid (`losses.phase_roughness`), off by default
     tv, range    as everywhere
 
 Works for every network with `encode`: "adain" (the paper's) and "microast" (no VGG at run time).
@@ -30,9 +32,11 @@ from ..config import Recipe, find_data
 from ..data.images import Photos, to_tensor
 from ..feature_statistics import adain, channel_moments
 from ..losses import ENERGY
+from ..losses.coarse import coarse_features
 from ..losses.content import content_distance
 from ..losses.moments import moments_distance
 from ..losses.periodicity import periodicity_energy
+from ..losses.phase_roughness import phase_roughness
 from ..losses.range import out_of_range
 from ..losses.style import gram_energy, gram_matrix
 from ..losses.tv import total_variation
@@ -41,7 +45,17 @@ from ..updates import Updates
 from . import Assets, Method, cut_to_multiple
 from .perceptual import learning_rate, read_options, start_weights
 
-TERMS = ("content", "moments", "style", "periodicity", "tv", "range")
+TERMS = (
+    "content",
+    "moments",
+    "style",
+    "coarse",
+    "periodicity",
+    "phase_roughness",
+    "tv",
+    "range",
+)
+Copies = dict[tuple[int, str], Tensor]
 SHOWN = 3  # photos, and styles, on the contact sheet
 
 
@@ -149,6 +163,7 @@ class AdaIn(Method):
         style_layers, content_layers = chosen.style_layers, chosen.content_layers
         features = self.backbone(output, {*style_layers, *content_layers})
         wanted, contents = self.wanted(photos, styles)
+        copies, wanted_copies = self._copies(output, styles)
         with torch.autocast(self.device, enabled=False):
             values = {
                 "content": _mean(
@@ -159,7 +174,9 @@ class AdaIn(Method):
                     moments_distance(features[x], *channel_moments(wanted[x])) for x in style_layers
                 ),
                 "style": _mean(self._gram(features[x], wanted[x], x) for x in style_layers),
+                "coarse": _mean(self._gram(copies[x], wanted_copies[x], x[1]) for x in copies),
                 "periodicity": periodicity_energy(output.float()),
+                "phase_roughness": phase_roughness(output.float()),
                 "tv": total_variation(output),
                 "range": out_of_range(output),
             }
@@ -169,6 +186,17 @@ class AdaIn(Method):
         for name, value in values.items():
             total = total + weights[name] * value
         return {**values, "total": total}
+
+    def _copies(self, output: Tensor, styles: Tensor) -> tuple[Copies, Copies]:
+        """(factor, layer) -> features of reduced copies, of the output and of the styles; of none
+        where the coarse term is off."""
+        if not self.recipe.objective.get("coarse"):
+            return {}, {}
+        layers = self.recipe.backbone.style_layers
+        painted = coarse_features(self.backbone, output, layers)
+        with torch.no_grad():
+            wanted = coarse_features(self.backbone, styles, layers)
+        return {key: painted[key] for key in painted if key in wanted}, wanted
 
     def _gram(self, features: Tensor, wanted: Tensor, layer: str) -> Tensor:
         metric = self.backbone.metric(layer)
@@ -196,8 +224,9 @@ class AdaIn(Method):
 
 
 def _mean(values) -> Tensor:
+    """Mean of scalars; 0 of none."""
     found = list(values)
-    return sum(found[1:], found[0]) / len(found)
+    return sum(found[1:], found[0]) / len(found) if found else torch.zeros(())
 
 
 def _folder(weights: Path | None) -> Path | None:
