@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image as Picture
 
 from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE, UsageError
@@ -82,6 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--style", type=Path, help="the painting (default: the recipe's)")
     add("--train-on", type=Path, help="folder of photos to train on (default: the recipe's)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
+    add(
+        "--pictures", type=Path, metavar="FOLDER", help="the first photo, as each network paints it"
+    )
     add_result_flags(parser)
     return parser
 
@@ -166,9 +170,14 @@ def run(args: argparse.Namespace) -> int:
     rows: list[Row] = []
 
     def add(family: str, variant: str, steps: int, generator: "nn.Module") -> None:
-        metrics = evaluate(
-            lambda picture: to_bytes(paint(generator, to_tensor(picture))), problem, photos
-        )
+        def stylize(picture: np.ndarray) -> np.ndarray:
+            return to_bytes(paint(generator, to_tensor(picture)))
+
+        metrics = evaluate(stylize, problem, photos)
+        if args.pictures:
+            args.pictures.mkdir(parents=True, exist_ok=True)
+            name = f"{family} {variant}".replace(",", "").replace(" ", "_")
+            Picture.fromarray(stylize(photos[0])).save(args.pictures / f"{name}.png")
         figures = "  ".join(f"{name} {value:.3g}" for name, value in metrics.items())
         say(f"{family}, {variant}: {figures}", quiet=args.quiet)
         labels = {"network": family, "variant": variant, "steps": steps}

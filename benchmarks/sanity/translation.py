@@ -230,8 +230,8 @@ def _tint(generator: "nn.Module", run: Path, hues: Sequence[float]) -> dict[str,
 PROBLEMS: dict[str, tuple[Callable[[Path | None, Path, int], dict[str, float]], int]] = {
     "stargan": (stargan, 4000),
     "bicyclegan": (bicyclegan, 900),
-    "munit": (munit, 740),
-    "unit": (unit, 740),
+    "munit": (munit, 300),
+    "unit": (unit, 300),
 }
 
 

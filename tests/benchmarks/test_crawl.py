@@ -47,12 +47,15 @@ def test_the_command(photo_folder, painting, random_weights, tmp_path, monkeypat
     )
     words = ["--content", photo_folder, "--start", start, "--steps", 4, "--small-steps", 4]
     words += ["--photos", 1, "--width", 2, "--weights", random_weights, "--quiet"]
+    words += ["--pictures", tmp_path / "pictures"]
     words += ["--style", painting, "--train-on", photo_folder, "--json", tmp_path / "crawl.json"]
     words += [word for setting in settings for word in ("--set", setting)]
     assert crawl.main([str(word) for word in words]) == 0
     data = results.read(tmp_path / "crawl.json")
     names = [row["labels"]["variant"] for row in data["rows"]]
     assert names == ["before", *crawl.LEAN, *crawl.SMALL]
+    assert (tmp_path / "pictures" / "johnson_2_wide_ccpl_0.1.png").is_file()
+    assert len(list((tmp_path / "pictures").iterdir())) == len(names)
     assert all(np.isfinite(list(row["metrics"].values())).all() for row in data["rows"])
     lean = {row["labels"]["variant"]: row["metrics"] for row in data["rows"][:6]}
     assert lean["motion"] != lean["none of them"] != lean["before"]

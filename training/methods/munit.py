@@ -13,7 +13,9 @@ With content c, styles s of the encoders and styles z of N(0, 1), for both domai
 "generator" goes from the first domain (--content) to the second (--style, options.second),
 "backward" the other way. MUNIT: x 10, s 1, c 1; UNIT: x 10, cycle 10, kl 0.01, network.style 0.
 The papers' weights of x and cycle are for differences in [-1, 1]: ours, in [0, 1], are doubled.
-Deviation: UNIT's encoders share no layers (as in the authors' later code).
+Deviations: UNIT's encoders share no layers (as in the authors' later code). Instead, both ways
+start from the same weights, so that a content means the same to both from the first step on: a
+game without pairs is won as well with contents of opposite meaning, bright for dark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,6 +75,7 @@ class Munit(Adversarial[Batch]):
         makers = {n: build_network(recipe, self.device) for n in ("generator", "backward")}
         for network in makers.values():
             nn.Module.apply(network, _start)
+        makers["backward"].load_state_dict(makers["generator"].state_dict())
         shape = self.options.discriminator
         discriminators = {n: build_discriminator(shape, 3, self.device) for n in (FIRST, SECOND)}
         self.enter(makers, discriminators)
