@@ -5,8 +5,11 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-# Height, in flow pixels, of the strips in which work is confined to the box of what needs it.
+# Height, in flow pixels, of the strips in which work is confined to boxes of what needs it.
 STRIP = 12
+# Pixels of a frame that another box must spare to be worth its calls: of a blend, which takes a
+# nanosecond or two for each; of a lookup, which takes ten.
+SPARED, SPARED_LOOKUP = 4096, 512
 
 Area = tuple[slice, slice]
 
@@ -14,8 +17,8 @@ Area = tuple[slice, slice]
 def spread(small: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The nearest-neighbor enlargement of `small` (h, w) or (h, w, C) to `size` (height, width).
 
-    Rows are enlarged by OpenCV and then copied, where the factor is whole: a third of the time that
-    cv2.resize takes for both.
+    Rows are enlarged by OpenCV and then copied, where the factor is whole: cv2.resize takes up to
+    three times as long for both.
     """
     height, width = size
     h, w = small.shape[:2]
@@ -24,9 +27,7 @@ def spread(small: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if height % h:
         return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
     wide = small if w == width else cv2.resize(small, (width, h), interpolation=cv2.INTER_NEAREST)
-    result = np.empty((h, height // h, *wide.shape[1:]), small.dtype)
-    result[:] = wide[:, None]
-    return result.reshape(height, *wide.shape[1:])
+    return np.repeat(wide, height // h, axis=0)
 
 
 def shrink(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -46,19 +47,40 @@ def shrink(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
 
 
-def boxes(mask: np.ndarray, size: tuple[int, int]) -> Iterator[Area]:
+def boxes(mask: np.ndarray, size: tuple[int, int], spared: int = SPARED) -> Iterator[Area]:
     """The pixels of a picture of `size` (height, width) where `mask`, (h, w) uint8, is not 0, as
-    one box in each strip of it. (Small pictures have fewer pixels than flow pixels.)"""
+    boxes in strips of it. (Small pictures have fewer pixels than flow pixels.)
+
+    Args:
+        mask, size: as said.
+        spared: two boxes side by side are one unless that many pixels between them are spared.
+    """
     height, width = size
     h, w = mask.shape
+    gap = max(1, spared * h * w // (STRIP * height * width))
     for top in range(0, h, STRIP):
-        x, y, columns, rows = cv2.boundingRect(mask[top : top + STRIP])
-        if columns:
+        for x, y, columns, rows in _groups(mask[top : top + STRIP], gap):
             tall = (-(-(y + top + k) * height // h) for k in (0, rows))
             wide = (-(-(x + k) * width // w) for k in (0, columns))
             area = (slice(*tall), slice(*wide))
             if area[0].start < area[0].stop and area[1].start < area[1].stop:
                 yield area
+
+
+def _groups(strip: np.ndarray, gap: int) -> Iterator[tuple[int, int, int, int]]:
+    """x, y, width and height of what is not 0, where more than `gap` columns between are."""
+    x, y, columns, rows = cv2.boundingRect(strip)
+    if not columns:
+        return
+    used = np.flatnonzero(cv2.reduce(strip, 0, cv2.REDUCE_MAX))
+    ends = np.flatnonzero(np.diff(used) > gap)
+    if not ends.size:
+        yield x, y, columns, rows
+        return
+    lefts, rights = used[np.append(0, ends + 1)], used[np.append(ends, -1)]
+    for left, right in zip(lefts.tolist(), rights.tolist(), strict=True):
+        _, y, columns, rows = cv2.boundingRect(strip[:, left : right + 1])
+        yield left, y, columns, rows
 
 
 def mix(below: np.ndarray, above: np.ndarray, share: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..frame import Image
 from . import _flow
-from ._blocks import Area, blend, boxes, spread
+from ._blocks import SPARED_LOOKUP, Area, blend, boxes, spread
 from ._book import Book
 from ._tracks import NEIGHBORS, Track, seams
 
@@ -62,7 +62,7 @@ class Canvas:
                 cv2.copyTo(spread(part, self.size), both, fine)
                 for part, fine in zip((x, y), whole, strict=True)
             ]
-        for area in boxes(drawn, self.size):
+        for area in boxes(drawn, self.size, SPARED_LOOKUP):
             picture[area] = self._look_up(whole, area)
         if cv2.countNonZero(seam):
             self._blend(picture, track, seam)
@@ -79,7 +79,7 @@ class Canvas:
     def _look_up(self, jumps: list[np.ndarray], area: Area) -> Image:
         """An area of the picture that pixels so far away make: `jumps`, (H, W) float32 each."""
         x, y = (
-            part[area] + np.float32(axis.start)
+            part[area] + np.float32(axis.start) if axis.start else part[area]
             for part, axis in zip(jumps, area[::-1], strict=True)
         )
         return self.book.look_up(x, y)
@@ -93,7 +93,7 @@ class Canvas:
         shift = cv2.min(cv2.max(_continued(track, rank), self._least), self._most)
         jumps = [spread(part, self.size) for part in self._jumps(shift, rank)]
         other = np.empty_like(picture)
-        for area in boxes(seam, self.size):
+        for area in boxes(seam, self.size, SPARED_LOOKUP):
             other[area] = self._look_up(jumps, area)
         share = cv2.resize(_share_of_low(track.rank), self.size[::-1])
         # The other one is the better-ranked one on one side, and not on the other.

@@ -401,6 +401,15 @@ class TestParts:
         assert held[spread(mask, (height, width)) > 0].all()
         assert not list(boxes(np.zeros_like(mask), (height, width)))
 
+    def test_boxes_leave_out_what_is_wide_enough_between_two_groups(self):
+        mask = np.zeros((12, 100), np.uint8)
+        mask[2:5, 10:14] = mask[7:9, 60:70] = 255
+        size = (48, 400)  # 12 x 46 flow pixels between, each of 4 x 4 pixels
+        between = 12 * 46 * 16
+        apart = [(slice(8, 20), slice(40, 56)), (slice(28, 36), slice(240, 280))]
+        assert list(boxes(mask, size, between)) == apart
+        assert list(boxes(mask, size, between + 12 * 16)) == [(slice(8, 36), slice(40, 280))]
+
     def test_smear_is_found(self):
         x = np.zeros((20, 30), np.float32)
         x[:, 10:20] = -np.arange(10)  # all of them point at column 10
