@@ -15,7 +15,7 @@ from .errors import CardMismatch
 from .inputs import inside
 
 # ModelProto
-GRAPH, OPSET, FUNCTION = 7, 8, 25
+GRAPH, OPSET, METADATA, FUNCTION = 7, 8, 14, 25
 # GraphProto
 NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO, SPARSE = 1, 5, 11, 12, 13, 15
 # NodeProto
@@ -277,6 +277,12 @@ def read_onnx(path: Path) -> bytes:
     if b"location" not in data:  # the key under which every tensor outside says where it lies
         return data
     return OnnxFile.parse(data).brought_inside(path)
+
+
+@_reading()
+def without_metadata(data: bytes) -> bytes:
+    """The same model without what it says about itself. Raises CardMismatch if it is not one."""
+    return encode([entry for entry in fields(data) if entry[0] != METADATA])
 
 
 def _brought_inside(tensor: bytes, path: Path) -> bytes:
