@@ -121,7 +121,7 @@ def test_sizes():
         " live: sizes.liveSize(1280, 720, 240, 4, 4), small: sizes.liveSize(160, 120, 240, 4, 4),"
         " least: sizes.liveSize(1000, 10, 240, 16, 32), tall: sizes.liveSize(720, 1280, 144, 4, 4),"
         " still: sizes.stillSize(4000, 3000, 0), own: sizes.stillSize(451, 300, 0),"
-        " wished: sizes.stillSize(451, 300, 150) });"
+        " wished: sizes.stillSize(451, 300, 150), full: sizes.stillSize(4000, 3000, sizes.FULL) });"
     )
     assert got["live"] == [428, 240]
     assert got["small"] == [160, 120]
@@ -130,6 +130,7 @@ def test_sizes():
     assert got["still"] == [1600, 1200]
     assert got["own"] == [451, 300]
     assert got["wished"] == [226, 150]
+    assert got["full"] == [4000, 3000]
 
 
 def test_the_size_follows_the_machine():

@@ -1,6 +1,7 @@
 """A visit to the page: dropping, cameras, choices that are kept, keys alone, phones, being read."""
 
 import numpy as np
+import PIL.Image
 import pytest
 from headless import wait_for
 from webpage import decode, level_psnr
@@ -148,6 +149,26 @@ def test_keys_alone_reach_everything(page, photo_file):
     page.browser.tap("Escape")
     assert page.browser.value("document.activeElement.id") == "help"
     page.browser.value("document.activeElement.blur()")
+
+
+def test_what_is_painted_smaller_is_said_and_can_be_had_whole(page, tmp_path):
+    wide = tmp_path / "wide.png"
+    PIL.Image.effect_noise((1700, 40), 60).convert("RGB").save(wide)
+    page.show(wide)
+    assert page.pixels().shape == (38, 1600, 3)
+    page.browser.press("c")
+    wait_for(lambda: "1600×38 of its 1700×40 pixels" in page.message())
+    try:
+        page.after(lambda: page.set("detail", 65535, "change"))
+        assert page.pixels().shape == (40, 1700, 3)
+        page.browser.press("c")
+        wait_for(lambda: page.message().endswith(".png."))
+        # Not for the next visit: its picture may be beyond the memory.
+        assert '"detail":0' in page.browser.value("localStorage.getItem('impasto /')")
+    finally:
+        page.set("detail", 0, "change")
+        for file in page.downloads.glob("*.png"):
+            file.unlink()
 
 
 @pytest.mark.parametrize("size", [(375, 812), (360, 740), (812, 375)])

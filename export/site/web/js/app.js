@@ -71,7 +71,8 @@ const actions = {
   snapshot: async () => {
     if (!studio.source || !newest) return;
     const { name } = site.styles[number];
-    say(`Saved ${await savePicture((await studio.whole()) ?? $("view"), name)}.`);
+    const made = (await studio.whole()) ?? $("view");
+    say(`Saved ${await savePicture(made, name)}${reduced(made, studio.source)}.`);
   },
   record: () => (recording ? stopRecording() : startRecording()),
   fullscreen: () =>
@@ -258,6 +259,13 @@ const events = {
     say(`The picture cannot be painted: ${error.message}. Reload the page.`, true);
   },
 };
+
+/** What to say of a picture that was painted smaller than its source, and how to have it whole. */
+function reduced(made, source) {
+  if (!source || made.width >= source.width) return "";
+  const sizes = `${made.width}×${made.height} of its ${source.width}×${source.height} pixels`;
+  return `, ${sizes}; Detail, “Full size”, paints them all if this device has the memory`;
+}
 
 function showEngine() {
   $("engine").textContent = painter.engine;

@@ -2,6 +2,7 @@
 
 import { choices, remember } from "./choices.js";
 import { $, press, say } from "./page.js";
+import { FULL } from "./sizes.js";
 
 export class Settings {
   #studio;
@@ -59,7 +60,8 @@ export class Settings {
     if (!$("detail").value) $("detail").value = "0";
     this.#studio.detail = Number($("detail").value);
     this.#studio.repaint();
-    remember({ detail: this.#studio.detail });
+    // What one picture had the memory for the next visit's may not.
+    remember({ detail: this.#studio.detail === FULL ? 0 : this.#studio.detail });
   }
 
   /** Begin with what was kept. */

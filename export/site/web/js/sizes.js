@@ -11,6 +11,8 @@ export const FIRST = 240;
 export const BUDGET_MS = 66;
 /** Longest side in px of a still picture: more is beyond the memory of phones. */
 export const LONGEST_STILL = 1600;
+/** The short side that stands for "its own size": browsers have no larger pictures. */
+export const FULL = 65535;
 /** Enlarging by less is not seen. */
 const LARGER = 1.15;
 /** "auto" steps up only into this share of the budget, so that it does not go back and forth. */

@@ -7,7 +7,7 @@
 
 import { Enlarger } from "./enlarger.js";
 import { Stopped } from "./painter.js";
-import { FIRST, largerSize, liveSize, median, nextShort, stillSize } from "./sizes.js";
+import { FIRST, FULL, largerSize, liveSize, median, nextShort, stillSize } from "./sizes.js";
 import { compose } from "./view.js";
 
 /** Frames at one size that "auto" looks at before it chooses another; the first one warms up. */
@@ -93,7 +93,8 @@ export class Studio {
    */
   async whole() {
     const { source, look } = this;
-    const [width, height] = stillSize(this.#seenWhole.width, this.#seenWhole.height, 0);
+    const short = this.detail === FULL ? FULL : 0;
+    const [width, height] = stillSize(this.#seenWhole.width, this.#seenWhole.height, short);
     if (!source?.live || !this.#painted.width || width <= this.#painted.width) return null;
     const original = canvas();
     fill(original, width, height, (context) =>
