@@ -318,16 +318,17 @@ class _Painter:
         )
 
     def _beside(self, settings: Settings, choice: Choice, active: Active) -> Beside | None:
-        """The style of the rest, once it is open; None for the camera's picture."""
+        """The style of the rest, the one before until it is open; None for the camera's picture."""
         if settings.seen == "all" or not 0 <= settings.beside < len(self._styles.entries):
             self._rest_key = ()
+            self._styles.beside(None)
             return None
         grade = self._styles.entries[active.style].grade(active.key.variant)
         variant = self._styles.first(settings.beside, grade)
         other = self._styles.beside(Key(settings.beside, variant, choice.threads))
         if other is None:
             return None
-        key = (settings.stabilizer, settings.stability, settings.beside, variant)
+        key = (settings.stabilizer, settings.stability, *other.file)
         changed, self._rest_key = self._rest_key != key, key
         return Beside(other, changed)
 

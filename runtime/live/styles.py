@@ -116,6 +116,7 @@ class Styles:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._wanted = Key(0)
         self._beside: Key | None = None
+        self._rest: Key | None = None  # what painted beside the first style last
         self._failed: dict[Key, str] = {}
         self._error: Exception | None = None
         self._active: Active | None = None
@@ -167,21 +168,44 @@ class Styles:
             self._wanted, self.note = key, ""
         self._enqueue(lambda: self._load(key))
 
-    def beside(self, key: Key) -> Active | None:
-        """A second style, to paint with beside the first; None until it is open. Called by the
-        thread that paints."""
+    def beside(self, key: Key | None) -> Active | None:
+        """A second style, to paint with beside the first. Called by the thread that paints.
+
+        Until it is open, the one that painted there before goes on: the rest of the picture never
+        flashes up unpainted because the first style changed its file or its threads. The same file
+        on other threads goes on with the scene.
+
+        Args:
+            key: what is wanted, None for nothing any more.
+
+        Returns:
+            what is there to paint with, None where nothing was before.
+        """
         with self._lock:
             new, self._beside = key != self._beside, key
-            if key in self._failed:  # it may be open, and have failed to paint
-                self.note = self._failed[key]
+            before = self._rest
+            if key is None:
+                self._rest = None
                 return None
-            stylizer = self._open.get(key)
-            if stylizer is not None:
-                self._open.move_to_end(key)
-                return Active(stylizer, key)
+            if key in self._failed:  # it may be open, and have failed to paint
+                self.note, new = self._failed[key], False
+            elif key in self._open:
+                self._rest, new = key, False
+            rest = self._rest
+            if rest in self._failed or rest not in self._open:
+                rest = self._rest = None
+            stylizer = None if rest is None else self._open[rest]
+            last = None if before is None else self._open.get(before)
+            if rest is not None:
+                self._open.move_to_end(rest)
         if new:
             self._enqueue(lambda: self._load(key))
-        return None
+        if rest is None or stylizer is None:
+            return None
+        active = Active(stylizer, rest)
+        if before is not None and last is not None and before != rest:
+            _go_on(Active(last, before), active)
+        return active
 
     def ahead(self, key: Key) -> None:
         """Open a style that may soon be asked for; one that cannot be opened is not spoken of."""
@@ -218,12 +242,10 @@ class Styles:
             if self._wanted != active.key and self._wanted in self._open:
                 active = self._active = Active(self._open[self._wanted], self._wanted)
                 self._open.move_to_end(self._wanted)
-            old = [key for key in self._open if key not in (active.key, self._beside)]
+            old = [key for key in self._open if key not in (active.key, self._beside, self._rest)]
             closing = [self._open.pop(key) for key in old[: max(0, len(self._open) - KEPT)]]
-        if before is not None and before.key != active.key and before.file == active.file:
-            state = before.stylizer.state()
-            if state is not None:
-                active.stylizer.resume(state)
+        if before is not None and before.key != active.key:
+            _go_on(before, active)
         for stylizer in closing:
             stylizer.close()
         return active
@@ -325,3 +347,11 @@ class Styles:
                 times.append(float("inf"))  # never predicted to fit, so never chosen
         base = next((time for time in times if time < float("inf")), 1.0)
         self.costs[style] = [time / base for time in times]
+
+
+def _go_on(before: Active, after: Active) -> None:
+    """The same file on other threads goes on with the scene; another file begins anew."""
+    if before.file == after.file:
+        state = before.stylizer.state()
+        if state is not None:
+            after.stylizer.resume(state)

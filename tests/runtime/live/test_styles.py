@@ -234,6 +234,24 @@ def test_a_second_style_is_opened_beside_the_first_and_kept(opened):
     styles.close()
 
 
+def test_the_rest_is_painted_as_before_until_its_next_file_is_open(tmp_path, opened):
+    """One frame of a session showed the bare wall: the key of the second style had changed."""
+    files = {("default", "int8"): 0.0, ("fast", "int8"): 0.0}
+    styles = Styles([*entries(opened, "a"), variants(tmp_path, opened, files)])
+    styles.open_first(Key(0))
+    assert styles.beside(Key(1, 0, 1)) is None  # nothing was there before
+    wait_for(lambda: styles.beside(Key(1, 0, 1)) is not None)
+    first = styles.beside(Key(1, 0, 1))
+    for key in (Key(1, 0, 2), Key(1, 1, 2)):
+        assert styles.beside(key) is not None
+        wait_for(lambda key=key: styles.beside(key).key == key)
+    assert opened[0, 2].known is first.stylizer.known  # other threads go on with the scene
+    assert opened[1, 2].known is not first.stylizer.known  # another file begins anew
+    assert styles.beside(None) is None
+    assert styles.beside(Key(1, 0, 3)) is None  # what ended does not come back for a moment
+    styles.close()
+
+
 def test_styles_of_one_model_mix_and_others_do_not():
     def entry(name, painting="", files=()):
         return Entry(name, lambda variant, threads: None, files, painting=painting)
