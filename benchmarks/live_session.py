@@ -5,11 +5,13 @@ a morph between two paintings, colors, a held picture, styles that rotate. The c
 waits until its last picture was shown, so that every frame is painted, on any machine and beside
 any other program. Each is recorded and looked at for what a viewer must never see: squares, bars,
 blur, walls that change their color by themselves. Prints what was found; exit code 4 if anything
-was. --stills writes the frames one, two and five seconds after each change as PNG. No PyTorch.
+was. --stills writes the frames one, two and five seconds after each change as PNG; --json keeps the
+worst that was seen of each kind. No PyTorch.
 """
 
 import argparse
 import contextlib
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.cli import command_main, command_parser, print_text
+from runtime.cli import command_main, command_parser, print_json, print_text
 from runtime.errors import DONE, GATE_REFUSED, SinkError
 from runtime.frame import Frame, Image
 from runtime.live.options import LiveOptions
@@ -28,8 +30,10 @@ from runtime.model.options import StylizeOptions
 from runtime.sinks.file import FileSink
 from runtime.sources import Source, open_source
 
+from .measuring.command import add_result_flags, check_result_file
 from .metrics.sharpness import mean_laplacian
 from .metrics.tile_edges import tile_edges
+from .report.tables import Document, figure, label, table
 from .temporal.after_cut import MOMENTS, OFF_GRID
 from .temporal.gates import TILE_LIMIT
 
@@ -97,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--sheet", type=Path, metavar="FILE", help=".jpg of twelve frames")
     add("--stills", type=Path, metavar="FOLDER", help="frames after each change, as PNG")
     add("--seconds", type=float, default=LENGTH_S, metavar="S", help="default: %(default)g")
-    add("--overwrite", action="store_true", help="replace existing files")
+    add_result_flags(parser)
     return parser
 
 
@@ -105,11 +109,14 @@ def run(args: argparse.Namespace) -> int:
     """Play, record, judge, draw."""
     from runtime.outputs import check_output
 
+    from .measuring import opening, results
+
+    file, models = check_result_file(args), list(args.model or MODELS)
     for path in [args.record, *([args.sheet] if args.sheet else [])]:
         check_output(path, overwrite=args.overwrite)
     with tempfile.TemporaryDirectory() as folder:
         clip = off_grid(args.source, Path(folder) / "camera.mkv")
-        shown, missed = play(clip, args.model or MODELS, args.record, args.seconds)
+        shown, missed = play(clip, models, args.record, args.seconds)
         with open_source(clip) as source:
             camera = [frame.image for frame in source]
             rate = float(source.info.rate or RATE)
@@ -119,10 +126,27 @@ def run(args: argparse.Namespace) -> int:
     with open_source(args.record) as source:
         found = judge((frame.image for frame in source), camera[:60:10])
     with open_source(args.record) as source:
-        found += washes((frame.image for frame in source), camera, [*acts, *turns])
-    print_text(f"{shown} frames shown, {missed} not recorded, {len(found)} faults")
-    for line in found:
-        print_text(line)
+        changed = washes((frame.image for frame in source), camera, [*acts, *turns])
+    faults = found.faults + changed.faults
+    labels = {"clip": Path(args.source).stem, "models": ", ".join(models)}
+    metrics = {
+        "frames": shown,
+        "not_recorded": missed,
+        "faults": len(faults),
+        "least_edges": round(found.edges, 3),
+        "squares": round(found.squares, 3),
+        "wash": round(changed.wash, 2),
+    }
+    settings = {"seconds": args.seconds, "sha256": opening.checksums([*models, "person"])}
+    data = results.document("live_session", [results.row(labels, metrics, ["clip"])], settings)
+    if file is not None:
+        results.write(file, data, overwrite=args.overwrite)
+    if args.json == "-":
+        print_json(data)
+    elif not args.quiet:
+        print_text(f"{shown} frames shown, {missed} not recorded, {len(faults)} faults")
+        for line in faults:
+            print_text(line)
     if args.sheet is not None:
         picture = sheet(list(picked(args.record, [scale * second for second in SEEN]).values()))
         jpeg = [cv2.IMWRITE_JPEG_QUALITY, SHEET_QUALITY]
@@ -132,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
         wanted = [scale * moment + after for moment, _ in SCRIPT for after in MOMENTS]
         for moment, image in picked(args.record, sorted(set(wanted))).items():
             _write(args.stills / f"{moment:05.1f}.png", image)
-    return GATE_REFUSED if found else DONE
+    return GATE_REFUSED if faults else DONE
 
 
 @dataclass
@@ -215,29 +239,49 @@ def play(clip: Path, models: Sequence[str], record: Path, seconds: float) -> tup
     return parts.gauges.shown, parts.gauges.shown - parts.outputs.recorder.written
 
 
-def judge(frames: Iterable[Image], camera: Sequence[Image]) -> list[str]:
-    """What is wrong with the frames, one line each.
+@dataclass
+class Seen:
+    """What a viewer saw in a recording.
+
+    Attributes:
+        faults: one line each.
+        edges: of the frame with the fewest, as a share of the camera's fewest.
+        squares: the largest offset of squares in a group of frames, in levels.
+        wash: the largest change of a color that the camera did not show, in levels.
+    """
+
+    faults: list[str] = field(default_factory=list)
+    edges: float = math.inf
+    squares: float = 0.0
+    wash: float = 0.0
+
+
+def judge(frames: Iterable[Image], camera: Sequence[Image]) -> Seen:
+    """What is wrong with the frames: bars, blur, squares.
 
     Args:
         frames: as shown, (H, W, 3) uint8 RGB.
         camera: some frames of what was painted, of the same size.
     """
-    found: list[str] = []
-    least = SHARPEST_LOSS * min(mean_laplacian(picture) for picture in camera)
+    seen = Seen()
+    fewest = min(mean_laplacian(picture) for picture in camera)
     pairs: list[tuple[Image, Image]] = []
     last: Image | None = None
     for index, frame in enumerate(frames):
-        found += [f"frame {index}: a {side} bar" for side in bars(frame)]
-        if (edges := mean_laplacian(frame)) < least:
-            found.append(f"frame {index}: blur, {edges:.4f} edges where the camera has {least:.4f}")
+        seen.faults += [f"frame {index}: a {side} bar" for side in bars(frame)]
+        share = mean_laplacian(frame) / fewest
+        seen.edges = min(seen.edges, share)
+        if share < SHARPEST_LOSS:
+            seen.faults.append(f"frame {index}: blur, {share:.2f} of the camera's edges")
         if last is not None and cv2.absdiff(frame, last).mean() < CALM:
             pairs.append((frame, last))
         last = frame
         if len(pairs) == WINDOW:
-            if (value := squares(pairs)) > TILE_LIMIT:
-                found.append(f"frames to {index}: squares of {value:.1f} levels")
+            seen.squares = max(seen.squares, value := squares(pairs))
+            if value > TILE_LIMIT:
+                seen.faults.append(f"frames to {index}: squares of {value:.1f} levels")
             pairs = []
-    return found
+    return seen
 
 
 def squares(pairs: Sequence[tuple[Image, Image]]) -> float:
@@ -247,27 +291,29 @@ def squares(pairs: Sequence[tuple[Image, Image]]) -> float:
     return tile_edges([frame for frame, _ in pairs], [before for _, before in pairs])
 
 
-def washes(frames: Iterable[Image], camera: Sequence[Image], acts: Sequence[int]) -> list[str]:
-    """Where the painting's color changes and the camera's does not, one line each.
+def washes(frames: Iterable[Image], camera: Sequence[Image], acts: Sequence[int]) -> Seen:
+    """Where the painting's color changes and the camera's does not.
 
     Args:
         frames: as shown, all of them.
         camera: the frames of the clip that was painted, round and round.
         acts: numbers of the frames behind which something was changed on purpose.
     """
-    seen = [_cells(frame) for frame in camera]
+    there = [_cells(frame) for frame in camera]
     shown = [_cells(frame) for frame in frames]
-    found: list[str] = []
+    seen = Seen()
     for now in range(SPAN, len(shown)):
         before = now - SPAN
         if any(act <= now and before < act + SETTLES for act in acts):
             continue
-        still = np.abs(seen[now % len(seen)] - seen[before % len(seen)]).max(axis=2) < STILL
+        still = np.abs(there[now % len(there)] - there[before % len(there)]).max(axis=2) < STILL
         still = cv2.erode(still.astype(np.uint8), AROUND).astype(bool)
         change = np.abs(shown[now] - shown[before]).max(axis=2)[still]
-        if change.size and change.max() > WASH:
-            found.append(f"frames {before} to {now}: a color changes by {change.max():.0f} levels")
-    return found
+        worst = float(change.max(initial=0))
+        seen.wash = max(seen.wash, worst)
+        if worst > WASH:
+            seen.faults.append(f"frames {before} to {now}: a color changes by {worst:.0f} levels")
+    return seen
 
 
 def _cells(frame: Image) -> np.ndarray:
@@ -322,6 +368,22 @@ def sheet(frames: Sequence[Image], columns: int = 4, width: int = 320) -> Image:
 def _write(path: Path, image: Image, settings: Sequence[int] = ()) -> None:
     if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), list(settings)):
         raise SinkError(f'"{path}" cannot be written: .png or .jpg, in a folder that is there')
+
+
+COLUMNS = (
+    label("clip"),
+    figure("frames"),
+    figure("not recorded", "not_recorded"),
+    figure("faults"),
+    figure("fewest edges, x camera", "least_edges"),
+    figure("squares, levels", "squares"),
+    figure("wash, levels", "wash"),
+)
+
+
+def table_of(*sessions: Document) -> str:
+    """The worst of each session, one of each result file."""
+    return table(COLUMNS, [row for data in sessions for row in data["rows"]])
 
 
 main = command_main(build_parser, run)

@@ -30,7 +30,7 @@ VERSION = 1
 KINDS = (
     *("latency", "end_to_end", "startup", "frame_costs", "quality", "temporal", "folding"),
     *("sanity", "soak", "targets", "crawl", "students", "pruning", "scoreboard"),
-    *("live_features", "encoders", "filters", "keyframes", "batch", "serving"),
+    *("live_features", "live_session", "encoders", "filters", "keyframes", "batch", "serving"),
     *("generative", "photoreal", "stereo", "page"),
 )
 

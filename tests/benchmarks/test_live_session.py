@@ -27,7 +27,8 @@ def test_every_line_of_the_script_is_an_action():
 
 def test_a_still_picture_and_small_changes_of_light_have_no_faults(photo):
     frames = [cv2.convertScaleAbs(photo, alpha=1 + 0.01 * (k % 3)) for k in range(40)]
-    assert session.judge(frames, [photo]) == []
+    seen = session.judge(frames, [photo])
+    assert seen.faults == [] and seen.edges > 0.9
 
 
 def test_squares_are_found(photo):
@@ -39,20 +40,20 @@ def test_squares_are_found(photo):
         offsets[new] = random.normal(0, 10, int(new.sum()))
         square = np.kron(offsets, np.ones((16, 16)))[:, :, None]
         frames.append(np.clip(photo + square, 0, 255).astype(np.uint8))
-    assert any("squares" in line for line in session.judge(frames, [photo]))
+    assert any("squares" in line for line in session.judge(frames, [photo]).faults)
 
 
 def test_blur_is_found(photo):
     small = cv2.resize(photo, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     mush = cv2.resize(small, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    assert any("blur" in line for line in session.judge([mush], [photo]))
+    assert any("blur" in line for line in session.judge([mush], [photo]).faults)
 
 
 @pytest.mark.parametrize(("level", "faults"), [(240, 1), (90, 1), (0, 0)])
 def test_bars_are_found_unless_they_are_black(photo, level, faults):
     barred = photo.copy()
     barred[:, :5] = level
-    assert [line for line in session.judge([barred], [photo]) if "bar" in line] == (
+    assert [line for line in session.judge([barred], [photo]).faults if "bar" in line] == (
         ["frame 0: a left bar"] * faults
     )
 
@@ -61,10 +62,11 @@ def test_a_wall_that_changes_color_by_itself_is_found(photo):
     camera = [photo] * 4
     frames = [cv2.add(photo, (0, 0, 0) if k < 60 else (40, 40, 0)) for k in range(80)]
     found = session.washes(frames, camera, [0])
-    assert len(found) == session.SPAN and "frames 45 to 60" in found[0]
-    assert session.washes(frames, camera, [0, 59]) == []  # it was asked for
+    assert len(found.faults) == session.SPAN and "frames 45 to 60" in found.faults[0]
+    assert round(found.wash) == 40
+    assert session.washes(frames, camera, [0, 59]).faults == []  # it was asked for
     moving = [cv2.add(photo, (k, k, k)) for k in range(80)]
-    assert session.washes(moving, moving, [0]) == []  # so does the camera
+    assert session.washes(moving, moving, [0]).faults == []  # so does the camera
 
 
 def test_a_clip_off_its_codecs_grid_is_a_part_of_it(photo, tmp_path):
