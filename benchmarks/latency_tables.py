@@ -71,7 +71,8 @@ def ours(data: Document) -> str:
 
 def peers(data: Document, judged: Document | None = None) -> str:
     """Everyone at every size: how heavy, how long, how many times slower or faster."""
-    reached, relative = objectives(judged), objective_ratios(judged)
+    files = data.get("settings", {}).get("sha256")
+    reached, relative = objectives(judged, files), objective_ratios(judged, files)
 
     def quality(row: Row) -> str:
         iterations = reached.get(row["labels"]["model"])

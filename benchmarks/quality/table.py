@@ -1,5 +1,7 @@
 """Tables of `benchmarks.quality`."""
 
+from collections.abc import Mapping
+
 from ..report.tables import Document, Row, anything, figure, interval, label, table
 
 EQUIVALENTS = (
@@ -53,11 +55,19 @@ def pareto(data: Document) -> str:
     )
 
 
-def objectives(quality: Document | None) -> dict[str, float]:
+def objectives(
+    quality: Document | None, files: Mapping[str, str] | None = None
+) -> dict[str, float]:
     """Model to the L-BFGS iterations that reach its objective (the loss network of its training,
-    started at the photo), from a file of `benchmarks.quality`."""
+    started at the photo), from a file of `benchmarks.quality`.
+
+    Args:
+        quality: the result file.
+        files: name -> sha256 of the models asked about; what was measured with another file of
+            that name is left out. None takes all.
+    """
     found: dict[str, float] = {}
-    for row in quality["rows"] if quality else []:
+    for row in _of(quality, files):
         labels, value = row["labels"], row["metrics"].get("iterations_mean")
         if value is not None and labels.get("init") in ("content", None):
             # The first row of a model is the one of its own loss network.
@@ -65,13 +75,29 @@ def objectives(quality: Document | None) -> dict[str, float]:
     return found
 
 
-def objective_ratios(quality: Document | None) -> dict[str, float]:
+def objective_ratios(
+    quality: Document | None, files: Mapping[str, str] | None = None
+) -> dict[str, float]:
     """Model to its objective relative to the best model of its painting, by the loss network of
-    the training, from a file of `benchmarks.quality`."""
+    the training; arguments as of `objectives`."""
     found: dict[str, float] = {}
-    for row in quality["rows"] if quality else []:
+    for row in _of(quality, files):
         value = row["metrics"].get("objective_ratio")
         if value is not None:
             # The first row of a model is the one of its own loss network.
             found.setdefault(str(row["labels"]["model"]), value)
     return found
+
+
+def _of(quality: Document | None, files: Mapping[str, str] | None) -> list[Row]:
+    """The rows that were measured with these very files."""
+    if quality is None:
+        return []
+    measured = quality.get("settings", {}).get("sha256", {})
+    return [
+        row
+        for row in quality["rows"]
+        if files is None
+        or (name := str(row["labels"].get("model"))) not in files
+        or measured.get(name) == files[name]
+    ]

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write what was asked for."""
     from export.verify.photos import load_photos
 
-    from ..measuring import results
+    from ..measuring import opening, results
     from ..quality.table import objectives
     from . import rows as student_rows
 
@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
         with Progress(len(students) * len(photos), "photos", quiet=args.quiet) as progress:
             found = student_rows.evaluate_all(students, photos, progress.update)
         times, settings, heat = _times(args)
-        rows = student_rows.rows(students, found, times, objectives(quality))
+        judged = objectives(quality, opening.checksums(args.models))
+        rows = student_rows.rows(students, found, times, judged)
     settings |= {"photos": len(photos), "size": "{}x{}".format(*args.size), "threads": 1}
     settings["quality"] = None if args.quality is None else args.quality.name
     deliver(args, path, results.document("students", rows, settings, heat))

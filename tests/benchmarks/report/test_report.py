@@ -296,6 +296,18 @@ def test_serial_share_is_found_again():
         scaling.fit_line([1, 2], [1.0, 2.0])
 
 
+def test_figures_of_another_file_of_that_name_are_left_out():
+    rows = [
+        {"labels": {"model": name}, "metrics": {"iterations_mean": 12.0, "objective_ratio": 1.0}}
+        for name in ("new", "same")
+    ]
+    quality = {"rows": rows, "settings": {"sha256": {"new": "0", "same": "2"}}}
+    files = {"new": "1", "same": "2"}
+    assert quality_table.objectives(quality, files) == {"same": 12.0}
+    assert quality_table.objective_ratios(quality, files) == {"same": 1.0}
+    assert quality_table.objectives(quality) == {"new": 12.0, "same": 12.0}
+
+
 def test_objectives_are_relative_to_the_best_model_of_the_same_painting():
     def judged(model, total, backbone="a"):
         labels = {"what": "equivalents", "model": model, "backbone": backbone, "size": 256}

@@ -12,6 +12,7 @@ from benchmarks.students import table
 from benchmarks.students.held_normalization import HeldNormalization
 from benchmarks.students.rows import Student
 from export.verify import evaluator
+from runtime.checksum import sha256
 from tests.benchmarks.conftest import tiny_onnx
 from training import networks
 
@@ -110,7 +111,10 @@ def folder(tmp_path, monkeypatch):
 def test_the_command(folder, make_document, capsys):
     labels = {"what": "equivalents", "model": "toy", "init": "content"}
     known = results.row(labels, {"iterations_mean": 15.7})
-    results.write(folder / "quality.json", make_document([known], "quality"))
+    other = results.row({**labels, "model": "toy-fast"}, {"iterations_mean": 9.0})
+    files = {"toy": sha256(folder / "toy.onnx"), "toy-fast": "of a former file"}
+    judged = make_document([known, other], "quality", sha256=files)
+    results.write(folder / "quality.json", judged)
     models = ",".join(str(folder / f"{name}.onnx") for name in ("toy", "toy-fast"))
     output = folder / "students.json"
     words = ["--models", models, "--count", "1", "--quality", str(folder / "quality.json")]
@@ -124,6 +128,7 @@ def test_the_command(folder, make_document, capsys):
     assert found["iterations"] == 15.7 and found["iterations_met"] == 0
     assert found["float_ratio"] == 1.0 and found["cpu_p50_ms"] > 0 and found["faster"] > 0
     assert fast["metrics"]["objective_ratio"] == pytest.approx(1.0)
+    assert fast["metrics"]["iterations"] is None  # what another file of this name gave
     assert fast["metrics"]["float_ratio"] is None and "frame" not in fast["metrics"]
     text = table.targets(data)
     assert "| toy-fast | toy | 1.00 (met, target 1.20) |" in text and "(missed, target 100)" in text
