@@ -91,10 +91,19 @@ class Server:
         self.stop()
 
     def ready(self) -> bool:
-        """Whether it says that all models can be used."""
-        address = f"http://127.0.0.1:{self.http_port}/v2/health/ready"
+        """Whether it says that all models can be used, and counts what is asked of them.
+
+        Triton opens the port of its metrics last: for a moment the health of HTTP is good while
+        the metrics are still refused.
+        """
+        return self._answers(self.http_port, "v2/health/ready") and self._answers(
+            self.metrics_port, "metrics"
+        )
+
+    @staticmethod
+    def _answers(port: int, path: str) -> bool:
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
