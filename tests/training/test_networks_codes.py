@@ -5,7 +5,9 @@ import torch
 
 from runtime.errors import UsageError
 from training import networks
+from training.checkpoint import Checkpoint, save_checkpoint
 from training.feature_statistics import channel_moments
+from training.methods._trunk import begin_from
 from training.networks import cin
 from training.networks._parts.vgg16x import Decoder, Encoder, channels, load_pretrained
 
@@ -182,6 +184,27 @@ def test_unet_dropout_only_while_training():
 def test_bad_configurations(name, config, message):
     with pytest.raises(UsageError, match=message):
         networks.build(name, **config)
+
+
+def test_a_lean_network_becomes_the_trunk_of_microast(tmp_path):
+    """Whatever the style, it begins near what the lean one paints; another shape is refused."""
+    torch.manual_seed(0)
+    config = {"width": 8, "blocks": 1, "margin": 16}
+    lean = networks.build("lean", **config).eval()
+    torch.nn.init.uniform_(lean.stem_norm.weight)
+    group = {f"generator.{key}": value for key, value in lean.state_dict().items()}
+    save_checkpoint(
+        Checkpoint({"name": "lean", "scale": 4, **config}, {}, 1, group), tmp_path / "lean"
+    )
+    generator = networks.build("microast", **SMALL["microast"], margin=16).eval()
+    begin_from(generator, "microast", str(tmp_path / "lean"))
+    torch.nn.init.zeros_(generator.write.weight)
+    photo = torch.rand(1, 3, 32, 40)
+    painted = generator(photo, generator.encode(torch.rand(1, 3, 32, 32)))
+    torch.testing.assert_close(painted, lean(photo))
+    wider = networks.build("microast", **{**SMALL["microast"], "width": 16})
+    with pytest.raises(UsageError, match="a lean network of its width, blocks"):
+        begin_from(wider, "microast", str(tmp_path / "lean"))
 
 
 def test_a_lean_network_becomes_the_trunk_of_many():

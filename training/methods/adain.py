@@ -43,7 +43,8 @@ from ..losses.tv import total_variation
 from ..settings import Enlargement, Side
 from ..updates import Updates
 from . import Assets, Method, cut_to_multiple
-from .perceptual import learning_rate, read_options, start_weights
+from ._trunk import begin_from
+from .perceptual import learning_rate, read_options
 
 TERMS = (
     "content",
@@ -66,7 +67,8 @@ class Options:
     styles: tuple[str, ...] = ("style", "monet")  # folders of paintings
     style_side: Side = 384  # px, short side the paintings are kept at
     style_zoom: Enlargement = 2.0  # style squares are cut up to this much larger than the crop
-    start: str = ""  # checkpoint of this very network to go on from
+    # Checkpoint of this very network to go on from, or a lean one as microast's trunk.
+    start: str = ""
     blend: bool = True  # content target: AdaIN of the features; else the photo's own features
 
 
@@ -96,7 +98,7 @@ class AdaIn(Method):
         if hasattr(generator, "load_pretrained"):
             generator.load_pretrained(assets.weights)  # type: ignore[operator]
         if options.start:
-            generator.load_state_dict(start_weights(options.start, recipe.network))
+            begin_from(generator, recipe.network["name"], options.start)
         self.networks = {"generator": generator.to(self.device).train()}
         learned = [p for p in generator.parameters() if p.requires_grad]
         config = recipe.optimizer

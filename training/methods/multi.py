@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 
 from ..backbones import Backbone
-from ..checkpoint import load_checkpoint
 from ..config import Recipe, find_data
 from ..data.images import SUFFIXES, load_image, to_tensor
 from ..losses import Target
@@ -22,6 +21,7 @@ from ..losses.palette import PaletteTerm, cell_colors
 from ..losses.style import StyleTerm
 from ..networks.cin import one_hot
 from . import Assets, cut_to_multiple, perceptual
+from ._trunk import begin_from
 from .perceptual import Perceptual, read_options
 
 SHOWN_STYLES = 6  # columns of the contact sheet
@@ -55,7 +55,7 @@ class Multi(Perceptual):
         self.paintings = [load_image(path, recipe.style.size).to(self.device) for path in paths]
         self.grams, self.colors = self._grams(), _colors(self.paintings)
         if options.start:
-            self._begin_from(options.start)
+            begin_from(self.networks["generator"], "cin", options.start)
         self.code = one_hot(0, len(paths)).to(self.device)
 
     def _grams(self) -> dict[str, dict]:
@@ -65,26 +65,6 @@ class Multi(Perceptual):
             for name, term in self.objective.terms.items()
             if isinstance(term, StyleTerm | CoarseTerm)
         }
-
-    def _begin_from(self, path: str) -> None:
-        found = load_checkpoint(path)
-        state = found.group("ema") or found.group("generator")
-        generator = self.networks["generator"]
-        shape = ("width", "blocks", "scale", "normalization")
-        lean = {"normalization": "instance", **found.network}
-        if found.network["name"] == "cin":
-            generator.load_state_dict(state)
-        elif found.network["name"] == "lean" and all(
-            lean[key] == generator.lean_config[key]  # type: ignore[index,union-attr]
-            for key in shape
-        ):
-            modulation = generator.take_folded(state)  # type: ignore[operator]
-            generator.table.data[:] = modulation.flatten()  # type: ignore[union-attr,operator]
-        else:
-            raise UsageError(
-                f'options.start is "{path}", {found.network}; allowed are a "cin" network '
-                f"and a lean one of the trunk's {', '.join(shape)}"
-            )
 
     def choose(self, indices: list[int]) -> None:
         """Paint with these paintings, one per picture of the batch, and be judged by them."""

@@ -40,6 +40,11 @@ class Generator(StyledTrunk):
         self.lean_config = {k: v for k, v in asdict(config).items() if k not in ("styles", "names")}
         self.table = nn.Parameter(self.neutral_modulation().flatten().repeat(config.styles, 1))
 
+    @torch.no_grad()
+    def begin_at(self, modulation: Tensor) -> None:
+        """Every style begins with this one, (L, 2, width)."""
+        self.table[:] = modulation.flatten()
+
     def modulation(self, code: Tensor) -> Tensor:
         """(N, styles) -> (N, L, 2, width)."""
         return (code @ self.table).view(-1, self.num_norms, 2, self.width)

@@ -51,6 +51,11 @@ class Generator(StyledTrunk):
         # Sides of a style picture: space-to-depth 4 and two strides.
         self.style_multiple = 16
 
+    @torch.no_grad()
+    def begin_at(self, modulation: Tensor) -> None:
+        """Every style begins near this one, (L, 2, width)."""
+        self.write.bias.copy_(modulation.flatten())
+
     def encode(self, style: Tensor) -> Tensor:
         """Codes (N, D) of style pictures (N, 3, H, W), sides multiples of 4."""
         x = F.pixel_unshuffle(style - 0.5, 4)
