@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+from waiting import wait_for
 
 from runtime import console
 from runtime.clips.progress import BatchProgress, ClipProgress
@@ -121,12 +122,8 @@ def test_clips_count_what_is_painted_and_estimate_from_what_is_finished(at, caps
 
 def test_the_first_frame_may_take_long(capsys):
     """A nought within a second of the start, whatever the network does."""
-    import time
-
     with ClipProgress(100, "log"):
-        end = time.monotonic() + 30
-        while not (shown := capsys.readouterr().err) and time.monotonic() < end:
-            time.sleep(0.01)
+        shown = wait_for(lambda: capsys.readouterr().err, 30)
     assert shown.startswith("0/100 frames  0 %")
 
 

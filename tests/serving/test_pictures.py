@@ -3,12 +3,12 @@
 import json
 import shutil
 import subprocess
-import time
 import urllib.request
 
 import numpy as np
 import pytest
 from PIL import Image
+from waiting import wait_for
 
 from runtime import image
 from tests.serving.asking import ROOT, ask, number, tensors, words
@@ -208,9 +208,7 @@ def test_two_hundred_at_once(server, grpc, direct, photographs):
 
     for n in range(200):
         grpc.async_infer("starry", tensors(grpc, {"image": photographs[n % 3][None]}), keep(n))
-    until = time.monotonic() + 120
-    while len(answers) < 200 and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_for(lambda: len(answers) == 200, 120)
     assert sorted(answers) == list(range(200))
     assert all(np.array_equal(answers[n][0], expected[n % 3]) for n in range(200))
     line, after = counted(server, "starry")

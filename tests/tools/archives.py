@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
+import waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models" / "starry-fast.onnx"  # folded for each scene
@@ -91,10 +91,14 @@ def painters(run):
 
 
 def wait_for(what, run, seconds=200):
-    for _ in range(seconds * 50):
-        if found := what():
-            return found
+    def found():
+        if value := what():
+            return value
         assert run.poll() is None, f"ended with {run.returncode}: {run.stderr.read()}"
-        time.sleep(0.02)
-    run.kill()
-    raise AssertionError("nothing came")
+        return None
+
+    try:
+        return waiting.wait_for(found, seconds)
+    except AssertionError:
+        run.kill()
+        raise

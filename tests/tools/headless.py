@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.measuring.chromium import PATIENCE_S, Browser, find, wait_for
+from benchmarks.measuring.chromium import Browser, find
 
-__all__ = ["PATIENCE_S", "Browser", "chromium", "wait_for"]
+__all__ = ["Browser", "chromium"]
 
 
 def chromium():

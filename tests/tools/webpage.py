@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import PIL.Image
-from headless import Browser, chromium, wait_for
+from headless import Browser, chromium
+from waiting import wait_for
 
 from export.verify.parity import psnr
 from runtime.serve_site import open_server

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from waiting import wait_for
 
 from runtime.errors import OutputExists, StyleError
 from tests.training.toy import SETTINGS
@@ -126,8 +127,7 @@ def test_a_run_stopped_at_any_moment_goes_on_as_if_unbroken(
     subprocess.run(command("whole"), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     run = subprocess.Popen(command("broken"), cwd=ROOT, stdout=subprocess.DEVNULL)
     log = tmp_path / "broken" / ".lock"
-    while run.poll() is None and not log.exists():  # the steps have begun
-        time.sleep(0.01)
+    wait_for(lambda: run.poll() is not None or log.exists(), 60)  # the steps have begun
     time.sleep(0.25)
     run.send_signal(number)
     assert run.wait(60) in (130, 0)  # 0: it was done before the signal came

@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import wait_for
 
 from training import distributed
 from training.checkpoint import load_checkpoint
@@ -138,10 +139,12 @@ def test_a_worker_that_dies_on_one_of_two_nodes_changes_nothing(
     try:
         # Rank 0, which writes, is on either node: that is for the agents to agree on.
         newest = [tmp_path / f"node{node}" / "run" / "last.safetensors" for node in (0, 1)]
-        deadline = time.monotonic() + 200
-        while not any(map(Path.exists, newest)):
-            assert time.monotonic() < deadline and all(a.poll() is None for a in agents)
-            time.sleep(0.02)
+
+        def saved():
+            assert all(a.poll() is None for a in agents)
+            return any(map(Path.exists, newest))
+
+        wait_for(saved, 200)
         writer = 0 if newest[0].exists() else 1
         killed = workers(agents[writer if victim == 0 else 1 - writer])
         assert len(killed) == 1

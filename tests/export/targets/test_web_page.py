@@ -9,7 +9,7 @@ import time
 import numpy as np
 import PIL.Image
 import pytest
-from headless import wait_for
+from waiting import wait_for
 from webpage import FAKE_CAMERA, START_S, Page, decode, level_psnr
 
 # A software GPU, for WebGPU without one.

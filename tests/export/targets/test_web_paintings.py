@@ -2,7 +2,7 @@
 
 import PIL.Image
 import pytest
-from headless import wait_for
+from waiting import wait_for
 from webpage import Page, level_psnr
 
 from export.targets import web

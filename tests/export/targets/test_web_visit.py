@@ -3,7 +3,7 @@
 import numpy as np
 import PIL.Image
 import pytest
-from headless import wait_for
+from waiting import wait_for
 from webpage import decode, level_psnr
 
 # Contrast of text that WCAG 2.2 asks for at level AA (1.4.3), of usual and of large letters, and

@@ -5,13 +5,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from waiting import wait_for
 
 from runtime import video
 from runtime.clips import batch, painter
@@ -349,11 +349,9 @@ def test_live_sources_are_sent_elsewhere():
         )
 
 
-def wait_for(path, process, seconds=60):
+def wait_for_file(path, process):
     """Until the path exists, or the process ends."""
-    end = time.monotonic() + seconds
-    while not path.exists() and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_for(lambda: path.exists() or process.poll() is not None, 60)
 
 
 LONG = 400  # frames: four segments
@@ -374,7 +372,7 @@ def test_killed_and_resumed_is_the_same_as_never_interrupted(
         process = subprocess.Popen(
             command(identity_model, "-i", long_clip, "-o", output, "--resume", "-q"), cwd=ROOT
         )
-        wait_for(folder / f"{segment:05}.seg", process)
+        wait_for_file(folder / f"{segment:05}.seg", process)
         process.send_signal(signal.SIGKILL)
         process.wait()
     code, facts, _ = paint("--input", long_clip, "--output", output, "--resume", "--json")
@@ -398,7 +396,7 @@ def test_ctrl_c_leaves_a_playable_file_and_says_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(Journal.folder_for(output) / "00001.seg", process)
+    wait_for_file(Journal.folder_for(output) / "00001.seg", process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     if process.returncode == 0:

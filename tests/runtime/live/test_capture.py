@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S, wait_for
 
 from runtime.errors import SourceError
 from runtime.frame import Frame
@@ -15,8 +16,6 @@ from runtime.meter import Meter
 from runtime.sources import Source, SourceInfo
 
 PICTURE = np.zeros((4, 6, 3), np.uint8)
-# So long a test waits for something that must happen; never reached when all is well.
-PATIENCE_S = 20.0
 
 
 class Script(Source):
@@ -149,9 +148,7 @@ def test_a_camera_that_stays_away_is_given_up_with_a_reason():
 def test_while_a_camera_is_away_the_screen_says_so():
     cap, _ = capture(Script(0, SourceError("unplugged")), give_up_s=PATIENCE_S)
     cap.start()
-    deadline = time.monotonic() + PATIENCE_S
-    while "no picture" not in cap.status and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_for(lambda: "no picture" in cap.status)
     assert "camera 7: no picture" in cap.status
     cap.close()
 
@@ -185,10 +182,8 @@ def test_close_returns_while_the_source_is_blocked():
 def test_an_unread_slot_counts_what_was_missed():
     cap, _ = capture(Script(*range(50), live=False))
     cap.start()
-    frames, _ = [], cap.wait_info()
-    deadline = time.monotonic() + PATIENCE_S
-    while not cap.slot.closed and time.monotonic() < deadline:
-        time.sleep(0.005)
+    cap.wait_info()
+    wait_for(lambda: cap.slot.closed)
     frames, _ = drain(cap)
     assert frames[0].index == 49
     assert cap.slot.dropped == 49
@@ -204,10 +199,7 @@ def test_another_camera_is_read_at_the_size_of_the_first():
         before = capture.slot.get().frame
         capture.switch(Plug(second), "camera 8")
         assert first.closed.wait(PATIENCE_S)
-        deadline = time.monotonic() + PATIENCE_S
-        while capture.reconnects == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: capture.reconnects)
         after = capture.slot.get().frame
         assert after.image.shape == (4, 6, 3) and after.time > before.time
         assert after.index > before.index
@@ -222,15 +214,10 @@ def test_a_camera_that_cannot_be_opened_is_said_and_the_show_goes_on_with_the_ne
     try:
         capture.wait_info()
         capture.switch(Plug(), "camera 8")
-        deadline = time.monotonic() + PATIENCE_S
-        while "trying again" not in capture.status:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: "trying again" in capture.status)
         assert capture.status.startswith("camera 8: no picture")
         capture.switch(Plug(second), "camera 8")
-        while capture.reconnects == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: capture.reconnects)
     finally:
         capture.close()
 

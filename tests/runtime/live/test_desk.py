@@ -6,7 +6,8 @@ import queue
 import cv2
 import numpy as np
 import pytest
-from headless import PATIENCE_S, Browser, chromium, wait_for
+from headless import Browser, chromium
+from waiting import PATIENCE_S, wait_for
 
 from runtime.errors import CardMismatch
 from runtime.live.capture import Cameras

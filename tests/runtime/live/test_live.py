@@ -1,12 +1,12 @@
 """The live pipeline with fake sources, looks and stabilizers: freshness, errors, no hang."""
 
 import threading
-import time
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S, wait_for
 
 from runtime.card import ModelCard, Port
 from runtime.errors import SourceError, StyleError
@@ -21,7 +21,6 @@ from runtime.meter import Meter
 from runtime.sources import Source, SourceInfo
 from runtime.stabilizers.off import Off
 
-PATIENCE_S = 20.0
 WIDTH, HEIGHT = 32, 24
 
 
@@ -275,10 +274,3 @@ def test_close_in_the_middle_ends_all_threads_and_closes_the_looks():
     ticks.release(1000)
     wait_for(lambda: threading.active_count() <= before)
     pipeline.close()
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.001)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S, wait_for
 
 from runtime.errors import OutputExists, SinkError
 from runtime.frame import Frame
 from runtime.live.output_threads import OutputThread
 from runtime.live.recorder import Recorder
-
-PATIENCE_S = 20.0
 
 
 def frame(index, time_s=None):
@@ -39,13 +38,6 @@ class Sink:
 
     def abort(self):
         self.aborted = True
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.001)
 
 
 def test_everything_offered_is_written_or_counted_and_the_newest_survives():

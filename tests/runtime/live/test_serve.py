@@ -11,7 +11,8 @@ import urllib.request
 import cv2
 import numpy as np
 import pytest
-from headless import PATIENCE_S, Browser, chromium, wait_for
+from headless import Browser, chromium
+from waiting import PATIENCE_S, wait_for
 
 from runtime.errors import UsageError
 from runtime.live.controls import Settings, apply

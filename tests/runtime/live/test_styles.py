@@ -5,13 +5,12 @@ import time
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S, wait_for
 
 import runtime.live.styles
 from runtime.errors import CardMismatch, StyleError
 from runtime.live.styles import KEPT, Entry, Key, Styles
 from runtime.model.variants import ON_CPU, Variant
-
-PATIENCE_S = 20.0
 
 
 class FakeStylizer:
@@ -58,13 +57,6 @@ def entries(opened, *names):
         return Entry(name, open_it)
 
     return [entry(name) for name in names]
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.002)
 
 
 def test_the_old_style_goes_on_until_the_new_one_is_there(opened):

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import types
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from waiting import wait_for
 
 from runtime import webcam
 from runtime.errors import DONE, INTERRUPTED, UNAVAILABLE, USAGE
@@ -240,9 +240,7 @@ def test_interrupted_recordings_are_playable(invert_model, tmp_path, number):
         # A shell's background job ignores Ctrl-C, and its children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("*.png")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: process.poll() is not None or list(tmp_path.glob("*.png")), 60)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED, err

@@ -11,7 +11,8 @@ import urllib.request
 
 import numpy as np
 import pytest
-from headless import Browser, chromium, wait_for
+from headless import Browser, chromium
+from waiting import wait_for
 
 from runtime.live.controls import Settings
 from runtime.live.overlay import Stats
@@ -120,10 +121,7 @@ def test_peers_that_do_not_come_keep_nobody_out(preview, monkeypatch, capfd):
         post(preview, json.dumps({"sdp": sdp, "type": "offer"}))
     with pytest.raises(urllib.error.HTTPError):
         post(preview, json.dumps({"sdp": sdp, "type": "offer"}))
-    deadline = time.monotonic() + PATIENCE_S
-    while preview._peers.count:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: not preview._peers.count, PATIENCE_S)
     post(preview, json.dumps({"sdp": sdp, "type": "offer"}))
     assert "Traceback" not in capfd.readouterr().err
 

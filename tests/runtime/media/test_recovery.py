@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from waiting import wait_for
 
 from runtime.errors import OutputExists, SinkError, UsageError
 from runtime.frame import Frame
@@ -162,11 +162,13 @@ def test_a_killed_webcam_is_recovered_by_the_next_start(tmp_path, invert_model):
     words += ["--source", "synthetic", "--size", "64x48", "--target-fps", "off"]
     words += ["--stabilizer", "off", "--record", str(path)]
     run = subprocess.Popen(words, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": "."})
-    deadline = time.monotonic() + 60
     listing = Journal.folder_for(path) / LISTING
-    while not listing.is_file() or listing.read_bytes().count(b"\n") < 2:
-        assert run.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+
+    def two_segments():
+        assert run.poll() is None
+        return listing.is_file() and listing.read_bytes().count(b"\n") >= 2
+
+    wait_for(two_segments, 60)
     run.send_signal(signal.SIGKILL)
     run.communicate()
     assert not path.exists()

@@ -1,13 +1,13 @@
 """NDI over the loopback: a real receiver gets what was painted; needs cyndilib."""
 
 import os
-import time
 from fractions import Fraction
 from pathlib import Path
 from threading import Event, Thread
 
 import numpy as np
 import pytest
+from waiting import wait_for
 
 from runtime.errors import UsageError
 from runtime.frame import Frame
@@ -16,7 +16,6 @@ from runtime.sources import SourceInfo
 
 # Receivers ask this machine itself who sends: found without a name service on the network.
 os.environ.setdefault("NDI_CONFIG_DIR", str(Path(__file__).with_name("ndi")))
-PATIENCE_S = 20.0
 NAME, RATE = "impasto test", Fraction(30)
 INFO = SourceInfo("painting", 320, 240, RATE)
 
@@ -24,14 +23,6 @@ INFO = SourceInfo("painting", 320, 240, RATE)
 def test_the_network_has_to_be_asked_for():
     with pytest.raises(UsageError, match="--allow-network"):
         open_sink("ndi", INFO)
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return found
 
 
 def test_a_receiver_gets_the_picture():

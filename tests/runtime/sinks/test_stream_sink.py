@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from waiting import wait_for
 
 from runtime.errors import SinkError, UsageError
 from runtime.frame import Frame
@@ -50,17 +51,18 @@ def frame(index):
     return Frame(np.full((48, 65, 3), COLOR, np.uint8), Fraction(index, 30), index)
 
 
+def opened(url):
+    """A sink, once the server listens."""
+    try:
+        return open_sink(url, INFO, allow_network=True)
+    except SinkError:
+        return None
+
+
 def test_a_server_gets_every_picture_at_its_time():
     url = f"rtmp://127.0.0.1:{free_port()}/live/key.mp4"
     server = subprocess.Popen([sys.executable, "-c", SERVER, url], stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 30
-    while True:  # until the server listens
-        try:
-            sink = open_sink(url, INFO, allow_network=True)
-            break
-        except SinkError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    sink = wait_for(lambda: opened(url), 30)
     for index in range(20):
         sink.write(frame(index))
     sink.close()

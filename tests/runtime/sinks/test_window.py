@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import ImageGrab
+from waiting import wait_for
 
 from runtime.frame import Frame
 from runtime.live.controls import Settings
@@ -126,18 +127,10 @@ def display(monkeypatch):
     )
     monkeypatch.setenv("DISPLAY", f":{number}")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    wait_for(window._display)
+    wait_for(window._display, PATIENCE_S)
     yield f":{number}"
     server.terminate()
     server.wait(PATIENCE_S)
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return value
 
 
 @needs("Xvfb", "xdotool")
@@ -154,11 +147,13 @@ def test_a_real_window_obeys_the_keyboard(display, invert_model, tmp_path):
         text=True,
     )
     try:
-        found = wait_for(lambda: xdotool("search", "--onlyvisible", "--name", "Impasto").split())
+        found = wait_for(
+            lambda: xdotool("search", "--onlyvisible", "--name", "Impasto").split(), PATIENCE_S
+        )
         for key in ("v", "minus", "c"):
             xdotool("windowfocus", found[-1], "key", key)
             time.sleep(0.2)
-        shot = wait_for(lambda: list(tmp_path.glob("*.png")))[0]
+        shot = wait_for(lambda: list(tmp_path.glob("*.png")), PATIENCE_S)[0]
         xdotool("windowfocus", found[-1], "key", "q")
         out, err = process.communicate(timeout=PATIENCE_S)
     finally:
@@ -187,9 +182,11 @@ def test_a_real_window_has_black_bars_a_hold_mark_and_a_menu(display, invert_mod
         text=True,
     )
     try:
-        found = wait_for(lambda: xdotool("search", "--onlyvisible", "--name", "Impasto").split())
+        found = wait_for(
+            lambda: xdotool("search", "--onlyvisible", "--name", "Impasto").split(), PATIENCE_S
+        )
         xdotool("windowsize", "--sync", found[-1], "640", "240")
-        wait_for(lambda: grab(display)[40:260, 25:165].max() < 8)
+        wait_for(lambda: grab(display)[40:260, 25:165].max() < 8, PATIENCE_S)
         shot = grab(display)
         inside = shot[30:270, 20:660]
         assert inside[:, 165:475].mean() > 30  # the picture in the middle
@@ -200,15 +197,24 @@ def test_a_real_window_has_black_bars_a_hold_mark_and_a_menu(display, invert_mod
         listed = [row.action for row in rows(Settings(), names, recording=False)]
         line = line_px(np.zeros((240, 320, 3), np.uint8))
         place = 40 + round((listed.index("split") + 0.5) * line)
-        wait_for(lambda: grab(display)[100:140, 205:260].mean() < inside.mean())
+        wait_for(lambda: grab(display)[100:140, 205:260].mean() < inside.mean(), PATIENCE_S)
         xdotool("mousemove", "215", str(place), "click", "1")
-        wait_for(lambda: (grab(display)[60:250, 339:341] > 240).all())  # the line of the split view
+        wait_for(
+            lambda: (grab(display)[60:250, 339:341] > 240).all(), PATIENCE_S
+        )  # the line of the split view
         xdotool("windowfocus", found[-1], "key", "q")
         process.communicate(timeout=PATIENCE_S)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
     assert process.returncode == 0
+
+
+def opened():
+    """Numbers of our visible windows, once there is one."""
+    return wait_for(
+        lambda: xdotool("search", "--onlyvisible", "--name", "Impasto").split(), PATIENCE_S
+    )
 
 
 def grab(display):

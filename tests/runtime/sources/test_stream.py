@@ -10,6 +10,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from waiting import wait_for
 
 from runtime.errors import SourceError
 from runtime.live.capture import Capture
@@ -138,16 +139,11 @@ def test_a_network_camera_that_restarts_is_found_again():
     assert capture.wait_info().live
     before = capture.slot.get(PATIENCE_S).frame
     first.close()
-    deadline = time.monotonic() + PATIENCE_S
-    while not capture.status:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: capture.status, PATIENCE_S)
     assert "no picture" in capture.status
     assert "127.0.0.1" in capture.status
     again = Broadcast(port)
-    while capture.reconnects == 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: capture.reconnects, PATIENCE_S)
     while (after := capture.slot.get(PATIENCE_S).frame).time <= before.time:
         pass
     assert after.image.shape == (48, 64, 3)
