@@ -15,6 +15,8 @@ from training.data.domains import Domains
 from training.engine import Engine
 from training.methods import Assets
 from training.methods.stargan import StarGan
+from training.networks import scores_of
+from training.networks.stargan import Discriminator, DiscriminatorConfig
 
 SMALL = [
     "data.short_side=32",
@@ -27,6 +29,7 @@ SMALL = [
 ]
 LEAN = "network={name='cin', width=16, blocks=1, scale=4, margin=8}"
 PAPER = "network={name='stargan', width=4, blocks=1}"
+PROJECTED = "options.discriminator={name='projected', width=4}"
 DOMAINS = {"hue": hue_turned, "negative": negative, "plain": same}
 
 
@@ -37,9 +40,9 @@ def domains(tmp_path):
     return tmp_path / "domains"
 
 
-def stargan(domains, *more, network=LEAN):
+def stargan(domains, *more, network=LEAN, weights=None):
     recipe = load_recipe("stargan", [*SMALL, network, "steps=4", *more])
-    return StarGan(recipe, Assets(None, domains))
+    return StarGan(recipe, Assets(None, domains, weights))
 
 
 def test_the_recipe_has_the_published_numbers():
@@ -91,10 +94,50 @@ def test_the_class_head_learns_from_real_pictures_only(domains):
     assert float((classes.argmax(1) == batch.own).float().mean()) > 0.8
 
 
-@pytest.mark.parametrize("network", [LEAN, PAPER])
-def test_resume_is_bit_equal(domains, tmp_path, network):
+def test_scores_by_domain_are_those_of_the_labels():
+    config = DiscriminatorConfig(width=4, layers=2, classes=3, side=16, by_domain=True)
+    discriminator = Discriminator(config)
+    images, labels = torch.rand(4, 3, 16, 16), torch.tensor([2, 0, 1, 1])
+    (whole,) = scores_of(discriminator, images).maps
+    (taken,) = scores_of(discriminator, images, labels).maps
+    assert whole.shape == (4, 3, 4, 4) and taken.shape == (4, 1, 4, 4)
+    assert all(torch.equal(taken[i, 0], whole[i, labels[i]]) for i in range(4))
+    plain = Discriminator(DiscriminatorConfig(width=4, layers=2, classes=3, side=16))
+    assert scores_of(plain, images, labels).maps[0].shape == (4, 1, 4, 4)
+
+
+def test_a_projected_discriminator_learns_domains_and_keeps_its_backbone_out(
+    domains, random_weights
+):
+    more = [PROJECTED, "options.gan='vanilla'", "optimizer.lr=2e-3", "steps=20"]
+    method = stargan(domains, *more, weights=random_weights)
+    discriminator = method.networks["discriminator"]
+    assert not any("chain" in key for key in discriminator.state_dict())
+    features = discriminator(method._some()).features
+    for each in features:  # standardized by real pictures
+        assert float(each.mean((0, 2, 3)).abs().max()) < 1e-3
+    values = [method.step(step) for step in range(20)]
+    assert np.mean([v["discriminator_class"] for v in values[-5:]]) < 0.5 * np.log(3)
+    assert values[-1]["class"] > 0  # the generator is told as well
+
+
+def test_a_picture_of_the_wanted_domain_shall_stay(domains):
+    method = stargan(domains, "options.identity=5.0")
+    batch = method.draw(0)
+    same = batch._replace(wanted=batch.own)
+    values, fakes = method.generate(same, slice(0, 6))
+    off = (fakes["discriminator"].images - batch.pictures).abs().mean()
+    assert values["identity"].item() == pytest.approx(off.item())
+    assert values["total"].item() == pytest.approx((20 * values["rec"] + 10 * off).item(), rel=1e-5)
+    other = batch._replace(wanted=(batch.own + 1) % 3)
+    assert "identity" not in method.generate(other, slice(0, 6))[0]
+
+
+@pytest.mark.parametrize(("network", "more"), [(LEAN, []), (PAPER, []), (LEAN, [PROJECTED])])
+def test_resume_is_bit_equal(domains, tmp_path, network, more, random_weights):
     def build():
-        return stargan(domains, "options.discriminator_steps=2", network=network)
+        settings = ["options.discriminator_steps=2", *more]
+        return stargan(domains, *settings, network=network, weights=random_weights)
 
     Engine(build(), tmp_path / "whole", quiet=True).run()
     Engine(build(), tmp_path / "broken", quiet=True).run(stop=2)
@@ -109,6 +152,8 @@ def test_resume_is_bit_equal(domains, tmp_path, network):
 def test_bad_settings(domains):
     with pytest.raises(UsageError, match="trains the networks stargan and cin"):
         stargan(domains, network="network={name='lean'}")
+    with pytest.raises(UsageError, match="there are stargan and projected"):
+        stargan(domains, "options.discriminator={name='patchgan'}")
     with pytest.raises(UsageError, match="multiples of 64 px"):
         stargan(domains, "options.discriminator={layers=6}")
 

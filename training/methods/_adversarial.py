@@ -146,7 +146,7 @@ class Adversarial(Method, ABC, Generic[Batch]):
         def loss(rows: slice) -> Values:
             values, fakes = self.generate(batch, rows)
             for name, fake in fakes.items():
-                pieces[name].append(Shown(fake.images.detach()))
+                pieces[name].append(Shown(fake.images.detach(), fake.labels))
             real = {name: shown[rows] for name, shown in reals.items()}
             found = self.adversary.persuade(fakes, real, self.paired)
             total = values["total"] + self.playing.gan_weight * torch.stack([*found.values()]).sum()
@@ -169,7 +169,9 @@ class Adversarial(Method, ABC, Generic[Batch]):
         return {name: self._whole(found, count) for name, found in pieces.items()}
 
     def _whole(self, pieces: list[Shown], count: int) -> Shown:
-        return Shown(self.updates.gather([piece.images for piece in pieces], count))
+        labels = [piece.labels for piece in pieces if piece.labels is not None]
+        images = self.updates.gather([piece.images for piece in pieces], count)
+        return Shown(images, self.updates.gather(labels, count) if labels else None)
 
     def _look(self, step: int) -> dict[str, float]:
         """Now and then: how different the pictures are that are made of one fixed batch, as a share

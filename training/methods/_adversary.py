@@ -129,7 +129,7 @@ class Adversary:
 
         for name, fake in fakes.items():
             discriminator = self.discriminators[name]
-            scores = scores_of(discriminator, fake.images)
+            scores = scores_of(discriminator, fake.images, fake.labels)
             for each in scores.maps:
                 add("gan", generator_loss(self.options.gan, each))
             if self.options.feature_matching:
@@ -178,13 +178,13 @@ class Adversary:
     ) -> tuple[dict[str, Tensor], float]:
         """(weighted terms to minimize, share of scores on the right side)."""
         options = self.options
-        on_real = scores_of(discriminator, real.images)
-        on_fake = scores_of(discriminator, fake.images)
+        on_real = scores_of(discriminator, real.images, real.labels)
+        on_fake = scores_of(discriminator, fake.images, fake.labels)
         pairs = list(zip(on_real.maps, on_fake.maps, strict=True))
         terms = {"gan": torch.stack([discriminator_loss(options.gan, *p) for p in pairs]).sum()}
         if options.gan == "wgan-gp":
             terms["penalty"] = options.penalty * gradient_penalty(
-                lambda images: _joined(discriminator, images, torch.sum),
+                lambda images: _joined(discriminator, images, fake.labels, torch.sum),
                 real.images,
                 fake.images,
                 mix.to(real.images.device),
@@ -193,7 +193,9 @@ class Adversary:
             terms["r1"] = (
                 options.r1
                 * options.r1_every
-                * r1_penalty(lambda images: _joined(discriminator, images, torch.mean), real.images)
+                * r1_penalty(
+                    lambda x: _joined(discriminator, x, real.labels, torch.mean), real.images
+                )
             )
         if (loss := self._classification(on_real, real.labels)) is not None:
             terms["class"] = loss
@@ -206,7 +208,7 @@ class Adversary:
         return self.options.classification * F.cross_entropy(scores.classes.float(), labels)
 
 
-def _joined(discriminator: nn.Module, images: Tensor, how) -> Tensor:
+def _joined(discriminator: nn.Module, images: Tensor, labels: Tensor | None, how) -> Tensor:
     """One score (N,) per picture, over positions (`how`: their sum or mean) and scales."""
-    maps = scores_of(discriminator, images).maps
+    maps = scores_of(discriminator, images, labels).maps
     return torch.stack([how(each.flatten(1), 1) for each in maps]).sum(0)

@@ -5,10 +5,13 @@
 
 x is of the domain s, t another picture's of the batch. The paper's weight of rec, 10, is for
 differences in [-1, 1]: ours, in [0, 1], are doubled to match. `--content` is a folder with a folder
-of pictures for each domain. Networks: "stargan" (the paper's) and "cin" (lean).
+of pictures for each domain. Networks: "stargan" (the paper's) and "cin" (lean); discriminators:
+"stargan" and "projected", which looks through the recipe's loss network (`networks._projected`) and
+needs a tenth of the steps where pictures are few.
 
-`settle` and `periodicity` are not the paper's, and off by default: a lean generator begins far from
-any picture, and hides what the way back needs in a pattern on its own grid (`methods.cyclegan`).
+`identity`, `settle` and `periodicity` are not the paper's, and off by default: what is of the right
+domain already shall stay (Zhu et al. 2017, for CycleGAN); a lean generator begins far from any
+picture, and hides what the way back needs in a pattern on its own grid (`methods.cyclegan`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +19,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from runtime.errors import UsageError
 from runtime.fields import fill
 
+from ..backbones import open_backbone
 from ..config import Recipe, find_data
 from ..data.domains import Domains
 from ..data.images import to_tensor
 from ..losses.periodicity import periodicity_energy
-from ..networks import cin
+from ..networks import _projected, cin
 from ..networks.cin import one_hot
 from ..networks.patchgan import start_small
 from ..networks.stargan import Discriminator, DiscriminatorConfig
@@ -38,7 +43,9 @@ from ._adversary import Shown
 from .perceptual import read_options
 
 NETWORKS = ("stargan", "cin")
+DISCRIMINATORS = ("stargan", "projected")
 SHOWN = 4  # pictures on the contact sheet
+STANDARD = 64  # real pictures by which a projected discriminator's features are standardized
 
 
 class Batch(NamedTuple):
@@ -56,6 +63,7 @@ class Options(PlayOptions):
     gan: str = "wgan-gp"
     discriminator_steps: Positive = 5
     rec: Weight = 10.0
+    identity: Weight = 0.0  # weight of |G(x, s) - x|, on pictures whose own domain is wanted
     settle: Share = 0.0  # share of the run in which it learns only |G(x, s) - x|
     settle_rate: Weight = 5.0  # learning rate meanwhile, as a multiple of the later one
     periodicity: Weight = 0.0  # weight of `losses.periodicity` on what it makes
@@ -82,14 +90,35 @@ class StarGan(Adversarial[Batch]):
             generator.begin_as_identity()
         else:
             start_small(generator)
-        shape = {**self.options.discriminator, "side": recipe.data.crop, "classes": known["styles"]}
+        discriminator = self._discriminator(len(self.photos.names), assets.weights)
+        self.enter({"generator": generator}, {"discriminator": discriminator.train()})
+
+    def _discriminator(self, classes: int, weights: Path | None) -> nn.Module:
+        """The paper's, or the one that looks through the recipe's loss network."""
+        shape = {**self.options.discriminator, "classes": classes}
+        name = shape.pop("name", DISCRIMINATORS[0])
+        if name == "projected":
+            config = fill(_projected.DiscriminatorConfig, shape, "options.discriminator", "setting")
+            backbone = open_backbone(self.recipe.backbone.name, weights).to(self.device)
+            projected = _projected.Discriminator(config, backbone).to(self.device)
+            projected.standardize(self._some())
+            return projected
+        if name != DISCRIMINATORS[0]:
+            allowed = " and ".join(DISCRIMINATORS)
+            raise UsageError(f'options.discriminator.name is "{name}", there are {allowed}')
+        shape["side"] = self.recipe.data.crop
         try:
             config = fill(DiscriminatorConfig, shape, "options.discriminator", "setting")
         except ValueError as error:
             raise UsageError(f"options.discriminator: {error}") from None
-        discriminator = Discriminator(config).to(self.device).train()
+        discriminator = Discriminator(config).to(self.device)
         start_small(discriminator)
-        self.enter({"generator": generator}, {"discriminator": discriminator})
+        return discriminator
+
+    def _some(self) -> Tensor:
+        """Real pictures of all domains, always the same."""
+        data, rng = self.recipe.data, np.random.default_rng(self.recipe.seed)
+        return self.photos.batch(0, STANDARD, data.crop, data.zoom, rng)[0].to(self.device)
 
     def step(self, step: int) -> dict[str, float]:
         """One step of the generator, then those of the discriminator."""
@@ -123,6 +152,11 @@ class StarGan(Adversarial[Batch]):
         rec = (self.translate(made, batch.own[rows]) - pictures).abs().mean()
         total = 2 * self.options.rec * rec
         values = {"rec": rec, "deviation": made.std((2, 3)).mean()}
+        same = batch.own[rows] == batch.wanted[rows]
+        if self.options.identity and same.any():
+            values["identity"] = (made[same] - pictures[same]).abs().mean()
+            # As often as it is asked for: a share of the batch.
+            total = total + 2 * self.options.identity * same.float().mean() * values["identity"]
         if self.options.periodicity:
             values["periodicity"] = periodicity_energy(made)
             total = total + self.options.periodicity * values["periodicity"]

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from runtime.card import Port
@@ -50,10 +51,18 @@ class Scores(NamedTuple):
     classes: Tensor | None = None
 
 
-def scores_of(discriminator: nn.Module, images: Tensor) -> Scores:
-    """What `discriminator` says of images (N, C, H, W), whether it answers `Scores` or one map."""
+def scores_of(discriminator: nn.Module, images: Tensor, labels: Tensor | None = None) -> Scores:
+    """What `discriminator` says of images (N, C, H, W), whether it answers `Scores` or one map.
+
+    One that scores `by_domain` answers maps (N, K, ...): of these, those of the labels (N,) are
+    taken, (N, 1, ...).
+    """
     found = discriminator(images)
-    return found if isinstance(found, Scores) else Scores((found,))
+    scores = found if isinstance(found, Scores) else Scores((found,))
+    if labels is None or not getattr(discriminator, "by_domain", False):
+        return scores
+    rows = torch.arange(len(images), device=images.device)
+    return scores._replace(maps=tuple(each[rows, labels][:, None] for each in scores.maps))
 
 
 def build(name: str, **config: Any) -> nn.Module:

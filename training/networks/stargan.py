@@ -94,6 +94,7 @@ class DiscriminatorConfig:
     classes: Channels = 4
     side: Side = 128  # px of the pictures
     spectral: bool = False  # spectral normalization
+    by_domain: bool = False  # a score for each domain (StarGAN v2), besides the class head
 
     def __post_init__(self) -> None:
         if self.side % 2**self.layers:
@@ -119,7 +120,9 @@ class Discriminator(nn.Module):
             blocks += [layer(nn.Conv2d(before, width, 4, 2, 1)), nn.LeakyReLU(0.01)]
             before = width
         self.blocks = nn.Sequential(*blocks)
-        self.score = layer(nn.Conv2d(before, 1, 3, 1, 1, bias=False))
+        self.by_domain = config.by_domain
+        scores = config.classes if config.by_domain else 1
+        self.score = layer(nn.Conv2d(before, scores, 3, 1, 1, bias=False))
         whole = config.side // 2**config.layers
         self.classify = nn.Conv2d(before, config.classes, whole, bias=False)
 
