@@ -1,12 +1,15 @@
 """Four domains made of photos and paintings, and a classifier that never saw a network's picture.
 
-content   photos as they are
-hue       photos whose red is green, green blue, blue red, of twice the saturation
+content   photos that have colors, as they are
+hue       such photos whose red is green, green blue, blue red, of twice the saturation
 ink       dark lines on white where a photo has edges
 monet     paintings by Claude Monet
+
+Photos without colors have no hue to turn: they are drawn only.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 
 SIDE = 64  # px of a toy picture
 CUT_FROM = 72  # px of those to learn from, out of which such squares are cut
-SATURATION = 2.0  # of the turned photos: gray ones have no hue to turn
+SATURATION = 2.0  # of the turned photos
+COLORED = 0.1  # mean of max(R, G, B) - min(R, G, B) from which a photo has colors: seven of ten do
 INK = 3.0  # darkness of a line, times the slope of the brightness
 # Pictures by what they are for: none is in two of these.
 PARTS = {"training": (0, 180), "classifier": (180, 300)}
@@ -54,12 +58,12 @@ def inked(image: Image) -> Image:
     return np.repeat((lines * 255).astype(np.uint8), 3, 2)
 
 
-# Domain -> (folder of the data, share of its pictures that begins here, what is done to them).
-DOMAINS: dict[str, tuple[str, int, Callable[[Image], Image]]] = {
-    "content": ("content", 0, as_it_is),
-    "hue": ("content", 330, hue_turned),
-    "ink": ("content", 660, inked),
-    "monet": ("monet", 0, as_it_is),
+# Domain -> what is done to its pictures.
+DOMAINS: dict[str, Callable[[Image], Image]] = {
+    "content": as_it_is,
+    "hue": hue_turned,
+    "ink": inked,
+    "monet": as_it_is,
 }
 NAMES = tuple(DOMAINS)
 
@@ -74,11 +78,22 @@ def square(path: Path, side: int = SIDE) -> Image:
     return np.asarray(picture.resize((side, side), Picture.Resampling.LANCZOS, box))
 
 
+@lru_cache(1)
+def sources(data: Path) -> dict[str, list[Path]]:
+    """The pictures of each domain; none is in two of them."""
+    photos = sorted((data / "content").glob("*.jpg"))
+    colored = [path for path in photos if np.ptp(square(path, 16), 2).mean() >= 255 * COLORED]
+    most = PARTS["classifier"][1]
+    content, hue = colored[:most], colored[most : 2 * most]
+    taken = {*content, *hue}
+    ink = [path for path in photos if path not in taken]
+    paintings = sorted((data / "monet").glob("*.jpg"))
+    return {"content": content, "hue": hue, "ink": ink, "monet": paintings}
+
+
 def pictures(data: Path, domain: str, part: str, side: int = SIDE) -> list[Image]:
     """The squares of a domain that are for `part`."""
-    folder, start, change = DOMAINS[domain]
-    first, last = PARTS[part]
-    paths = sorted((data / folder).glob("*.jpg"))[start + first : start + last]
+    change, paths = DOMAINS[domain], sources(data)[domain][slice(*PARTS[part])]
     return [np.ascontiguousarray(change(square(path, side))) for path in paths]
 
 

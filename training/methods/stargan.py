@@ -6,7 +6,7 @@
 x is of the domain s, t another picture's of the batch. The paper's weight of rec, 10, is for
 differences in [-1, 1]: ours, in [0, 1], are doubled to match. `--content` is a folder with a folder
 of pictures for each domain. Networks: "stargan" (the paper's) and "cin" (lean); discriminators:
-"stargan" and "projected", which looks through the recipe's loss network (`networks._projected`) and
+"stargan" and "projected" (`networks._parts`), which looks through the recipe's loss network and
 needs a tenth of the steps where pictures are few.
 
 `identity`, `settle` and `periodicity` are not the paper's, and off by default: what is of the right
@@ -31,7 +31,8 @@ from ..config import Recipe, find_data
 from ..data.domains import Domains
 from ..data.images import to_tensor
 from ..losses.periodicity import periodicity_energy
-from ..networks import _projected, cin
+from ..networks import cin
+from ..networks._parts import projected
 from ..networks.cin import one_hot
 from ..networks.patchgan import start_small
 from ..networks.stargan import Discriminator, DiscriminatorConfig
@@ -98,11 +99,11 @@ class StarGan(Adversarial[Batch]):
         shape = {**self.options.discriminator, "classes": classes}
         name = shape.pop("name", DISCRIMINATORS[0])
         if name == "projected":
-            config = fill(_projected.DiscriminatorConfig, shape, "options.discriminator", "setting")
+            config = fill(projected.DiscriminatorConfig, shape, "options.discriminator", "setting")
             backbone = open_backbone(self.recipe.backbone.name, weights).to(self.device)
-            projected = _projected.Discriminator(config, backbone).to(self.device)
-            projected.standardize(self._some())
-            return projected
+            looking = projected.Discriminator(config, backbone).to(self.device)
+            looking.standardize(self._some())
+            return looking
         if name != DISCRIMINATORS[0]:
             allowed = " and ".join(DISCRIMINATORS)
             raise UsageError(f'options.discriminator.name is "{name}", there are {allowed}')

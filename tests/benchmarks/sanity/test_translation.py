@@ -1,7 +1,6 @@
 """The toys of StarGAN, BicycleGAN and MUNIT, and the command at toy size."""
 
 import json
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,8 +24,19 @@ def test_turned_and_inked_pictures_by_hand():
 def test_parts_share_no_picture():
     (first, end), (start, last) = domains.PARTS["training"], domains.PARTS["classifier"]
     assert 0 <= first < end <= start < last
-    starts = sorted(start for folder, start, _ in domains.DOMAINS.values() if folder == "content")
-    assert all(b - a >= last for a, b in pairwise(starts))
+
+
+def test_domains_share_no_picture_and_gray_photos_are_only_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(domains, "PARTS", {"training": (0, 1), "classifier": (1, 2)})
+    for folder, count in (("content", 6), ("monet", 2)):
+        (tmp_path / folder).mkdir()
+        for index in range(count):
+            color = (128, 128, 128) if folder == "content" and index == 1 else (200, 50, 50)
+            Image.new("RGB", (20, 16), color).save(tmp_path / folder / f"{index}.jpg")
+    found = domains.sources(tmp_path)
+    assert [len(found[name]) for name in domains.NAMES] == [2, 2, 2, 2]
+    assert len({path for paths in found.values() for path in paths}) == 8
+    assert tmp_path / "content" / "1.jpg" in found["ink"]
 
 
 def test_a_filling_stays_inside_of_its_outline():

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..backbones import Backbone
-from ..settings import Channels
-from . import Scores
+from ...backbones import Backbone
+from ...settings import Channels
+from .. import Scores
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 LEAST = 1e-3  # deviation of a channel that never changes, in units of the backbone
