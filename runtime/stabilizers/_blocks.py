@@ -102,6 +102,11 @@ def mix(below: np.ndarray, above: np.ndarray, share: np.ndarray) -> None:
 def blend(below: np.ndarray, above: np.ndarray, fine: np.ndarray, mask: np.ndarray) -> None:
     """The same with the share of every pixel: `fine` (H, W) uint8, 0 where `mask` (h, w) is."""
     for area in boxes(mask, below.shape[:2]):
-        part = cv2.cvtColor(fine[area], cv2.COLOR_GRAY2RGB)
-        new = cv2.multiply(above[area], part, scale=1 / 255)
-        below[area] = cv2.add(cv2.multiply(below[area], ~part, scale=1 / 255), new)
+        weigh(below[area], above[area], fine[area])
+
+
+def weigh(below: np.ndarray, above: np.ndarray, fine: np.ndarray) -> None:
+    """The same everywhere: two small pictures, and the share of every pixel."""
+    part = cv2.cvtColor(fine, cv2.COLOR_GRAY2RGB)
+    new = cv2.multiply(above, part, scale=1 / 255)
+    below[:] = cv2.add(cv2.multiply(below, ~part, scale=1 / 255), new)

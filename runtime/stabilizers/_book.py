@@ -53,9 +53,10 @@ class Book:
         """Where the pages (h, w) uint8 begin: (h, w, 2) float32."""
         return cv2.LUT(cv2.merge([page, page]), self._starts)
 
-    def look_up(self, x: np.ndarray, y: np.ndarray) -> Image:
-        """What is so far away from every pixel's own place: x, y (h, w) float32."""
-        how = self._kernel | cv2.WARP_RELATIVE_MAP
+    def look_up(self, x: np.ndarray, y: np.ndarray, *, relative: bool = True) -> Image:
+        """What is so far away from every pixel's own place, or from the book's corner if not
+        `relative`: x, y (h, w) float32."""
+        how = self._kernel | (cv2.WARP_RELATIVE_MAP if relative else 0)
         drawn = cv2.remap(self._pages, x, y, how, borderMode=cv2.BORDER_REPLICATE)
         return cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB) if self._wider else drawn
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..frame import Image
 from . import _flow
-from ._blocks import SPARED_LOOKUP, Area, blend, boxes, spread
+from ._blocks import SPARED_LOOKUP, Area, boxes, weigh
 from ._book import Book
+from ._pack import Blocks
 from ._tracks import NEIGHBORS, Track, seams
 
 # Neighborhood in which is told who paints on the two sides of a border.
@@ -47,25 +48,23 @@ class Canvas:
     def draw(self, track: Track) -> Image:
         """The frame as its painters paint it: (H, W, 3) uint8."""
         still = cv2.inRange(track.shift, (0, 0), (0, 0))
-        counts = np.bincount(track.rank[still > 0], minlength=1)
+        counts = cv2.calcHist([track.rank], [0], still, [256], [0, 256])
         ground = int(counts.argmax())
         if counts[ground] == track.rank.size:
             return self.book.page(ground)
         picture = self.book.page(ground) if counts[ground] else np.empty((*self.size, 3), np.uint8)
         drawn = ~(still & cv2.compare(track.rank, ground, cv2.CMP_EQ))
         seam = seams(track.rank)
-        x, y = self._jumps(track.shift, track.rank)
-        whole = [cv2.resize(part, self.size[::-1]) for part in (x, y)]
-        if cv2.countNonZero(seam):  # between two painters displacements cannot be interpolated
-            both = spread(seam, self.size)
-            whole = [
-                cv2.copyTo(spread(part, self.size), both, fine)
-                for part, fine in zip((x, y), whole, strict=True)
-            ]
+        blocks = Blocks(seam, self.size) if cv2.countNonZero(seam) else None
+        jumps = self._jumps(track.shift, track.rank)
+        whole = [cv2.resize(part, self.size[::-1]) for part in jumps]
+        if blocks is not None:  # between two painters displacements cannot be interpolated
+            for fine, part in zip(whole, jumps, strict=True):
+                blocks.put(fine, blocks.spread(part))
         for area in boxes(drawn, self.size, SPARED_LOOKUP):
             picture[area] = self._look_up(whole, area)
-        if cv2.countNonZero(seam):
-            self._blend(picture, track, seam)
+        if blocks is not None:
+            self._blend(picture, track, blocks)
         return picture
 
     def _jumps(self, shift: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,21 +83,20 @@ class Canvas:
         )
         return self.book.look_up(x, y)
 
-    def _blend(self, picture: Image, track: Track, seam: np.ndarray) -> None:
-        """Add the other painter's share where two areas meet: `seam`, (h, w) uint8, 255."""
+    def _blend(self, picture: Image, track: Track, blocks: Blocks) -> None:
+        """Add the other painter's share where two areas meet: `blocks`."""
         low, high = cv2.erode(track.rank, NEIGHBORS), cv2.dilate(track.rank, NEIGHBORS)
         first = cv2.compare(track.rank, low, cv2.CMP_EQ)
         rank = cv2.copyTo(high, first, low)
         # Where the other painter's pointers, continued, lead to.
         shift = cv2.min(cv2.max(_continued(track, rank), self._least), self._most)
-        jumps = [spread(part, self.size) for part in self._jumps(shift, rank)]
-        other = np.empty_like(picture)
-        for area in boxes(seam, self.size, SPARED_LOOKUP):
-            other[area] = self._look_up(jumps, area)
-        share = cv2.resize(_share_of_low(track.rank), self.size[::-1])
+        other = self.book.look_up(*blocks.places(*self._jumps(shift, rank)), relative=False)
+        share = blocks.take(cv2.resize(_share_of_low(track.rank), self.size[::-1]))
         # The other one is the better-ranked one on one side, and not on the other.
-        share = cv2.bitwise_xor(share, spread(first, self.size))
-        blend(picture, other, cv2.copyTo(share, spread(seam, self.size)), seam)
+        share = cv2.bitwise_xor(share, blocks.spread(first))
+        below = blocks.take(picture)
+        weigh(below, other, share)
+        blocks.put(picture, below)
 
 
 def _shares() -> np.ndarray:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from ..frame import Frame, Image
 from . import _flow
+from ._blocks import shrink
 
 # A cut stands out: its HSV difference is at least CUT_LEAST and CUT_RATIO times the mean of its
 # neighbors within WINDOW frames (PySceneDetect's AdaptiveDetector: 15, 3, 2).
@@ -61,7 +61,7 @@ def mark_cuts(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
     differences: list[float] = []  # of waiting[i] to the frame before it; kept a little longer
     last: Image | None = None
     for frame in frames:
-        tiny = cv2.resize(frame.image, TINY[::-1], interpolation=cv2.INTER_AREA)
+        tiny = shrink(frame.image, TINY)
         same_size = not waiting or waiting[-1].image.shape == frame.image.shape
         differences.append(
             _flow.hsv_difference(last, tiny) if last is not None and same_size else np.inf

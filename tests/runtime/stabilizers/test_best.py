@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from runtime.frame import Frame
 from runtime.stabilizers import _flow, best, process
+from runtime.stabilizers._blocks import spread
 from runtime.stabilizers._book import Book
 from runtime.stabilizers._canvas import Canvas
 from runtime.stabilizers._handover import order
+from runtime.stabilizers._pack import Blocks
 from runtime.stabilizers._refine import RATE, closer
 from runtime.stabilizers._shots import WINDOW, mark_cuts, read_chunks
 from runtime.stabilizers._steps import Steps, invert
@@ -321,3 +323,25 @@ def test_order_is_even_and_smooth():
     assert np.histogram(field, 10, (0, 1))[0].std() < 2
     assert np.abs(np.diff(field, axis=1)).mean() < 0.05
     assert order(90, 160) is field and not field.flags.writeable
+
+
+@pytest.mark.parametrize("size", [(36, 60), (50, 77), (18, 30)])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 1.0])
+def test_blocks_are_taken_out_and_put_back(size, share):
+    rng = np.random.default_rng(3)
+    mask = (rng.random((18, 30)) < share).astype(np.uint8) * 255
+    mask[4, 7] = 255
+    where, picture = spread(mask, size) > 0, rng.integers(0, 256, (*size, 3), np.uint8)
+    blocks, before = Blocks(mask, size), picture.copy()
+    assert blocks.take(picture).shape[:2] == blocks.take(picture[..., 0].copy()).shape
+    blocks.put(picture, 255 - blocks.take(picture))
+    assert (picture[where] == 255 - before[where]).all()
+    assert (picture[~where] == before[~where]).all()
+    # Places are those of the pixels, and what a flow pixel says holds for its block.
+    x, y = rng.random((2, 18, 30)).astype(np.float32)
+    found = np.zeros((2, *size), np.float32)
+    for plane, packed in zip(found, blocks.places(x, y), strict=True):
+        blocks.put(plane, packed)
+    rows, columns = np.indices(size)
+    assert np.allclose(found[0][where], (columns + spread(x, size))[where])
+    assert np.allclose(found[1][where], (rows + spread(y, size))[where])
