@@ -59,14 +59,20 @@ class Anchor:
         low, high, _, _ = cv2.minMaxLoc(self._difference.reshape(len(self._difference), -1))
         return max(-low, high) < LEAST
 
-    def follow(self, flow: np.ndarray) -> None:
-        """Move the difference along `flow` (h, w, 2), in flow pixels, to the new frame."""
-        if self._difference is None or self._calm:
+    def follow(self, flow: np.ndarray, moved: tuple[int, int, int, int]) -> None:
+        """Move the difference along `flow` (h, w, 2), in flow pixels, to the new frame; `moved`: x,
+        y, width and height of the area outside of which it is 0."""
+        x, y, w, h = moved
+        if self._difference is None or not w or self._calm:
             return
-        where = cv2.add(flow, self._grid)
-        self._difference = cv2.remap(
+        area = (slice(y, y + h), slice(x, x + w))
+        where = flow[area] + self._grid[area]
+        found = cv2.remap(
             self._difference, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
+        # Others may hold the old one: what is handed out is not written to.
+        self._difference = self._difference.copy()
+        self._difference[area] = found
 
     def learn(self, styled: Image, propagated: Image, small: tuple[int, int]) -> np.ndarray | None:
         """Learn from every EVERY-th frame.

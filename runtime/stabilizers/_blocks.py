@@ -7,9 +7,9 @@ import numpy as np
 
 # Height, in flow pixels, of the strips in which work is confined to boxes of what needs it.
 STRIP = 12
-# Pixels of a frame that another box must spare to be worth its calls: of a blend, which takes a
-# nanosecond or two for each; of a lookup, which takes ten.
-SPARED, SPARED_LOOKUP = 4096, 512
+# Pixels of a frame that another box must spare to be worth its calls: a lookup takes ten
+# nanoseconds for each.
+SPARED = 512
 
 Area = tuple[slice, slice]
 
@@ -81,32 +81,3 @@ def _groups(strip: np.ndarray, gap: int) -> Iterator[tuple[int, int, int, int]]:
     for left, right in zip(lefts.tolist(), rights.tolist(), strict=True):
         _, y, columns, rows = cv2.boundingRect(strip[:, left : right + 1])
         yield left, y, columns, rows
-
-
-def mix(below: np.ndarray, above: np.ndarray, share: np.ndarray) -> None:
-    """Mix a share of one picture into another, in place and with soft edges.
-
-    Args:
-        below, above: (H, W, 3) uint8; `below` is written to, where `share` is not 0.
-        share: (h, w) uint8, of `above` per flow pixel, 255 all; interpolated, but never below what
-            the flow pixel was given.
-    """
-    size = below.shape[:2]
-    least = spread(share, size)
-    # Interpolation reaches half a block further, which nobody has asked to be painted; and where a
-    # neighbor gets nothing it would leave a rim of what was there, for as long as a stroke lives.
-    fine = cv2.copyTo(cv2.max(cv2.resize(share, size[::-1]), least), least)
-    blend(below, above, fine, share)
-
-
-def blend(below: np.ndarray, above: np.ndarray, fine: np.ndarray, mask: np.ndarray) -> None:
-    """The same with the share of every pixel: `fine` (H, W) uint8, 0 where `mask` (h, w) is."""
-    for area in boxes(mask, below.shape[:2]):
-        weigh(below[area], above[area], fine[area])
-
-
-def weigh(below: np.ndarray, above: np.ndarray, fine: np.ndarray) -> None:
-    """The same everywhere: two small pictures, and the share of every pixel."""
-    part = cv2.cvtColor(fine, cv2.COLOR_GRAY2RGB)
-    new = cv2.multiply(above, part, scale=1 / 255)
-    below[:] = cv2.add(cv2.multiply(below, ~part, scale=1 / 255), new)

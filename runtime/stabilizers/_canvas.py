@@ -9,9 +9,9 @@ import numpy as np
 
 from ..frame import Image
 from . import _flow
-from ._blocks import SPARED_LOOKUP, Area, boxes, weigh
+from ._blocks import Area, boxes
 from ._book import Book
-from ._pack import Blocks
+from ._pack import Blocks, weigh
 from ._tracks import NEIGHBORS, Track, seams
 
 # Neighborhood in which is told who paints on the two sides of a border.
@@ -61,7 +61,7 @@ class Canvas:
         if blocks is not None:  # between two painters displacements cannot be interpolated
             for fine, part in zip(whole, jumps, strict=True):
                 blocks.put(fine, blocks.spread(part))
-        for area in boxes(drawn, self.size, SPARED_LOOKUP):
+        for area in boxes(drawn, self.size):
             picture[area] = self._look_up(whole, area)
         if blocks is not None:
             self._blend(picture, track, blocks)

@@ -5,6 +5,7 @@ they have, and each box is a dozen calls. Every flow pixel is a block of pixels,
 taken out, worked on with one call for all, and put back.
 """
 
+import cv2
 import numpy as np
 
 from ._blocks import spread
@@ -71,3 +72,29 @@ class Blocks:
 
     def _in_lines(self, picture: np.ndarray) -> np.ndarray:
         return picture.reshape(-1, self._wide * int(np.prod(picture.shape[2:], dtype=int)))
+
+
+def mix(below: np.ndarray, above: np.ndarray, share: np.ndarray) -> None:
+    """Mix a share of one picture into another, in place and with soft edges.
+
+    Args:
+        below, above: (H, W, 3) uint8; `below` is written to, where `share` is not 0.
+        share: (h, w) uint8, of `above` per flow pixel, 255 all; interpolated, but never below what
+            the flow pixel was given.
+    """
+    if not cv2.countNonZero(share):
+        return
+    blocks = Blocks(share, below.shape[:2])
+    # Interpolation reaches half a block further, which nobody has asked to be painted; and where a
+    # neighbor gets nothing it would leave a rim of what was there, for as long as a stroke lives.
+    fine = blocks.take(cv2.resize(share, below.shape[1::-1]))
+    part = blocks.take(below)
+    weigh(part, blocks.take(above), cv2.max(fine, blocks.spread(share)))
+    blocks.put(below, part)
+
+
+def weigh(below: np.ndarray, above: np.ndarray, fine: np.ndarray) -> None:
+    """The same with the share of every pixel, `fine` (H, W) uint8."""
+    part = cv2.cvtColor(fine, cv2.COLOR_GRAY2RGB)
+    new = cv2.multiply(above, part, scale=1 / 255)
+    cv2.add(cv2.multiply(below, ~part, scale=1 / 255), new, dst=below)

@@ -15,10 +15,11 @@ from ..frame import Image, keep_pictures
 from ..state import State, keep, nest, part, put_back
 from . import _flow
 from ._anchor import Anchor
-from ._blocks import mix, shrink
+from ._blocks import shrink
 from ._denoise import Denoiser
 from ._handover import turns
 from ._memory import Memory
+from ._pack import mix
 from ._reach import Reach
 
 # Frames a stroke lives at strength 1; three seconds at 30 frames/s.
@@ -108,7 +109,7 @@ class Live:
             self._reach = Reach()
             return None
         self._lost = lost
-        self._anchor.follow(flow)
+        self._anchor.follow(flow, memory.moved)
         return flow
 
     def step(self, image: Image, styled: Image) -> Image:

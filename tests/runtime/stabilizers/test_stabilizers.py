@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from runtime import plugins, stabilizers
 from runtime.stabilizers import _flow, _layers
-from runtime.stabilizers._blocks import boxes, mix, spread
+from runtime.stabilizers._blocks import boxes, spread
 from runtime.stabilizers._denoise import Denoiser
 from runtime.stabilizers._memory import MAX_ROWS, MEMORY_BYTES, PAD, Memory, num_slots
 from runtime.stabilizers._motion import QUICK, Motion
+from runtime.stabilizers._pack import mix
 from runtime.stabilizers._visibility import smeared
 from runtime.stabilizers.best import SEARCH
 from runtime.stabilizers.live import LIFE, Live
