@@ -205,3 +205,10 @@ def test_same_seed_same_result(pairs):
         )
     assert runs[0][0] == runs[1][0]
     assert all(np.array_equal(a, b) for a, b in zip(runs[0][1], runs[1][1], strict=True))
+
+
+def test_too_small_a_picture_is_the_users_error():
+    discriminator = networks.build("patchgan", width=4, layers=3, scales=2)
+    assert discriminator(torch.rand(1, 3, 48, 48)).maps[1].shape == (1, 1, 1, 1)
+    with pytest.raises(UsageError, match=r"40x64 px are .* need 48 px: raise"):
+        discriminator(torch.rand(1, 3, 64, 40))

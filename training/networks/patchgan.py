@@ -20,11 +20,14 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
+from runtime.errors import UsageError
 from runtime.fields import Between
 
 from ..settings import Channels, Normalization
 from . import Scores
 from .layers import minibatch_deviation, norm
+
+LEAST = 3  # scores before the last two convolutions, each of which takes one away
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,20 @@ class Generator(nn.Module):
         self.coarser = nn.ModuleList(_one_scale(config) for _ in range(config.scales - 1))
 
     def forward(self, images: Tensor) -> Scores:
-        """Scores; sides of at least 4 * 2^layers px at the coarsest scale."""
+        """Scores. Raises UsageError: sides of less than 3 * 2^layers px at the coarsest scale."""
         x = 2 * images - 1
         maps: list[Tensor] = []
         features: list[Tensor] = []
         for index, blocks in enumerate((self.blocks, *self.coarser)):
             if index:
                 x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
+            if min(x.shape[2:]) // self.multiple_of < LEAST:
+                height, width = images.shape[2:]
+                raise UsageError(
+                    f"pictures of {width}x{height} px are too small for this discriminator, they "
+                    f"need {2**index * LEAST * self.multiple_of} px: raise data.crop, or lower "
+                    "options.discriminator.layers or options.discriminator.scales"
+                )
             y = x
             for block in list(blocks)[:-1]:  # type: ignore[arg-type]
                 y = block(y)
