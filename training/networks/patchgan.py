@@ -66,9 +66,10 @@ class Generator(nn.Module):
                 x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
             if min(x.shape[2:]) // self.multiple_of < LEAST:
                 height, width = images.shape[2:]
+                needed = 2 ** len(self.coarser) * LEAST * self.multiple_of
                 raise UsageError(
                     f"pictures of {width}x{height} px are too small for this discriminator, they "
-                    f"need {2**index * LEAST * self.multiple_of} px: raise data.crop, or lower "
+                    f"need {needed} px: raise data.crop, or lower "
                     "options.discriminator.layers or options.discriminator.scales"
                 )
             y = x
