@@ -98,7 +98,7 @@ def cyclegan(folder: Path, change: toys.Change, steps: int) -> "Method":
 
     toys.write_domain(folder / "first", PICTURES, toys.same, 1)
     toys.write_domain(folder / "second", PICTURES, change, 2)
-    recipe = load_recipe("monet", [*SMALL, *MATCHED, "batch=4", f"steps={steps}"])
+    recipe = load_recipe("cyclegan_lean", [*SMALL, *MATCHED, "batch=4", f"steps={steps}"])
     return CycleGan(recipe, Assets(folder / "second", folder / "first"))
 
 

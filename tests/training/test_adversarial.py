@@ -129,7 +129,7 @@ def cyclegan(tmp_path, *more):
         write_domain(tmp_path / "first", 6, same, 1)
         write_domain(tmp_path / "second", 6, negative, 2)
     free = "options.style=0.0"  # else it would need a loss network
-    recipe = load_recipe("monet", [*SMALL, "precision='fp32'", free, *more])
+    recipe = load_recipe("cyclegan_lean", [*SMALL, "precision='fp32'", free, *more])
     return CycleGan(recipe, Assets(tmp_path / "second", tmp_path / "first"))
 
 
@@ -211,7 +211,7 @@ STYLE = ["options.settle=0.0", "options.style=5.0", "backbone.style_layers=['rel
 
 def test_cyclegan_with_style_goes_to_the_mean_gram_matrices(tmp_path, random_weights):
     cyclegan(tmp_path)  # writes both domains
-    recipe = load_recipe("monet", [*SMALL, "precision='fp32'", "optimizer.lr=2e-3", *STYLE])
+    recipe = load_recipe("cyclegan_lean", [*SMALL, "precision='fp32'", "optimizer.lr=2e-3", *STYLE])
     assets = Assets(tmp_path / "second", tmp_path / "first", random_weights)
     method = CycleGan(recipe, assets)
     backbone, term = method.style

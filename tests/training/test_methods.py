@@ -13,10 +13,12 @@ from runtime.plugins import load, names
 from training import methods, networks
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.config import load_recipe
+from training.data.images import load_image
 from training.engine import Engine
 from training.losses import LossInputs
 from training.losses.phase_roughness import phase_roughness
 from training.methods import Assets
+from training.methods.collection import Collection, color_statistics, nearest
 from training.methods.multi import Multi
 from training.networks._parts.vgg16x import Decoder, Encoder
 
@@ -39,6 +41,13 @@ SMALL = {
     ],
     "many": ["network={name='cin', width=8, blocks=1}", "optimizer.lr=3e-3", "data.noise=0.0"],
     "adapt": ["data.noise=0.0", "options.preview=true"],
+    "monet": [
+        "network={name='lean', width=8, blocks=1, normalization='none'}",
+        "optimizer.lr=3e-3",
+        "data.noise=0.0",
+        "style.size=64",
+        "options.nearest=2",
+    ],
 }
 
 
@@ -183,6 +192,32 @@ def test_every_style_has_its_own_palette(photo_folder, paintings, weights, base)
         method.choose(order)
         assert float(term(LossInputs(images[order]))) < 1e-3
         assert float(term(LossInputs(images[order[::-1]]))) > 0.01
+
+
+def test_a_photo_is_judged_by_the_paintings_nearest_in_color(
+    photo_folder, paintings, weights, base
+):
+    method = build("monet", photo_folder, paintings, weights, base, "steps=2")
+    assert isinstance(method, Collection)
+    pictures = torch.cat([load_image(p, 64)[:, :, :48, :48] for p in sorted(paintings.iterdir())])
+    # By hand: gray levels .2 and .8 are nearest to .3 and .7, then to each other's.
+    looks = torch.tensor([[0.2] * 3 + [0.0] * 3, [0.8] * 3 + [0.0] * 3])
+    others = torch.tensor([[level] * 3 + [0.0] * 3 for level in (0.7, 0.3, 0.45)])
+    assert nearest(looks, others, 2) == [[1, 2], [0, 2]]
+    # Each painting, as a photo, is judged by itself and by its neighbor: their mean Gram matrices.
+    method.begin_part(slice(0, 3), pictures)
+    term, every = method.objective.terms["style"], method.grams["style"]["relu1_1"]
+    found = nearest(color_statistics(pictures), method.looks, 2)
+    assert [pair[0] for pair in found] == [0, 1, 2]
+    torch.testing.assert_close(
+        term.grams["relu1_1"], torch.stack([(every[a] + every[b]) / 2 for a, b in found])
+    )
+    colors = method.objective.terms["palette"].colors
+    assert colors.shape == (3, 3, 1, 2 * method.colors.shape[-1])
+    a, b = found[2]
+    torch.testing.assert_close(colors[2], torch.cat([method.colors[a], method.colors[b]], -1))
+    with pytest.raises(UsageError, match=r"options\.nearest is 4, allowed are 1 to 3"):
+        build("monet", photo_folder, paintings, weights, base, "options.nearest=4")
 
 
 def test_many_paintings_start_from_one_lean_network(

@@ -7,7 +7,7 @@ from runtime.errors import UsageError
 from training import networks
 from training.checkpoint import Checkpoint, save_checkpoint
 from training.feature_statistics import channel_moments
-from training.methods._trunk import begin_from
+from training.methods._trunk import begin_from, learn_codes
 from training.networks import cin
 from training.networks._parts.vgg16x import Decoder, Encoder, channels, load_pretrained
 
@@ -203,8 +203,31 @@ def test_a_lean_network_becomes_the_trunk_of_microast(tmp_path):
     painted = generator(photo, generator.encode(torch.rand(1, 3, 32, 32)))
     torch.testing.assert_close(painted, lean(photo))
     wider = networks.build("microast", **{**SMALL["microast"], "width": 16})
-    with pytest.raises(UsageError, match="a lean network of its width, blocks"):
+    with pytest.raises(UsageError, match='a lean or "cin" one of its width, blocks'):
         begin_from(wider, "microast", str(tmp_path / "lean"))
+
+
+def test_microast_learns_what_many_knows_of_its_paintings(tmp_path):
+    """The trunk is taken, and the encoder writes each painting's modulation for that painting."""
+    torch.manual_seed(0)
+    many = networks.build("cin", width=8, blocks=1, styles=2, names=("red", "blue"))
+    torch.nn.init.normal_(many.table, 0.5, 0.5)
+    group = {f"generator.{key}": value for key, value in many.state_dict().items()}
+    save_checkpoint(Checkpoint({"name": "cin", **many.config}, {}, 1, group), tmp_path / "many")
+    generator = networks.build("microast", **SMALL["microast"])
+    codes = begin_from(generator, "microast", str(tmp_path / "many"))
+    assert [*codes] == ["red", "blue"] and torch.equal(codes["blue"], many.table[1])
+    assert torch.equal(generator.stem.weight, many.stem.weight)
+    torch.testing.assert_close(generator.write.bias, many.table.mean(0))
+    pictures = torch.zeros(2, 3, 32, 32)
+    pictures[0, 0], pictures[1, 2] = 1.0, 1.0
+    before = generator.stem.weight.clone()
+    left = learn_codes(generator, lambda: pictures, torch.stack([*codes.values()]).detach(), 60)
+    assert left < 0.1 and torch.equal(generator.stem.weight, before)
+    photo = torch.rand(1, 3, 32, 40)
+    red = many(photo, torch.tensor([[1.0, 0.0]]))
+    near, far = (generator(photo, generator.encode(picture[None])) for picture in pictures)
+    assert (near - red).square().mean() < 0.2 * (far - red).square().mean()
 
 
 def test_a_lean_network_becomes_the_trunk_of_many():

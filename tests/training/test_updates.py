@@ -39,7 +39,7 @@ SETTINGS = {
         "backbone.style_layers=['relu1_1', 'relu2_1']",
         "backbone.content_layers=['relu2_1']",
     ],
-    "monet": [
+    "cyclegan_lean": [
         "network={name='lean', width=8, blocks=1}",
         "options.discriminator={width=8, layers=1}",
         "options.pool=6",
@@ -129,7 +129,7 @@ def test_unknown_precision_is_refused(build):
         build("starry", "precision='fp8'")
 
 
-@pytest.mark.parametrize("name", ["starry", "many", "monet"])
+@pytest.mark.parametrize("name", ["starry", "many", "cyclegan_lean"])
 def test_recomputing_changes_nothing(name, build):
     plain, lean = build(name), build(name, "compute.recompute=true")
     for step in range(2):
@@ -259,7 +259,7 @@ def torchrun(processes, arguments, cwd=ROOT):
     )
 
 
-@pytest.mark.parametrize("name", ["starry", pytest.param("monet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["starry", pytest.param("cyclegan_lean", marks=pytest.mark.slow)])
 def test_two_processes_are_one(name, photo_folder, painting, random_weights, build, tmp_path):
     """The same batch on one process and on two (gloo): the same pictures, and one set of files."""
     settings = [*COMMON, *SETTINGS[name], "steps=3", "sheet_every=100"]
@@ -288,7 +288,7 @@ def test_every_gan_loss_is_a_mean(build):
     """WGAN-GP's penalty and the pools as well: accumulation must not change them."""
     for kind in KINDS:
         more = (f"options.gan='{kind}'",)
-        whole, parts = build("monet", *more), build("monet", *more, *ACCUMULATED)
+        whole, parts = build("cyclegan_lean", *more), build("cyclegan_lean", *more, *ACCUMULATED)
         for step in range(2):
             assert whole.step(step) == pytest.approx(parts.step(step), rel=2e-3, abs=1e-4)
 

@@ -154,7 +154,7 @@ class Photos:
             found = image[random_square(image, crop * self._factor(zoom, rng), rng)]
             flipped = rng.random() < 0.5 and self.flip
             if row in wanted:
-                square = _resized(to_tensor(found), crop)
+                square = resized(to_tensor(found), crop)
                 batch[row] = (square.flip(3) if flipped else square)[0]
         return batch.clamp_(0, 1)
 
@@ -177,7 +177,7 @@ def random_square(image: np.ndarray, side: float, rng: np.random.Generator) -> t
     return place
 
 
-def _resized(square: Tensor, crop: int) -> Tensor:
+def resized(square: Tensor, crop: int) -> Tensor:
     """(1, 3, side, side) at (1, 3, crop, crop)."""
     side = square.shape[2]
     if side == crop:

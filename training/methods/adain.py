@@ -29,7 +29,7 @@ from runtime.plugins import suggest
 from .. import networks
 from ..backbones import open_backbone, recompute
 from ..config import Recipe, find_data
-from ..data.images import Photos, to_tensor
+from ..data.images import Photos, load_image, random_square, resized, to_bytes, to_tensor
 from ..feature_statistics import adain, channel_moments
 from ..losses import ENERGY
 from ..losses.coarse import coarse_features
@@ -43,7 +43,8 @@ from ..losses.tv import total_variation
 from ..settings import Enlargement, Side
 from ..updates import Updates
 from . import Assets, Method, cut_to_multiple
-from ._trunk import begin_from
+from ._trunk import begin_from, learn_codes
+from .multi import paintings_of
 from .perceptual import learning_rate, read_options
 
 TERMS = (
@@ -67,7 +68,7 @@ class Options:
     styles: tuple[str, ...] = ("style", "monet")  # folders of paintings
     style_side: Side = 384  # px, short side the paintings are kept at
     style_zoom: Enlargement = 2.0  # style squares are cut up to this much larger than the crop
-    # Checkpoint of this very network to go on from, or a lean one as microast's trunk.
+    # Checkpoint of this very network to go on from; microast takes a "lean" or "cin" one as trunk.
     start: str = ""
     blend: bool = True  # content target: AdaIN of the features; else the photo's own features
 
@@ -88,7 +89,11 @@ class AdaIn(Method):
         data = recipe.data
         folder = assets.content or find_data(data.content, "content")
         self.photos = Photos(folder, data.short_side, data.limit, data.enlarge, recipe.seed)
-        self.paintings = self._open_paintings(assets.style)
+        # --style replaces them.
+        self.folders = (
+            [assets.style] if assets.style else [find_data(f, "style") for f in options.styles]
+        )
+        self.paintings = self._open_paintings()
         self.backbone = open_backbone(recipe.backbone.name, _folder(assets.weights))
         self.backbone.to(self.device)
         recompute(self.backbone, recipe.compute.recompute)
@@ -98,7 +103,7 @@ class AdaIn(Method):
         if hasattr(generator, "load_pretrained"):
             generator.load_pretrained(assets.weights)  # type: ignore[operator]
         if options.start:
-            begin_from(generator, recipe.network["name"], options.start)
+            self._begin(generator)
         self.networks = {"generator": generator.to(self.device).train()}
         learned = [p for p in generator.parameters() if p.requires_grad]
         config = recipe.optimizer
@@ -106,16 +111,36 @@ class AdaIn(Method):
             "generator": torch.optim.Adam(learned, config.lr, (config.beta1, config.beta2))
         }
 
-    def _open_paintings(self, given: Path | None) -> Photos:
-        """All folders of paintings as one; `given` replaces them."""
-        folders = [given] if given else [find_data(f, "style") for f in self.options.styles]
+    def _open_paintings(self) -> Photos:
+        """All folders of paintings as one."""
         # In another order than the photos: folders of one size would always show the same two.
         seed = self.recipe.seed + 1
-        opened = [Photos(folder, self.options.style_side, seed=seed) for folder in folders]
+        opened = [Photos(folder, self.options.style_side, seed=seed) for folder in self.folders]
         for other in opened[1:]:
             opened[0].images += other.images
             opened[0].skipped += other.skipped
         return opened[0]
+
+    def _begin(self, generator: nn.Module) -> None:
+        """From the checkpoint; what it knows of paintings that are here, the encoder learns."""
+        known = begin_from(generator, self.recipe.network["name"], self.options.start)
+        paths = [path for folder in dict.fromkeys(self.folders) for path in paintings_of(folder)]
+        found = {path.stem: path for path in paths if path.stem in known}
+        if not found:
+            return
+        images = [load_image(path, self.options.style_side) for path in found.values()]
+        paintings = [to_bytes(image) for image in images]
+        crop, zoom = self.recipe.data.crop, self.options.style_zoom
+
+        def square(image: np.ndarray) -> Tensor:
+            side = crop * self.rng.uniform(1, zoom)
+            return resized(to_tensor(image[random_square(image, side, self.rng)]), crop)
+
+        learn_codes(
+            generator,
+            lambda: torch.cat([square(painting) for painting in paintings]),
+            torch.stack([known[name] for name in found]),
+        )
 
     def step(self, step: int) -> dict[str, float]:
         """One Adam step."""

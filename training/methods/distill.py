@@ -91,7 +91,7 @@ class Distill(perceptual.Perceptual):
         self._teaching = step % every == every - 1
         return super().step(step)
 
-    def begin_part(self, rows: slice) -> None:
+    def begin_part(self, rows: slice, photos: Tensor) -> None:
         """Forget the teacher's picture of other rows."""
         self.objective.target = self._given = None
 

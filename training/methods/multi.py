@@ -4,6 +4,7 @@ arXiv:1610.07629), trained as `methods.perceptual` with a random painting for ev
 The network's code port holds the weight of each painting, in the order of `Multi.titles`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Multi(Perceptual):
 
     def __init__(self, recipe: Recipe, assets: Assets) -> None:
         options: Options = read_options(Options, recipe.options, "multi")
-        paths = _paintings(assets.style or find_data(options.styles, "style"), options.exclude)
+        paths = paintings_of(assets.style or find_data(options.styles, "style"), options.exclude)
         if recipe.network.get("name") != "cin":
             raise UsageError(f'method "multi" trains network "cin", not {recipe.network}')
         titles = [path.stem for path in paths]
@@ -53,7 +54,7 @@ class Multi(Perceptual):
         self.recipe = recipe
         self.titles = titles
         self.paintings = [load_image(path, recipe.style.size).to(self.device) for path in paths]
-        self.grams, self.colors = self._grams(), _colors(self.paintings)
+        self.grams, self.colors = self._grams(), kept_colors(self.paintings)
         if options.start:
             begin_from(self.networks["generator"], "cin", options.start)
         self.code = one_hot(0, len(paths)).to(self.device)
@@ -61,7 +62,7 @@ class Multi(Perceptual):
     def _grams(self) -> dict[str, dict]:
         """Term -> its Gram matrices by name, (S, C, C), one per painting."""
         return {
-            name: _of_all(term, self.objective.backbone, self.paintings)
+            name: grams_of_all(term, self.objective.backbone, self.paintings)
             for name, term in self.objective.terms.items()
             if isinstance(term, StyleTerm | CoarseTerm)
         }
@@ -87,7 +88,7 @@ class Multi(Perceptual):
         self.chosen = [int(i) for i in self.rng.integers(count, size=self.recipe.batch)]
         return super().step(step)
 
-    def begin_part(self, rows: slice) -> None:
+    def begin_part(self, rows: slice, photos: Tensor) -> None:
         """The paintings of these rows."""
         self.choose(self.chosen[rows])
 
@@ -109,7 +110,7 @@ class Multi(Perceptual):
         return rows
 
 
-def _of_all(term: StyleTerm | CoarseTerm, backbone: Backbone, paintings: list[Tensor]) -> dict:
+def grams_of_all(term: StyleTerm | CoarseTerm, backbone: Backbone, paintings: list[Tensor]) -> dict:
     """The Gram matrices that are a term's target for each painting, those that all have."""
     found = []
     for painting in paintings:
@@ -121,7 +122,7 @@ def _of_all(term: StyleTerm | CoarseTerm, backbone: Backbone, paintings: list[Te
     return {key: torch.cat([grams[key] for grams in found]) for key in shared}
 
 
-def _colors(paintings: list[Tensor]) -> Tensor:
+def kept_colors(paintings: list[Tensor]) -> Tensor:
     """(S, 3, 1, K) mean colors of K cells of each painting, K those of the smallest: paintings of
     one batch need as many. Which ones is drawn once."""
     cells = [cell_colors(painting).flatten(2) for painting in paintings]
@@ -131,7 +132,7 @@ def _colors(paintings: list[Tensor]) -> Tensor:
     return torch.cat(kept)[:, :, None]
 
 
-def _paintings(folder: Path, exclude: list[str]) -> list[Path]:
+def paintings_of(folder: Path, exclude: Sequence[str] = ()) -> list[Path]:
     """Sorted pictures of a folder.
 
     Raises:

@@ -38,6 +38,8 @@ from ..updates import Updates
 from . import Assets, Method, _moved
 
 FILM_TERMS = ("luminance", "frame_difference")
+# Settings of networks that say how a border is painted: the same weights serve.
+WEIGHTLESS = ("padding", "margin")
 VALIDATION = 3  # photos shown on the contact sheet; kept out of training
 
 
@@ -72,11 +74,11 @@ def ramp(step: int, steps: int, start: float, end: float) -> float:
 
 
 def start_weights(path: str, network: dict) -> dict[str, Tensor]:
-    """The weights of a checkpoint: as they are if it is of this very network, else pruned to it,
-    which works among lean networks."""
+    """The weights of a checkpoint: as they are if it is of this very network but for what has no
+    weights, else pruned to it, which works among lean networks."""
     checkpoint = load_checkpoint(find_checkpoint(path, "options.start"))
     weights = checkpoint.group("ema") or checkpoint.group("generator")
-    if _settings(network) == _settings(checkpoint.network):
+    if _weighted(network) == _weighted(checkpoint.network):
         return weights
     for one, what in ((network, "the network"), (checkpoint.network, path)):
         if one["name"] != "lean":
@@ -92,6 +94,11 @@ def _settings(network: dict) -> dict:
     config, _ = load(networks, network["name"])
     given = {key: value for key, value in network.items() if key != "name"}
     return {"name": network["name"], **asdict(config(**given))}
+
+
+def _weighted(network: dict) -> dict:
+    """Those that its weights depend on."""
+    return {key: value for key, value in _settings(network).items() if key not in WEIGHTLESS}
 
 
 def _text(recipe: Recipe, device: str) -> TextTarget | None:
@@ -191,7 +198,7 @@ class Perceptual(Method):
 
         def loss(rows: slice) -> dict[str, Tensor]:
             with torch.autocast(self.device, enabled=False):  # targets are exact
-                self.begin_part(rows)
+                self.begin_part(rows, photos[rows])
             output = self.paint(noisy[rows])
             moved = motion and _moved.pair(
                 self.paint, noisy[rows], output, *(m[rows] for m in motion)
@@ -204,8 +211,9 @@ class Perceptual(Method):
         absent = [*(() if moving else ("motion",)), *(() if filming else FILM_TERMS)]
         return {name: value for name, value in values.items() if name not in absent}
 
-    def begin_part(self, rows: slice) -> None:
-        """Called before these rows of the batch are painted; for methods that know more."""
+    def begin_part(self, rows: slice, photos: Tensor) -> None:
+        """Called before these rows of the batch are painted, with their photos; for methods that
+        know more."""
 
     def paint(self, images: Tensor) -> Tensor:
         """The generator's answer, not clamped."""

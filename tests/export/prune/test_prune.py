@@ -17,7 +17,7 @@ from export.prune.pruning import drop_blocks, energies, prune, rounded, silence
 from export.verify import evaluator as judging
 from runtime.errors import UsageError
 from training import networks
-from training.checkpoint import load_checkpoint, save_checkpoint
+from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.methods.perceptual import start_weights
 
 tp = pytest.importorskip("torch_pruning", reason="torch-pruning is not installed")
@@ -313,3 +313,14 @@ def test_a_picture_of_equal_points():
         "steps": 0,
     }
     ElementTree.fromstring(draw(report))
+
+
+def test_a_border_painted_otherwise_needs_no_pruning(tmp_path):
+    """Padding and margin have no weights: without normalization, too, the same ones serve."""
+    network = {"name": "lean", "width": 8, "blocks": 1, "normalization": "none", "margin": 24}
+    generator = networks.build(**network)
+    tensors = {f"ema.{key}": value for key, value in generator.state_dict().items()}
+    save_checkpoint(Checkpoint(network, {}, 1, tensors), tmp_path / "zeros.safetensors")
+    other = {**network, "padding": "replicate", "margin": 0}
+    begun = start_weights(str(tmp_path / "zeros.safetensors"), other)
+    assert all(torch.equal(begun[key], value) for key, value in generator.state_dict().items())
