@@ -231,7 +231,7 @@ def _tint(generator: "nn.Module", run: Path, hues: Sequence[float]) -> dict[str,
 
 # Problem -> (how it is solved, its usual steps).
 PROBLEMS: dict[str, tuple[Callable[[Path | None, Path, int], dict[str, float]], int]] = {
-    "stargan": (stargan, 1200),
+    "stargan": (stargan, 3000),
     "bicyclegan": (bicyclegan, 900),
     "munit": (munit, 300),
     "unit": (unit, 300),
