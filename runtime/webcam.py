@@ -123,7 +123,10 @@ def _add_output_flags(group: argparse._ArgumentGroup) -> None:
     )
     cli.add_server_flags(group)
     group.add_argument(
-        "--snapshots", default=".", metavar="DIR", help="where the c key saves (default: here)"
+        "--snapshots",
+        default=".",
+        metavar="DIR",
+        help="where the c key saves, and the r key without --record (default: here)",
     )
 
 

@@ -36,7 +36,7 @@ class LiveOptions:
         tls: certificate to serve it by https, and its key if that is a file of its own.
         osc: "HOST:PORT" to listen at for OSC messages; None for none.
         midi: name of a MIDI device, "" for the first; None for none.
-        snapshots: folder for single pictures.
+        snapshots: folder for single pictures, and for recordings by key where `record` is None.
         overwrite: replace existing outputs.
         provenance: say in recordings and saved pictures what made them.
         signer: signs what they say; None for nobody.

@@ -5,7 +5,6 @@ import queue
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import cli
@@ -78,7 +77,7 @@ def open_outputs(
 
         for line in recover_all(options.record):
             cli.say(line, quiet=options.quiet)
-    recorded = options.record or Path("impasto-recording.mp4")
+    recorded = options.record or options.snapshots / "impasto-recording.mp4"
     if options.signer is not None:
         for name in [str(recorded), *(spec for spec in options.outputs if not _is_live(spec))]:
             options.signer.check(name)

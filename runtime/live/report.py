@@ -101,5 +101,6 @@ def summary(result: JsonObject) -> str:
     for path in result.get("recorded", ()):
         text += f"; recorded {path}"
     if result.get("snapshots"):
-        text += f"; {len(result['snapshots'])} pictures, the last {result['snapshots'][-1]}"
+        count, last = len(result["snapshots"]), result["snapshots"][-1]
+        text += f"; picture {last}" if count == 1 else f"; {count} pictures, the last {last}"
     return text

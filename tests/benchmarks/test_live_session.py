@@ -27,7 +27,7 @@ def test_every_line_of_the_script_is_an_action():
 
 def test_a_still_picture_and_small_changes_of_light_have_no_faults(photo):
     frames = [cv2.convertScaleAbs(photo, alpha=1 + 0.01 * (k % 3)) for k in range(40)]
-    seen = session.judge(frames, [photo])
+    seen = session.judge(frames, of_the_camera(photo, frames))
     assert seen.faults == [] and seen.edges > 0.9
 
 
@@ -40,22 +40,65 @@ def test_squares_are_found(photo):
         offsets[new] = random.normal(0, 10, int(new.sum()))
         square = np.kron(offsets, np.ones((16, 16)))[:, :, None]
         frames.append(np.clip(photo + square, 0, 255).astype(np.uint8))
-    assert any("squares" in line for line in session.judge(frames, [photo]).faults)
+    faults = session.judge(frames, of_the_camera(photo, frames)).faults
+    assert any("squares" in line for line in faults)
+
+
+def mush_of(picture):
+    small = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def test_blur_is_found(photo):
-    small = cv2.resize(photo, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    mush = cv2.resize(small, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    assert any("blur" in line for line in session.judge([mush], [photo]).faults)
+    faults = session.judge([mush_of(photo)], of_the_camera(photo, [photo])).faults
+    assert any("blur" in line for line in faults)
+
+
+def test_blurred_paint_is_found_though_it_has_more_edges_than_the_camera(photo):
+    """A network paints strokes on a plain wall: enlarged from a quarter they are mush."""
+    strokes = np.random.default_rng(0).normal(0, 30, photo.shape[:2])
+    strokes = cv2.GaussianBlur(strokes, (5, 5), 0)[:, :, None] * 4
+    own = np.clip(photo + strokes, 0, 255).astype(np.uint8)
+    least = [session.Least(session.edges(mush_of(photo)), session.edges(own))]
+    assert session.judge([own], least).faults == []
+    assert session.edges(mush_of(own)) > least[0].any
+    assert "blur" in session.judge([mush_of(own)], least).faults[0]
+
+
+def test_a_networks_grain_is_no_edge_and_its_plain_strokes_are_no_blur(photo):
+    """`scream-fast` paints 176x144 pixels with half of the camera's edges and a grain of 2 px."""
+    plain = cv2.GaussianBlur(photo, (5, 5), 0)
+    grain = 6 * (-1.0) ** np.add.outer(np.arange(photo.shape[0]), np.arange(photo.shape[1]))
+    grained = np.clip(plain + grain[:, :, None], 0, 255).astype(np.uint8)
+    assert session.edges(grained) == pytest.approx(session.edges(plain), rel=0.1)
+    (least, *_) = session.expected(1, 30, session.edges(photo), [session.edges(grained)])
+    assert session.judge([plain], [least]).faults == []
+
+
+def test_what_is_expected_follows_the_script():
+    """Edges: camera 5; the three styles 4, 9 and 6."""
+    least = session.expected(1800, 30, 5.0, [4.0, 9.0, 6.0])
+    assert least[3 * 30] == session.Least(4, 4)  # style 1
+    assert least[round(6.5 * 30)] == session.Least(4)  # it goes, style 2 comes
+    assert least[10 * 30] == session.Least(5, 9)
+    assert least[15 * 30] == session.Least(5)  # people alone
+    assert least[20 * 30] == session.Least(4)  # style 1 beside it
+    assert least[30 * 30] == session.Least(5)  # split
+    assert least[round(33.6 * 30)] == session.Least(5, 6)  # style 3
+    assert least[49 * 30] == session.Least(4)  # colors of the camera
+    assert least[58 * 30] == session.Least(4)  # all of them
+
+
+def of_the_camera(photo, frames):
+    return [session.Least(session.edges(photo))] * len(frames)
 
 
 @pytest.mark.parametrize(("level", "faults"), [(240, 1), (90, 1), (0, 0)])
 def test_bars_are_found_unless_they_are_black(photo, level, faults):
     barred = photo.copy()
     barred[:, :5] = level
-    assert [line for line in session.judge([barred], [photo]).faults if "bar" in line] == (
-        ["frame 0: a left bar"] * faults
-    )
+    found = session.judge([barred], of_the_camera(photo, [barred])).faults
+    assert [line for line in found if "bar" in line] == ["frame 0: a left bar"] * faults
 
 
 def test_a_wall_that_changes_color_by_itself_is_found(photo):

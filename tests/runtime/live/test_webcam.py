@@ -17,6 +17,7 @@ from waiting import wait_for
 
 from runtime import webcam
 from runtime.errors import DONE, INTERRUPTED, UNAVAILABLE, USAGE
+from runtime.live.report import summary
 from runtime.sinks.window import window_toolkit
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -153,6 +154,24 @@ def test_the_record_key_starts_and_stops(run):
     names = ["impasto-recording.mp4", "impasto-recording-2.mp4"]
     assert found["recorded"] == names
     assert all(Path(name).stat().st_size > 0 for name in names)
+
+
+def test_the_last_line_counts_pictures():
+    result = {"frames_out": 9, "fps": 30.0, "latency_ms": {}, "dropped": 0, "held": True}
+    assert summary({**result, "snapshots": ["a.png"]}).endswith("; picture a.png")
+    several = summary({**result, "snapshots": ["a.png", "b.png"]})
+    assert several.endswith("; 2 pictures, the last b.png")
+
+
+def test_what_keys_keep_goes_to_one_folder(run):
+    """Recordings went to the working directory, wherever pictures were to go."""
+    keys = ["--keys", "5:r 8:c 15:r", "--frames", "20", "--snapshots", "kept"]
+    found = run("--source", "synthetic:64x48@50", *keys)
+    assert found["recorded"] == [str(Path("kept/impasto-recording.mp4"))]
+    assert sorted(path.suffix for path in Path("kept").iterdir()) == [".mp4", ".png"]
+    keys[1] = "5:r 15:r"  # before there is a picture, and so a folder
+    found = run("--source", "synthetic:64x48@50", *keys[:-1], "new")
+    assert [Path(path).parts for path in found["recorded"]] == [("new", "impasto-recording.mp4")]
 
 
 def test_several_outputs_at_once(run, tmp_path, monkeypatch):
