@@ -147,9 +147,7 @@ def test_a_real_window_obeys_the_keyboard(display, invert_model, tmp_path):
         text=True,
     )
     try:
-        found = wait_for(
-            lambda: xdotool("search", "--onlyvisible", "--name", "Impasto").split(), PATIENCE_S
-        )
+        found = opened()
         for key in ("v", "minus", "c"):
             xdotool("windowfocus", found[-1], "key", key)
             time.sleep(0.2)
@@ -182,9 +180,7 @@ def test_a_real_window_has_black_bars_a_hold_mark_and_a_menu(display, invert_mod
         text=True,
     )
     try:
-        found = wait_for(
-            lambda: xdotool("search", "--onlyvisible", "--name", "Impasto").split(), PATIENCE_S
-        )
+        found = opened()
         xdotool("windowsize", "--sync", found[-1], "640", "240")
         wait_for(lambda: grab(display)[40:260, 25:165].max() < 8, PATIENCE_S)
         shot = grab(display)
@@ -199,9 +195,8 @@ def test_a_real_window_has_black_bars_a_hold_mark_and_a_menu(display, invert_mod
         place = 40 + round((listed.index("split") + 0.5) * line)
         wait_for(lambda: grab(display)[100:140, 205:260].mean() < inside.mean(), PATIENCE_S)
         xdotool("mousemove", "215", str(place), "click", "1")
-        wait_for(
-            lambda: (grab(display)[60:250, 339:341] > 240).all(), PATIENCE_S
-        )  # the line of the split view
+        # The line of the split view.
+        wait_for(lambda: (grab(display)[60:250, 339:341] > 240).all(), PATIENCE_S)
         xdotool("windowfocus", found[-1], "key", "q")
         process.communicate(timeout=PATIENCE_S)
     finally:
