@@ -5,6 +5,7 @@ import atexit
 import importlib
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Unexpected errors keep their traceback in tests, in processes that tests start as well.
 os.environ["IMPASTO_DEBUG"] = "1"
+# A shell's background job ignores Ctrl-C, and so does all that it starts: not what tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # What only saves time is kept in a folder of the tests' own.
 os.environ["IMPASTO_CACHE"] = tempfile.mkdtemp(prefix="impasto-cache-")
 atexit.register(shutil.rmtree, os.environ["IMPASTO_CACHE"], ignore_errors=True)
