@@ -27,7 +27,7 @@ from ..losses.coarse import CoarseTerm
 from ..losses.palette import PaletteTerm
 from ..losses.style import StyleTerm
 from . import Assets, perceptual
-from .multi import grams_of_all, kept_colors, paintings_of
+from .multi import grams_by_term, kept_colors, paintings_of
 from .perceptual import Perceptual, read_options
 
 
@@ -57,12 +57,7 @@ class Collection(Perceptual):
         self.recipe, self.nearest = recipe, options.nearest
         paintings = [load_image(path, recipe.style.size).to(self.device) for path in paths]
         self.looks = torch.cat([color_statistics(painting) for painting in paintings])
-        backbone = self.objective.backbone
-        self.grams = {
-            name: grams_of_all(term, backbone, paintings)
-            for name, term in self.objective.terms.items()
-            if isinstance(term, StyleTerm | CoarseTerm)
-        }
+        self.grams = grams_by_term(self.objective, paintings)
         self.colors = kept_colors(paintings)
 
     def begin_part(self, rows: slice, photos: Tensor) -> None:

@@ -21,6 +21,7 @@ from ..losses.coarse import CoarseTerm
 from ..losses.palette import PaletteTerm, cell_colors
 from ..losses.style import StyleTerm
 from ..networks.cin import one_hot
+from ..objective import Objective
 from . import Assets, cut_to_multiple, perceptual
 from ._trunk import begin_from
 from .perceptual import Perceptual, read_options
@@ -54,18 +55,11 @@ class Multi(Perceptual):
         self.recipe = recipe
         self.titles = titles
         self.paintings = [load_image(path, recipe.style.size).to(self.device) for path in paths]
-        self.grams, self.colors = self._grams(), kept_colors(self.paintings)
+        self.grams = grams_by_term(self.objective, self.paintings)
+        self.colors = kept_colors(self.paintings)
         if options.start:
             begin_from(self.networks["generator"], "cin", options.start)
         self.code = one_hot(0, len(paths)).to(self.device)
-
-    def _grams(self) -> dict[str, dict]:
-        """Term -> its Gram matrices by name, (S, C, C), one per painting."""
-        return {
-            name: grams_of_all(term, self.objective.backbone, self.paintings)
-            for name, term in self.objective.terms.items()
-            if isinstance(term, StyleTerm | CoarseTerm)
-        }
 
     def choose(self, indices: list[int]) -> None:
         """Paint with these paintings, one per picture of the batch, and be judged by them."""
@@ -110,7 +104,16 @@ class Multi(Perceptual):
         return rows
 
 
-def grams_of_all(term: StyleTerm | CoarseTerm, backbone: Backbone, paintings: list[Tensor]) -> dict:
+def grams_by_term(objective: Objective, paintings: list[Tensor]) -> dict[str, dict]:
+    """Term -> its Gram matrices by name, (S, C, C), one per painting."""
+    return {
+        name: _of_all(term, objective.backbone, paintings)
+        for name, term in objective.terms.items()
+        if isinstance(term, StyleTerm | CoarseTerm)
+    }
+
+
+def _of_all(term: StyleTerm | CoarseTerm, backbone: Backbone, paintings: list[Tensor]) -> dict:
     """The Gram matrices that are a term's target for each painting, those that all have."""
     found = []
     for painting in paintings:

@@ -256,8 +256,6 @@ def test_interrupted_recordings_are_playable(invert_model, tmp_path, number):
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background job ignores Ctrl-C, and its children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     wait_for(lambda: process.poll() is not None or list(tmp_path.glob("*.png")), 60)
     process.send_signal(number)
