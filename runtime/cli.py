@@ -129,14 +129,19 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    add_provenance_flag(parser)
+    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
+    parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
+
+
+def add_provenance_flag(parser: argparse.ArgumentParser) -> None:
+    """Outputs say what made them, unless they are told not to: `args.provenance`."""
     parser.add_argument(
         "--no-provenance",
         dest="provenance",
         action="store_false",
         help="do not say in the output that a model made it, and which (default: XMP and tags do)",
     )
-    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
-    parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
 
 
 def add_signing_flags(parser: argparse.ArgumentParser) -> None:

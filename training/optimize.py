@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.cli import command_main, command_parser, parse_models, print_json, print_text, say
+from runtime.cli import (
+    add_provenance_flag,
+    command_main,
+    command_parser,
+    parse_models,
+    print_json,
+    print_text,
+    say,
+)
 from runtime.errors import DONE, UsageError
 from runtime.outputs import check_output
 
@@ -216,6 +224,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print one object on stdout")
     parser.add_argument("--overwrite", action="store_true")
+    add_provenance_flag(parser)
     parser.add_argument("--quiet", action="store_true")
     return parser
 
@@ -233,7 +242,12 @@ def _weights(settings: list[str], more: dict[str, float]) -> dict[str, float]:
 
 def run(args: argparse.Namespace) -> int:
     """Optimize one picture and write it."""
+    from runtime.pictures import writing
+    from runtime.pictures.reading import Picture
+    from runtime.provenance import provenance_of
+
     check_output(args.output, overwrite=args.overwrite)
+    writing.format_of(args.output)
     if args.evaluations < 1 or args.scales < 1:
         raise UsageError("--evaluations and --scales must be at least 1")
     if bool(args.text) != bool(args.clip):
@@ -249,7 +263,6 @@ def run(args: argparse.Namespace) -> int:
     if args.photorealistic and args.keep_color:
         raise UsageError("--photorealistic moves colors, --keep-color keeps them: leave one out")
     import torch
-    from PIL import Image
 
     from . import out_of_memory, paintings
     from .backbones import open_backbone, recompute
@@ -295,9 +308,13 @@ def run(args: argparse.Namespace) -> int:
 
         image = local_affine(image, whole).clamp(0, 1)
     seconds = time.perf_counter() - started
-    temporary = args.output.with_name(f".{args.output.name}.partial{args.output.suffix}")
-    Image.fromarray(to_bytes(image)).save(temporary, quality=95)
-    temporary.replace(args.output)
+    picture = Picture(to_bytes(image))
+    if args.provenance:
+        models = [args.backbone] if args.style else []
+        models += [args.clip.name] if args.clip else []
+        made = provenance_of([(name, "") for name in models])
+        picture = writing.with_provenance(picture, made)
+    writing.write(args.output, [picture], overwrite=args.overwrite)
     if args.json:
         report = {
             "output": str(args.output),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import EngineUnavailable, SinkError, UsageError
 from ..invocation import VERSION
-from . import SOURCE_TYPE, Provenance
+from . import Provenance
 
 # Formats that hold a manifest, as C2PA's library calls them.
 FORMATS = {
@@ -100,7 +100,7 @@ class Signer:
 def _manifest(output: Path, made: Provenance) -> str:
     action = {
         "action": "c2pa.created",
-        "digitalSourceType": SOURCE_TYPE,
+        "digitalSourceType": made.source_type,
         "softwareAgent": {"name": made.system, "version": made.version},
     }
     return json.dumps(

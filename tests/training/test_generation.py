@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from runtime.errors import UsageError
+from runtime.provenance import GENERATED
 from training import networks, train
 from training.config import load_recipe
 from training.data import augmentation
@@ -201,6 +202,22 @@ def test_path_length_of_a_linear_generator(pictures):
 
 
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
+def test_a_discriminator_may_look_through_the_loss_network(name, pictures, random_weights):
+    projected = "options.discriminator={name='projected', width=4, enlarge=2}"
+    recipe = load_recipe(name, [*SHAPES[name], *DATA, "batch=4", projected])
+    method = Generation(recipe, Assets(content=pictures, weights=random_weights))
+    discriminator = method.networks["discriminator"]
+    scores = discriminator(torch.rand(2, 3, 16, 16))
+    assert scores.classes is None and len(scores.maps) == 4
+    # Of 32 px, halved at each layer behind the first, and by the head.
+    assert [each.shape for each in scores.maps] == [(2, 1, n, n) for n in (16, 8, 4, 2)]
+    before = [weight.clone() for weight in discriminator.parameters()]
+    method.step(0)
+    moved = zip(before, discriminator.parameters(), strict=True)
+    assert all(not torch.equal(one, other) for one, other in moved)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
 def test_resume_is_exact(name, pictures, tmp_path):
     words = ["--recipe", name, "--content", str(pictures), "--quiet"]
     settings = [*SHAPES[name], *DATA, "batch=4", "options.augment=true", "options.augment_over=20"]
@@ -223,6 +240,9 @@ def test_resume_is_exact(name, pictures, tmp_path):
         own = np.asarray(Image.open(tmp_path / "mixed" / "mix_0001_0001.png")).astype(int)
         assert np.abs(own - np.asarray(Image.open(tmp_path / "plain" / "seed_0001.png"))).max() <= 1
         assert sample.main([*words, "--mix", "1", "--with", "2", "--crossover", "6"]) == 2
+        with Image.open(tmp_path / "plain" / "seed_0001.png") as picture:
+            stated = picture.info["xmp"].decode()  # made of nothing, by this run
+        assert f'"{GENERATED}"' in stated and '"Impasto (whole)"' in stated
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 
 from runtime.plugins import names
+from runtime.provenance import SOURCE_TYPE
 from training import losses
 from training.backbones import open_backbone
 from training.data.images import load_image
@@ -60,10 +61,15 @@ def test_command_writes_a_picture_once(tmp_path, photo_folder, painting, random_
     assert main(run) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["evaluations"] == 10
-    assert min(Image.open(output).size) == 64
+    with Image.open(output) as picture:
+        assert min(picture.size) == 64
+        stated = picture.info["xmp"].decode()  # what made it
+        assert f'"{SOURCE_TYPE}"' in stated and '"Impasto (vgg19_16x)"' in stated
     assert main(run) == 2
     assert "exists" in capsys.readouterr().err
-    assert main([*run, "--overwrite"]) == 0
+    assert main([*run, "--overwrite", "--no-provenance"]) == 0
+    with Image.open(output) as picture:
+        assert "xmp" not in picture.info
 
 
 @pytest.mark.parametrize(
@@ -73,6 +79,7 @@ def test_command_writes_a_picture_once(tmp_path, photo_folder, painting, random_
         (["--weight", "styel=1"], 'Did you mean "style"?'),
         (["--content", "no.jpg"], 'no picture "no.jpg"'),
         (["--evaluations", "0"], "at least 1"),
+        (["--output", "out.xyz"], '".xyz" is no picture format'),
     ],
 )
 def test_bad_input_is_one_line(

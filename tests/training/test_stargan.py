@@ -121,6 +121,23 @@ def test_a_projected_discriminator_learns_domains_and_keeps_its_backbone_out(
     assert values[-1]["class"] > 0  # the generator is told as well
 
 
+def test_a_projected_discriminator_may_score_the_whole_picture(domains, random_weights):
+    shape = "options.discriminator={name='projected', width=4, whole=true, dropout=0.5}"
+    method = stargan(domains, shape, "options.gan='vanilla'", weights=random_weights)
+    discriminator = method.networks["discriminator"]
+    images, labels = method._some()[:4], torch.tensor([0, 1, 2, 0])
+    assert scores_of(discriminator, images, labels).maps[-1].shape == (4, 1)
+    maps = discriminator(images).maps
+    dark = discriminator(0.5 * images).maps
+    assert (dark[-1] - maps[-1]).abs().max() > 1e-3
+    # Flat pictures have channels without a deviation: slopes stay finite, of slopes as well.
+    flat = torch.full((2, 3, 16, 16), 0.5, requires_grad=True)
+    (slope,) = torch.autograd.grad(discriminator(flat).maps[-1].sum(), flat, create_graph=True)
+    slope.square().sum().backward()
+    found = [w.grad for w in discriminator.whole.parameters() if w.grad is not None]
+    assert found and all(bool(each.isfinite().all()) for each in found)
+
+
 def test_a_picture_of_the_wanted_domain_shall_stay(domains):
     method = stargan(domains, "options.identity=5.0")
     batch = method.draw(0)

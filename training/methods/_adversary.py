@@ -4,6 +4,7 @@ them. Methods say what is shown to them; nothing here knows what a generator is.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,8 +13,11 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from runtime.card import JsonObject
+from runtime.fields import fill
 
 from .. import networks
+from ..backbones import open_backbone
+from ..config import Recipe
 from ..losses.gan import (
     PENALTY_WEIGHT,
     accuracy,
@@ -25,9 +29,12 @@ from ..losses.gan import (
     r1_penalty,
 )
 from ..networks import Scores, scores_of
+from ..networks._parts import projected
 from ..networks.patchgan import start_small
 from ..settings import Positive, Weight
 from ..updates import Updates, Values
+
+STANDARD = 64  # real pictures by which a projected discriminator's features are standardized
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,25 @@ def build_discriminator(options: JsonObject, channels: int, device: str) -> nn.M
     discriminator = networks.build(settings.pop("name"), **settings)
     start_small(discriminator)
     return discriminator.to(device).train()
+
+
+def looking_through(
+    shape: JsonObject, recipe: Recipe, weights: Path | None, device: str, real: Tensor
+) -> projected.Discriminator:
+    """A discriminator that looks through the recipe's loss network.
+
+    Args:
+        shape: fields of its `DiscriminatorConfig`, `options.discriminator` without the name.
+        recipe: whose `backbone.name` it looks through.
+        weights: folder of pretrained weights.
+        device: of everything.
+        real: (N, 3, H, W) in [0, 1], by which its features are standardized.
+    """
+    config = fill(projected.DiscriminatorConfig, dict(shape), "options.discriminator", "setting")
+    backbone = open_backbone(recipe.backbone.name, weights).to(device)
+    discriminator = projected.Discriminator(config, backbone).to(device)
+    discriminator.standardize(real.to(device))
+    return discriminator.train()
 
 
 def draw_mix(kind: str, count: int, rng: np.random.Generator) -> Tensor:

@@ -9,6 +9,9 @@ loop of all adversarial methods there are, each an option:
     mixing        share of the pictures whose layers follow two styles in training (StyleGAN)
     augment       `data.augmentation`, where the pictures are few
 
+Where pictures are few, `options.discriminator={name="projected"}` looks through the recipe's loss
+network in the place of one that begins with nothing (`networks._parts.projected`).
+
 `data.content` is the folder of pictures, `data.crop` the generator's side.
 """
 
@@ -29,9 +32,10 @@ from ..data.images import Photos
 from ..settings import Positive, Share, Weight
 from . import Assets
 from ._adversarial import Adversarial, Fakes, PlayOptions, build_network
-from ._adversary import Shown, build_discriminator, scores_of
+from ._adversary import STANDARD, Shown, build_discriminator, looking_through, scores_of
 from .perceptual import read_options
 
+PROJECTED = "projected"  # options.discriminator.name
 SHOWN = 8  # pictures in a row of the contact sheet, which has two
 LENGTH_DECAY = 0.01  # of the mean path length, per look (the paper's code)
 ADAPT_EVERY = 4  # steps between two adaptions of the augmentation, as in the paper
@@ -91,11 +95,22 @@ class Generation(Adversarial[Batch]):
         self.photos = Photos(
             folder, data.short_side, data.limit, seed=recipe.seed, flip=self.options.flip
         )
-        shape = {"name": "whole_picture", "side": generator.side, **self.options.discriminator}
-        discriminator = build_discriminator(shape, 3, self.device)
+        discriminator = self._discriminator(generator.side, assets.weights)
         self.enter({"generator": generator}, {"discriminator": discriminator})
         self.chance = 0.0  # of each augmentation
         self.length = torch.zeros((), device=self.device)  # mean path length
+
+    def _discriminator(self, side: int, weights: Path | None) -> nn.Module:
+        """One of whole pictures, or the one that looks through the recipe's loss network."""
+        shape = dict(self.options.discriminator)
+        if shape.get("name") != PROJECTED:
+            shape = {"name": "whole_picture", "side": side, **shape}
+            return build_discriminator(shape, 3, self.device)
+        del shape["name"]
+        data, rng = self.recipe.data, np.random.default_rng(self.recipe.seed)
+        some = self.photos.batch(0, STANDARD, data.crop, data.zoom, rng)
+        shape["classes"] = 0
+        return looking_through(shape, self.recipe, weights, self.device, some)
 
     def step(self, step: int) -> dict[str, float]:
         """As of every adversarial method, and the augmentation's chance follows."""

@@ -26,13 +26,11 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 from runtime.fields import fill
 
-from ..backbones import open_backbone
 from ..config import Recipe, find_data
 from ..data.domains import Domains
 from ..data.images import to_tensor
 from ..losses.periodicity import periodicity_energy
 from ..networks import cin
-from ..networks._parts import projected
 from ..networks.cin import one_hot
 from ..networks.patchgan import start_small
 from ..networks.stargan import Discriminator, DiscriminatorConfig
@@ -40,13 +38,12 @@ from ..settings import Positive, Share, Weight
 from ..updates import Values
 from . import Assets, cut_to_multiple
 from ._adversarial import Adversarial, Fakes, PlayOptions, build_network, set_lr
-from ._adversary import Shown
+from ._adversary import STANDARD, Shown, looking_through
 from .perceptual import read_options
 
 NETWORKS = ("stargan", "cin")
 DISCRIMINATORS = ("stargan", "projected")
 SHOWN = 4  # pictures on the contact sheet
-STANDARD = 64  # real pictures by which a projected discriminator's features are standardized
 
 
 class Batch(NamedTuple):
@@ -99,11 +96,7 @@ class StarGan(Adversarial[Batch]):
         shape = {**self.options.discriminator, "classes": classes}
         name = shape.pop("name", DISCRIMINATORS[0])
         if name == "projected":
-            config = fill(projected.DiscriminatorConfig, shape, "options.discriminator", "setting")
-            backbone = open_backbone(self.recipe.backbone.name, weights).to(self.device)
-            looking = projected.Discriminator(config, backbone).to(self.device)
-            looking.standardize(self._some())
-            return looking
+            return looking_through(shape, self.recipe, weights, self.device, self._some())
         if name != DISCRIMINATORS[0]:
             allowed = " and ".join(DISCRIMINATORS)
             raise UsageError(f'options.discriminator.name is "{name}", there are {allowed}')

@@ -10,11 +10,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.cli import command_main, command_parser, parse_fraction, print_text, say
+from runtime.cli import (
+    add_provenance_flag,
+    command_main,
+    command_parser,
+    parse_fraction,
+    print_text,
+    say,
+)
 from runtime.errors import DONE, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from runtime.provenance import Provenance
 
     from .samplers import Sampler
 
@@ -61,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="of a ddpm's network for each picture (default 50)",
     )
     add("--overwrite", action="store_true", help="replace existing pictures")
+    add_provenance_flag(parser)
     add("--quiet", "-q", action="store_true", help="errors only on stderr")
     return parser
 
@@ -115,12 +125,23 @@ def plan(args: argparse.Namespace, sampler: "Sampler") -> "tuple[dict[str, Tenso
     return found, len(args.fine)
 
 
+def statement(checkpoint: Path) -> "Provenance":
+    """What the pictures of a checkpoint, or of a run folder, say of themselves."""
+    from runtime.checksum import sha256
+    from runtime.provenance import GENERATED, provenance_of
+
+    from ..checkpoint import checkpoint_of
+
+    digest = sha256(checkpoint_of(checkpoint))
+    return provenance_of([(checkpoint.resolve().name, digest)], GENERATED)
+
+
 def run(args: argparse.Namespace) -> int:
     """Write the pictures and the sheet; prints the sheet's path."""
     check(args)
-    from PIL import Image
-
-    from runtime.outputs import check_output, replacing
+    from runtime.outputs import check_output
+    from runtime.pictures import writing
+    from runtime.pictures.reading import Picture
 
     from ..data.images import to_bytes
     from ..engine import contact_sheet
@@ -134,9 +155,10 @@ def run(args: argparse.Namespace) -> int:
     pictures = paint_all(sampler, list(styles.values()))
     rows = [pictures[first : first + columns] for first in range(0, len(pictures), columns)]
     images = [*(to_bytes(picture) for picture in pictures), contact_sheet(rows, gap=2)]
-    for path, image in zip(paths, images, strict=True):
-        with replacing(path, overwrite=args.overwrite) as temporary:
-            Image.fromarray(image).save(temporary, "PNG")
+    made = statement(args.checkpoint) if args.provenance else None
+    for path, image in zip(paths, map(Picture, images), strict=True):
+        stated = image if made is None else writing.with_provenance(image, made)
+        writing.write(path, [stated], overwrite=args.overwrite)
     say(f"{len(pictures)} pictures in {args.output}", quiet=args.quiet)
     print_text(paths[-1])
     return DONE
