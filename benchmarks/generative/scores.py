@@ -1,6 +1,7 @@
 """What generated pictures are compared with, and by whom."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
 LEAST_SHARE = 0.02  # of the pictures that a digit is, or it counts as lost; all alike would be 0.1
+SEEN_AT_ONCE = 16  # pictures that a network looks at
 STYLED = 3  # generated pictures that AdaIN takes as its style
 
 
@@ -52,46 +54,62 @@ def of_digits(before: "Tensor", after: "Tensor") -> dict[str, float]:
 def of_paintings(
     before: "Tensor", after: "Tensor", real: "Tensor", weights: str | None
 ) -> dict[str, float]:
-    """How near generated squares are to squares of paintings: KID by SqueezeNet, and by
-    EfficientNet-Lite0 where it is installed; Inception Score by SqueezeNet's classes; how much the
-    squares differ from one another, as a share of how much real ones do. No FID: of so few pictures
-    it is mostly bias. `kid_of_halved` says how strict that KID is: every other real square at half
-    its resolution, compared with the rest.
+    """How near generated squares are to squares of paintings: KID by SqueezeNet ("kid"), and by
+    EfficientNet-Lite0 ("judge_kid") where it is installed; Inception Score by SqueezeNet's classes;
+    how much the squares differ from one another, as a share of how much real ones do. No FID: of so
+    few pictures it is mostly bias.
+
+    KID is of features on one scale (`_proxies.on_one_scale`). What it says of real squares tells
+    how strict it is (`nulls`).
 
     Args:
         before, after, real: (N, 3, 64, 64) in [0, 1].
         weights: folder of pretrained weights.
     """
-    from torch.nn import functional as F
-
     from runtime.errors import EngineUnavailable
     from training.backbones import open_backbone
     from training.methods._diversity import diversity, open_distance
     from training.pairs import likeness
 
     backbone = likeness.open_squeezenet(weights)
-    sets = [list(pictures.split(1)) for pictures in (before, after, real)]
-    seen = [_proxies.pooled_features(backbone, pictures) for pictures in sets]
-    found = against("kid", _proxies.kernel_distance, *seen)
-    halved = F.interpolate(F.avg_pool2d(real[::2], 2), scale_factor=2, mode="bilinear")
-    soft = _proxies.pooled_features(backbone, list(halved.split(1)))
-    found["kid_of_halved"] = _proxies.kernel_distance(soft, seen[2][1::2])
-    try:
-        judge = open_backbone("efficientnet_lite0")
-    except EngineUnavailable:
-        judge = None
-    if judge is not None:
-        seen = [_proxies.pooled_features(judge, pictures, "head") for pictures in sets]
-        first, last = (_proxies.kernel_distance(part, seen[2]) for part in seen[:2])
-        found["judge_kid_left"] = last / first
+    judges = {"kid": (backbone, _proxies.FEATURE_LAYER)}
+    with suppress(EngineUnavailable):
+        judges["judge_kid"] = (open_backbone("efficientnet_lite0"), "head")
+    found: dict[str, float] = {}
+    for name, (judge, layer) in judges.items():
+
+        def see(pictures: "Tensor", judge=judge, layer=layer) -> np.ndarray:
+            return _proxies.pooled_features(judge, list(pictures.split(SEEN_AT_ONCE)), layer)
+
+        known = see(real)
+        first, last = (_proxies.on_one_scale(see(each), known) for each in (before, after))
+        own = _proxies.on_one_scale(known, known)
+        found |= against(name, _proxies.kernel_distance, first, last, own)
+        for change, changed in nulls(real[::2]).items():
+            features = _proxies.on_one_scale(see(changed), known)
+            found[f"{name}_of_{change}"] = _proxies.kernel_distance(features, own[1::2])
     if "classes" in backbone.layers:
-        for name, pictures in (("inception_score", sets[1]), ("real_inception_score", sets[2])):
-            probabilities = _proxies.class_probabilities(backbone, pictures)
+        for name, pictures in (("inception_score", after), ("real_inception_score", real)):
+            probabilities = _proxies.class_probabilities(backbone, list(pictures.split(1)))
             found[name] = _proxies.inception_score(probabilities)
     distance = open_distance(Path(weights) if weights else None, "cpu")
     shown = slice(0, 12)
     found["diversity"] = diversity(after[shown], distance) / diversity(real[shown], distance)
     return found
+
+
+def nulls(real: "Tensor") -> "dict[str, Tensor]":
+    """Half of the real pictures, to be compared with the others: as they are (nothing is left of
+    the distance), at half their resolution, without colors, and the mean color of each only."""
+    from torch.nn import functional as F
+
+    halved = F.interpolate(F.avg_pool2d(real, 2), scale_factor=2, mode="bilinear")
+    return {
+        "halves": real,
+        "halved": halved,
+        "gray": real.mean(1, keepdim=True).expand_as(real),
+        "flat": real.mean((2, 3), keepdim=True).expand_as(real),
+    }
 
 
 def as_style(squares: list[Image], photo: Image, model: str) -> dict[str, float]:

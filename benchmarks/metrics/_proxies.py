@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from training.backbones import Backbone
     from training.clip.folder import Reader
 
+# Deviation of a channel that real pictures do not excite, as a share of the mean channel's.
+LEAST_SPREAD = 0.01
 FEATURE_LAYER = "fire9"  # 512 channels, averaged over positions, for FID and KID
 
 
@@ -125,6 +127,25 @@ def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
     within = (own_a.sum() - np.trace(own_a)) / (n * (n - 1))
     within += (own_b.sum() - np.trace(own_b)) / (m * (m - 1))
     return float(within - 2 * kernel(a, b).mean())
+
+
+def on_one_scale(features: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Features in units of real pictures', each picture's of the same length.
+
+        y = (x - mean(real)) / deviation(real) per channel,   y sqrt(d) / |y|
+
+    `kernel_distance` of these is that of k(x, y) = (1 + cos(x, y))^3, from 0 to 8. The cubic kernel
+    is made for Inception's features, which are alike in size. Those of other networks are not: a
+    few channels with a long tail decide by magnitudes alone.
+
+    Args:
+        features: (n, d).
+        real: (m, d), of the pictures that are compared with, by which both sides are measured.
+    """
+    deviation = real.std(0)
+    standard = (features - real.mean(0)) / np.maximum(deviation, LEAST_SPREAD * deviation.mean())
+    length = np.linalg.norm(standard, axis=1, keepdims=True)
+    return standard * (np.sqrt(features.shape[1]) / np.maximum(length, np.finfo(float).tiny))
 
 
 def art_fid(lpips_mean: float, fid: float) -> float:

@@ -89,7 +89,8 @@ def test_paintings_are_scored_and_taken_as_styles(random_weights, tmp_path, monk
     found = scores.of_paintings(flat, other, real, str(tmp_path))
     assert abs(found["kid_left"]) < 0.3 and found["diversity"] == pytest.approx(1, abs=0.2)
     # Noise at half its resolution is another kind of picture to a network that looks for detail.
-    assert found["kid_of_halved"] > 10 * abs(found["kid_after"])
+    assert found["kid_of_halved"] > 10 * abs(found["kid_of_halves"])
+    assert found["kid_of_flat"] > found["kid_of_halved"]
     worse = scores.of_paintings(other, flat, real, str(tmp_path))
     assert worse["diversity"] == 0 and worse["kid_after"] > found["kid_after"]
     red = np.zeros((64, 64, 3), np.uint8)

@@ -30,6 +30,32 @@ def test_frechet_distance_by_hand():
     assert _proxies.frechet_distance(x, 3 * x) == pytest.approx(_proxies.frechet_distance(3 * x, x))
 
 
+def test_features_on_one_scale():
+    rng = np.random.default_rng(0)
+    sizes = np.geomspace(0.1, 10, 8)
+    real, same, other = rng.standard_normal((3, 60, 8)) * sizes + 5 * sizes
+    other[:, 0] += 2 * sizes[0]  # what a channel of small numbers says counts as well
+
+    def distance(a, b):
+        scaled = (_proxies.on_one_scale(each, b) for each in (a, b))
+        return _proxies.kernel_distance(*scaled)
+
+    # By hand: lengths of sqrt(d), so that the kernel is (1 + cos)^3.
+    y = _proxies.on_one_scale(same, real)
+    np.testing.assert_allclose((y**2).sum(1), 8)
+    x = (same - real.mean(0)) / real.std(0)
+    cosine = x[0] @ x[1] / np.linalg.norm(x[0]) / np.linalg.norm(x[1])
+    assert y[0] @ y[1] / 8 == pytest.approx(cosine)
+    # Units do not matter, a change of one channel does, and more with every one that has it.
+    assert distance(7 * same, 7 * real) == pytest.approx(distance(same, real))
+    mixed = [np.concatenate([same[n:], other[:n]]) for n in (0, 15, 30, 45, 60)]
+    found = [distance(each, real) for each in mixed]
+    assert abs(found[0]) < 0.05 and found == sorted(found) and found[-1] > 0.5
+    # A channel that real pictures never excite has no deviation.
+    real[:, 1] = same[:, 1] = 0
+    assert np.isfinite(distance(other, real)) and np.isfinite(distance(same, real))
+
+
 def test_kernel_distance_is_unbiased_and_sees_shifts():
     rng = np.random.default_rng(0)
     same = [
