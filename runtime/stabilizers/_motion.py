@@ -6,6 +6,7 @@ pixel and silent; it is used wherever it explains the frame as well as the dense
 in units of the noise that the better of the two leaves over.
 """
 
+import threading
 from dataclasses import dataclass
 
 import cv2
@@ -75,15 +76,58 @@ class Search:
 QUICK = Search(2, "ultrafast", 6, 6, 0)
 
 
+@dataclass(frozen=True)
+class Searched:
+    """A frame and its reference, and what is known of the way between them by themselves.
+
+    Attributes:
+        gray: the frame, (h, w) uint8.
+        now, then: both smoothed, as they are searched: (sh, sw) float32.
+        dense: (sh, sw, 2) float32, flow of the searched pictures.
+        slopes: of `now` in x and in y, (sh, sw) float32.
+        here, dx, dy: the frame and its slopes at the points of the refinement: (N,) and (N, 1).
+        reference: smoothed, at full size: (h, w) float32.
+    """
+
+    gray: np.ndarray
+    now: np.ndarray
+    then: np.ndarray
+    dense: np.ndarray
+    slopes: tuple[np.ndarray, np.ndarray]
+    here: np.ndarray
+    dx: np.ndarray
+    dy: np.ndarray
+    reference: np.ndarray
+
+
+@dataclass(frozen=True)
+class Found:
+    """What moved between a frame and its reference.
+
+    Attributes:
+        flow: (h, w, 2) float32: pixel p of the frame is at p + flow(p) in the reference.
+        moved: x, y, width and height of the area outside of which it is exactly 0.
+        local: whether anything moved otherwise than the camera.
+        own: (h, w) uint8, 255 where it is; None if nothing did.
+        uncovered: (h, w) uint8, 255 where it hid what is seen now; None if nothing did.
+    """
+
+    flow: np.ndarray
+    moved: tuple[int, int, int, int]
+    local: bool = False
+    own: np.ndarray | None = None
+    uncovered: np.ndarray | None = None
+
+
 class Motion:
     """Estimates the flow from a frame to a reference, both (h, w) uint8 gray.
 
+    In three steps: `search`, `camera`, `find`. The camera's motion begins with that of the pair
+    before, so `camera` is called for one pair after the other; the rest may be in any thread.
+
     Attributes:
         grid: (h, w, 2) float32, every pixel's own (x, y).
-        moved: see `estimate`.
-        local: whether anything moved otherwise than the camera in the last estimate.
-        own: (h, w) uint8, 255 where it is; None if nothing did.
-        uncovered: (h, w) uint8, 255 where it hid what is seen now; None if nothing did.
+        moved, local, own, uncovered: see `Found`; of the last `estimate`.
     """
 
     def __init__(self, height: int, width: int, search: Search | None = None):
@@ -95,7 +139,7 @@ class Motion:
         self.uncovered: np.ndarray | None = None
         self._last = np.zeros((3, 2), np.float32)
         self._size = (width, height)
-        self._dis = search.open()
+        self._open, self._threads = search.open, threading.local()
         # The pictures that are searched, and how much smaller than the flow they are, in x and y.
         w, h = (max(_flow.LEAST_SEARCH, side // search.shrink) for side in (width, height))
         self._search_size = (w, h)
@@ -125,36 +169,65 @@ class Motion:
     def estimate(self, gray: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Flow F, (h, w, 2) float32: pixel p of `gray` is at p + F(p) in `reference`.
 
-        Sets `moved`: x, y, width and height of the area outside of which F is exactly 0.
+        Sets `moved` and what else is told of it.
         """
-        now, then, dense = self._search(gray, reference)
-        affine = self._camera(gray, reference, dense)
+        searched = self.search(gray, reference)
+        found = self.find(searched, self.camera(searched))
+        self.moved, self.local = found.moved, found.local
+        self.own, self.uncovered = found.own, found.uncovered
+        return found.flow
+
+    def search(self, gray: np.ndarray, reference: np.ndarray) -> Searched:
+        """What depends on no other pair."""
+        small, other = self._shrink(gray), self._shrink(reference)
+        now, then = self._smooth(small), self._smooth(other)
+        dense = np.asarray(self._dis().calc(small, other, None))
+        slopes = _slopes(now)
+        # Where nothing was shrunk these are the same pictures.
+        whole = small is gray
+        fine = now if whole else self._smooth(gray)
+        every = (slice(None, None, REFINE_STEP),) * 2
+        dx, dy = (part[every].reshape(-1, 1) for part in (slopes if whole else _slopes(fine)))
+        return Searched(
+            gray,
+            now,
+            then,
+            dense,
+            slopes,
+            fine[every].reshape(-1),
+            dx,
+            dy,
+            then if whole else self._smooth(reference),
+        )
+
+    def find(self, searched: Searched, affine: np.ndarray) -> Found:
+        """What moved, given the camera's motion, (3, 2)."""
+        dense = searched.dense
         moving = bool(affine.any())
         camera = self._plane_flow(affine) if moving else np.zeros_like(dense)
         width, height = self._size
-        self.moved = (0, 0, width, height) if moving else (0, 0, 0, 0)
-        found = _layers.find_object(self._evidence(now, then, camera, dense))
-        self.local, self.uncovered, self.own = found is not None, None, None
+        moved = (0, 0, width, height) if moving else (0, 0, 0, 0)
+        found = _layers.find_object(self._evidence(searched, camera))
         if found is None:
-            return self._full_plane(affine)
-        own = self.own = _layers.fit(found, now, gray)
+            return Found(self._full_plane(affine), moved)
+        own = _layers.fit(found, searched.now, searched.gray)
         hidden = _layers.uncovered(found, dense, camera, self._search_grid)
-        self.uncovered = cv2.resize(hidden, self._size, interpolation=cv2.INTER_NEAREST)
+        uncovered = cv2.resize(hidden, self._size, interpolation=cv2.INTER_NEAREST)
         departure = cv2.blur(cv2.subtract(dense, camera), SMOOTH)
-        local = cv2.resize(departure, self._size, interpolation=cv2.INTER_LINEAR)
-        local = cv2.divide(local, (*(float(s) for s in self._scale), 1, 1))
-        local = cv2.copyTo(local, own)
-        if not moving:
-            self.moved = cv2.boundingRect(own)
-            return local
-        return cv2.add(self._full_plane(affine), local)
+        flow = cv2.resize(departure, self._size, interpolation=cv2.INTER_LINEAR)
+        flow = cv2.divide(flow, (*(float(s) for s in self._scale), 1, 1))
+        flow = cv2.copyTo(flow, own)
+        if moving:
+            flow = cv2.add(self._full_plane(affine), flow)
+        else:
+            moved = cv2.boundingRect(own)
+        return Found(flow, moved, True, own, uncovered)
 
-    def _search(
-        self, gray: np.ndarray, reference: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Both pictures smoothed, (sh, sw) float32, and the dense flow between them."""
-        now, then = self._shrink(gray), self._shrink(reference)
-        return self._smooth(now), self._smooth(then), self._dis.calc(now, then, None)
+    def _dis(self) -> cv2.DISOpticalFlow:
+        """The estimator of this thread."""
+        if not hasattr(self._threads, "dis"):
+            self._threads.dis = self._open()
+        return self._threads.dis
 
     def _fit(self, dense: np.ndarray) -> np.ndarray:
         """Robust affine fit of a dense flow: (3, 2), of (1, x, y)."""
@@ -179,19 +252,16 @@ class Motion:
             affine = affine + step
         return affine
 
-    def _camera(self, gray: np.ndarray, reference: np.ndarray, dense: np.ndarray) -> np.ndarray:
+    def camera(self, searched: Searched) -> np.ndarray:
         """The camera's motion, (3, 2), to hundredths of a pixel; 0 where there is none to see.
 
         Gauss-Newton on the pictures, at the pixels whose dense flow agrees with the fit: others
         belong to something else, however large and colorful that is.
         """
+        dense, then, here = searched.dense, searched.reference, searched.here
         affine = self._fit(dense) / self._scale
-        now, then = self._smooth(gray), self._smooth(reference)
         shape = self._refine_grid.shape
-        every = (slice(None, None, REFINE_STEP),) * 2
-        here = now[every].reshape(-1)
-        dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)[every].reshape(-1, 1)
-        dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)[every].reshape(-1, 1)
+        dx, dy = searched.dx, searched.dy
         jacobian = np.hstack([dx * self._refine_points, dy * self._refine_points])
         away = dense[self._searched].reshape(-1, 2) / self._scale - self._refine_points @ affine
         away *= self._scale
@@ -221,14 +291,13 @@ class Motion:
         # Where there is a slope a motion can be seen; the same pixels judge both.
         error, weight = compare(affine / self._scale)
         weight *= np.square(dx[:, 0]) + np.square(dy[:, 0])
-        standing = here - then[every].reshape(-1)
+        standing = here - then[::REFINE_STEP, ::REFINE_STEP].reshape(-1)
         kept = weight @ np.square(error) < GAIN * (weight @ np.square(standing))
         return affine if kept else np.zeros_like(affine)
 
-    def _evidence(
-        self, now: np.ndarray, then: np.ndarray, camera: np.ndarray, dense: np.ndarray
-    ) -> np.ndarray:
+    def _evidence(self, searched: Searched, camera: np.ndarray) -> np.ndarray:
         """By how much dense flow explains each pixel better, in units of the noise: (sh, sw)."""
+        now, then, dense = searched.now, searched.then, searched.dense
         rest, other = (self._difference(now, then, flow) for flow in (camera, dense))
         rest, other = cv2.multiply(rest, rest), cv2.multiply(other, other)
         some = cv2.blur(cv2.min(rest, other), WINDOW)[::NOISE_STEP, ::NOISE_STEP]
@@ -236,7 +305,8 @@ class Motion:
         noise = max(NOISE_LEAST, float(np.partition(some, middle, axis=None)[middle]))
         most = MOST * noise
         gain = cv2.min(cv2.max(cv2.subtract(rest, other), -most), most)
-        slope = _slope(now)
+        dx, dy = searched.slopes
+        slope = cv2.add(cv2.multiply(dx, dx), cv2.multiply(dy, dy))
         gain = cv2.scaleAdd(slope, -(LEAST_PX**2), gain)
         seen = cv2.compare(cv2.blur(slope, WINDOW), SIGNAL * noise, cv2.CMP_GT)
         return cv2.multiply(cv2.copyTo(gain, seen), 1 / noise)
@@ -264,11 +334,12 @@ class Motion:
         return cv2.subtract(now, moved)
 
 
-def _slope(now: np.ndarray) -> np.ndarray:
-    """Squared slope, float32."""
-    dx = cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125)
-    dy = cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125)
-    return cv2.add(cv2.multiply(dx, dx), cv2.multiply(dy, dy))
+def _slopes(now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes in x and in y, float32."""
+    return (
+        cv2.Sobel(now, cv2.CV_32F, 1, 0, scale=0.125),
+        cv2.Sobel(now, cv2.CV_32F, 0, 1, scale=0.125),
+    )
 
 
 def _agreement(rest: np.ndarray) -> float:

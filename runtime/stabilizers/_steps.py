@@ -1,12 +1,14 @@
 """The motion between two neighboring frames, both ways, and what only one of them shows."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from . import _flow
-from ._motion import Motion, Search
+from ._motion import Motion, Search, Searched
+from ._team import Team
 
 # Rounding leaves holes of one pixel in what comes from the other frame.
 AROUND = np.ones((3, 3), np.uint8)
@@ -31,22 +33,32 @@ class Way:
 
 
 class Steps:
-    """Measures the motion between neighbors of size (h, w), one pair after the other."""
+    """Measures the motion between neighbors of size (h, w)."""
 
     def __init__(self, height: int, width: int, search: Search):
         self._motion = Motion(height, width, search)
 
-    def measure(self, before: np.ndarray, now: np.ndarray) -> tuple[Way, Way]:
-        """The way from `now` to `before` and from `before` to `now`, both (h, w) uint8 gray."""
+    def measure(
+        self, pairs: Iterable[tuple[np.ndarray, np.ndarray]], team: Team
+    ) -> Iterator[tuple[Way, Way]]:
+        """Of every pair of frames, (h, w) uint8 gray, the way from the second to the first, and
+        from the first to the second. The camera is followed from pair to pair."""
+        searched = team.each(self._search, pairs)
+        return team.each(self._find, ((pair, self._motion.camera(pair)) for pair in searched))
+
+    def _search(self, pair: tuple[np.ndarray, np.ndarray]) -> Searched:
+        before, now = pair
         gain = _flow.brightness_gain(before, now)
         if gain != 1.0:
             before = cv2.convertScaleAbs(before, alpha=gain)
-        motion = self._motion
-        flow = motion.estimate(now, before)
-        if not motion.moved[2]:
+        return self._motion.search(now, before)
+
+    def _find(self, known: tuple[Searched, np.ndarray]) -> tuple[Way, Way]:
+        found = self._motion.find(*known)
+        if not found.moved[2]:
             return Way(None, None), Way(None, None)
-        back, covered = invert(flow, motion.own, motion.grid)
-        return Way(flow, motion.uncovered), Way(back, covered if motion.local else None)
+        back, covered = invert(found.flow, found.own, self._motion.grid)
+        return Way(found.flow, found.uncovered), Way(back, covered if found.local else None)
 
 
 def invert(

@@ -10,8 +10,10 @@ Both passes go along the same flows, one each way between neighbors. What a chai
 out is seen in the picture that the pointers draw, and taken back a little in every frame.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import IntEnum
 
 import cv2
 import numpy as np
@@ -38,10 +40,20 @@ class Track:
     Attributes:
         shift: (h, w, 2) float32, displacement into the painting frame.
         rank: (h, w) uint8, of the frame that paints: 0 is the best.
+        where: (h, w) uint8, 255 where they count; None: everywhere.
     """
 
     shift: np.ndarray
     rank: np.ndarray
+    where: np.ndarray | None = None
+
+
+class Pass(IntEnum):
+    """Who finds pointers: one pass from each end of the chunk, and what was painted before it."""
+
+    FORWARD = 0
+    BACKWARD = 1
+    PROPAGATED = 2
 
 
 def middle_first(count: int) -> np.ndarray:
@@ -150,6 +162,71 @@ def merge(one: Track, other: Track) -> Track:
     return Track(shift, cv2.min(other.rank, one.rank))
 
 
+def over(below: Track, above: Track) -> Track:
+    """`above` where it counts, `below` elsewhere."""
+    if above.where is None:
+        return above
+    return Track(
+        cv2.copyTo(above.shift, above.where, below.shift.copy()),
+        cv2.copyTo(above.rank, above.where, below.rank.copy()),
+    )
+
+
+class Merged:
+    """The pointers of a chunk, put together as soon as every pass has found a frame's.
+
+    Passes may run in several threads; each frame is theirs in another order, so that no more than
+    half of the pointers of each are kept at a time.
+
+    Args:
+        count: of frames.
+        reach: frames at the end of which `own` is kept.
+        passes: how many there are.
+    """
+
+    def __init__(self, count: int, reach: int, passes: int):
+        self._parts: list[dict[Pass, Track]] = [{} for _ in range(count)]
+        self._own: dict[int, Track] = {}
+        self._begin, self._passes = count - reach, passes
+        self._lock = threading.Lock()
+        self._done: dict[int, Track] = {}
+
+    @property
+    def tracks(self) -> list[Track]:
+        """Of every frame."""
+        return [track for _, track in sorted(self._done.items())]
+
+    @property
+    def own(self) -> list[Track]:
+        """Of the last frames, without what was painted before the chunk."""
+        return [track for _, track in sorted(self._own.items())]
+
+    def take(self, whose: Pass, order: Iterable[int], tracks: Iterable[Track]) -> None:
+        """All that a pass finds.
+
+        Args:
+            whose: the pass.
+            order: numbers of frames.
+            tracks: their pointers.
+        """
+        for index, track in zip(order, tracks, strict=True):
+            parts = self._parts[index]
+            with self._lock:
+                parts[whose] = track
+                complete = len(parts) == self._passes
+            if complete:
+                self._put_together(index, parts)
+
+    def _put_together(self, index: int, parts: dict[Pass, Track]) -> None:
+        track = merge(parts[Pass.FORWARD], parts[Pass.BACKWARD])
+        if index >= self._begin:
+            self._own[index] = track
+        if Pass.PROPAGATED in parts:
+            track = over(track, parts[Pass.PROPAGATED])
+        self._done[index] = track
+        parts.clear()
+
+
 class Propagated:
     """The last picture of the chunk before, while it lasts: when a pixel gives it up is known when
     the chunk begins, and goes with the pixel.
@@ -163,17 +240,15 @@ class Propagated:
         self._tracker, self._track, self._until = tracker, tracker.own(rank), until
         self._grid = _flow.grid(*until.shape)
 
-    def over(self, track: Track, way: Way, index: int) -> Track:
-        """`track` of frame `index` under what is left, of which `way` leads to where it was."""
-        self._track, lost = self._tracker.follow(self._track, way, index)
-        if way.flow is not None:
-            where = cv2.add(self._grid, way.flow)
-            self._until = cv2.remap(
-                self._until, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-            )
-        self._until = cv2.copyTo(np.full_like(self._until, -1), lost, self._until.copy())
-        left = cv2.compare(self._until, float(index), cv2.CMP_GT)
-        return Track(
-            cv2.copyTo(self._track.shift, left, track.shift.copy()),
-            cv2.copyTo(self._track.rank, left, track.rank.copy()),
-        )
+    def chase(self, ways: list[Way]) -> Iterator[Track]:
+        """What is left in every frame, of which its way leads to where it was."""
+        track, until = self._track, self._until
+        for index, way in enumerate(ways):
+            track, lost = self._tracker.follow(track, way, index)
+            if way.flow is not None:
+                where = cv2.add(self._grid, way.flow)
+                until = cv2.remap(
+                    until, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+                )
+            until = cv2.copyTo(np.full_like(until, -1), lost, until.copy())
+            yield replace(track, where=cv2.compare(until, float(index), cv2.CMP_GT))

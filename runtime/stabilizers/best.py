@@ -17,9 +17,9 @@ Frame by frame (`prepare`, `step`, `skip`) this is the live stabilizer; `process
 See `runtime.stabilizers` for the contract of both.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -36,7 +36,8 @@ from ._handover import order
 from ._motion import Search
 from ._shots import WINDOW, Chunk, mark_cuts, read_chunks
 from ._steps import Steps, Way
-from ._tracks import Propagated, Track, Tracker, merge, middle_first
+from ._team import Team
+from ._tracks import Merged, Pass, Propagated, Track, Tracker, middle_first
 from .live import Live
 
 # Frames of a chunk at most (three seconds at 30 frames/s), and memory taken for one at most; one is
@@ -155,8 +156,9 @@ class _Painted:
         if not self._first and tail is not None:
             self._before = tail
             self._keep(self.count, tail.picture, tail.seen, tail.painted)
-        for frame, shown in zip(self._frames, self.pictures(), strict=True):
-            yield replace(frame, image=shown)
+        with Team() as team:
+            for frame, shown in zip(self._frames, self._pictures(team), strict=True):
+                yield replace(frame, image=shown)
         self.tail = Tail(self._last, self.seen[-1], shrink(self._last, self.small))
         # The next chunk needs no more than that.
         del self._canvas, self._seen, self._painted, self._frames
@@ -170,52 +172,60 @@ class _Painted:
         self._seen.put(seen, rank)
         self._painted.put(small, rank)
 
-    def pictures(self) -> Iterator[Image]:
+    def _pictures(self, team: Team) -> Iterator[Image]:
         """The stabilized picture of every frame."""
-        own, tracks = self._tracks()
-        gaps = self._gaps(tracks)
-        for track, gap in zip(tracks, _smooth(gaps), strict=True):
-            picture = self._canvas.draw(track)
-            yield _lifted(picture, gap)
+        own, tracks = self._tracks(team)
+        gaps = self._gaps(tracks, team)
+        for drawn in team.each(self._draw, zip(tracks, _smooth(gaps), strict=True)):
+            picture, shown = drawn
+            yield shown
         # The last picture is this chunk's paint; what the next one gets of it is anchored to this
         # chunk alone as well, so that nothing of the chunks before is needed to go on.
-        near = gaps[-REACH:] if self._before is None else self._gaps(own)
+        near = gaps[-REACH:] if self._before is None else self._gaps(own, team)
         self._last = _lifted(picture, _smooth(near)[-1])
 
-    def _gaps(self, tracks: list[Track]) -> list[np.ndarray]:
-        """What the low frequencies of the last frames lack, one for each of `tracks`."""
-        gaps = []
-        for rank, track in zip(self._ranks[-len(tracks) :], tracks, strict=True):
-            then = self._painted.draw(track.shift, track.rank)
-            gaps.append(coarse_gap(self._painted.page(rank), then, self._canvas.size))
-        return gaps
+    def _draw(self, known: tuple[Track, np.ndarray]) -> tuple[Image, Image]:
+        """A frame as its painters paint it, and the same with what its low frequencies lack."""
+        track, gap = known
+        picture = self._canvas.draw(track)
+        return picture, _lifted(picture, gap)
 
-    def _tracks(self) -> tuple[list[Track], list[Track]]:
+    def _gaps(self, tracks: list[Track], team: Team) -> list[np.ndarray]:
+        """What the low frequencies of the last frames lack, one for each of `tracks`."""
+
+        def gap(of: tuple[int, Track]) -> np.ndarray:
+            rank, track = of
+            then = self._painted.draw(track.shift, track.rank)
+            return coarse_gap(self._painted.page(rank), then, self._canvas.size)
+
+        return list(team.each(gap, zip(self._ranks[-len(tracks) :], tracks, strict=True)))
+
+    def _tracks(self, team: Team) -> tuple[list[Track], list[Track]]:
         """Who paints every pixel of every frame; before that, who would paint the last ones if
         nothing was there before the chunk."""
-        ways = self._ways()
-        count = self.count
+        ways = self._ways(team)
         tracker = Tracker(self.seen, self._ranks, self._seen)
-        back = [way for _, way in ways[:0:-1]]
-        backward = list(tracker.chase(back, range(count - 1, -1, -1)))[::-1]
-        forward = tracker.chase([way for way, _ in ways[1:]], range(count))
         propagated = self._propagated(tracker)
-        own: deque[Track] = deque(maxlen=REACH)
-        tracks = []
-        for index, (one, other) in enumerate(zip(forward, backward, strict=True)):
-            track = merge(one, other)
-            own.append(track)
-            if propagated is not None:
-                track = propagated.over(track, ways[index][0], index)
-            tracks.append(track)
-        return list(own), tracks
+        frames = range(self.count)
+        merged = Merged(self.count, REACH, 2 if propagated is None else 3)
+        forward = tracker.chase([way for way, _ in ways[1:]], frames)
+        backward = tracker.chase([way for _, way in ways[:0:-1]], frames[::-1])
+        works = [
+            partial(merged.take, Pass.FORWARD, frames, forward),
+            partial(merged.take, Pass.BACKWARD, frames[::-1], backward),
+        ]
+        if propagated is not None:
+            over = propagated.chase([way for way, _ in ways])
+            works.append(partial(merged.take, Pass.PROPAGATED, frames, over))
+        team.together(*works)
+        return merged.own, merged.tracks
 
-    def _ways(self) -> list[tuple[Way, Way]]:
+    def _ways(self, team: Team) -> list[tuple[Way, Way]]:
         """From every frame to the one before it, and from that one; the first is the tail's."""
         steps = Steps(*self.small, SEARCH)
         before = self.seen[0] if self._before is None else self._before.seen
         grays = [_flow.to_gray(picture) for picture in (before, *self.seen)]
-        return [steps.measure(*pair) for pair in pairwise(grays)]
+        return list(steps.measure(pairwise(grays), team))
 
     def _propagated(self, tracker: Tracker) -> Propagated | None:
         if self._before is None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -20,6 +21,7 @@ from runtime.stabilizers._pack import Blocks
 from runtime.stabilizers._refine import RATE, closer
 from runtime.stabilizers._shots import WINDOW, mark_cuts, read_chunks
 from runtime.stabilizers._steps import Steps, invert
+from runtime.stabilizers._team import Team
 from runtime.stabilizers._tracks import Track, Tracker, middle_first
 from runtime.stabilizers.best import SEARCH, Best
 
@@ -89,6 +91,21 @@ def test_long_shots_continue_over_chunks(monkeypatch):
         assert change(result[boundary - 1 : boundary + 1]) < 0.3 * raw
 
 
+@pytest.mark.parametrize("threads", [2, 4])
+def test_any_number_of_threads_shows_the_same(monkeypatch, threads):
+    monkeypatch.setattr(best, "MAX_CHUNK", 10)
+    front, disc = picture(1), np.hypot(*(np.indices(SIZE) - np.reshape([36, 30], (2, 1, 1)))) < 14
+    frames = shot(24) + shot(7, seed=2, first=24)
+    for t, frame in enumerate(frames):  # an object, so that seams and uncovered places are there
+        frame.image[np.roll(disc, 2 * t, 1)] = front[: SIZE[0], : SIZE[1]][np.roll(disc, 2 * t, 1)]
+
+    def run(count):
+        monkeypatch.setattr(best, "Team", partial(Team, count))
+        return [frame.image for frame in process(Best(), frames, woven)]
+
+    assert all(np.array_equal(a, b) for a, b in zip(run(1), run(threads), strict=True))
+
+
 def test_network_is_called_once_per_frame_and_cuts_are_announced():
     events = []
 
@@ -120,7 +137,8 @@ def test_what_stays_visible_beside_an_object_keeps_its_painter():
     for page, frame in enumerate(frames):
         book.put(frame, page)
     tracker = Tracker(frames, np.arange(2), book)
-    way, _ = Steps(120, 160, SEARCH).measure(*(_flow.to_gray(frame) for frame in frames))
+    pair = tuple(_flow.to_gray(frame) for frame in frames)
+    ((way, _),) = Steps(120, 160, SEARCH).measure([pair], Team(1))
     _, mask = tracker.follow(tracker.own(0), way, 1)
     lost = mask > 0
     moved = np.roll(disc, 3, 1)
