@@ -11,14 +11,17 @@ are checked here, for cards, recipes and networks alike.
 
 import dataclasses
 import math
+import sys
 import typing
 from dataclasses import dataclass
-from fractions import Fraction
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from .errors import UsageError
 from .plugins import suggest
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Filled = TypeVar("Filled")
 # Longest value that a message shows.
@@ -112,7 +115,7 @@ def _converted(kind: Any, value: Any, place: _Place) -> Any:
             raise UsageError(f"{place} is a table, not {_short(value)}")
         facts = cast("dict[str, Any]", value)
         return fill(cast("type", kind), facts, place.owner, place.word, f"{place.name}.")
-    if origin is Fraction:
+    if _is_fraction(origin):
         return _fraction(value, place)
     if origin is tuple and isinstance(value, list):
         value = tuple(cast("list[Any]", value))
@@ -153,8 +156,16 @@ def _one_of(kinds: tuple[Any, ...], value: Any, place: _Place) -> Any:
     return _converted(kinds[-1], value, place)
 
 
-def _fraction(value: Any, place: _Place) -> Fraction:
+def _is_fraction(kind: Any) -> bool:
+    """A class with such a field has loaded their module; nobody waits for it without need."""
+    module = sys.modules.get("fractions")
+    return module is not None and kind is module.Fraction
+
+
+def _fraction(value: Any, place: _Place) -> "Fraction":
     """A fraction, which JSON has as "1/90000"."""
+    from fractions import Fraction
+
     try:
         return Fraction(str(value)[:SHOWN])
     except (ValueError, ZeroDivisionError):

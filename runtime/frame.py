@@ -1,9 +1,14 @@
 """What travels through the pipeline: one picture, when it is shown, and its number."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from fractions import Fraction  # with decimal, 1 ms: a still picture needs neither
 
 # (H, W, 3) uint8, RGB, C-contiguous. BGR exists only inside cv2 calls, at the edges.
 Image = np.ndarray

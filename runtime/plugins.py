@@ -37,7 +37,8 @@ def load(package: ModuleType, name: str) -> Any:
         UsageError: unknown name; the message lists the folder and suggests the nearest.
     """
     path = f"{package.__name__}.{name}"
-    known = [name] if path in sys.modules and not name.startswith("_") else names(package)
+    there = path in sys.modules or _source(Path(next(iter(package.__path__))), name).is_file()
+    known = [name] if there and name.isidentifier() and name[0] != "_" else names(package)
     if name not in known:
         kind = package.__name__.rsplit(".", 1)[-1]
         raise UsageError(f'no "{name}" in {kind}.{suggest(name, known)}')

@@ -7,7 +7,6 @@ its vectors; and only if it is whole. Without it, or where the processor cannot 
 is opened from its own file: the answers are the same to the bit.
 """
 
-import hashlib
 import struct
 import zlib
 from collections.abc import Sequence
@@ -16,15 +15,22 @@ from pathlib import Path
 
 from ._cache import cache_folder, keep_newest, write_file
 
+try:
+    # What hashlib's is, without loading OpenSSL for it: 3 ms before a first frame.
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
 SUFFIX = ".graphs"
-# Changes with what lies in the files, or with how we let ONNX Runtime optimize.
-FORMAT = 1
+# Changes with what lies in the files, how they are named, or how we let ONNX Runtime optimize.
+FORMAT = 2
 # Models whose graphs are kept: a megabyte each.
 MOST = 64
 PROCESSOR = Path("/proc/cpuinfo")
 # What tells processors apart there, on x86 and ARM; the rest (clocks, cores) changes by itself.
 KEYS = ("model name", "flags", "Features", "CPU implementer", "CPU part")
 HEAD_BYTES = 8192  # the first core's entry
+DIGEST_BYTES = 32
 CHECKSUM = struct.Struct("<I")
 LENGTH = struct.Struct("<Q")
 
@@ -40,8 +46,8 @@ def place(model: bytes, version: str) -> Path | None:
     if not kind:
         return None
     # No sum that can be met on purpose: one model must never be painted with another's graphs.
-    name = hashlib.sha256(f"{FORMAT} {version} {kind}\n".encode() + model).hexdigest() + SUFFIX
-    return cache_folder() / "graphs" / name
+    digest = blake2b(f"{FORMAT} {version} {kind}\n".encode() + model, digest_size=DIGEST_BYTES)
+    return cache_folder() / "graphs" / (digest.hexdigest() + SUFFIX)
 
 
 def load(path: Path | None) -> list[bytes]:

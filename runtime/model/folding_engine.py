@@ -390,10 +390,13 @@ def open_folded(model: Path, metadata: dict[str, str], device: str, threads: int
     kept = _optimized.load(place)
     if len(kept) == KEPT_GRAPHS:
         source, graph = kept
+        opening = Aside(
+            lambda: OnnxRuntimeEngine.open(source, device, threads, optimized=True), "impasto-open"
+        )
         coming = Aside(lambda: _open_kept(graph, folding, device, threads), "impasto-open")
-        importlib.import_module("cv2")  # 14 ms of a start, while the other thread opens
+        importlib.import_module("cv2")  # 14 ms of a start, while other threads open
         with suppress(CardMismatch):  # another library of the same version: opened from the file
-            base = OnnxRuntimeEngine.open(source, device, threads, optimized=True)
+            base = opening.result()
             base.metadata = metadata
             source = without_metadata(source)  # a tenth of a fold, to read it again each time
             return _engine(base, source, folding, coming, device, threads, optimized=True)
