@@ -4,7 +4,8 @@ Frames per second of the whole path on a clip: decode, style, stabilize, encode,
 `runtime.video` does it, pinned to one core, two cores, ... Combinations take turns, round by round.
 The clips are the runtime's synthetic picture as H.264, made anew at each size, and each --input.
 A stage has a median, a mean and a 95th percentile of wall time, and the mean processor time of its
-own thread; what follows the first two seconds is told apart (`settled`). Needs no PyTorch.
+own thread; what follows the first two seconds is told apart (`settled`). With --against, the code
+of another checkout (`git worktree add ../old COMMIT`) takes turns with it. Needs no PyTorch.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from runtime.cli import Progress, command_main, command_parser, parse_size
 from runtime.errors import DONE, StyleError, UsageError
 
 from .measuring.command import add_result_flags, check_result_file, deliver, listed
-from .measuring.environment import HOME
+from .measuring.environment import HOME, commit_of
 from .measuring.results import Facts, Metrics, Row
 from .report.tables import Document, figure, label, table
 
@@ -54,6 +55,8 @@ class Combination:
     cores: int
     target_fps: float | None
     runs: list[Facts] = field(default_factory=list)
+    # Those of the other checkout, round by round.
+    against: list[Facts] = field(default_factory=list)
 
 
 def parse_target(text: str) -> tuple[str, str, int, float]:
@@ -82,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--engine", default="auto", metavar="NAME")
     add("--device", default="auto", metavar="NAME")
     add("--rounds", type=int, default=3, metavar="N", help="runs per combination")
+    add("--against", type=Path, metavar="FOLDER", help="a checkout to compare with, in turns")
     add(
         "--targets",
         "--aims",
@@ -104,17 +108,23 @@ def run(args: argparse.Namespace) -> int:
     readings = [heat()]
     with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
         chosen = _combinations(args, Path(folder))
-        total = args.rounds * len(chosen)
+        total = args.rounds * len(chosen) * (1 if args.against is None else 2)
         with Progress(total, "runs", quiet=args.quiet) as progress:
             for _ in range(args.rounds):
                 for combination in chosen:
-                    combination.runs.append(_once(combination, args, Path(folder)))
+                    combination.runs.append(_once(combination, args, Path(folder), HOME))
                     progress.update()
+                    if args.against is not None:
+                        other = _once(combination, args, Path(folder), args.against)
+                        combination.against.append(other)
+                        progress.update()
                 readings.append(heat())
     heat.close()
     kept = rounds.clean_rounds(readings, args.rounds)
     for combination in chosen:
         combination.runs = [combination.runs[number] for number in kept]
+        if combination.against:
+            combination.against = [combination.against[number] for number in kept]
     rows = [_row(combination) for combination in chosen]
     settings = {
         "frames": rows[0]["metrics"]["frames"],
@@ -122,6 +132,8 @@ def run(args: argparse.Namespace) -> int:
         "clip": ", ".join(dict.fromkeys(row["labels"]["clip"] for row in rows)),
         "sha256": opening.checksums(args.models),
     }
+    if args.against is not None:
+        settings["against"] = commit_of(args.against)
     block = {
         "peak": {"t1": peaks(readings)},
         "readings": readings,
@@ -134,6 +146,8 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     from runtime import plugins, stabilizers
 
+    if args.against is not None and not (args.against / "runtime").is_dir():
+        raise UsageError(f"--against {args.against}: no checkout (it has no runtime/)")
     for name in args.outputs:
         if name not in OUTPUTS:
             raise UsageError(f'output "{name}" is unknown, allowed are {", ".join(OUTPUTS)}')
@@ -193,8 +207,9 @@ def make_clip(size: tuple[int, int], num_frames: int, folder: Path) -> Path:
     return path
 
 
-def _once(combination: Combination, args: argparse.Namespace, folder: Path) -> Facts:
-    """One run of `runtime.video` in a process of its own, pinned; what its --json says."""
+def _once(combination: Combination, args: argparse.Namespace, folder: Path, home: Path) -> Facts:
+    """One run of `runtime.video` in a process of its own, pinned, by the code of a checkout; what
+    its --json says."""
     output, flags = OUTPUTS[combination.output]
     target = output if output == "null" else str(folder / output)
     command = [sys.executable, "-m", "runtime.video", "--model", str(combination.path.resolve())]
@@ -203,7 +218,7 @@ def _once(combination: Combination, args: argparse.Namespace, folder: Path) -> F
     command += ["--device", args.device, "--json", "--quiet", "--overwrite", *flags]
     before, start = cpu_seconds(), time.perf_counter()
     with pinned(combination.cores):
-        done = subprocess.run(command, capture_output=True, text=True, cwd=HOME)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=home)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise StyleError(f"runtime.video failed on {combination.path.name}: {last}")
@@ -280,7 +295,26 @@ def _row(combination: Combination) -> Row:
         "frames": runs[0]["frames_out"],
         "samples": len(runs),
     }
+    if combination.against:
+        metrics |= _compared(runs, combination.against)
     return results.row(labels, metrics, ("model", "clip", "size", "stabilizer", "output", "cores"))
+
+
+def _compared(runs: list[Facts], against: list[Facts]) -> Metrics:
+    """Medians of the rounds' own ratios: a busy moment slows both sides of one."""
+    from .measuring.statistics import median
+
+    pairs = list(zip(runs, against, strict=True))
+    spent = [(a["cpu_s"], b["cpu_s"]) for a, b in pairs if a["cpu_s"] and b["cpu_s"]]
+    walls = [a["seconds"] / b["seconds"] for a, b in pairs]
+    return {
+        "x_against_wall": round(median(walls), 3),
+        "x_against_wall_times": [round(ratio, 3) for ratio in walls],
+        "x_against_cpu": round(median([a / b for a, b in spent]), 3) if spent else None,
+        "against_cpu_ms": round(1e3 * median([b / runs[0]["frames_out"] for _, b in spent]), 2)
+        if spent
+        else None,
+    }
 
 
 def _settled_rate(written: dict[str, float]) -> float | None:
@@ -319,9 +353,16 @@ COLUMNS = (
 )
 
 
+AGAINST = (
+    figure("x before, wall", "x_against_wall"),
+    figure("processor time", "x_against_cpu"),
+)
+
+
 def table_of(data: Document) -> str:
     """Whole clips: stages and frames per second."""
-    return table(COLUMNS, data["rows"])
+    against = AGAINST if any("x_against_wall" in row["metrics"] for row in data["rows"]) else ()
+    return table((*COLUMNS, *against), data["rows"])
 
 
 COSTS = (

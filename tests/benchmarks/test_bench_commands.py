@@ -200,6 +200,17 @@ def test_too_many_cores_are_refused(tiny_model, capsys):
     assert "this process may use" in capsys.readouterr().err
 
 
+def test_another_checkout_takes_turns(tiny_model, tmp_path, capsys):
+    flags = ["--models", str(tiny_model), "--sizes", "64x48", "--frames", "4", "--cores", "1"]
+    flags += ["--rounds", "1", "--stabilizers", "off", "--quiet"]
+    assert end_to_end.main([*flags, "--against", str(tmp_path)]) == 2
+    assert "no checkout" in capsys.readouterr().err
+    assert end_to_end.main([*flags, "--against", str(ROOT), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    (ratio,) = row["metrics"]["x_against_wall_times"]
+    assert ratio == row["metrics"]["x_against_wall"] > 0
+
+
 def test_pinning_is_undone():
     before = end_to_end.usable_cores()
     with end_to_end.pinned(1):
