@@ -29,8 +29,9 @@ and the stabilized picture. It reads ahead one chunk of a shot (at most `best.MA
 take about `best.MEMORY_BYTES`), so output comes in bursts; memory is bounded however long the clip
 is. `stylize` is called once per frame, in order. `on_cut` is called before the first frame of each
 new shot but the first. Close the generator (or let `for` end) to free it; an error raised by
-`frames` or `stylize` passes through unchanged, and both are called in the calling thread. Motion and
-drawing may be shared among threads (`_team`), whose number changes no byte; they end with the shot.
+`frames` or `stylize` passes through unchanged, and both are called in the calling thread. Motion
+and drawing may be shared among threads (`_team`), whose number changes no byte; they end with the
+shot.
 
 Its two halves may run in two threads, as `runtime.clips` lets them: `paint` reads, calls `stylize`
 and `on_cut`, and yields what it painted; each of these is `shown`, given the one before it.
