@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--photos", type=Path, nargs="+", help="default: bundled photographs")
     parser.add_argument("--output", type=Path, required=True, help="picture to write")
     parser.add_argument(
-        "--noise", "--seeds", type=parse_fraction, default=0.5, help="input noise; default 0.5"
+        "--noise", "--seeds", type=parse_fraction, default=0.3, help="input noise; default 0.3"
     )
     parser.add_argument("--overwrite", action="store_true")
     return parser
@@ -73,7 +73,7 @@ def lay_out(rows: list[list[Image]], gap: int = GAP) -> Image:
 def run(args: argparse.Namespace) -> int:
     """Style the photographs and write the sheet."""
     check_output(args.output, overwrite=args.overwrite)
-    from runtime.model.effects import InputNoise
+    from runtime.input_noise.still import StillNoise, flat_cells
     from runtime.model.session import open_session
     from runtime.pictures.reading import read_rgb
 
@@ -90,12 +90,9 @@ def run(args: argparse.Namespace) -> int:
                 row = []
                 for photo in photos:
                     session.reset()
-                    seeds = (
-                        InputNoise(photo.shape[0], photo.shape[1], amount).whole()
-                        if amount
-                        else None
-                    )
-                    row.append(fit_height(session.stylize(photo, offset=seeds)))
+                    noise = StillNoise(*photo.shape[:2], amount, weights=flat_cells(photo))
+                    offset = noise.whole() if amount else None
+                    row.append(fit_height(session.stylize(photo, offset=offset)))
                 rows.append([*painting, *row])
                 painting = []
     from PIL import Image as Pillow

@@ -85,9 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--noise",
         "--seeds",  # its former name
         type=cli.parse_fraction,
-        default=0.0,
         metavar="0..1",
-        help="soft input noise from which strokes grow in empty skies; 0.5 is good (default: 0)",
+        help="soft input noise where the picture is flat, from which strokes grow in skies and "
+        "walls (default: 0.3 for models that were trained with noise, else 0)",
     )
     parser.add_argument(
         "--views",

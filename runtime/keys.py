@@ -40,6 +40,7 @@ KEYS = (
     Key(("o",), "part", "style all, people, background", "--only"),
     Key(("b",), "beside", "next style for the rest", "--style-background"),
     Key(("s",), "stabilizer", "stabilizer on, off", "--stabilizer"),
+    Key(("e",), "noise", "strokes in skies, walls: on, off", "--noise"),
     Key(("v",), "split", "original left, styled right", "--split"),
     Key(("space",), "freeze", "hold the picture", "--freeze"),
     Key(("c",), "snapshot", "save a picture", "--keys 30:c"),
@@ -53,7 +54,7 @@ KEYS = (
 )
 ACTIONS = {key.action for key in KEYS}
 # What is set to a number from 0 to 1, as "strength 0.4", and what is switched, as "split on".
-LEVELS = ("strength", "mix", "stability", "divider")
+LEVELS = ("strength", "mix", "noise", "stability", "divider")
 SWITCHES = ("stabilizer", "split", "freeze", "record", "fullscreen", "mirror", "stats", "help")
 WORDS = {
     "part": ("all", "person", "background"),

@@ -70,6 +70,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="put a recording together that was cut off (a kill, a power cut), and stop",
     )
     parser.add_argument(
+        "--noise",
+        type=cli.parse_fraction,
+        default=0.0,
+        metavar="0..1",
+        help="soft input noise where the picture is flat, from which strokes grow in skies and "
+        "walls; it follows the camera. 0.3 is good (default: 0)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
+    parser.add_argument(
         "--views",
         choices=LAYOUTS,
         default="",
@@ -249,6 +258,8 @@ def clip_options(args: argparse.Namespace, *, steady: bool = False) -> "ClipOpti
         span=Span(args.start or Fraction(0), args.end, args.frames),
         stabilizer=args.stabilizer or ("off" if steady else STABILIZER),
         stability=args.stability,
+        noise=args.noise,
+        seed=args.seed,
         views=args.views,
         size=args.size,
         overwrite=args.overwrite,

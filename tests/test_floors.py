@@ -91,7 +91,7 @@ ROOMS = [
     {"engines"},
     {"cli"},
     {"media", "pictures", "stabilizers"},
-    {"model", "sources"},
+    {"model", "sources", "input_noise"},
     {"regions"},
     {"sinks", "stills"},
     {"clips"},

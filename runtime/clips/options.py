@@ -21,6 +21,8 @@ class ClipOptions:
         span: the part of the clip that is wanted.
         stabilizer: a module of `runtime.stabilizers`.
         stability: of the stabilizer: 0 shows the network's frames as they are, 1 is calmest.
+        noise: amount of input noise in flat areas, 0..1; it follows the camera.
+        seed: of that noise.
         regions: which part of the picture is painted, and with what the rest.
         views: "side-by-side" or "top-bottom" where frames hold two views of one scene, which are
             painted alike; "" for one view.
@@ -39,6 +41,8 @@ class ClipOptions:
     span: Span = field(default_factory=Span)
     stabilizer: str = "off"
     stability: float = 1.0
+    noise: float = 0.0
+    seed: int = 0
     regions: Regions = field(default_factory=Regions)
     views: str = ""
     size: tuple[int, int] | None = None
@@ -52,3 +56,5 @@ class ClipOptions:
             raise UsageError(f'views are "{self.views}", allowed are {", ".join(LAYOUTS)}')
         if not 0.0 <= self.stability <= 1.0:
             raise UsageError(f"stability is {self.stability}, allowed is 0..1")
+        if not 0.0 <= self.noise <= 1.0:
+            raise UsageError(f"noise is {self.noise}, allowed is 0..1")

@@ -14,6 +14,7 @@ import numpy as np
 from .. import plugins, sinks, sources, stabilizers
 from ..errors import StyleError, UsageError
 from ..frame import Frame, Image
+from ..input_noise.scene import SceneNoise
 from ..invocation import command
 from ..media.color import UNSPECIFIED
 from ..media.container import ClipInfo
@@ -35,7 +36,9 @@ from . import pipeline
 from .batch import Job
 from .checkpoints import Beginning, Checkpoints
 from .excerpt import Excerpt, Span, open_excerpt
+from .noisy import NoisyPainter
 from .options import ClipOptions
+from .steady import Painter
 
 # Seconds between two looks whether a run was told to stop before its input had opened.
 LOOK_S = 0.2
@@ -319,6 +322,12 @@ def _around(stylizer: Stylizer, options: ClipOptions) -> tuple[Stylizer, pipelin
     return bare, finish
 
 
+def _noisy(painter: Painter, options: ClipOptions) -> Painter:
+    if not options.noise:
+        return painter
+    return NoisyPainter(painter, SceneNoise(options.noise, options.seed))
+
+
 def layers_of(
     stylizers: Sequence[Stylizer], options: ClipOptions, closing: contextlib.ExitStack
 ) -> tuple[list[pipeline.Layer], pipeline.Finish | None, Matte | None]:
@@ -343,7 +352,7 @@ def _layers(
     is ever carried into the other.
     """
     around = [_around(stylizer, options) for stylizer in stylizers]
-    layers = [pipeline.Layer(bare, open_stabilizer(options)) for bare, _ in around]
+    layers = [pipeline.Layer(_noisy(bare, options), open_stabilizer(options)) for bare, _ in around]
     region = options.regions.region
     if region == "all":
         return layers, around[0][1], None
@@ -425,6 +434,7 @@ def fingerprint(
         "conditions": {name: _digest(value) for name, value in sorted(effects.conditions.items())},
         "stabilizer": options.stabilizer,
         "stability": options.stability,
+        **({"noise": [options.noise, options.seed]} if options.noise else {}),
         "views": options.views,
         "box": options.size,
         "region": options.regions.region,

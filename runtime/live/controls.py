@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from .. import input_noise
 from ..keys import LEVELS
 from ..model.stylizer import COLOR_MODES
 from ..regions import REGIONS, Region
@@ -47,6 +48,7 @@ class Settings:
         beside: index of the style that paints the rest, -1 for none.
         stabilizer: carry texture along the motion instead of letting it flicker.
         stability: of the stabilizer, 0..1.
+        noise: amount of input noise in flat areas, 0..1.
         split: original on the left, styled on the right.
         divider: where they meet, 0..1 from the left.
         frozen: hold the input picture; style and strength still act on it.
@@ -63,6 +65,7 @@ class Settings:
     beside: int = -1
     stabilizer: bool = True
     stability: float = 1.0
+    noise: float = 0.0
     split: bool = False
     divider: float = 0.5
     frozen: bool = False
@@ -107,6 +110,8 @@ def apply(settings: Settings, action: str, num_styles: int) -> Settings:
         # Rounded so that ten steps down and up end where they began.
         level = round(min(1.0, max(0.0, getattr(settings, name) + step)), 3)
         return replace(settings, **{name: level})
+    if action == "noise":
+        return replace(settings, noise=0.0 if settings.noise else input_noise.USUAL)
     if word in LEVELS and value:
         return replace(settings, **{word: float(value)})
     if word in _FIELDS:

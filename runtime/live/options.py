@@ -42,6 +42,7 @@ class LiveOptions:
         signer: signs what they say; None for nobody.
         stabilizer: a module of `runtime.stabilizers` that works frame by frame, or "off".
         stability: of the stabilizer, 0..1.
+        noise: amount of input noise in flat areas, 0..1; it follows the camera.
         region: where the first model paints.
         beside: the second model paints the rest.
         split, frozen, fullscreen, stats: see `runtime.live.controls.Settings`.
@@ -80,6 +81,7 @@ class LiveOptions:
     signer: Signer | None = None
     stabilizer: str = "live"
     stability: float = 1.0
+    noise: float = 0.0
     region: Region = "all"
     beside: bool = False
     split: bool = False

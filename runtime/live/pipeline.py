@@ -21,6 +21,7 @@ import numpy as np
 
 from ..errors import StyleError
 from ..frame import Image
+from ..input_noise.scene import SceneNoise
 from ..meter import Meter
 from ..pictures.buffers import Pool
 from ..regions import Region
@@ -72,6 +73,7 @@ class LiveFrame:
         choice: working size and rhythm it was painted with.
         active: the style it was painted with.
         work: `image` at the working size.
+        given: `work` as the network saw it, with input noise; None until then.
         stylizer_changed: the frame before had another style, or the stabilizer was switched.
         styled: the network's answer at the working size; None if the network was spared.
         painted: the stabilizer's answer at the working size; `show` scales it up.
@@ -90,6 +92,7 @@ class LiveFrame:
     choice: Choice
     active: Active
     work: Image
+    given: Image | None = None
     stylizer_changed: bool = False
     styled: Image | None = None
     painted: Image | None = None
@@ -293,6 +296,7 @@ class _Painter:
         self._key: tuple[object, ...] = ()
         self._rest_key: tuple[object, ...] = ()
         self._spared = True
+        self._noise = SceneNoise(0.0)
 
     def prepare(self, captured: Captured, settings: Settings, choice: Choice) -> LiveFrame:
         """Scale the frame to the working size and gather what it will be painted with."""
@@ -310,7 +314,7 @@ class _Painter:
             choice,
             active,
             self._scaled(image, choice),
-            self._changed(settings, active),
+            stylizer_changed=self._changed(settings, active),
             region=settings.seen,
             beside=self._beside(settings, choice, active),
             stages_ms={"decode": captured.decode_ms},
@@ -342,6 +346,8 @@ class _Painter:
         """Run the network; after a cut, found by the stabilizer, recurrent models must forget."""
         start = _now()
         mixture = self._mixture(frame.settings, frame.active)
+        if frame.given is None:
+            frame.given = self._with_noise(frame, cut)
         try:
             frame.styled = self._styled(frame, frame.active, cut, mixture)
         except StyleError as error:
@@ -360,14 +366,22 @@ class _Painter:
         self, frame: LiveFrame, active: Active, cut: bool, mixture: Mixture | None
     ) -> Image:
         stylizer = active.stylizer
+        given = frame.work if frame.given is None else frame.given
         if cut:
             stylizer.reset()
         # The strength is blended in after the stabilizer, which would otherwise warp pieces of the
         # camera's picture along; only a model with a knob of its own gets it here.
         strength = frame.settings.strength if stylizer.card.has_scalar("strength") else 1.0
         if mixture is not None:
-            return stylizer.stylize(frame.work, strength=strength, style=mixture)
-        return stylizer.stylize(frame.work, strength=strength)
+            return stylizer.stylize(given, strength=strength, style=mixture)
+        return stylizer.stylize(given, strength=strength)
+
+    def _with_noise(self, frame: LiveFrame, cut: bool) -> Image:
+        """The frame as the networks see it."""
+        if cut:
+            self._noise.reset()
+        self._noise.amount = frame.settings.noise
+        return self._noise.add(frame.work)
 
     def _mixture(self, settings: Settings, active: Active) -> Mixture | None:
         """The styles that are mixed, unless the wanted one is still being opened."""

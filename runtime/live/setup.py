@@ -103,6 +103,7 @@ def open_run(
         beside=_beside(options, styles),
         stabilizer=options.stabilizer != "off",
         stability=options.stability,
+        noise=options.noise,
         split=options.split,
         frozen=options.frozen,
         mirror=camera if options.mirror is None else options.mirror,

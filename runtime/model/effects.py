@@ -1,4 +1,4 @@
-"""What happens around the network: strength, the photo's own colors, masks, input noise.
+"""What happens around the network: strength, the photo's own colors, masks.
 
 Pure functions, numpy in and numpy out; bytes and floats alike unless said otherwise.
 """
@@ -10,12 +10,6 @@ from ..frame import Image
 
 # Rec. 601 luma, the weights JPEG and cv2.COLOR_RGB2YCrCb use.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# Side of one block of the input noise; it sets the size of the strokes. Tried: blocks of 8 px give
-# small strokes, white noise does little, 16 px give long strokes and stars.
-NOISE_CELL_PX = 16
-# Deviation of the noise at `--noise 1`, the most the networks are trained with; `--noise 0.5`
-# is the .10 that measured best (style -5 %, content +5 %).
-NOISE_SIGMA = 0.2
 
 
 def blend(image: np.ndarray, styled: np.ndarray, strength: float) -> np.ndarray:
@@ -121,40 +115,3 @@ def apply_mask(image: np.ndarray, styled: np.ndarray, mask: np.ndarray) -> np.nd
     change = cv2.multiply(change, weights, scale=1.0 / 255.0, dtype=cv2.CV_32F)
     depth = cv2.CV_8U if image.dtype == np.uint8 else cv2.CV_32F
     return cv2.add(image, change, dtype=depth)
-
-
-class InputNoise:
-    """Input noise, soft, from which strokes grow in skies and walls.
-
-    A network cannot break the symmetry of an empty area: it repeats its own grid there. Noise of
-    16-px blocks, upsampled bicubically, is the cure (Ulyanov et al. 2016 train with noise inputs;
-    seeding the photo at inference is our variation). For stills: on a clip it would hang before
-    the scene like dirt on a window.
-
-    Args:
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
-        amount: 0..1, times 0.2 = deviation of the Gaussian noise; 0.5 is a good value.
-        seed: same seed, same strokes.
-    """
-
-    def __init__(self, height: int, width: int, amount: float, seed: int = 0) -> None:
-        rows, columns = -(-height // NOISE_CELL_PX), -(-width // NOISE_CELL_PX)
-        noise = np.random.default_rng(seed).standard_normal((rows, columns, 3), dtype=np.float32)
-        self._cells = noise * np.float32(amount * NOISE_SIGMA)
-        self._size = (height, width)
-
-    def whole(self) -> np.ndarray:
-        """(H, W, 3) float32, to be added to a picture in 0..1."""
-        return self.window(0, 0, *self._size)
-
-    def window(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
-        """The part of `whole()` with these rows and columns, without making the rest."""
-        # Bicubic interpolation reaches two cells far.
-        first_row, first_column = (max(0, start // NOISE_CELL_PX - 2) for start in (top, left))
-        last_row, last_column = (-(-end // NOISE_CELL_PX) + 2 for end in (bottom, right))
-        cells = self._cells[first_row:last_row, first_column:last_column]
-        size = (cells.shape[1] * NOISE_CELL_PX, cells.shape[0] * NOISE_CELL_PX)
-        smooth = cv2.resize(cells, size, interpolation=cv2.INTER_CUBIC)
-        row, column = first_row * NOISE_CELL_PX, first_column * NOISE_CELL_PX
-        return smooth[top - row : bottom - row, left - column : right - column]

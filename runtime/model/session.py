@@ -107,7 +107,7 @@ class StyleSession:
             strength: 0 gives the picture back, 1 the full style; between them a blend, unless the
                 model has a parameter of that name.
             offset: (H, W) or (H, W, 3) float32 added to the network's view of the picture, in
-                units of the full range (input noise, `runtime.model.effects.InputNoise`).
+                units of the full range (input noise, `runtime.input_noise.still.StillNoise`).
             conditions: what else the model takes: `style=` (a picture, its path, or a list of
                 (picture, weight) pairs), `code=` (a style vector), `variation=` (a
                 number that chooses one of many answers), scalars by their port's name.

@@ -223,6 +223,17 @@ class Motion:
             moved = cv2.boundingRect(own)
         return Found(flow, moved, True, own, uncovered)
 
+    def in_pixels(self, affine: np.ndarray) -> np.ndarray:
+        """Where the pixels of a frame are in its reference by the camera's motion alone.
+
+        Args:
+            affine: (3, 2), as `camera` finds it.
+
+        Returns:
+            (2, 3), of (x, y, 1) in pixels.
+        """
+        return np.eye(2, 3) + _in_pixels(affine / self._scale, self._size)
+
     def _dis(self) -> cv2.DISOpticalFlow:
         """The estimator of this thread."""
         if not hasattr(self._threads, "dis"):

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .. import input_noise
 from ..cli import Progress
 from ..errors import StyleError, UsageError
 from ..fields import is_whole
+from ..input_noise.still import StillNoise, flat_cells
 from ..meter import Meter
 from ..model import arrays
 from ..model.background import GIGABYTE, available
-from ..model.effects import InputNoise
 from ..model.stylizer import Stylizer, together
 from ..onnxfile import OnnxFile
 from ..pictures.reading import Album, Picture
@@ -47,7 +48,8 @@ class Options:
         tile: "auto" (only when memory demands it), "off", or a tile's side in pixels.
         memory_bytes: what one run may take; None takes 60 % of what is free.
         size: (width, height) the picture is fitted into first, keeping its aspect ratio.
-        noise: amount of input noise, 0..1.
+        noise: amount of input noise in flat areas, 0..1; None for the usual one where a model
+            was trained with noise.
         seed: of that noise.
         quiet: no lines and no progress on stderr.
     """
@@ -55,7 +57,7 @@ class Options:
     tile: str | int = "auto"
     memory_bytes: int | None = None
     size: tuple[int, int] | None = None
-    noise: float = 0.0
+    noise: float | None = None
     seed: int = 0
     quiet: bool = False
 
@@ -103,16 +105,23 @@ class StillPainter:
         tile = self._tile(picture)
         if tile:
             return replace(picture, pixels=self._in_tiles(picture.pixels, tile))
-        height, width = picture.size
-        offset = None
-        if self.options.noise:
-            noise = InputNoise(height, width, self.options.noise, self.options.seed)
-            offset = noise.whole()
+        noise = self._noise(picture.pixels)
+        offset = None if noise is None else noise.whole()
         if picture.pixels.dtype == np.uint8:
             return replace(picture, pixels=self.stylizer.stylize(picture.pixels, offset=offset))
         image = picture.pixels.astype(np.float32) / np.float32(65535.0)
         styled = self.stylizer.stylize_float(image, offset=offset)
         return replace(picture, pixels=_as_type(styled, picture.pixels.dtype))
+
+    def _noise(self, pixels: np.ndarray) -> StillNoise | None:
+        """The input noise of a picture, (H, W, 3) of 8 or 16 bits; None for none."""
+        amount = self.options.noise
+        if amount is None:
+            found = [input_noise.learned(s.card) for s, _ in self.stylizer.sessions]
+            amount = input_noise.USUAL if any(found) else 0.0
+        if not amount:
+            return None
+        return StillNoise(*pixels.shape[:2], amount, self.options.seed, flat_cells(pixels))
 
     def paint_album(
         self, album: Album, count: int, meter: Meter, *, strip: bool = False
@@ -217,7 +226,7 @@ class StillPainter:
         """The painted picture, tile by tile; effects follow in bands of rows."""
         height, width = pixels.shape[:2]
         styled = np.empty_like(pixels)
-        source = _Source(pixels, self.options)
+        source = _Source(pixels, self._noise(pixels))
         sizes = [tiler.session.padded_size(height, width) for tiler in self._tilers]
         total = sum(
             tiler.measuring_runs(*size, tile)
@@ -271,12 +280,10 @@ class StillPainter:
 class _Source:
     """Parts of a picture as the networks see it: padded by mirroring, with input noise."""
 
-    def __init__(self, pixels: np.ndarray, options: Options) -> None:
+    def __init__(self, pixels: np.ndarray, noise: StillNoise | None) -> None:
         self._pixels = pixels
         self.size = (pixels.shape[0], pixels.shape[1])
-        self._noise = None
-        if options.noise:
-            self._noise = InputNoise(*self.size, options.noise, options.seed)
+        self._noise = noise
 
     def read(self, window: Window) -> np.ndarray:
         """The part inside a window that may reach beyond the bottom and right edge: bytes, or

@@ -1,7 +1,7 @@
 """What messages of control desks mean, as actions of `runtime.keys`.
 
     OSC   /impasto/strength 0.4   /impasto/style 3   /impasto/split 1   /impasto/part person
-    MIDI  control 1, 2, 3, 4: strength, mix, stability, divider;  program n: style n + 1;
+    MIDI  control 1, 2, 3, 4, 5: strength, mix, stability, divider, noise;  program n: style n + 1;
           notes from 36 (the lowest pad of most desks): next, previous, freeze, split, record,
           snapshot, part, beside, rotate, mirror, stabilizer, colors
 
@@ -17,7 +17,7 @@ from ...keys import LEVELS, SWITCHES, action_named
 PREFIX = "/impasto/"
 NUMBERED = ("style", "beside")
 # MIDI 1.0: controllers 0 to 127; 1 is the modulation wheel, 7 the volume fader.
-CONTROLS = {1: "strength", 2: "mix", 3: "stability", 4: "divider", 7: "strength"}
+CONTROLS = {1: "strength", 2: "mix", 3: "stability", 4: "divider", 5: "noise", 7: "strength"}
 HIGHEST = 127
 # OSC's whole numbers have 64 bits at most.
 LARGEST = 2**63

@@ -78,17 +78,18 @@ def clip(tmp_path_factory):
     return make
 
 
-def paint(stylizer, source, output, stabilizer, resume=False, regions=WHOLE):
+def paint(stylizer, source, output, stabilizer, resume=False, regions=WHOLE, noise=0.0):
     options = ClipOptions(
         sink={"segment": SEGMENT, "preset": "ultrafast"},  # type: ignore[typeddict-unknown-key]
         stabilizer=stabilizer,
         resume=resume,
         regions=regions,
+        noise=noise,
     )
     return paint_clip(Job(str(source), str(output)), stylizer, options, Meter())
 
 
-def killed(stylizer, source, output, stabilizer, monkeypatch, regions=WHOLE):
+def killed(stylizer, source, output, stabilizer, monkeypatch, regions=WHOLE, noise=0.0):
     """Paint until one of the sinks' frames, and stop there without tidying up."""
     kind = ImagesSink if "%" in str(output) else FileSink
     write, journals = kind.write, []
@@ -103,7 +104,7 @@ def killed(stylizer, source, output, stabilizer, monkeypatch, regions=WHOLE):
         patch.setattr(kind, "write", dying)
         patch.setattr(kind, "abort", lambda self: None)
         with pytest.raises(Killed):
-            paint(stylizer, source, output, stabilizer, regions=regions)
+            paint(stylizer, source, output, stabilizer, regions=regions, noise=noise)
     journals[0].close()  # the system lifts the lock of a process that died
 
 
@@ -216,3 +217,19 @@ def test_parts_of_the_picture_go_on_as_if_never_interrupted(
     paint(stylizer, source, output, stabilizer, resume=True, regions=regions)
     assert hashes(output) == hashes(whole)
     assert count.total() == 2 * facts["frames_in"]
+
+
+@pytest.mark.parametrize("stabilizer", STABILIZERS)
+def test_noise_that_follows_the_camera_goes_on_as_if_never_interrupted(
+    stylizer, clip, tmp_path, monkeypatch, eager, count, stabilizer
+):
+    source, whole, output = clip("mkv"), tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    facts = paint(stylizer, source, whole, stabilizer, noise=0.5).facts
+    plain = tmp_path / "plain.mp4"
+    paint(stylizer, source, plain, stabilizer)
+    assert hashes(plain) != hashes(whole)
+    count.clear()
+    killed(stylizer, source, output, stabilizer, monkeypatch, noise=0.5)
+    paint(stylizer, source, output, stabilizer, resume=True, noise=0.5)
+    assert hashes(output) == hashes(whole)
+    assert count.total() == facts["frames_in"]

@@ -1,4 +1,4 @@
-"""Strength, colors, masks and input noise: known answers and properties."""
+"""Strength, colors and masks: known answers and properties."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from runtime import open_session
 from runtime.model import effects
-from runtime.model.effects import InputNoise
 from runtime.model.stylizer import Effects, Stylizer
 
 
@@ -81,31 +80,6 @@ def test_strength_is_linear():
     assert np.array_equal(effects.blend(image, styled, 0.0), image)
     half = effects.blend(image, styled, 0.5).astype(float)
     assert np.abs(half - (image.astype(float) + styled) / 2).max() <= 0.5
-
-
-def test_input_noise_is_repeatable_soft_and_scaled():
-    noise = InputNoise(200, 300, 0.5, seed=3)
-    field = noise.whole()
-    assert field.shape == (200, 300, 3) and field.dtype == np.float32
-    assert np.array_equal(field, InputNoise(200, 300, 0.5, seed=3).whole())
-    assert not np.array_equal(field, InputNoise(200, 300, 0.5, seed=4).whole())
-    # Cells of deviation .1, smoothed: 60-100 % of it is left; neighbors are nearly equal.
-    assert 0.06 < field.std() < 0.1
-    assert np.abs(np.diff(field, axis=1)).mean() < 0.2 * field.std()
-
-
-@given(
-    top=st.integers(0, 190),
-    left=st.integers(0, 290),
-    rows=st.integers(1, 99),
-    columns=st.integers(1, 99),
-)
-@settings(max_examples=40, deadline=None)
-def test_a_window_of_input_noise_is_part_of_the_whole(top, left, rows, columns):
-    noise = InputNoise(200, 300, 1.0)
-    bottom, right = min(200, top + rows), min(300, left + columns)
-    window = noise.window(top, left, bottom, right)
-    assert np.allclose(window, noise.whole()[top:bottom, left:right], atol=1e-6)
 
 
 def test_a_look_without_effects_is_its_session(invert_model):
