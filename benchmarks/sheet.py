@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--photos", type=Path, nargs="+", help="default: bundled photographs")
     parser.add_argument("--output", type=Path, required=True, help="picture to write")
     parser.add_argument(
-        "--noise", "--seeds", type=parse_fraction, default=0.3, help="input noise; default 0.3"
+        "--noise", "--seeds", type=parse_fraction, default=0.15, help="input noise; default 0.15"
     )
     parser.add_argument("--overwrite", action="store_true")
     return parser

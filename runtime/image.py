@@ -87,7 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=cli.parse_fraction,
         metavar="0..1",
         help="soft input noise where the picture is flat, from which strokes grow in skies and "
-        "walls (default: 0.3 for models that were trained with noise, else 0)",
+        "walls (default: 0.15 for models that were trained with noise, else 0)",
     )
     parser.add_argument(
         "--views",

@@ -75,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="0..1",
         help="soft input noise where the picture is flat, from which strokes grow in skies and "
-        "walls; it follows the camera. 0.3 is good (default: 0)",
+        "walls; it follows the camera. 0.15 is good (default: 0)",
     )
     parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
     parser.add_argument(

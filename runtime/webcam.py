@@ -146,7 +146,7 @@ def _add_control_flags(group: argparse._ArgumentGroup) -> None:
         default=0.0,
         metavar="0..1",
         help="soft input noise where the picture is flat, from which strokes grow in skies and "
-        "walls; it follows the camera. 0.3 is good (default: 0)",
+        "walls; it follows the camera. 0.15 is good (default: 0)",
     )
     for name, text in (
         ("split", "original left, styled right"),

@@ -3,7 +3,8 @@
 What a viewer chooses by, in numbers: how near a model's pictures are to the painting (texture, the
 same four times coarser, forms), how much of the photo is left (content, detail), and what betrays a
 network: texture that does not move with the picture (EQ) or repeats with its grid. Smaller is
-better, but for a network that does nothing. Pictures that other people's networks made of the same
+better, but for a network that does nothing. Of models that learned input noise also with as much
+as `impasto image` gives them. Pictures that other people's networks made of the same
 photos get the same figures: --published FOLDER, with photo_NAME.jpg and PAINTING_NAME.jpg in it, in
 place of --photos. Numbers do not replace looking.
 """
@@ -12,8 +13,9 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from runtime.cli import Progress, command_main, command_parser
+from runtime.cli import Progress, command_main, command_parser, parse_fraction
 from runtime.errors import DONE
+from runtime.input_noise import USUAL
 
 from ..measuring.command import add_result_flags, check_result_file, deliver, listed, positive
 
@@ -56,6 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="evenly spread (default: 10)",
     )
+    add(
+        "--noise",
+        type=parse_fraction,
+        default=USUAL,
+        metavar="0..1",
+        help="also with this much input noise, where it was learned; 0: without "
+        "(default: %(default)s)",
+    )
     add("--weights", type=Path, help="folder of the loss network's weights")
     add_result_flags(parser)
     return parser
@@ -81,13 +91,14 @@ def run(args: argparse.Namespace) -> int:
         ]
         with Progress(len(opened) * len(photos), "pictures", quiet=args.quiet) as progress:
             rows = scoreboard_rows.rows(
-                *(opened, photos, args.published, progress.update, args.weights)
+                *(opened, photos, args.published, progress.update, args.weights, args.noise)
             )
     settings = {
         "photos": list(photos),
         "backbone": BACKBONE,
         "style_size_px": STYLE_SIZE,
         "published": args.published is not None,
+        "noise": args.noise,
     }
     deliver(args, path, results.document("scoreboard", rows, settings))
     return DONE

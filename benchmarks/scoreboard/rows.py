@@ -9,8 +9,10 @@ import numpy as np
 
 from export.verify.evaluator import SIZE
 from export.verify.photos import cover
+from runtime import input_noise
 from runtime.errors import UsageError
 from runtime.frame import Image
+from runtime.input_noise.still import StillNoise, flat_cells
 from runtime.model.session import open_session
 
 from ..measuring import results
@@ -38,12 +40,14 @@ class Contestant:
         painting: file of what it imitates.
         sha256: of the file.
         paint: (H, W, 3) uint8 to its picture.
+        paint_still: the same with this amount of input noise; None where there is no such way.
     """
 
     name: str
     painting: Path
     sha256: str
     paint: Callable[[Image], Image]
+    paint_still: Callable[[Image, float], Image] | None = None
 
 
 @contextmanager
@@ -68,11 +72,19 @@ def open_contestant(name: str) -> Iterator[Contestant]:
         known = {style for port in card.inputs for style in port.names}
         style = wanted if wanted in known else painting
 
+        given = {"style": style} if wanted else {}
+
         def paint(picture: Image) -> Image:
             session.reset()
-            return session.stylize(picture, style=style) if wanted else session.stylize(picture)
+            return session.stylize(picture, **given)
 
-        yield Contestant(name, painting, session.sha256, paint)
+        def paint_still(picture: Image, noise: float) -> Image:
+            session.reset()
+            field = StillNoise(*picture.shape[:2], noise, weights=flat_cells(picture))
+            return session.stylize(picture, offset=field.whole(), **given)
+
+        learned = input_noise.learned(card)
+        yield Contestant(name, painting, session.sha256, paint, paint_still if learned else None)
 
 
 def find_painting(name: str) -> Path:
@@ -92,8 +104,10 @@ def rows(
     published: Path | None,
     step: Callable[[], object],
     weights: Path | None = None,
+    noise: float = 0.0,
 ) -> list[Row]:
-    """One row a contestant, and after the first of each painting that others painted, too, theirs.
+    """One row a contestant, one with input noise if it learned that, and after the first of each
+    painting that others painted, too, theirs.
 
     Args:
         contestants: models.
@@ -102,6 +116,7 @@ def rows(
             None compares with nobody.
         step: called after each picture.
         weights: folder of the loss network's.
+        noise: amount of input noise, 0 for no such rows.
     """
     made, seen = [], set()
     for contestant in contestants:
@@ -113,6 +128,12 @@ def rows(
         model = Path(contestant.name).stem if "/" in contestant.name else contestant.name
         labels = {"model": model, "whose": OURS, "painting": contestant.painting.stem}
         made.append(results.row({**labels, "sha256": contestant.sha256}, _means(found), ROW_ID))
+        if noise and contestant.paint_still is not None:
+            covered = [cover(photo, *SIZE) for photo in photos.values()]
+            pairs = [(contestant.paint_still(photo, noise), photo) for photo in covered]
+            stills = [yardstick.measure(*pair) | _flaws(*pair) for pair in pairs]
+            noisy = {**labels, "whose": f"{OURS}, noise {noise:g}", "sha256": contestant.sha256}
+            made.append(results.row(noisy, _means(stills), ROW_ID))
         theirs = _published(published, contestant.painting.stem, photos)
         if theirs and contestant.painting not in seen:
             pairs = [(theirs[name], cover(photos[name], *SIZE)) for name in theirs]
