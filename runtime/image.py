@@ -151,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if len(jobs) % together:
         raise UsageError(
-            f"--views pairs takes a left and a right view in turn, these are {len(jobs)} pictures"
+            f"--views pairs takes a left and a right view in turn, given are {len(jobs)}"
         )
     scenes = [jobs[first : first + together] for first in range(0, len(jobs), together)]
     signer = cli.signer_of(args)

@@ -242,6 +242,16 @@ def _cuts(problem: Problem, count: int, seed: int) -> "list[Tensor]":
     return found
 
 
+# Of the summary, by metric: those that were measured.
+STAND_INS = {
+    "lpips_squeezenet": "LPIPS-squeezenet",
+    "kid_squeezenet": "KID-squeezenet",
+    "kid_efficientnet": "KID-efficientnet",
+    "histogram": "histogram distance to the painting",
+    "clip_score": "CLIP score of the text",
+}
+
+
 def sentences(found: list[Row]) -> list[str]:
     """The summary rows for people."""
     lines = []
@@ -272,10 +282,11 @@ def sentences(found: list[Row]) -> list[str]:
             apart = f"{k:.2f} times" if k else "not comparable with"
             lines.append(f"{head}: content and style are {apart} those of optimized pixels")
         elif labels["what"] == "stand-ins":
-            lines.append(
-                f"{head}: LPIPS-squeezenet {m['model_lpips_squeezenet']:.3f} (painting "
-                f"{m['painting_lpips_squeezenet']:.3f}), KID-squeezenet "
-                f"{m['model_kid_squeezenet']:.3g} (photo {m['photo_kid_squeezenet']:.3g}); not "
-                "comparable with published LPIPS, FID or KID"
+            told = ", ".join(
+                f"{words} {m[f'model_{name}']:.3g} (photo {m[f'photo_{name}']:.3g}, painting "
+                f"{m[f'painting_{name}']:.3g})"
+                for name, words in STAND_INS.items()
+                if f"model_{name}" in m
             )
+            lines.append(f"{head}: {told}; not comparable with published LPIPS, FID or KID")
     return lines

@@ -105,6 +105,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "serving": (("serving",), serving.usual),
     "steadied": (("sanity_steadied",), sanity.steadied),
     "translation": (("translation",), sanity.translation),
+    "words": (("sanity_words",), sanity.words),
     "generative": (
         ("generative", "generative_dcgan", "generative_stylegan2"),
         generative.table_of,

@@ -25,11 +25,23 @@ TRANSLATION = (
     figure("brightness kept", "likeness"),
     label("missed"),
 )
+WORDS = (
+    label("word", "problem"),
+    STEPS,
+    figure("its color stands out by", "raised"),
+    figure("the next one by", "others"),
+    label("missed"),
+)
 
 
 def steadied(data: Document) -> str:
     """One row for each stabilizer."""
     return table(STEADIED, [row for row in data["rows"] if "l1" in row["metrics"]])
+
+
+def words(data: Document) -> str:
+    """One row for each word."""
+    return table(WORDS, data["rows"])
 
 
 def translation(data: Document) -> str:

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from runtime.card import JsonObject
-from runtime.cli import command_main, command_parser, print_json, print_text
+from runtime.cli import command_main, command_parser, print_json, print_text, say
 from runtime.errors import DONE, UsageError
 from runtime.inputs import check_file
 from runtime.outputs import check_output, replacing
@@ -38,10 +38,13 @@ def build_parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Write the page, or score answers."""
     if args.scores:
+        if len({path.resolve() for path in args.scores}) < len(args.scores):
+            raise UsageError("--scores names a file twice: nobody votes twice")
         found = scores([vote for path in args.scores for vote in read_votes(path)])
         if args.json:
-            print_json({"scores": [vars(score) for score in found]})
+            print_json({"voters": len(args.scores), "scores": [vars(score) for score in found]})
         else:
+            say(f"{len(args.scores)} voters" if len(args.scores) > 1 else "1 voter")
             print_text(table(found))
         return DONE
     if args.output is None:

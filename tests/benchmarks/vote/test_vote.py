@@ -88,10 +88,15 @@ def test_votes_of_several_are_scored_together(tmp_path, capsys):
         files.append(tmp_path / f"{index}.json")
         files[-1].write_text(json.dumps({"format": 1, "seed": 0, "votes": votes}))
     assert main(["--scores", *map(str, files), "--json"]) == 0
-    first = json.loads(capsys.readouterr().out)["scores"][0]
+    found = json.loads(capsys.readouterr().out)
+    first = found["scores"][0]
+    assert found["voters"] == 2
     assert (first["name"], first["wins"], first["votes"]) == ("a", 6, 6)
     assert main(["--scores", str(files[0])]) == 0
-    assert "100 % of 3" in capsys.readouterr().out
+    written = capsys.readouterr()
+    assert "100 % of 3" in written.out and written.err == "1 voter\n"
+    assert main(["--scores", str(files[0]), str(files[0])]) == 2  # intervals would be too narrow
+    assert "names a file twice" in capsys.readouterr().err
 
 
 def voted(left="a", right="b", preferred="a"):

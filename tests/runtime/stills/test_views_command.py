@@ -88,7 +88,7 @@ def test_what_cannot_be_a_pair(tmp_path, scene, command):
     small = save(tmp_path / "s.png", scene[1][:, :-2])
     out = f"{tmp_path / 'out'}/"
     code, _, err = command(left, "--output", out, "--views", "pairs")
-    assert code == 2 and "a left and a right view in turn, these are 1" in err
+    assert code == 2 and "a left and a right view in turn, given are 1" in err
     code, _, err = command(left, small, "--output", out, "--views", "pairs")
     assert code == 2 and "the right view is 258x160, the left one 260x160" in err
     code, _, err = command(left, small, "--output", out, "--views", "pairs", "--skip-existing")
