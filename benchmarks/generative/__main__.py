@@ -25,6 +25,7 @@ from .toys import TOYS, Toy
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from training.methods import Assets
     from training.sample.samplers import Sampler
 
 SAMPLES = 256  # generated pictures that are looked at
@@ -56,18 +57,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def train(name: str, toy: Toy, steps: int, folder: Path, content: Path) -> float | None:
+def train(name: str, toy: Toy, steps: int, folder: Path, assets: "Assets") -> float | None:
     """Run the recipe as `training.train` does, or go on with the run in `folder`, as with
     --resume; the CPU seconds it took, all in all, None if a part of it was not measured."""
     from runtime.plugins import load
     from training import methods
     from training.config import load_recipe
     from training.engine import Engine
-    from training.methods import Assets
 
     often = f"sheet_every={max(1, steps)}"
     recipe = load_recipe(toy.recipe, [*toy.settings, f"steps={steps}", f"name='{name}'", often])
-    method = load(methods, recipe.method)(recipe, Assets(content=content))
+    method = load(methods, recipe.method)(recipe, assets)
     began, spent = time.process_time(), folder / SPENT
     engine = Engine(method, folder, quiet=True)
     before: float | None = 0.0
@@ -103,11 +103,13 @@ def solve(
 
     from training.data.images import Photos, to_bytes
     from training.engine import contact_sheet
+    from training.methods import Assets
     from training.sample.samplers import open_sampler
 
     from . import scores
 
-    seconds = train(name, toy, steps, folder, content)
+    weights = Path(args.weights) if args.weights else None
+    seconds = train(name, toy, steps, folder, Assets(content=content, weights=weights))
     before = pictures_of(open_sampler(folder / "untrained.safetensors", 1.0, EVALUATIONS), SAMPLES)
     sampler = open_sampler(folder, 1.0, EVALUATIONS)
     began = time.process_time()
