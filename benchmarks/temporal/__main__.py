@@ -58,6 +58,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--size", type=parse_size, default=(320, 180), metavar="WxH", help="default: 320x180")
     add("--frames", type=int, default=24, metavar="N", help="of each clip (default: 24)")
     add("--noise", type=float, default=3.0, metavar="SIGMA", help="sensor noise, 1/255 (3)")
+    add(
+        "--input-noise",
+        type=parse_fraction,
+        default=0.0,
+        metavar="0..1",
+        help="what the network sees has this much noise, which follows the camera (default: 0)",
+    )
     add("--flow", type=Path, action="append", default=[], metavar="FOLDER", help="ground truth")
     add("--video", action="append", default=[], metavar="FILE", help="real clip, flow estimated")
     add(
@@ -107,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     for number, model in enumerate(args.model):
         style = args.style[number] if number < len(args.style) else None
         with _open(model) as session:
-            subject = rows.Subject(session, model, style, args.weights)
+            subject = rows.Subject(session, model, style, args.weights, args.input_noise)
             digests[subject.name] = subject.sha256
             say(subject.describe(), quiet=args.quiet)
             progress = _progress(args, len(scenes) * len(names), "runs")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.clips.noisy import NoisyPainter
 from runtime.frame import Image
+from runtime.input_noise.scene import SceneNoise
 from runtime.model.session import StyleSession
 
 from ..measuring import results
@@ -49,16 +51,24 @@ class Subject:
     Attributes:
         name: of its file; stylize: picture to picture, the next of a clip; begin: tells it that
             another clip begins, as the commands do (models folded for a scene remember it); still:
-            a picture by itself.
+            a picture by itself. With `noise`, the network sees frames with this much input noise.
         style_loss: of a sequence of pictures, or None and `style_note` says why.
         warped_lpips: see `benchmarks.temporal.warped_lpips`; None where its weights are absent.
     """
 
-    def __init__(self, session: StyleSession, model: str, style: str | None, weights: Path | None):
-        self.name = Path(model).stem
+    def __init__(
+        self,
+        session: StyleSession,
+        model: str,
+        style: str | None,
+        weights: Path | None,
+        noise: float = 0.0,
+    ):
+        self.name = Path(model).stem + (f", noise {noise:g}" if noise else "")
         self.sha256 = session.sha256
-        self.stylize: Callable[[Image], Image] = session.stylize
-        self.begin: Callable[[], None] = session.reset
+        painter = NoisyPainter(session, SceneNoise(noise)) if noise else session
+        self.stylize: Callable[[Image], Image] = painter.stylize
+        self.begin: Callable[[], None] = painter.reset
         self._own: dict[int, float] = {}
         painting = None if style is None else read_painting(style)
         self.style_loss, self.style_note = try_style_loss(weights, painting)

@@ -73,7 +73,6 @@ class LiveFrame:
         choice: working size and rhythm it was painted with.
         active: the style it was painted with.
         work: `image` at the working size.
-        given: `work` as the network saw it, with input noise; None until then.
         stylizer_changed: the frame before had another style, or the stabilizer was switched.
         styled: the network's answer at the working size; None if the network was spared.
         painted: the stabilizer's answer at the working size; `show` scales it up.
@@ -82,6 +81,7 @@ class LiveFrame:
         mask: (H, W) float32 in 0..1, where the style is seen; None for everywhere.
         stages_ms: how long each stage took for it.
         work_ms: of this, how long its thread had a processor.
+        given: `work` as the network saw it, with input noise; None until then.
     """
 
     image: Image
@@ -92,7 +92,6 @@ class LiveFrame:
     choice: Choice
     active: Active
     work: Image
-    given: Image | None = None
     stylizer_changed: bool = False
     styled: Image | None = None
     painted: Image | None = None
@@ -101,6 +100,7 @@ class LiveFrame:
     mask: np.ndarray | None = None
     stages_ms: dict[str, float] = field(default_factory=dict[str, float])
     work_ms: dict[str, float] = field(default_factory=dict[str, float])
+    given: Image | None = None
 
 
 class LivePipeline:
