@@ -223,11 +223,12 @@ def rgb_to_planes(image: Image, colors: Colors) -> np.ndarray:
         (H * 3 / 2, W) uint8: the planes Y, U, V one after the other, as `from_ndarray` takes them.
     """
     height, width = image.shape[:2]
-    yuv = cv2.transform(image, yuv_matrix(colors, to_rgb=False))
+    luma, *chroma = cv2.split(cv2.transform(image, yuv_matrix(colors, to_rgb=False)))
     planes = np.empty((height * 3 // 2, width), np.uint8)
-    cv2.extractChannel(yuv, 0, planes[:height])
-    for number, small in enumerate(planes[height:].reshape(2, height // 2, width // 2), 1):
-        halve(cv2.extractChannel(yuv, number), small)
+    planes[:height] = luma
+    halves = planes[height:].reshape(2, height // 2, width // 2)
+    for plane, small in zip(chroma, halves, strict=True):
+        halve(plane, small)
     return planes
 
 
