@@ -377,6 +377,27 @@ def costs_of(data: Document) -> str:
     return table(COSTS, data["rows"])
 
 
+COMPARED = (
+    *(label(name) for name in ("model", "clip", "size", "stabilizer", "cores")),
+    figure("processor ms a frame", "cpu_ms"),
+    figure("before", "against_cpu_ms"),
+    figure("x before", "x_against_cpu"),
+    figure("wall, x before", "x_against_wall"),
+    figure("lowest", "x_against_wall_low"),
+    figure("highest", "x_against_wall_high"),
+)
+
+
+def compared_of(data: Document) -> str:
+    """Against another checkout, round by round."""
+    rows = list[Row]()
+    for row in data["rows"]:
+        ratios = row["metrics"]["x_against_wall_times"]
+        ends = {"x_against_wall_low": min(ratios), "x_against_wall_high": max(ratios)}
+        rows.append({**row, "metrics": {**row["metrics"], **ends}})
+    return table(COMPARED, rows)
+
+
 main = command_main(build_parser, run)
 
 
