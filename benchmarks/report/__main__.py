@@ -70,7 +70,8 @@ def render(text: str, folder: Path, models: Path = MODELS) -> str:
         name = block["name"]
         if name == "models":
             speed = _optional(folder / "students.json")
-            return f"{block[1]}{bundled.table(models, speed)}\n{block[4]}"
+            quality = _optional(folder / "quality.json")
+            return f"{block[1]}{bundled.table(models, speed, quality)}\n{block[4]}"
         if name not in BLOCKS:
             allowed = ", ".join(("models", *BLOCKS))
             raise UsageError(f'no benchmark block "{name}", allowed are {allowed}')

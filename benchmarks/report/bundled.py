@@ -1,7 +1,8 @@
 """The table of the bundled models: what each paints, how fast it is, how near to its source.
 
-Speed comes from `benchmarks.students`, quality from the validation report beside each model. Both
-carry the checksum of the file they speak of; a figure of any other file is not shown.
+Speed comes from `benchmarks.students`, L-BFGS iterations from `benchmarks.quality`, the rest from
+the validation report beside each model. All carry the checksum of the file they speak of; a figure
+of any other file is not shown.
 """
 
 import json
@@ -12,6 +13,7 @@ from runtime.checksum import sha256
 from runtime.model import zoo
 
 from ..measuring.results import Document, Facts, Metrics
+from ..quality.table import objectives
 from .tables import ABSENT, markdown, number
 
 HEADER = [
@@ -32,20 +34,24 @@ def listed(folder: Path) -> list[Path]:
     return sorted((path for path in files if path.is_file()), key=_grade)
 
 
-def table(folder: Path, speed: Document | None) -> str:
+def table(folder: Path, speed: Document | None, quality: Document | None = None) -> str:
     """One row a model.
 
     Args:
         folder: the models, each with its report `<name>.json`.
         speed: a result file of `benchmarks.students`, or None.
+        quality: one of `benchmarks.quality`, or None.
     """
     times = {row["labels"].get("sha256"): row["metrics"] for row in speed["rows"]} if speed else {}
-    rows = [_row(path, times) for path in listed(folder)]
+    files = {path.stem: sha256(path) for path in listed(folder)}
+    reached = objectives(quality, files)
+    rows = [_row(folder / f"{name}.onnx", files[name], times, reached) for name in files]
     return markdown(HEADER, rows, [True, True])
 
 
-def _row(path: Path, times: dict[str | None, Metrics]) -> list[str]:
-    digest = sha256(path)
+def _row(
+    path: Path, digest: str, times: dict[str | None, Metrics], reached: dict[str, float]
+) -> list[str]:
     report = _report(path, digest)
     sizes = report.get("parity", {}).get("sizes", [])
     clock = times.get(digest, {})
@@ -55,7 +61,7 @@ def _row(path: Path, times: dict[str | None, Metrics]) -> list[str]:
         f"{path.stat().st_size / 1e6:.2f}",
         number(min((size["psnr_db"] for size in sizes), default=None)),
         number(report.get("judged", {}).get("objective_ratio")),
-        number(clock.get("iterations")),
+        number(reached.get(path.stem)),
         number(clock.get("cpu_p50_ms")),
         number(clock.get("faster")),
     ]

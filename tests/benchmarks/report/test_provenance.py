@@ -86,10 +86,23 @@ def test_peers_with_random_weights_need_no_checksum(make_document):
 
 
 def test_bundled_models_show_figures_of_their_own_files_only(models, make_document):
-    lines = bundled.table(models, students(make_document, sha256(models / "toy.onnx")))
+    digest = sha256(models / "toy.onnx")
+    judged = make_document(
+        [
+            {
+                "id": "toy",
+                "labels": {"what": "equivalents", "model": "toy", "init": "content", "photo": None},
+                "metrics": {"iterations_mean": 15.2},
+            }
+        ],
+        "quality",
+        sha256={"toy": digest},
+    )
+    lines = bundled.table(models, students(make_document, digest), judged)
     row = "| `toy` | Stripes (1900), A. Painter | 0.00 | 39.5 | 1.01 | 15.2 | 53.8 | 65.7 |"
     assert lines.splitlines()[2:] == [row]
-    other = bundled.table(models, students(make_document, "ab" * 32)).splitlines()[2]
+    judged["settings"]["sha256"]["toy"] = "ab" * 32
+    other = bundled.table(models, students(make_document, "ab" * 32), judged).splitlines()[2]
     assert other.endswith("| 39.5 | 1.01 | – | – | – |")
     tiny_onnx(
         models / "toy.onnx", style={"title": "Stripes (1900)"}, license="MIT"
