@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime import input_noise
 from runtime.errors import UsageError
 from runtime.keys import ACTIONS, KEYS, action_named, action_of, help_lines, parse_script
 from runtime.live.controls import EFFECTS, Settings, apply
@@ -78,6 +79,12 @@ def test_switches_switch_back(action):
     assert apply(once, action, 1) == Settings()
 
 
+def test_the_noise_key_brings_the_usual_amount_and_takes_it_away():
+    once = apply(Settings(), action_named("e"), 1)
+    assert once.noise == input_noise.USUAL
+    assert apply(once, "noise", 1) == Settings()
+
+
 def test_ten_steps_down_and_up_are_exact():
     settings = Settings()
     for action in ["weaker"] * 10 + ["stronger"] * 10:
@@ -91,6 +98,7 @@ def test_ten_steps_down_and_up_are_exact():
         ("strength 0.4", "strength", 0.4),
         ("mix 1", "mix", 1.0),
         ("stability 0", "stability", 0.0),
+        ("noise 0.3", "noise", 0.3),
         ("divider 0.25", "divider", 0.25),
         ("split on", "split", True),
         ("stats off", "stats", False),

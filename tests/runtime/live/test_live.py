@@ -116,6 +116,20 @@ def drain(pipeline):
             return frames
 
 
+def test_the_network_sees_noise_and_nobody_else_does():
+    seen = []
+
+    class Watching(FakeStylizer):
+        def stylize(self, image, *, strength=1.0):
+            seen.append(image)
+            return super().stylize(image)
+
+    frames = drain(build(Numbers(3), Watching(), settings=Settings(noise=0.5)))
+    assert len(seen) >= len(frames) > 0
+    assert all(picture.std() > 1 for picture in seen)
+    assert all(frame.work.std() == 0 == frame.image.std() for frame in frames)
+
+
 def test_the_last_frame_always_arrives_painted():
     pipeline = build(Numbers(40))
     frames = drain(pipeline)

@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from runtime import image
+from runtime.card import KEY
 from runtime.pictures import writing
 from runtime.pictures.reading import Album, Picture, read_rgb
 
@@ -46,6 +48,28 @@ def test_one_file(tmp_path, command):
     assert result["engine"] == "onnxruntime" and result["device"] == "cpu"
     assert result["model"] == "invert.onnx" and len(result["model_sha256"]) == 64
     assert "out.png" in err
+
+
+@pytest.mark.parametrize(
+    ("learned", "given", "noisy"),
+    [
+        (0.3, (), True),
+        (0.3, ("--noise", "0"), False),
+        (0.0, (), False),
+        (0.0, ("--noise", "0.5"), True),
+    ],
+)
+def test_flat_pictures_get_noise_where_the_model_learned_it(
+    tmp_path, invert_model, command, learned, given, noisy
+):
+    model = onnx.load(invert_model)
+    (entry,) = [each for each in model.metadata_props if each.key == KEY]
+    entry.value = json.dumps(json.loads(entry.value) | {"recipe": {"data": {"noise": learned}}})
+    onnx.save(model, invert_model)
+    flat = save(tmp_path / "in.png", np.full((40, 60, 3), 100, np.uint8))
+    target = tmp_path / "out.png"
+    assert command(*given, "--input", flat, "--output", target)[0] == 0
+    assert bool(read_rgb(target).std() > 1) is noisy
 
 
 def test_nothing_is_overwritten_unasked(tmp_path, command):
