@@ -73,7 +73,7 @@ def lay_out(rows: list[list[Image]], gap: int = GAP) -> Image:
 def run(args: argparse.Namespace) -> int:
     """Style the photographs and write the sheet."""
     check_output(args.output, overwrite=args.overwrite)
-    from runtime.input_noise.still import StillNoise, flat_cells
+    from runtime.input_noise.still import flat_noise
     from runtime.model.session import open_session
     from runtime.pictures.reading import read_rgb
 
@@ -90,8 +90,7 @@ def run(args: argparse.Namespace) -> int:
                 row = []
                 for photo in photos:
                     session.reset()
-                    noise = StillNoise(*photo.shape[:2], amount, weights=flat_cells(photo))
-                    offset = noise.whole() if amount else None
+                    offset = flat_noise(photo, amount).whole() if amount else None
                     row.append(fit_height(session.stylize(photo, offset=offset)))
                 rows.append([*painting, *row])
                 painting = []

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from export.verify.photos import cover
 from runtime import input_noise
 from runtime.errors import UsageError
 from runtime.frame import Image
-from runtime.input_noise.still import StillNoise, flat_cells
+from runtime.input_noise.still import flat_noise
 from runtime.model.session import open_session
 
 from ..measuring import results
@@ -72,7 +73,7 @@ def open_contestant(name: str) -> Iterator[Contestant]:
         known = {style for port in card.inputs for style in port.names}
         style = wanted if wanted in known else painting
 
-        given = {"style": style} if wanted else {}
+        given: dict[str, Any] = {"style": style} if wanted else {}
 
         def paint(picture: Image) -> Image:
             session.reset()
@@ -80,8 +81,7 @@ def open_contestant(name: str) -> Iterator[Contestant]:
 
         def paint_still(picture: Image, noise: float) -> Image:
             session.reset()
-            field = StillNoise(*picture.shape[:2], noise, weights=flat_cells(picture))
-            return session.stylize(picture, offset=field.whole(), **given)
+            return session.stylize(picture, offset=flat_noise(picture, noise).whole(), **given)
 
         learned = input_noise.learned(card)
         yield Contestant(name, painting, session.sha256, paint, paint_still if learned else None)

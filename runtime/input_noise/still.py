@@ -54,6 +54,18 @@ class StillNoise:
         return smooth[top - row : bottom - row, left - column : right - column]
 
 
+def flat_noise(pixels: np.ndarray, amount: float, seed: int = 0) -> StillNoise:
+    """The noise of a picture, where it is flat.
+
+    Args:
+        pixels: (H, W, 3) uint8 or uint16 RGB.
+        amount: see `StillNoise`.
+        seed: same seed, same strokes.
+    """
+    height, width = pixels.shape[:2]
+    return StillNoise(height, width, amount, seed, flat_cells(pixels))
+
+
 def flat_cells(pixels: np.ndarray) -> np.ndarray:
     """`flatness` of a picture of any size, a band of rows at a time.
 

@@ -9,7 +9,7 @@ from .. import input_noise
 from ..cli import Progress
 from ..errors import StyleError, UsageError
 from ..fields import is_whole
-from ..input_noise.still import StillNoise, flat_cells
+from ..input_noise.still import StillNoise, flat_noise
 from ..meter import Meter
 from ..model import arrays
 from ..model.background import GIGABYTE, available
@@ -121,7 +121,7 @@ class StillPainter:
             amount = input_noise.USUAL if any(found) else 0.0
         if not amount:
             return None
-        return StillNoise(*pixels.shape[:2], amount, self.options.seed, flat_cells(pixels))
+        return flat_noise(pixels, amount, self.options.seed)
 
     def paint_album(
         self, album: Album, count: int, meter: Meter, *, strip: bool = False
