@@ -83,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", default="", help="where the file comes from, for the card")
     parser.add_argument("--license", default="Apache-2.0", help="of the weights")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    parser.add_argument("--quiet", action="store_true", help="errors only on stderr")
+    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
     return parser
 
 

@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="run folder to make")
     parser.add_argument("--title", default="", help="of the style (default: the file's name)")
     parser.add_argument("--overwrite", action="store_true", help="replace the run that is there")
-    parser.add_argument("--quiet", action="store_true", help="errors only on stderr")
+    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
     return parser
 
 

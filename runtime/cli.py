@@ -134,6 +134,18 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
 
 
+def add_scene_noise_flag(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Input noise of clips and cameras, off unless asked for: `args.noise`."""
+    parser.add_argument(
+        "--noise",
+        type=parse_fraction,
+        default=0.0,
+        metavar="0..1",
+        help="soft input noise where the picture is flat, from which strokes grow in skies and "
+        "walls; it follows the camera. 0.15 is good (default: 0)",
+    )
+
+
 def add_provenance_flag(parser: argparse.ArgumentParser) -> None:
     """Outputs say what made them, unless they are told not to: `args.provenance`."""
     parser.add_argument(

@@ -69,14 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="put a recording together that was cut off (a kill, a power cut), and stop",
     )
-    parser.add_argument(
-        "--noise",
-        type=cli.parse_fraction,
-        default=0.0,
-        metavar="0..1",
-        help="soft input noise where the picture is flat, from which strokes grow in skies and "
-        "walls; it follows the camera. 0.15 is good (default: 0)",
-    )
+    cli.add_scene_noise_flag(parser)
     parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
     parser.add_argument(
         "--views",

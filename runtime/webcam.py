@@ -140,14 +140,7 @@ def _add_control_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--stability", type=cli.parse_fraction, default=1.0, metavar="0..1", help="default: 1"
     )
-    group.add_argument(
-        "--noise",
-        type=cli.parse_fraction,
-        default=0.0,
-        metavar="0..1",
-        help="soft input noise where the picture is flat, from which strokes grow in skies and "
-        "walls; it follows the camera. 0.15 is good (default: 0)",
-    )
+    cli.add_scene_noise_flag(group)
     for name, text in (
         ("split", "original left, styled right"),
         ("freeze", "hold the first picture"),

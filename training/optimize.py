@@ -225,7 +225,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one object on stdout")
     parser.add_argument("--overwrite", action="store_true")
     add_provenance_flag(parser)
-    parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
     return parser
 
 

@@ -148,6 +148,11 @@ def on_one_scale(features: np.ndarray, real: np.ndarray) -> np.ndarray:
     return standard * (np.sqrt(features.shape[1]) / np.maximum(length, np.finfo(float).tiny))
 
 
+def scaled_kernel_distance(made: np.ndarray, real: np.ndarray) -> float:
+    """`kernel_distance` of features `on_one_scale`, real pictures' own."""
+    return kernel_distance(on_one_scale(made, real), on_one_scale(real, real))
+
+
 def art_fid(lpips_mean: float, fid: float) -> float:
     """(1 + LPIPS) (1 + FID); Wright and Ommer, GCPR 2022 (arXiv:2207.12280), eq. 1.
 

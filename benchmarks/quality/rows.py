@@ -162,7 +162,8 @@ def proxies(
     told: "tuple[Reader, str] | None" = None,
 ) -> Row:
     """LPIPS to the photo, FID and KID to square cuts of the painting, with SqueezeNet, KID with
-    EfficientNet-Lite0 where it is installed, and the mean color histogram distance to the cuts.
+    EfficientNet-Lite0 where it is installed (both of features on one scale), and the mean color
+    histogram distance to the cuts.
     CLIP score of a text, where `told` has a user's CLIP model and the text.
 
     For the model and for both degenerate baselines: an untouched photo has LPIPS 0 and is far from
@@ -194,7 +195,7 @@ def proxies(
         metrics |= {
             f"{name}_lpips_squeezenet": perceptual,
             f"{name}_fid_squeezenet": fid,
-            f"{name}_kid_squeezenet": _proxies.kernel_distance(features, wanted),
+            f"{name}_kid_squeezenet": _proxies.scaled_kernel_distance(features, wanted),
             f"{name}_artfid_squeezenet": _proxies.art_fid(perceptual, fid),
             f"{name}_histogram": float(
                 np.mean(
@@ -211,7 +212,9 @@ def proxies(
             metrics[f"{name}_clip_score"] = _proxies.clip_score(_proxies.seen(reader, made), words)
         if other is not None and wanted_by_other is not None:
             seen = _proxies.pooled_features(other, made, "head")
-            metrics[f"{name}_kid_efficientnet"] = _proxies.kernel_distance(seen, wanted_by_other)
+            metrics[f"{name}_kid_efficientnet"] = _proxies.scaled_kernel_distance(
+                seen, wanted_by_other
+            )
     labels = {"model": model, "size": problem.size, "backbone": "squeezenet"}
     return row({"what": "stand-ins", **labels, "init": None, "photo": None}, metrics)
 

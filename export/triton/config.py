@@ -10,7 +10,18 @@ from typing import Any
 from runtime.card import KEY, ModelCard
 
 from .settings import Settings
-from .tensors import CUT, FILE, IMAGE, PAINTED, STYLED, Tensor, conditions, graph
+from .tensors import (
+    CUT,
+    FILE,
+    IMAGE,
+    PAINTED,
+    STILL,
+    STYLED,
+    Tensor,
+    conditions,
+    graph,
+    noise,
+)
 
 # Protobuf makes this class when it is loaded: no type checker knows it.
 ModelConfig = Any
@@ -27,7 +38,7 @@ def picture_model(
     name: str, card: ModelCard, parameters: Mapping[str, str], settings: Settings, size: Size
 ) -> ModelConfig:
     """Pictures in, painted pictures out, in our runtime."""
-    inputs = [IMAGE, *conditions(card)]
+    inputs = [IMAGE, *conditions(card), *noise(card)]
     config = _config(name, inputs, [STYLED], settings.batch, {**_session(card), **parameters})
     config.backend = "python"
     _instances(config, settings)
@@ -68,13 +79,13 @@ def stream_model(
 
 
 def decode_model(parameters: Mapping[str, str], settings: Settings) -> ModelConfig:
-    """Picture files in, pixels out."""
-    return _helper(DECODE, FILE, IMAGE, parameters, settings)
+    """Picture files in, pixels out, and that they are stills."""
+    return _helper(DECODE, FILE, [IMAGE, STILL], parameters, settings)
 
 
 def encode_model(parameters: Mapping[str, str], settings: Settings) -> ModelConfig:
     """Pixels in, JPEG files out."""
-    return _helper(ENCODE, STYLED, FILE, parameters, settings)
+    return _helper(ENCODE, STYLED, [FILE], parameters, settings)
 
 
 def file_ensemble(name: str, painter: str, card: ModelCard) -> ModelConfig:
@@ -83,9 +94,10 @@ def file_ensemble(name: str, painter: str, card: ModelCard) -> ModelConfig:
     config = _config(name, [FILE, *given], [PAINTED], 1, _facts(card))
     config.platform = "ensemble"
     steps = config.ensemble_scheduling.step
-    through = {tensor.name: tensor.name for tensor in (IMAGE, *given)}
+    decoded = {tensor.name: tensor.name for tensor in (IMAGE, *noise(card))}
+    through = decoded | {tensor.name: tensor.name for tensor in given}
     for model, taken, made in (
-        (DECODE, {"file": "file"}, {"image": "image"}),
+        (DECODE, {"file": "file"}, decoded),
         (painter, through, {"styled": "styled"}),
         (ENCODE, {"styled": "styled"}, {"file": "painted"}),
     ):
@@ -140,9 +152,13 @@ def plan_model(name: str, card: ModelCard, settings: Settings) -> ModelConfig:
 
 
 def _helper(
-    name: str, taken: Tensor, made: Tensor, parameters: Mapping[str, str], settings: Settings
+    name: str,
+    taken: Tensor,
+    made: Sequence[Tensor],
+    parameters: Mapping[str, str],
+    settings: Settings,
 ) -> ModelConfig:
-    config = _config(name, [taken], [made], 1, parameters)
+    config = _config(name, [taken], made, 1, parameters)
     config.backend = "python"
     _instances(config, settings, device="cpu", limited=False)
     _queue(config, settings)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runtime import input_noise
 from runtime.card import ModelCard, Port
 
 
@@ -21,6 +22,7 @@ IMAGE = Tensor("image", "UINT8", (-1, -1, 3))
 STYLED = Tensor("styled", "UINT8", (-1, -1, 3))
 FILE = Tensor("file", "STRING", (1,))
 PAINTED = Tensor("painted", "STRING", (1,))
+STILL = Tensor("still", "BOOL", (1,), optional=True)
 CUT = Tensor("cut", "BOOL", (1,))
 
 
@@ -34,6 +36,11 @@ def conditions(card: ModelCard) -> list[Tensor]:
         elif port.role in ("code", "style"):
             found += _style(port)
     return found
+
+
+def noise(card: ModelCard) -> list[Tensor]:
+    """Whether a request's pictures are stills, of models that give those input noise."""
+    return [STILL] if input_noise.learned(card) else []
 
 
 def _style(port: Port) -> list[Tensor]:

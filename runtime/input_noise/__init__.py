@@ -7,6 +7,8 @@ the noise moves as the camera does: held to the screen it would hang before the 
 a window.
 """
 
+from collections.abc import Iterable
+
 from ..card import ModelCard
 
 # Side of one cell of noise in pixels; it sets the size of the strokes. Tried: cells of 8 px give
@@ -27,3 +29,8 @@ def learned(card: ModelCard) -> bool:
         return False
     amount = data.get("noise", data.get("seeds"))  # its former name
     return isinstance(amount, int | float) and amount > 0
+
+
+def unasked(cards: Iterable[ModelCard]) -> float:
+    """The amount of noise that stills of these models get when nobody names one."""
+    return USUAL if any(map(learned, cards)) else 0.0

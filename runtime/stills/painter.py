@@ -117,8 +117,7 @@ class StillPainter:
         """The input noise of a picture, (H, W, 3) of 8 or 16 bits; None for none."""
         amount = self.options.noise
         if amount is None:
-            found = [input_noise.learned(s.card) for s, _ in self.stylizer.sessions]
-            amount = input_noise.USUAL if any(found) else 0.0
+            amount = input_noise.unasked(s.card for s, _ in self.stylizer.sessions)
         if not amount:
             return None
         return flat_noise(pixels, amount, self.options.seed)

@@ -6,7 +6,12 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 
-NUMPY = {np.dtype(np.uint8): "UINT8", np.dtype(np.float32): "FP32", np.dtype(object): "BYTES"}
+NUMPY = {
+    np.dtype(np.uint8): "UINT8",
+    np.dtype(np.float32): "FP32",
+    np.dtype(object): "BYTES",
+    np.dtype(bool): "BOOL",
+}
 
 
 def tensors(client, arrays):

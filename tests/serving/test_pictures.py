@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from waiting import wait_for
 
-from runtime import image
+from runtime import image, input_noise
+from runtime.input_noise.still import flat_noise
 from tests.serving.asking import ROOT, ask, number, tensors, words
 
 
@@ -68,6 +69,15 @@ def test_strength_styles_and_weights(client, direct, photographs):
         client, "adain", "styled", image=photo[None], style=other[None], alpha=number(0.7)
     )
     assert np.array_equal(any_style[0], direct("adain").stylize(photo, style=other, alpha=0.7))
+
+
+def test_a_still_gets_the_noise_that_stills_get(client, direct, photographs):
+    photo = photographs[0]
+    answer = ask(client, "starry", "styled", image=photo[None], still=np.array([[True]]))
+    noise = flat_noise(photo, input_noise.USUAL).whole()
+    assert np.array_equal(answer[0], painted(direct("starry"), photo, offset=noise))
+    frame = ask(client, "starry", "styled", image=photo[None], still=np.array([[False]]))
+    assert np.array_equal(frame[0], painted(direct("starry"), photo))
 
 
 @pytest.fixture

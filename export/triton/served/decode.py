@@ -35,4 +35,5 @@ class TritonPythonModel:
                 # Not the name of our temporary file: the caller sent none.
                 line = str(error).replace(f'"{file.name}"', "the picture")
                 raise SourceError(line) from None
-        return {"image": flatten(to_bytes(picture)).pixels[None]}
+        pixels = flatten(to_bytes(picture)).pixels
+        return {"image": pixels[None], "still": np.array([[True]])}

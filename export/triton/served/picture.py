@@ -4,6 +4,9 @@ import numpy as np
 import served
 import triton_python_backend_utils as pb_utils
 
+from impasto.runtime import input_noise
+from impasto.runtime.input_noise.still import flat_noise
+
 
 class TritonPythonModel:
     """See https://github.com/triton-inference-server/python_backend for who calls what."""
@@ -36,4 +39,10 @@ class TritonPythonModel:
     def _one(self, given: dict[str, np.ndarray]) -> np.ndarray:
         """A picture is a scene of its own: nothing of the one before is left."""
         self._session.reset()
-        return self._session.stylize(given["image"], **served.conditions(given, self._session.card))
+        card = self._session.card
+        still = "still" in given and given["still"].flat[0]
+        amount = input_noise.unasked([card]) if still else 0.0
+        offset = flat_noise(given["image"], amount).whole() if amount else None
+        return self._session.stylize(
+            given["image"], offset=offset, **served.conditions(given, card)
+        )
