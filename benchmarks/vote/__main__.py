@@ -38,9 +38,11 @@ def build_parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Write the page, or score answers."""
     if args.scores:
+        if args.folders or args.output:
+            raise UsageError("--scores takes no folders and no --output: it makes no page")
         if len({path.resolve() for path in args.scores}) < len(args.scores):
             raise UsageError("--scores names a file twice: nobody votes twice")
-        found = scores([vote for path in args.scores for vote in read_votes(path)])
+        found = scores(_comparable([vote for path in args.scores for vote in read_votes(path)]))
         if args.json:
             print_json({"voters": len(args.scores), "scores": [vars(score) for score in found]})
         else:
@@ -50,10 +52,17 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         raise UsageError("--output FILE is missing: the page to write")
     path = check_output(args.output, overwrite=args.overwrite)
-    folders = {folder.name: folder for folder in args.folders}
+    folders = {folder.resolve().name: folder for folder in args.folders}
     if len(folders) < len(args.folders):
         raise UsageError("two folders have the same name; results go by name")
-    text = page.make_page(folders, args.seed)
+    names, left_out = page.common_pictures(list(folders.values()))
+    if left_out:
+        shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+        say(
+            f"pictures compared: {len(names)}; left out, as not every folder holds them: "
+            f"{len(left_out)} ({shown})"
+        )
+    text = page.make_page(folders, names, args.seed)
     with replacing(path, overwrite=args.overwrite) as made:
         made.write_text(text, encoding="utf-8")
     print_text(path)
@@ -83,6 +92,26 @@ def read_votes(path: Path) -> list[Vote]:
         raise UsageError(f'"{path}" holds votes that are none: the one preferred is one of two')
     if len({name for vote in votes for name in (vote.left, vote.right)}) > MOST:
         raise UsageError(f'"{path}" compares more than {MOST} names')
+    return votes
+
+
+def _comparable(votes: list[Vote]) -> list[Vote]:
+    """The votes, if a chain of comparisons leads from every name to every other one."""
+    names = {name for vote in votes for name in (vote.left, vote.right)}
+    reached, grown = {votes[0].left}, True
+    while grown:
+        linked = {
+            name
+            for vote in votes
+            if {vote.left, vote.right} & reached
+            for name in (vote.left, vote.right)
+        }
+        reached, grown = reached | linked, not linked <= reached
+    if reached < names:
+        raise UsageError(
+            f'nobody compared "{min(reached)}" with "{min(names - reached)}", not even by way of '
+            "others: these are files of different studies, score them apart"
+        )
     return votes
 
 

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
+from PIL import Image
+
 from runtime.errors import UsageError
-from runtime.pictures.opening import decoding, open_picture
+from runtime.pictures.reading import read_rgb
 
 TEMPLATE = Path(__file__).with_name("page.html")
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -17,11 +19,11 @@ LONGEST = 900  # px of a picture's longer side on the page: two fit beside each 
 QUALITY = 92  # of its JPEG; the same for all, so that files' own quality does not vote
 
 
-def common_pictures(folders: Sequence[Path]) -> list[str]:
-    """Names (without endings) of the pictures that all folders hold.
+def common_pictures(folders: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """Names (without endings) of the pictures that all folders hold, and those that some hold.
 
     Raises:
-        UsageError: fewer than two folders, or nothing in common.
+        UsageError: fewer than two folders, two pictures of one name, or nothing in common.
     """
     if len(folders) < 2:
         raise UsageError("give at least two folders to compare")
@@ -29,21 +31,28 @@ def common_pictures(folders: Sequence[Path]) -> list[str]:
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f'"{folder}" is no folder of pictures')
-        held.append({path.stem for path in _listed(folder)})
-    names = sorted(set.intersection(*held))
+        listed = [path.stem for path in _listed(folder)]
+        held.append(set(listed))
+        twice = sorted(name for name in held[-1] if listed.count(name) > 1)
+        if twice:
+            raise UsageError(
+                f'"{folder}" holds two pictures named "{twice[0]}", which differ in their endings; '
+                "leave one of them there"
+            )
+    names = set.intersection(*held)
     if not names:
         raise UsageError("the folders hold no pictures of the same names")
-    return names
+    return sorted(names), sorted(set.union(*held) - names)
 
 
-def make_page(folders: Mapping[str, Path], seed: int) -> str:
+def make_page(folders: Mapping[str, Path], names: Sequence[str], seed: int) -> str:
     """The page's text.
 
     Args:
         folders: by the names that results use; the page does not show them.
+        names: of the pictures, which all of the folders hold.
         seed: of the order and the sides.
     """
-    names = common_pictures(list(folders.values()))
     pictures = {
         f"{label}/{name}": _inlined(_find(folder, name))
         for label, folder in folders.items()
@@ -72,8 +81,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _inlined(path: Path) -> str:
-    with decoding(path), open_picture(path) as opened:
-        image = opened.convert("RGB")
+    image = Image.fromarray(read_rgb(path))
     image.thumbnail((LONGEST, LONGEST))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)

@@ -138,6 +138,104 @@ def test_a_damaged_picture_is_named(folders, tmp_path, capsys):
     assert f'"{path}" is truncated or damaged' in capsys.readouterr().err
 
 
+def page_data(path):
+    return json.loads(re.search(r"const data = (.*);\n", path.read_text("utf-8"))[1])
+
+
+def test_pictures_that_one_folder_lacks_are_left_out_and_named(folders, tmp_path, capsys):
+    (folders[1] / "tram.png").unlink()
+    page = tmp_path / "vote.html"
+    assert main([*map(str, folders), "--output", str(page)]) == 0
+    told = capsys.readouterr().err
+    assert told == "pictures compared: 1; left out, as not every folder holds them: 1 (tram)\n"
+    assert {question["picture"] for question in page_data(page)["questions"]} == {"face"}
+
+
+def test_two_pictures_of_one_name_are_refused(folders, tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(folders[2] / "tram.jpg")
+    assert main([*map(str, folders), "--output", str(tmp_path / "vote.html")]) == 2
+    assert 'two pictures named "tram"' in capsys.readouterr().err
+
+
+def test_folders_have_names_however_they_are_given(folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(folders[0])
+    assert main([".", "../theirs", "--output", str(tmp_path / "vote.html")]) == 0
+    assert {q["left"] for q in page_data(tmp_path / "vote.html")["questions"]} <= {"ours", "theirs"}
+
+
+def test_photos_are_shown_upright_and_deep_ones_as_they_are(folders, tmp_path):
+    import base64
+    import io
+
+    turned = Image.new("RGB", (40, 30))
+    exif = turned.getexif()
+    exif[274] = 6  # Orientation: a quarter turn
+    turned.save(folders[0] / "turned.jpg", exif=exif)
+    deep = np.full((30, 40), 128 * 257, np.uint16)
+    Image.fromarray(deep).save(folders[1] / "turned.png")
+    assert main([*map(str, folders[:2]), "--output", str(tmp_path / "vote.html")]) == 0
+    pictures = {
+        name: Image.open(io.BytesIO(base64.b64decode(text.split(",")[1])))
+        for name, text in page_data(tmp_path / "vote.html")["pictures"].items()
+    }
+    assert pictures["ours/turned"].size == (30, 40)
+    assert abs(np.asarray(pictures["theirs/turned"]).mean() - 128) < 2
+
+
+def test_files_of_different_studies_are_not_scored_together(tmp_path, capsys):
+    files = [tmp_path / "1.json", tmp_path / "2.json"]
+    files[0].write_text(voted("a", "b", "a"))
+    files[1].write_text(voted("c", "d", "c"))
+    assert main(["--scores", *map(str, files)]) == 2
+    assert 'nobody compared "a" with "c"' in capsys.readouterr().err
+    files[1].write_text(voted("b", "d", "d"))
+    assert main(["--scores", *map(str, files)]) == 0
+
+
+def test_scores_make_no_page(folders, tmp_path, capsys):
+    (tmp_path / "v.json").write_text(voted())
+    assert main([str(folders[0]), "--scores", str(tmp_path / "v.json")]) == 2
+    assert "--scores takes no folders" in capsys.readouterr().err
+
+
+def test_a_page_takes_one_answer_a_key_and_warns_of_unsaved_ones(folders, tmp_path):
+    """In a browser: a key that is held is one answer, Alt and an arrow none; both sides vote."""
+    from headless import Browser, chromium
+
+    from benchmarks.measuring.chromium import wait_for
+
+    program, page, saved = chromium(), tmp_path / "vote.html", tmp_path / "saved"
+    assert main([*map(str, folders), "--output", str(page)]) == 0
+    browser = Browser(program, tmp_path / "profile")
+    try:
+        browser.watch()
+        browser.call("Page.navigate", url=page.as_uri())
+        wait_for(lambda: browser.value("document.readyState") == "complete")
+        browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(saved))
+
+        def press(key, **more):
+            browser.call("Input.dispatchKeyEvent", type="rawKeyDown", key=key, **more)
+
+        press("ArrowRight")
+        press("ArrowRight", autoRepeat=True)
+        press("ArrowLeft", modifiers=1)  # Alt: the browser's way back
+        assert browser.value("answers.length") == 1
+        leaves = "window.dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+        assert not browser.value(leaves)
+        for _ in range(5):
+            press("ArrowLeft")
+        assert "Done" in browser.value("document.getElementById('count').textContent")
+        browser.tap("Enter")  # the focus is on "save"
+        wait_for((saved / "votes.json").exists)
+        assert browser.value(leaves)
+        assert browser.complaints() == []
+    finally:
+        browser.close()
+    votes = json.loads((saved / "votes.json").read_text())["votes"]
+    assert [vote["preferred"] == vote["right"] for vote in votes] == [True] + 5 * [False]
+    assert main(["--scores", str(saved / "votes.json")]) == 0
+
+
 def test_folders_without_common_pictures(folders, capsys):
     (folders[1] / "tram.png").unlink()
     (folders[1] / "face.png").unlink()
