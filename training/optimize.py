@@ -8,6 +8,7 @@ of a painting or besides one (Kwon, Ye, CVPR 2022).
 """
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from runtime.cli import (
     print_text,
     say,
 )
-from runtime.errors import DONE, UsageError
+from runtime.errors import DONE, StyleError, UsageError
 from runtime.outputs import check_output
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 WEIGHTS = {"style": 20.0, "content": 1.0, "tv": 0.1, "range": 2.0}
 # Of words, as that of paintings: both terms are 1 or less where nothing is done.
 TEXT = 20.0
+SMALLEST = 64  # px of the short side: four times halved, the loss networks still see 4 px
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def optimize_image(
 
     Raises:
         UsageError: unknown `init` or `optimizer`.
+        StyleError: what would be returned has no finite total.
 
     Reference:
         Gatys, Ecker, Bethge, CVPR 2016; L-BFGS as in section 2.3 of Gatys et al. 2015. Deviation:
@@ -123,6 +126,11 @@ def optimize_image(
         total = objective(pixels, content)["total"]
         total.backward()
         history.append(total.item())
+        if not math.isfinite(history[-1]) and (keep == "last" or not math.isfinite(best[0])):
+            raise StyleError(
+                f"the objective is {history[-1]} at evaluation {len(history)}, not a finite "
+                "number; lower the weights of its terms (--weight)"
+            )
         if history[-1] < best[0] or keep == "last":
             best = (history[-1], pixels.detach().clone())
         if watch is not None:
@@ -237,6 +245,8 @@ def _weights(settings: list[str], more: dict[str, float]) -> dict[str, float]:
             weights[name] = float(value)
         except ValueError:
             raise UsageError(f'--weight takes TERM=NUMBER, not "{setting}"') from None
+        if not math.isfinite(weights[name]):
+            raise UsageError(f'--weight takes TERM=NUMBER, and a finite one, not "{setting}"')
     return weights
 
 
@@ -250,8 +260,12 @@ def run(args: argparse.Namespace) -> int:
     writing.format_of(args.output)
     if args.evaluations < 1 or args.scales < 1:
         raise UsageError("--evaluations and --scales must be at least 1")
-    if bool(args.text) != bool(args.clip):
+    if args.size < SMALLEST:
+        raise UsageError(f"--size is {args.size}, it must be at least {SMALLEST}")
+    if (args.text is None) != (args.clip is None):
         raise UsageError("--text needs --clip, the folder of a CLIP model, and the other way round")
+    if args.text is not None and not args.text.strip():
+        raise UsageError("--text is empty; say what the picture should be like, or leave it out")
     if not (args.style or args.text):
         raise UsageError("give --style, a painting, or --text with --clip, or both")
     if args.photorealistic and not args.style:
@@ -276,7 +290,7 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     image, history = None, []
     for scale in reversed(range(args.scales)):
-        whole = load_image(args.content, max(64, args.size >> scale))
+        whole = load_image(args.content, max(SMALLEST, args.size >> scale))
         photo = paintings.prepare(whole, whole, args.keep_color)[1].to(device)
         if image is None and args.init == "style":
             image = load_image(parse_models(args.style[0])[0]).to(device)

@@ -170,6 +170,7 @@ def shaped_like(tensors: dict[str, Tensor], facts: Facts | None = None) -> Clip:
 
     Raises:
         KeyError: a tensor that every such model has is missing.
+        ValueError: there is no network of such sizes.
     """
     patches = tensors["visual.conv1.weight"]
     places = tensors["visual.positional_embedding"].shape[0]
@@ -178,7 +179,7 @@ def shaped_like(tensors: dict[str, Tensor], facts: Facts | None = None) -> Clip:
 
     def sizes(prefix: str, width: int) -> Sizes:
         numbers = {
-            int(key.removeprefix(f"{prefix}resblocks.").split(".")[0])
+            key.removeprefix(f"{prefix}resblocks.").split(".")[0]
             for key in tensors
             if key.startswith(f"{prefix}resblocks.")
         }
@@ -187,6 +188,11 @@ def shaped_like(tensors: dict[str, Tensor], facts: Facts | None = None) -> Clip:
 
     width = patches.shape[0]
     facts = facts or Facts(max(1, width // HEAD_WIDTH), max(1, text_width // HEAD_WIDTH))
+    for heads, channels in ((facts.vision_heads, width), (facts.text_heads, text_width)):
+        if heads < 1 or channels % heads:
+            raise ValueError(f"{heads} heads of attention do not share {channels} channels")
+    if places < 2:
+        raise ValueError("visual.positional_embedding has no place for a picture")
     return Clip(
         sizes("visual.transformer.", width),
         sizes("transformer.", text_width),

@@ -28,6 +28,18 @@ def byte_letters() -> dict[int, str]:
     return letters | {byte: chr(256 + n) for n, byte in enumerate(others)}
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise UsageError(
+            f'the tokenizer of CLIP is missing: "{path}" ({error.strerror}); put vocab.json and '
+            "merges.txt of the same model beside its weights"
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f'"{path}" is no text in UTF-8, as the tokenizer of CLIP is') from None
+
+
 class Words:
     """A tokenizer.
 
@@ -41,25 +53,34 @@ class Words:
         self.ranks = {pair: rank for rank, pair in enumerate(merges)}
 
     @staticmethod
-    def read(folder: Path) -> "Words":
+    def read(folder: Path, most: int) -> "Words":
         """From `vocab.json` and `merges.txt`.
 
+        Args:
+            folder: where they lie.
+            most: how many tokens the model knows.
+
         Raises:
-            UsageError: one is missing or damaged.
+            UsageError: one is missing, damaged, or of another model.
         """
+        path = folder / "vocab.json"
         try:
-            vocabulary = json.loads((folder / "vocab.json").read_text("utf-8"))
-            lines = (folder / "merges.txt").read_text("utf-8").splitlines()
-        except OSError as error:
-            raise UsageError(
-                f'the tokenizer of CLIP is missing: "{error.filename}" ({error.strerror}); put '
-                " vocab.json and merges.txt of the same model beside its weights"
-            ) from None
-        except ValueError:
-            raise UsageError(f'"{folder / "vocab.json"}" is not JSON') from None
+            vocabulary = json.loads(_text(path))
+        except (ValueError, RecursionError):
+            raise UsageError(f'"{path}" is not JSON') from None
+        lines = _text(folder / "merges.txt").splitlines()
         pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
-        if not isinstance(vocabulary, dict) or END not in vocabulary:
-            raise UsageError(f'"{folder / "vocab.json"}" is no vocabulary of CLIP: no {END}')
+        for mark in (START, END):
+            if not isinstance(vocabulary, dict) or mark not in vocabulary:
+                raise UsageError(f'"{path}" is no vocabulary of CLIP: no {mark}')
+        for token, number in vocabulary.items():
+            if type(number) is not int or not 0 <= number < most:
+                raise UsageError(
+                    f'"{path}" is no vocabulary of this CLIP, which numbers its tokens 0 to '
+                    f'{most - 1}: "{token}" is {number!s:.40}'
+                )
+        if vocabulary[END] != max(vocabulary.values()):  # `Clip.read` finds a text's end by it
+            raise UsageError(f'"{path}" is no vocabulary of CLIP: {END} is not its last token')
         return Words(vocabulary, [pair for pair in pairs if len(pair) == 2])
 
     def numbers(self, text: str, length: int) -> list[int]:

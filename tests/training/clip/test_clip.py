@@ -106,7 +106,11 @@ def test_words_turn_a_photo(tmp_path, random_weights, color, source, channel):
         ([], "give --style"),
         (["--text", "red", "--clip", "nowhere"], 'no CLIP weights "nowhere"'),
         (["--text", "a photo", "--clip", str(TINY)], "says what its source"),
-        (["--text", "  ", "--clip", str(TINY)], "has no words"),
+        (["--text", "  ", "--clip", str(TINY)], "--text is empty"),
+        (["--text", "", "--clip", str(TINY)], "--text is empty"),
+        (["--text", "red", "--text-source", "", "--clip", str(TINY)], "has no words"),
+        (["--text", "red", "--clip", str(TINY), "--weight", "text=nan"], "a finite one"),
+        (["--text", "red", "--clip", str(TINY), "--size", "0"], "--size is 0, it must be at least"),
         (["--text", "red", "--clip", str(TINY), "--patches", "0"], "at least 1"),
     ],
 )
@@ -121,19 +125,48 @@ def test_what_is_wrong_is_one_line(tmp_path, random_weights, capsys, words, mess
 def broken(tmp_path: Path, change: str) -> Path:
     folder = tmp_path / change
     shutil.copytree(TINY, folder)
-    weights = folder / "open_clip_model.safetensors"
+    weights, config = folder / "open_clip_model.safetensors", folder / "open_clip_config.json"
+    tensors, told = load_file(weights), json.loads(config.read_text())
+    words = json.loads((folder / "vocab.json").read_text())
     if change == "tensor":
-        tensors = load_file(weights)
         del tensors["visual.class_embedding"]
-        save_file(tensors, weights)
-    elif change == "bytes":
+    elif change == "first tensor":
+        del tensors["visual.conv1.weight"]
+    elif change == "width":
+        tensors["text_projection"] = torch.zeros(32, 20)
+    elif change == "no places":
+        tensors["visual.positional_embedding"] = torch.zeros(1, 32)
+    elif change == "nan":
+        tensors["visual.proj"].fill_(float("nan"))
+    elif change == "named blocks":
+        tensors["transformer.resblocks.x.ln_1.bias"] = torch.zeros(32)
+    elif change == "small vocabulary":
+        tensors["token_embedding.weight"] = tensors["token_embedding.weight"][:300].clone()
+    elif change == "heads":
+        told["model_cfg"]["text_cfg"]["heads"] = 3
+    elif change == "head width":
+        told["model_cfg"]["vision_cfg"]["head_width"] = 0
+    elif change == "deviation":
+        told["preprocess_cfg"]["std"] = [0, 0, 0]
+    elif change == "start":
+        del words["<|startoftext|>"]
+    elif change == "number":
+        words["red</w>"] = "x"
+    elif change == "end":
+        words["<|endoftext|>"] = 0
+    save_file(tensors, weights)
+    config.write_text("[]" if change == "config" else json.dumps(told))
+    (folder / "vocab.json").write_text(
+        {"json": "{", "deep": "[" * 100_000}.get(change, json.dumps(words))
+    )
+    if change == "bytes":
         weights.write_bytes(b"no model")
+    elif change == "cut":
+        weights.write_bytes(weights.read_bytes()[:70_000])
     elif change == "words":
         (folder / "vocab.json").unlink()
-    elif change == "json":
-        (folder / "vocab.json").write_text("{")
-    else:
-        (folder / "open_clip_config.json").write_text("[]")
+    elif change == "merges":
+        (folder / "merges.txt").write_bytes(b"\xff\xfe")
     return folder
 
 
@@ -141,10 +174,25 @@ def broken(tmp_path: Path, change: str) -> Path:
     ("change", "message"),
     [
         ("tensor", "class_embedding"),
+        ("first tensor", "safetensors.*has no tensor 'visual.conv1.weight'"),
+        ("width", "size mismatch"),
+        ("no places", "has no place for a picture"),
+        ("named blocks", "has no tensor 'transformer.resblocks.1"),
+        ("nan", '"visual.proj" holds numbers that are not finite'),
         ("bytes", "no safetensors"),
+        ("cut", "no safetensors"),
         ("words", "tokenizer of CLIP is missing"),
+        ("merges", "merges.txt.*UTF-8"),
         ("json", "is not JSON"),
+        ("deep", "is not JSON"),
+        ("start", "no vocabulary of CLIP: no <|startoftext|>".replace("|", r"\|")),
+        ("number", '"red</w>" is x'),
+        ("small vocabulary", "numbers its tokens 0 to 299"),
+        ("end", "is not its last token"),
         ("config", "no configuration of OpenCLIP"),
+        ("heads", "3 heads of attention do not share 32 channels"),
+        ("head width", "no configuration of OpenCLIP"),
+        ("deviation", "three numbers above 0"),
     ],
 )
 def test_damaged_models_are_refused(tmp_path, change, message):
@@ -212,3 +260,12 @@ def test_a_recipe_takes_words(photo_folder, painting, random_weights):
 def test_the_files_are_small():
     assert sum(path.stat().st_size for path in TINY.iterdir()) < 300_000
     assert json.loads((TINY / "vocab.json").read_text())["red</w>"] > 255
+
+
+def test_a_total_that_is_not_finite_writes_no_picture(tmp_path, random_weights, capsys):
+    run = ["--content", str(photo_file(tmp_path)), "--output", str(tmp_path / "o.png"), "--quiet"]
+    run += ["--weights", str(random_weights), "--size", "64", "--evaluations", "2"]
+    run += ["--text", "red", "--clip", str(TINY), "--weight", "text=1e300", "--patches", "2"]
+    assert optimize.main([*run, "--device", "cpu"]) == 1
+    assert "not a finite number; lower the weights" in capsys.readouterr().err
+    assert not (tmp_path / "o.png").exists()
