@@ -7,13 +7,15 @@ The manifest has one action, "c2pa.created", with the kind of source and the pro
 writes it (extra "c2pa").
 """
 
+import io
 import json
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import EngineUnavailable, SinkError, UsageError
 from ..invocation import VERSION
-from . import Provenance
+from . import Provenance, provenance_of
 
 # Formats that hold a manifest, as C2PA's library calls them.
 FORMATS = {
@@ -43,16 +45,35 @@ class Signer:
         key: PEM, its private key without a password; None if it is in the certificate's file.
 
     Raises:
-        EngineUnavailable: c2pa-python is not installed.
-        UsageError: the files cannot be read, or C2PA cannot sign with what is in them.
+        EngineUnavailable: c2pa-python is not installed, or does not load here.
+        UsageError: the files cannot be read, or C2PA cannot sign with what is in them, as a
+            picture of one pixel tells before the work.
     """
 
     def __init__(self, certificate: Path, key: Path | None = None) -> None:
-        if find_spec("c2pa") is None:
-            raise EngineUnavailable("--sign needs c2pa-python: pip install c2pa-python")
+        try:
+            import c2pa
+        except ImportError:
+            raise EngineUnavailable("--sign needs c2pa-python: pip install c2pa-python") from None
+        except (OSError, RuntimeError) as error:  # its native library
+            reason = " ".join(str(error).split())
+            raise EngineUnavailable(
+                f"--sign: c2pa-python does not load here ({reason:.200}); "
+                "pip install --force-reinstall c2pa-python"
+            ) from None
         self._chain = _chain(_read(certificate, "--sign"), certificate)
         pem = _read(key or certificate, "--sign-key" if key else "--sign")
+        if key is None and b"PRIVATE KEY" not in pem:
+            raise UsageError(f'--sign: "{certificate}" holds no private key; give it as --sign-key')
         self._algorithm, self._key = _key(pem, key or certificate)
+        try:
+            _try(self._algorithm, self._chain, self._key)
+        except c2pa.C2paError as error:
+            raise UsageError(
+                f'--sign: "{certificate}" with the key of "{key or certificate}" cannot sign: '
+                f"{_reason(error)}; it takes the key's own certificate first, valid today, for "
+                "signing documents or mail, and behind it those that vouch for it"
+            ) from None
 
     def check(self, output: Path | str) -> None:
         """Raises UsageError where files of this name hold no manifest."""
@@ -77,24 +98,52 @@ class Signer:
         """
         import c2pa
 
-        format = FORMATS[output.suffix.lower()]
         signed = path.with_name(f"{path.name}.signed")
-        info = c2pa.C2paSignerInfo(self._algorithm, self._chain, self._key, None)
         try:
-            with (
-                c2pa.Signer.from_info(info) as signer,
-                c2pa.Builder(_manifest(output, made)) as builder,
-                path.open("rb") as source,
-                signed.open("w+b") as target,
-            ):
-                builder.sign(signer, format, source, target)
+            with path.open("rb") as source, signed.open("w+b") as target:
+                format = FORMATS[output.suffix.lower()]
+                manifest = _manifest(output, made)
+                _write(self._algorithm, self._chain, self._key, manifest, format, source, target)
             signed.replace(path)
         except c2pa.C2paError as error:
-            reason = " ".join(str(error).split())
+            reason = _reason(error)
             kind = SinkError if "ignature" not in reason else UsageError
             raise kind(f'"{output}" cannot be signed by this certificate: {reason}') from None
         finally:
             signed.unlink(missing_ok=True)
+
+
+def _write(
+    algorithm: str,
+    chain: bytes,
+    key: bytes,
+    manifest: str,
+    format: str,
+    source: BinaryIO,
+    target: BinaryIO,
+) -> None:
+    """`source` with the manifest, signed, to `target`. Raises C2paError."""
+    import c2pa
+
+    info = c2pa.C2paSignerInfo(algorithm, chain, key, None)
+    with c2pa.Signer.from_info(info) as signer, c2pa.Builder(manifest) as builder:
+        builder.sign(signer, format, source, target)
+
+
+@cache
+def _try(algorithm: str, chain: bytes, key: bytes) -> None:
+    """Sign a picture of one pixel, once in a process. Raises C2paError."""
+    from PIL import Image
+
+    picture = io.BytesIO()
+    Image.new("L", (1, 1)).save(picture, "PNG")
+    picture.seek(0)
+    manifest = _manifest(Path("trial.png"), provenance_of([]))
+    _write(algorithm, chain, key, manifest, FORMATS[".png"], picture, io.BytesIO())
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _manifest(output: Path, made: Provenance) -> str:

@@ -3,8 +3,11 @@
 import datetime
 
 
-def certificates(folder, algorithm="p256"):
-    """A certificate that a root made here vouches for: (chain, key) in files."""
+def certificates(folder, algorithm="p256", age=0):
+    """A certificate that a root made here vouches for: (chain, key) in files.
+
+    They are valid from a day before to a day after a time that is `age` days past.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -16,7 +19,7 @@ def certificates(folder, algorithm="p256"):
         "ed25519": ed25519.Ed25519PrivateKey.generate,
         "k256": lambda: ec.generate_private_key(ec.SECP256K1()),
     }
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=age)
 
     def named(word):
         rows = [(x509.NameOID.ORGANIZATION_NAME, "A painter"), (x509.NameOID.COMMON_NAME, word)]

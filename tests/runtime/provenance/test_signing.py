@@ -167,9 +167,10 @@ def test_a_show_that_cannot_be_signed_does_not_begin(
 
 @signs
 def test_a_saved_picture_that_is_refused_is_said_and_nothing_is_left(tmp_path):
-    chain, other = certificates(tmp_path)[0], tmp_path / "other"
+    other = tmp_path / "other"
     other.mkdir()
-    signer = Signer(chain, certificates(other)[1])
+    signer = Signer(*certificates(tmp_path))
+    signer._key = Signer(*certificates(other))._key  # as if it had expired meanwhile
     snapshots = Snapshots(tmp_path / "saved", signer=signer)
     snapshots.save(np.zeros((8, 8, 3), np.uint8), "starry")
     snapshots.close()
@@ -195,8 +196,47 @@ def test_bad_certificates_are_one_line(tmp_path, invert_model, capsys):
     assert "holds no certificate" in refused(key, key)
     other = tmp_path / "other"
     other.mkdir()
-    assert "cannot be signed" in refused(chain, certificates(other)[1])
+    wrong = refused(chain, certificates(other)[1])
+    assert "cannot sign: Signature: the signature does not match" in wrong
+    assert "not valid at time of signing" in refused(*certificates(other, age=3))
+    words = ["--model", str(invert_model), "-q", str(source), str(target), "--sign", str(chain)]
+    assert image.main(words) == USAGE
+    assert "holds no private key; give it as --sign-key" in capsys.readouterr().err
     assert "a key that C2PA does not know" in refused(*certificates(tmp_path, "k256"))
+
+
+@signs
+def test_a_certificate_that_cannot_sign_is_told_before_the_work(
+    tmp_path, make_clip, identity_model, capsys
+):
+    """And not when a long clip is painted."""
+    source, target = make_clip(tmp_path / "clip.mp4"), tmp_path / "out.mp4"
+    target.write_bytes(b"mine")
+    pem = certificates(tmp_path, age=3)
+    before = {path.name for path in tmp_path.iterdir()}
+    words = ["--model", str(identity_model), "--device", "cpu", "--overwrite", str(source)]
+    words += [str(target), "--sign", str(pem[0]), "--sign-key", str(pem[1])]
+    assert video.main(words) == USAGE
+    assert capsys.readouterr().err.count("\n") == 1  # no frame was painted
+    assert target.read_bytes() == b"mine"
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_library_that_does_not_load_is_one_line(tmp_path, invert_model):
+    """The package is there, its native part is not for this machine."""
+    (tmp_path / "c2pa").mkdir()
+    (tmp_path / "c2pa/__init__.py").write_text("raise OSError('libc2pa_c.so: wrong ELF class')")
+    source = noise(tmp_path / "photo.png")
+    words = ["--model", str(invert_model), "-q", str(source), str(tmp_path / "out.png")]
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from runtime import image\n"
+        f"sys.exit(image.main({json.dumps([*words, '--sign', 'chain.pem'])}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == UNAVAILABLE
+    assert "does not load here (libc2pa_c.so: wrong ELF class)" in done.stderr
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "out.png").exists()
 
 
 def test_a_key_alone_signs_nothing(tmp_path, invert_model, capsys):
