@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-from runtime import keys
+from runtime import input_noise, keys
 from runtime.card import JsonObject, ModelCard, Port
 from runtime.checksum import sha256
 from runtime.errors import CardMismatch, UsageError
@@ -273,6 +273,7 @@ def _styles(
         **_ends(card),
         "multiple_of": card.multiple_of,
         "minimum": card.minimum,
+        "noise": input_noise.unasked([card]),
         "scalars": {
             port.name: {
                 "value": 1.0 if port.default is None else port.default,

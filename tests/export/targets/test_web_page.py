@@ -3,6 +3,7 @@
 Skipped, with the reason, without Chromium, Node.js, or npm's package.
 """
 
+import json
 import shutil
 import time
 
@@ -11,6 +12,8 @@ import PIL.Image
 import pytest
 from waiting import wait_for
 from webpage import FAKE_CAMERA, START_S, Page, decode, level_psnr
+
+from runtime.model.session import open_session
 
 # A software GPU, for WebGPU without one.
 FAKE_GPU = (
@@ -33,6 +36,30 @@ def test_a_picture_is_painted_as_in_python(page, photo_file, expected):
     page.show(photo_file)
     assert level_psnr(page.pixels(), expected[0]) >= 45
     assert page.message() == "cat.png"
+
+
+def test_skies_of_pictures_are_painted_unless_e_says_no(site, tmp_path):
+    folder = shutil.copytree(
+        site[0], tmp_path / "site", ignore=shutil.ignore_patterns("*.gz", "*.br")
+    )
+    listing = json.loads((folder / "site.json").read_text())
+    listing["styles"][0]["noise"] = 0.5
+    (folder / "site.json").write_text(json.dumps(listing))
+    sky = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
+    PIL.Image.fromarray(sky).save(tmp_path / "sky.png")
+    with open_session(site[1][0], threads=1) as session:
+        expected = session.stylize(sky)
+    opened = Page(folder, tmp_path, "--disable-gpu")
+    try:
+        opened.show(tmp_path / "sky.png")
+        assert level_psnr(opened.pixels(), expected) < 40
+        opened.after(lambda: opened.browser.press("e"))
+        assert level_psnr(opened.pixels(), expected) >= 45
+        opened.reload()  # and it is remembered
+        opened.show(tmp_path / "sky.png")
+        assert level_psnr(opened.pixels(), expected) >= 45
+    finally:
+        opened.close()
 
 
 def test_keys_change_strength_split_and_style(page, photo_file, photo, expected):

@@ -17,6 +17,8 @@ def gallery(web_dist, tmp_path_factory):
     models = [store.resolve(name) for name in ("many", "adain")]
     web.write_page(models, folder / "site", web_dist, compressed=False)
     opened = Page(folder / "site", tmp_path_factory.mktemp("gallery_profile"), "--disable-gpu")
+    opened.browser.press("e")  # noise of the page is not that of Python
+    assert opened.message().startswith("No strokes grow")
     yield opened
     opened.close()
 

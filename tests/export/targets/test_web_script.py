@@ -13,6 +13,7 @@ import export
 import runtime
 from export.site import folded
 from runtime.card import Port
+from runtime.input_noise.flat import flatness
 from runtime.live.upscale import upscale
 from runtime.model import arrays
 from runtime.model.folding import FoldedLayer, Folding
@@ -35,6 +36,7 @@ def node(script, *arguments):
         "const { Steadier } = await import(base + '/steady.js');"
         "const codes = await import(base + '/codes.js');"
         "const scene = await import(base + '/scene.js');"
+        "const noise = await import(base + '/input_noise.js');"
         f"const given = {json.dumps(arguments)};"
         "const out = (value) => process.stdout.write(JSON.stringify(value));"
     )
@@ -330,3 +332,55 @@ def test_a_live_scene_is_measured_when_it_begins_and_when_it_drifted():
     assert shown[-1] == pytest.approx(goal, rel=1e-3)
     first = LAYER.fold(np.array([200.0, 0.0]), np.ones(2))["conv.bias"][0]
     assert biases[-1] == pytest.approx(first, abs=1)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (50, 71), (1, 5)])
+def test_flat_places_are_those_that_python_finds(size):
+    photo = read_rgb(Path(runtime.__file__).parent / "photographs" / "coffee.jpg")
+    photo = np.ascontiguousarray(photo[40 : 40 + size[0], 60 : 60 + size[1]])
+    found = node(
+        "const [data, [h, w]] = given;"
+        "out([...noise.flatness(Uint8ClampedArray.from(data), w, h)]);",
+        rgba(photo),
+        size,
+    )
+    expected = flatness(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY))
+    # Grays are rounded alike but for ties.
+    assert np.allclose(np.reshape(found, expected.shape), expected, atol=0.02)
+
+
+def test_cells_of_noise_are_enlarged_as_opencv_does():
+    cells = np.random.default_rng(5).standard_normal((3, 5, 3)).astype(np.float32)
+    found = node(
+        "const [cells] = given, found = [];"
+        "noise.enlarged(Float32Array.from(cells), 75, 40, (y, row) => found.push([...row]));"
+        "out(found);",
+        cells.ravel().tolist(),
+    )
+    expected = cv2.resize(cells, (80, 48), interpolation=cv2.INTER_CUBIC)[:40, :75]
+    assert np.allclose(np.reshape(found, expected.shape), expected, atol=1e-5)
+
+
+def test_noise_is_normal_and_the_same_each_time():
+    first, second = node("out([[...noise.normals(20000)], [...noise.normals(20000)]]);")
+    assert first == second
+    values = np.array(first)
+    assert abs(values.mean()) < 0.03 and values.std() == pytest.approx(1, abs=0.02)
+    assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 0.03
+    assert (np.abs(values) > 1.96).mean() == pytest.approx(0.05, abs=0.006)
+
+
+def test_noise_is_added_where_a_picture_is_flat():
+    picture = np.full((96, 96, 3), 128, np.uint8)
+    picture[:, 48:] = np.random.default_rng(6).integers(0, 256, (96, 48, 3))
+    found = node(
+        "const [data, amount] = given, pixels = Uint8ClampedArray.from(data);"
+        "noise.addNoise(pixels, 96, 96, amount); out([...pixels]);",
+        rgba(picture),
+        0.15,
+    )
+    added = np.reshape(found, (96, 96, 4))[..., :3] - picture.astype(float)
+    flat, busy = added[:, :32], added[:, 64:]
+    # A deviation of 0.15 * 0.2 * 255 = 7.65 in the cells; interpolation takes a fifth of it.
+    assert 4 < flat.std() < 9
+    assert np.abs(busy).max() <= 1

@@ -125,7 +125,7 @@ def test_keys_alone_reach_everything(page, photo_file):
         seen.append(page.browser.value(FOCUSED))
         assert len(seen) < 40, "the focus never comes around"
     usable = ["help", "camera", "open", "snapshot", "record", "split", "mirror", "fullscreen"]
-    usable += ["style", "strength", "stabilizer", "detail", "wish"]
+    usable += ["style", "strength", "stabilizer", "noise", "detail", "wish"]
     assert [name for name, _ in seen[:-1]] == usable
     assert {outline for _, outline in seen[:-1]} == {"solid"}  # and it is seen where one is
     # Buttons, cards and sliders do what they do when they are clicked.

@@ -59,6 +59,7 @@ const actions = {
   less: () => mix.set({ share: mix.share - MIX_STEP }),
   painting: () => $("painting").click(),
   stabilizer: () => settings.toggleSteady(),
+  noise: () => settings.toggleNoise(),
   split: () => settings.split(!studio.look.split),
   mirror: () => {
     settings.mirror(!studio.look.mirror);

@@ -81,13 +81,15 @@ export class Painter {
    * Paint a picture.
    * @param {ImageData} image given away: its bytes move to the worker.
    * @param {object} codes what the model is fed besides it.
-   * @param {boolean} steady whether paint stays where the picture is as it was.
+   * @param {object} how `steady`: whether paint stays where the picture is as it was; `noise`:
+   *   amount of input noise, 0..1.
    * @returns {Promise<{image: ImageData, ms: number}>}
    */
-  async paint(style, image, codes = style.codes, steady = false) {
+  async paint(style, image, codes = style.codes, how = {}) {
     await this.#ready;
     const { width, height, data } = image;
-    const message = { command: "paint", style: style.file, codes, steady, pixels: data, width, height };
+    const picture = { pixels: data, width, height };
+    const message = { command: "paint", style: style.file, codes, ...picture, ...how };
     const { pixels, ms } = await this.#ask(message, [data.buffer]);
     return { image: new ImageData(pixels, width, height), ms };
   }

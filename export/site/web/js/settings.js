@@ -54,6 +54,13 @@ export class Settings {
     remember({ steady: on });
   }
 
+  /** Whether strokes grow in skies and walls of pictures. */
+  noise(on) {
+    this.#studio.noise = on;
+    press("noise", on);
+    remember({ noise: on });
+  }
+
   /** Short side in px to paint at, 0 for "automatic". */
   detail(side) {
     $("detail").value = String(side);
@@ -66,10 +73,12 @@ export class Settings {
 
   /** Begin with what was kept. */
   restore() {
-    const { strength = 100, splitAt = 50, steady = true, detail = 0, keys = true } = choices();
+    const { strength = 100, splitAt = 50, detail = 0 } = choices();
+    const { steady = true, noise = true, keys = true } = choices();
     this.strength(strength);
     this.splitAt(splitAt);
     this.steady(steady !== false);
+    this.noise(noise !== false);
     this.detail(detail);
     $("keys-on").checked = keys !== false;
   }
@@ -87,6 +96,14 @@ export class Settings {
   toggleSteady() {
     this.steady(!this.#studio.stabilizer);
     say(this.#studio.stabilizer ? "Paint stays where nothing moves." : "Every frame is painted anew.");
+  }
+
+  /** Switch the input noise, and say so. */
+  toggleNoise() {
+    this.noise(!this.#studio.noise);
+    if (!this.#studio.source?.live) this.#studio.repaint();
+    const empty = "skies and walls of pictures";
+    say(this.#studio.noise ? `Strokes grow in ${empty}.` : `No strokes grow in ${empty}.`);
   }
 }
 

@@ -23,6 +23,8 @@ export class Studio {
   codes = {};
   /** Whether live paint stays where the camera shows the same as before. */
   stabilizer = true;
+  /** Whether pictures get the input noise that their style has learned with. */
+  noise = true;
   look = { strength: 1, split: false, splitAt: 0.5, mirror: false };
   frozen = false;
   /** Short side in px, 0 for "auto". */
@@ -165,8 +167,11 @@ export class Studio {
     }
     const image = pixels(held ? this.#seen : this.#incoming, width, height);
     if (!source.live) this.#events.onBusy(true);
-    const steady = this.stabilizer && source.live && !held;
-    const { image: painting, ms } = await this.#painter.paint(style, image, this.codes, steady);
+    const how = {
+      steady: this.stabilizer && source.live && !held,
+      noise: this.noise && !source.live ? style.noise : 0,
+    };
+    const { image: painting, ms } = await this.#painter.paint(style, image, this.codes, how);
     if (this.source !== source) return;
     if (!held) {
       [this.#incoming, this.#seen] = [this.#seen, this.#incoming];

@@ -5,6 +5,7 @@
  * One command at a time; the page waits for each answer.
  */
 
+import { addNoise } from "./input_noise.js";
 import { colors, Scene } from "./scene.js";
 import { Steadier } from "./steady.js";
 import { paddedSize, psnr, toPixels, toTensor, withAlpha } from "./tensors.js";
@@ -93,9 +94,13 @@ async function open({ file, bytes, sha256 }, base) {
   });
 }
 
-/** Paint one picture: RGBA pixels in and out; `steady` keeps the paint of still places. */
-async function paint({ style, codes, pixels, width, height, steady }) {
+/**
+ * Paint one picture: RGBA pixels in and out; `steady` keeps the paint of still places, `noise` is the
+ * amount of input noise.
+ */
+async function paint({ style, codes, pixels, width, height, steady, noise }) {
   const begun = performance.now();
+  if (noise) addNoise(pixels, width, height, noise);
   const key = `${style} ${JSON.stringify(codes)}`;
   if (steady) steadier.before(pixels, width, height, key);
   const painted = await run(sessions.get(style), codes, pixels, width, height, steady);
