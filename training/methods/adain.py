@@ -192,23 +192,25 @@ class AdaIn(Method):
         wanted, contents = self.wanted(photos, styles)
         copies, wanted_copies = self._copies(output, styles)
         with torch.autocast(self.device, enabled=False):
-            values = {
-                "content": _mean(
+            terms = {
+                "content": lambda: _mean(
                     content_distance(features[x], contents[x], energies.get(ENERGY + x))
                     for x in content_layers
                 ),
-                "moments": _mean(
+                "moments": lambda: _mean(
                     moments_distance(features[x], *channel_moments(wanted[x])) for x in style_layers
                 ),
-                "style": _mean(self._gram(features[x], wanted[x], x) for x in style_layers),
-                "coarse": _mean(self._gram(copies[x], wanted_copies[x], x[1]) for x in copies),
-                "periodicity": periodicity_energy(output.float()),
-                "phase_roughness": phase_roughness(output.float()),
-                "tv": total_variation(output),
-                "range": out_of_range(output),
+                "style": lambda: _mean(self._gram(features[x], wanted[x], x) for x in style_layers),
+                "coarse": lambda: _mean(
+                    self._gram(copies[x], wanted_copies[x], x[1]) for x in copies
+                ),
+                "periodicity": lambda: periodicity_energy(output.float()),
+                "phase_roughness": lambda: phase_roughness(output.float()),
+                "tv": lambda: total_variation(output),
+                "range": lambda: out_of_range(output),
             }
-        weights = self.recipe.objective
-        values = {name: value for name, value in values.items() if weights.get(name)}
+            weights = self.recipe.objective
+            values = {name: term() for name, term in terms.items() if weights.get(name)}
         total = torch.zeros((), device=output.device)
         for name, value in values.items():
             total = total + weights[name] * value
