@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from .curves import Problem
 
+LEAST_SIDE = 32  # px, below which SqueezeNet has no last layer
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Flags of this command."""
@@ -89,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     from . import rows as quality_rows
 
     path, told = check_result_file(args), _clip(args)
+    _check_lists(args)
     photos = _photos(args)
     rows: list[Row] = []
     settings = {
@@ -131,13 +134,37 @@ def _clip(args: argparse.Namespace) -> "tuple[Reader, str] | None":
     return open_clip(args.clip), args.text
 
 
+def _check_lists(args: argparse.Namespace) -> None:
+    """Rows have their names of what is listed: nothing twice, and no picture too small to score."""
+    named = {
+        "--models": [Path(model).stem for model in args.models],
+        "--sizes": args.sizes,
+        "--inits": args.inits,
+        "--evaluators": args.evaluators,
+        "--pareto": args.pareto,
+    }
+    for flag, given in named.items():
+        twice = next((each for each in given if given.count(each) > 1), None)
+        if twice is not None:
+            raise UsageError(f'{flag} names "{twice}" twice; rows go by name, give it once')
+    small = min(args.sizes, default=LEAST_SIDE)
+    if small < LEAST_SIDE:
+        raise UsageError(f"--sizes has {small}, at least {LEAST_SIDE} px are needed")
+
+
 def _photos(args: argparse.Namespace) -> list[Path]:
     if any(factor <= 0 for factor in args.pareto):
         raise UsageError("--pareto takes factors above 0")
     for init in args.inits:
         if init not in ("content", "noise"):
             raise UsageError(f'--inits has "{init}", allowed are content, noise')
-    return pick_photos(args.content, args.photos)
+    photos = pick_photos(args.content, args.photos)
+    if args.proxy_metrics and len(photos) < 2:
+        raise UsageError(
+            "--proxy-metrics compares sets of pictures: 2 photos or more are needed, not "
+            f"{len(photos)}"
+        )
+    return photos
 
 
 def pick_photos(folder: Path, count: int, prefix: str = "") -> list[Path]:
