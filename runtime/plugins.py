@@ -39,10 +39,13 @@ def load(package: ModuleType, name: str) -> Any:
     path = f"{package.__name__}.{name}"
     there = path in sys.modules or _source(Path(next(iter(package.__path__))), name).is_file()
     known = [name] if there and name.isidentifier() and name[0] != "_" else names(package)
-    if name not in known:
-        kind = package.__name__.rsplit(".", 1)[-1]
-        raise UsageError(f'no "{name}" in {kind}.{suggest(name, known)}')
-    return importlib.import_module(path).PLUGIN
+    if name in known:
+        plugin = getattr(importlib.import_module(path), "PLUGIN", None)
+        if plugin is not None:
+            return plugin
+        known = [each for each in names(package) if each != name]  # what plugins share
+    kind = package.__name__.rsplit(".", 1)[-1]
+    raise UsageError(f'no "{name}" in {kind}.{suggest(name, known)}')
 
 
 def constants(package: ModuleType, key: str) -> dict[str, Any]:

@@ -170,6 +170,9 @@ class Engine:
                     self._set_random_state(start)
                     raise
                 self.done += 1
+                if self.done == 1 and self.main:
+                    # Of the run that this one replaces, now that it has something to show.
+                    (self.output / "log.jsonl").unlink(missing_ok=True)
                 self._average()
                 whole = True
                 window.append(values)

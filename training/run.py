@@ -193,9 +193,34 @@ def default_folder(recipe: "Recipe") -> Path:
 
 
 def show(recipe: "Recipe") -> int:
-    """Print the resolved recipe."""
+    """Print the resolved recipe.
+
+    Raises:
+        UsageError: its method or its network has no such setting.
+    """
+    check_settings(recipe)
     print_text(json.dumps(recipe.to_dict(), indent=2))
     return DONE
+
+
+def check_settings(recipe: "Recipe") -> None:
+    """Raise UsageError for settings that the method or the network does not have, as a run would.
+
+    What only a run knows (pictures, weights, the discriminators' shapes) is not looked at.
+    """
+    from importlib import import_module
+
+    from runtime.fields import fill
+    from runtime.plugins import load
+
+    from . import methods, networks
+
+    options = getattr(import_module(load(methods, recipe.method).__module__), "Options", None)
+    if options is not None:
+        fill(options, recipe.options, f'method "{recipe.method}"', "option")
+    settings = {**recipe.network}
+    name = str(settings.pop("name"))
+    fill(load(networks, name)[0], settings, f'network "{name}"', "setting")
 
 
 def check_output(options: RunOptions) -> None:
@@ -283,8 +308,6 @@ def _train(
         engine.resume()
         if engine.done >= recipe.steps and not quiet:
             say(f"finished after {engine.done} steps; --steps N goes on to a later one")
-    elif options.overwrite and engine.main:
-        (options.output / "log.jsonl").unlink(missing_ok=True)
     try:
         engine.run()
     finally:

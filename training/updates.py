@@ -50,6 +50,8 @@ class Updates:
         # float16 ends at 6e-8, where many gradients live: the loss is enlarged by as much as does
         # not overflow (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2).
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype is torch.float16)
+        # Pictures that are worked on at once, at least.
+        self.smallest_part = recipe.batch // (max(1, self.compute.accumulate) * distributed.world())
         self.made = 0  # optimizer steps taken: whether a failed training step changed weights
         self._compiled: dict[nn.Module, Callable[..., Any]] = {}
         if recipe.steps:

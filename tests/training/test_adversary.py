@@ -149,7 +149,12 @@ def test_all_at_once_resumes_bit_for_bit(pairs, tmp_path):
 
 
 def test_a_look_at_the_diversity_changes_nothing_and_is_in_the_log(pairs, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.methods._adversarial.LOOK_EVERY", 10)
+    monkeypatch.setattr("training.methods._adversarial.LOOK_EVERY", 5)
+    # As LPIPS does, where its weights are here: its network is born with random ones.
+    monkeypatch.setattr(
+        "training.methods._adversarial.open_distance",
+        lambda *_: torch.rand(9) is not None and (lambda a, b: float((a - b).abs().mean())),
+    )
     method = pix2pix(pairs, "network={name='unet_pix2pix', width=4, depth=3}", "steps=10")
     Engine(method, tmp_path / "looking", quiet=True).run()
     (line,) = (tmp_path / "looking" / "log.jsonl").read_text().splitlines()
@@ -205,6 +210,14 @@ def test_same_seed_same_result(pairs):
         )
     assert runs[0][0] == runs[1][0]
     assert all(np.array_equal(a, b) for a, b in zip(runs[0][1], runs[1][1], strict=True))
+
+
+@pytest.mark.parametrize("more", [["batch=1"], ["batch=2", "compute.accumulate=2"]])
+def test_one_picture_has_no_deviation_to_show(pairs, more):
+    wanted = "options.discriminator={width=4, layers=1, minibatch_deviation=true}"
+    with pytest.raises(UsageError, match="only one is worked on at once: raise batch"):
+        pix2pix(pairs, wanted, *more)
+    assert pix2pix(pairs, wanted, "batch=2")
 
 
 def test_too_small_a_picture_is_the_users_error():

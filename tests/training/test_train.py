@@ -120,6 +120,21 @@ def test_a_run_is_not_overwritten_unasked(tmp_path, photo_folder, painting, rand
     assert main(run) == 2
     assert "--resume" in capsys.readouterr().err
     assert main([*run, "--overwrite"]) == 0
+    log = (tmp_path / "log.jsonl").read_text()
+    assert log.count("\n") == 1  # of this run alone
+
+
+def test_a_run_that_never_begins_leaves_the_one_before(
+    tmp_path, photo_folder, painting, random_weights
+):
+    """Its log stays, which belongs to the checkpoint that stays."""
+    log = tmp_path / "log.jsonl"
+    log.write_text("before\n")
+    method = tiny(photo_folder, painting, random_weights)
+    method.step = lambda number: {"total": math.nan}
+    with pytest.raises(StyleError):
+        Engine(method, tmp_path, quiet=True).run()
+    assert log.read_text() == "before\n"
 
 
 def test_resume_refuses_another_recipe(tmp_path, photo_folder, painting, random_weights, capsys):
@@ -227,6 +242,26 @@ def test_cuda_that_is_not_there_exits_3(tmp_path, photo_folder, painting, random
 def test_dry_run_prints_the_resolved_recipe(capsys):
     assert main(["--recipe", "starry", "--set", "crop=128", "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out)["data"]["crop"] == 128
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("options.featre_matching=10", 'Did you mean "feature_matching"'),
+        ("options.r1=-1", '"r1" is -1.0, allowed is'),
+        ("network.widht=3", 'Did you mean "width"'),
+        ("network={name='layers'}", 'no "layers" in networks. Available: adain'),
+    ],
+)
+def test_dry_run_finds_what_the_run_would_refuse(capsys, setting, message):
+    assert main(["--recipe", "pix2pix", "--set", setting, "--dry-run"]) == 2
+    said = capsys.readouterr()
+    assert message in said.err and said.err.count("\n") == 1 and not said.out
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_bundled_recipes_have_settings_that_are_known(name, capsys):
+    assert main(["--recipe", name, "--dry-run"]) == 0
 
 
 @pytest.mark.parametrize("name", recipe_names())

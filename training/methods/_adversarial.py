@@ -180,7 +180,10 @@ class Adversarial(Method, ABC, Generic[Batch]):
         if (step + 1) % LOOK_EVERY:
             return {}
         if self._distance is None:
-            self._distance = open_distance(self._weights, self.device)
+            # Networks are born with random weights: a look costs a run none of its random numbers,
+            # nor one that is resumed, which opens them again.
+            with torch.random.fork_rng(devices=[]):
+                self._distance = open_distance(self._weights, self.device)
         real, made = self._fixed()
         if not self._real_diversity:
             self._real_diversity = {n: diversity(r, self._distance) for n, r in real.items()}

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from runtime.card import JsonObject
+from runtime.errors import UsageError
 from runtime.fields import fill
 
 from .. import networks
@@ -113,6 +114,10 @@ class Adversary:
         optimizer: of their weights.
         updates: through which they change.
         rng: the run's.
+
+    Raises:
+        UsageError: an unknown game, or the deviation of a batch is asked for where batches, or what
+            is worked on at once of them, hold one picture.
     """
 
     def __init__(
@@ -124,6 +129,12 @@ class Adversary:
         rng: np.random.Generator,
     ) -> None:
         check_kind(options.gan)
+        compared = any(getattr(each, "deviation", False) for each in discriminators.values())
+        if compared and updates.smallest_part < 2:
+            raise UsageError(
+                "options.discriminator.minibatch_deviation compares the pictures of a batch, and "
+                "only one is worked on at once: raise batch, or lower compute.accumulate"
+            )
         self.options, self.discriminators, self.optimizer = options, discriminators, optimizer
         self.updates, self.rng = updates, rng
 
