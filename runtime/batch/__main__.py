@@ -83,6 +83,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--scratch", metavar="FOLDER", help="for copies of what lies in stores, on each machine"
     )
     add_painting_flags(parser)
+    parser.add_argument(
+        "--noise",
+        type=cli.parse_fraction,
+        metavar="0..1",
+        help="soft input noise where the picture is flat, from which strokes grow in skies and "
+        "walls (default: 0.15 for pictures, of models that were trained with noise; 0 for clips)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="which noise (default: 0)")
     reading = parser.add_argument_group("reading")
     reading.add_argument("--strict", action="store_true", help="refuse damaged clips")
     reading.add_argument(
@@ -311,11 +319,14 @@ def _settings(args: argparse.Namespace) -> "Settings":
         },
         stabilizer=args.stabilizer,
         stability=args.stability,
+        noise=args.noise or 0.0,
+        seed=args.seed,
         size=args.size,
         regions=regions_of(part, beside, style),
         provenance=args.provenance,
     )
-    still, files = Options(size=args.size, quiet=True), FileOptions(provenance=args.provenance)
+    still = Options(size=args.size, noise=args.noise, seed=args.seed, quiet=True)
+    files = FileOptions(provenance=args.provenance)
     models = "+".join(sha256(path) for path in model_files(style))
     others = clip.regions.beside
     named = [sha256(path) for path in (model_files(others) if others else [])]

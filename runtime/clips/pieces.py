@@ -10,7 +10,7 @@ parts, and what it shows of one follows from the frames of that part and of the 
 are painted by both neighbors, each keeps what is its own, and models that are folded for each scene
 are told what the plan knew of the scene there (`runtime.model.folding.Scene`). It cannot be exact
 where something of the first frame is left for ever: with the stabilizer `live`, in recurrent
-models, and in the mask of a region.
+models, in the mask of a region, and in noise that follows the camera.
 """
 
 import math
@@ -125,9 +125,9 @@ def plan_pieces(
     with sources.open_source(str(path), **options.source) as source:
         _, _, scale = scaled(source, options.size)
         # Where every frame is painted for itself, nobody looks at any.
-        alone = open_stabilizer(options) is None and opened is not None and not opened.remembers
-        source.pictures = not alone
-        scale = None if alone else scale
+        unseen = open_stabilizer(options) is None and not (opened and opened.remembers)
+        source.pictures = not unseen
+        scale = None if unseen else scale
         frames = (replace(f, image=scale(f.image)) if scale else f for f in source)
         context, before, marks = _marks(frames, options, opened)
         longest = options.sink.get("segment", SEGMENT_FRAMES)
@@ -167,11 +167,13 @@ def _plan(source: Source, pieces: list[Piece], frames: int, threads: int | None)
 def _asks_models(options: ClipOptions) -> bool:
     """Whether the models have a say in where pieces begin."""
     stabilizer = open_stabilizer(options)
-    return stabilizer is None or (isinstance(stabilizer, ShotStabilizer) and _divides(options))
+    if stabilizer is None:
+        return not options.noise
+    return isinstance(stabilizer, ShotStabilizer) and _divides(options)
 
 
 def _divides(options: ClipOptions) -> bool:
-    return options.regions.region == "all"
+    return options.regions.region == "all" and not options.noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,8 @@ def _marks(
         return stabilizer.context, 0, (Mark(frame, begins) for frame, begins in marked)
     if stabilizer is not None:
         return 0, 0, (Mark(*marked) for marked in pipeline.cuts(frames, stabilizer))
+    if options.noise:
+        return 0, 0, (Mark(frame) for frame in frames)
     if stylizer is None:
         raise ValueError("without a stabilizer the models say where shots begin")
     stylizer.reset()

@@ -104,6 +104,20 @@ def test_pieces_make_the_clip_of_one_run(clip, tmp_path, request, model, stabili
     assert packets(output) == packets(whole)
 
 
+@pytest.mark.parametrize(("stabilizer", "count"), [("off", 1), ("live", 3), ("best", 2)])
+def test_pieces_with_noise_make_the_clip_of_one_run(clip, tmp_path, invert, stabilizer, count):
+    """Noise follows the camera from the first frame of a shot: no piece begins within one."""
+    options = replace(clip_options(stabilizer), noise=0.5, seed=3)
+    whole, output = tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    paint_clip(Job(str(clip), str(whole)), invert, options, Meter())
+    plan = pieces.plan_pieces(clip, options, lambda: invert, target=8)
+    assert len(plan.pieces) == count
+    assert not paint_in_pieces(clip, plan, output, invert, options)
+    assert packets(output) == packets(whole)
+    paint_clip(Job(str(clip), str(output)), invert, replace(options, noise=0.0), Meter())
+    assert packets(output) != packets(whole)
+
+
 @given(
     st.lists(st.booleans(), max_size=60),
     st.integers(1, 9),
@@ -209,11 +223,15 @@ def test_a_take_in_pieces_is_the_take_of_one_run(
     assert packets(output) == packets(whole)
 
 
-def test_a_take_is_whole_where_the_first_frame_never_ends(make_clip, invert):
+def test_a_take_is_whole_where_the_first_frame_never_ends(make_clip, invert, monkeypatch):
+    monkeypatch.setattr(pieces, "MOST_TWICE", 1.0)
     clip = make_clip("take.mp4", frames=60, size=(96, 64), picture=lambda number: scene(3))
+    best = replace(clip_options("best"), stability=0.2)
+    assert len(pieces.plan_pieces(clip, best, lambda: invert, target=8).pieces) > 1
     for options in (
         clip_options("live"),
-        replace(clip_options("best"), stability=0.2, regions=Regions("person")),
+        replace(best, regions=Regions("person")),
+        replace(best, noise=0.1),
     ):
         assert len(pieces.plan_pieces(clip, options, lambda: invert, target=8).pieces) == 1
 
