@@ -102,7 +102,12 @@ def run(args: argparse.Namespace) -> int:
     target = None if args.json in (None, "-") else Path(args.json)
     if target is not None:
         check_output(target, overwrite=args.overwrite)
+    stems = [Path(model).stem for model in args.model]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice is not None:
+        raise UsageError(f'--model names "{twice}" twice; rows go by name, give it once')
     if args.stereo:
+        _check_alone(args)
         return _stereo(args, target)
     names = _chosen(args.stabilizers, plugins.names(stabilizers), "stabilizer")
     scenes = _scenes(args)
@@ -148,6 +153,18 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_text(report.table())
     return GATE_REFUSED if args.check and report.failures else DONE
+
+
+def _check_alone(args: argparse.Namespace) -> None:
+    """Raises UsageError for flags that say something about clips, which --stereo has none of."""
+    parser, takes = build_parser(), {"model", "stability", "stereo", "json", "overwrite", "quiet"}
+    for name, value in vars(args).items():
+        if name not in takes | {"debug"} and value != parser.get_default(name):
+            flag = {"nulls": "degenerate", "strips": "slices"}.get(name, name.replace("_", "-"))
+            raise UsageError(
+                f"--stereo measures two views alone, at their own size: leave --{flag} out, or "
+                "measure clips without --stereo"
+            )
 
 
 def _stereo(args: argparse.Namespace, target: Path | None) -> int:

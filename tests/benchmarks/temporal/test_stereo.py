@@ -57,3 +57,17 @@ def test_the_command(tmp_path, capsys):
     assert rows["views"]["stereo_error"] < 0.9 * rows["off"]["stereo_error"]
     assert 0.8 < rows["off"]["seen"] < 0.9
     assert "starry" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--size", "160x90"], "leave --size out"),
+        (["--degenerate"], "leave --degenerate out"),
+        (["--check"], "leave --check out"),
+        (["--model", "models/starry-fast.onnx"], '--model names "starry-fast" twice'),
+    ],
+)
+def test_flags_of_clips_say_nothing_of_views(words, message, capsys):
+    assert main(["--model", "starry-fast", "--stereo", *words]) == 2
+    assert message in capsys.readouterr().err
