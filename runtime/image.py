@@ -178,6 +178,9 @@ def run(args: argparse.Namespace) -> int:
             for scene in scenes:
                 finished = 0
                 try:
+                    if views is not None:
+                        sources = [source for source, _ in scene]
+                        views.check(sources, args.max_pixels, scaled=args.size is not None)
                     for source, target in scene:
                         done = paint_file(source, target, painter, files, meter)
                         _count(totals, target, done, args.quiet)

@@ -66,7 +66,10 @@ def halves(image: Image, layout: str) -> tuple[Image, Image]:
     axis = 1 if layout == "side-by-side" else 0
     if image.shape[axis] % 2:
         size = f"{image.shape[1]}x{image.shape[0]}"
-        raise UsageError(f"two views {layout} have halves of one size, which {size} has not")
+        raise UsageError(
+            f"two views {layout} have halves of one size, which {size} has not; cut "
+            f"{'a column' if axis else 'a row'} off, or use --size"
+        )
     first, second = np.split(image, 2, axis)
     return np.ascontiguousarray(first), np.ascontiguousarray(second)
 

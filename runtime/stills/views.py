@@ -1,12 +1,14 @@
 """Stills of two views of one scene: halves of one picture, or two files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
 from ..errors import UsageError
-from ..pictures.reading import Picture
+from ..pictures.reading import Album, Picture
 from ..stabilizers._views import agree, agree_in_frame
 
 Layout = Literal["side-by-side", "top-bottom", "pairs"]
@@ -37,6 +39,29 @@ class Views:
         """The next picture is a left view, whatever came before."""
         self._left = None
 
+    def check(self, sources: Sequence[Path], max_pixels: int, *, scaled: bool) -> None:
+        """Look at the files of a scene before one of them is painted, which alone is of no use.
+
+        Args:
+            sources: `files` of them.
+            max_pixels: larger pictures are refused.
+            scaled: all are brought to one size.
+
+        Raises:
+            SourceError: one of two files is no picture.
+            UsageError: they are not of one size, or animations.
+        """
+        if self.layout != PAIRS:
+            return
+        sizes = []
+        for source in sources:
+            with Album(source, max_pixels) as album:
+                if album.num_frames > 1:
+                    raise UsageError(f'--views pairs takes stills, and "{source}" is an animation')
+                sizes.append(album.size)
+        if not scaled and sizes[0] != sizes[1]:
+            raise _unlike(sizes[0], sizes[1])
+
     def together(self, picture: Picture, painted: Picture) -> Picture:
         """The painting as it is to be shown: of a right view with the left one's strokes.
 
@@ -64,10 +89,7 @@ class Views:
             return painted
         (left, painted_left), self._left = self._left, None
         if left.size != picture.size:
-            raise UsageError(
-                f"the right view is {width}x{height}, the left one "
-                f"{left.size[1]}x{left.size[0]}: two views are of one size"
-            )
+            raise _unlike(left.size, picture.size)
         alike = agree(
             _bytes(left.pixels),
             _bytes(picture.pixels),
@@ -75,6 +97,13 @@ class Views:
             _mixable(painted.pixels),
         )
         return replace(painted, pixels=_as(alike, painted.pixels.dtype))
+
+
+def _unlike(left: tuple[int, int], right: tuple[int, int]) -> UsageError:
+    return UsageError(
+        f"the right view is {right[1]}x{right[0]}, the left one {left[1]}x{left[0]}: two views are "
+        "of one size; give the pair of one camera, or --size"
+    )
 
 
 def _bytes(pixels: np.ndarray) -> np.ndarray:

@@ -91,11 +91,18 @@ def test_what_cannot_be_a_pair(tmp_path, scene, command):
     assert code == 2 and "a left and a right view in turn, given are 1" in err
     code, _, err = command(left, small, "--output", out, "--views", "pairs")
     assert code == 2 and "the right view is 258x160, the left one 260x160" in err
+    broken = tmp_path / "b.png"
+    broken.write_bytes(b"no picture")
+    code, _, err = command(left, broken, "--output", out, "--views", "pairs")
+    assert code == 2 and "b.png" in err
+    assert [*(tmp_path / "out").iterdir()] == []  # no left view without its right one
+    code, _, err = command(left, small, "--output", out, "--views", "pairs", "--size", "40x30")
+    assert code == 0, err
     code, _, err = command(left, small, "--output", out, "--views", "pairs", "--skip-existing")
     assert code == 2 and "leave --skip-existing out" in err
     odd = save(tmp_path / "odd.png", scene[0][:, :-1])
     code, _, err = command(odd, tmp_path / "o.png", "--views", "side-by-side")
-    assert code == 2 and "259x160 has not" in err
+    assert code == 2 and "259x160 has not; cut a column off" in err
 
 
 def test_animations_and_giants_are_refused(scene):
