@@ -157,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
     signer = cli.signer_of(args)
     if signer is not None:
         for _, target in jobs:
-            signer.check(target)
+            signer.check(target, painted=style.strength > 0.0)
     meter, start = Meter(), time.perf_counter()
     totals: JsonObject = {"in": 0, "out": 0, "size": (0, 0), "outputs": [], "failed": 0}
     with ExitStack() as stack:

@@ -186,7 +186,7 @@ def run(args: argparse.Namespace) -> int:
     signer = cli.signer_of(args)
     if signer is not None:
         for job in jobs:
-            signer.check(job.output)
+            signer.check(job.output, painted=style.strength > 0.0)
     if skipped:
         cli.say(f"{skipped} finished outputs left alone", quiet=args.quiet)
     with ExitStack() as stack:

@@ -135,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
     if settings.signing is not None:
         signer = settings.signing.open()
         for item in items:
-            signer.check(item.output)
+            signer.check(item.output, painted=settings.provenance is not None)
     manifest = Manifest(Place.parse(args.output))
     start = time.monotonic()
     books = _Books(manifest, settings, args.quiet)

@@ -75,8 +75,13 @@ class Signer:
                 "signing documents or mail, and behind it those that vouch for it"
             ) from None
 
-    def check(self, output: Path | str) -> None:
-        """Raises UsageError where files of this name hold no manifest."""
+    def check(self, output: Path | str, *, painted: bool = True) -> None:
+        """Raises UsageError where files of this name hold no manifest, or nothing is `painted`."""
+        if not painted:
+            raise UsageError(
+                "--sign signs what an output says of itself, and --strength 0 paints nothing to "
+                "say: give one of them"
+            )
         suffix = Path(output).suffix.lower()
         if suffix not in FORMATS or "%" in str(output) or "*" in str(output):
             raise UsageError(

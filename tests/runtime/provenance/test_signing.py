@@ -104,6 +104,7 @@ def test_a_changed_picture_is_no_longer_valid(tmp_path, invert_model):
     [
         ("out.bmp", (), '"out.bmp" cannot hold a signature'),
         ("out.png", ("--no-provenance",), "--sign signs what --no-provenance leaves out"),
+        ("out.png", ("--strength", "0"), "--strength 0 paints nothing to say"),
     ],
 )
 def test_what_cannot_be_signed(tmp_path, invert_model, monkeypatch, capsys, name, flags, words):
@@ -118,6 +119,8 @@ def test_what_cannot_be_signed(tmp_path, invert_model, monkeypatch, capsys, name
 @pytest.mark.parametrize("name", ["-", "out.mkv", "frames/%06d.png"])
 def test_pipes_and_sequences_cannot_be_signed(tmp_path, make_clip, identity_model, capsys, name):
     source, pem = make_clip(tmp_path / "clip.mp4"), certificates(tmp_path)
+    assert paint(video, identity_model, source, "o.mp4", *pem, "--strength", "0") == USAGE
+    assert "paints nothing to say" in capsys.readouterr().err
     assert paint(video, identity_model, source, name, *pem) == USAGE
     assert "cannot hold a signature" in capsys.readouterr().err
 
