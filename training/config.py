@@ -261,7 +261,7 @@ def find_data(name: str, kind: str, run: Path | None = None) -> Path:
 
     Args:
         name: as the recipe has it.
-        kind: "content", "style" or "clips".
+        kind: "content", "style", "clips", "clip" (of keyframes) or "CLIP" (of words).
         run: a run folder; the painting that was stored in it comes first.
 
     Raises:
@@ -279,4 +279,7 @@ def find_data(name: str, kind: str, run: Path | None = None) -> Path:
         if (root / name).exists():
             return root / name
     looked = ", ".join(str(root) for root in roots)
-    raise UsageError(f'no {kind} "{name}" in {looked}; pass --{kind}, or set {DATA_VARIABLE}')
+    remedy = (
+        f"pass --{kind}" if kind in ("content", "style", "clip") else "give its path in the recipe"
+    )
+    raise UsageError(f'no {kind} "{name}" in {looked}; {remedy}, or set {DATA_VARIABLE}')

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image as Picture
 
 from runtime.cli import command_main, command_parser, say
-from runtime.errors import DONE, UsageError
+from runtime.errors import DONE
 
 from ..measuring.command import add_result_flags, check_result_file, deliver, positive
 
@@ -61,16 +61,15 @@ def photo_of(path: Path | None) -> Picture.Image:
     return ImageOps.fit(picture.convert("L"), (SIDE, SIDE)).convert("RGB")
 
 
-def turn(photo: Path, word: str, target: Path, args: argparse.Namespace) -> None:
-    """Optimize the photo by one word, as a user does."""
+def turn(photo: Path, word: str, target: Path, args: argparse.Namespace) -> int:
+    """Optimize the photo by one word, as a user does; the exit code, of errors that are said."""
     from training import optimize
 
     words: list[object] = ["--content", photo, "--output", target, "--clip", args.clip]
     words += ["--text", word, "--weight", CONTENT]
     words += ["--size", SIDE, "--patches", PATCHES, "--evaluations", args.evaluations]
     words += ["--weights", args.weights] if args.weights else []
-    if optimize.main([*map(str, words), "--device", "cpu", "--quiet"]) != DONE:
-        raise UsageError(f'training.optimize refuses "{word}": see above')
+    return optimize.main([*map(str, words), "--device", "cpu", "--quiet"])
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
         photo_of(args.photo).save(photo)
         for word, channel in CHANNELS.items():
             target = Path(name) / f"{word}.png"
-            turn(photo, word, target, args)
+            if code := turn(photo, word, target, args):
+                return code
             found = np.asarray(Picture.open(target)) / 255
             others = [excess(found, each) for each in CHANNELS.values() if each != channel]
             metrics = {"raised": excess(found, channel), "others": max(others)}

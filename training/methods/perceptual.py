@@ -104,6 +104,10 @@ def _weighted(network: dict) -> dict:
 def _text(recipe: Recipe, device: str) -> TextTarget | None:
     """The words of the recipe, read by its CLIP model; None where no term asks for them."""
     if not recipe.objective.get("text"):
+        if recipe.text.prompt:
+            raise UsageError(
+                "text.prompt is a style that nothing asks for: set objective.text, its weight"
+            )
         return None
     from ..clip.folder import open_clip
     from ..losses.text import TextTarget
@@ -111,7 +115,7 @@ def _text(recipe: Recipe, device: str) -> TextTarget | None:
     told = recipe.text
     if not (told.prompt and told.clip):
         raise UsageError("objective.text needs text.prompt and text.clip, a folder of CLIP weights")
-    reader = open_clip(find_data(told.clip, "clip"))
+    reader = open_clip(find_data(told.clip, "CLIP"))
     reader.clip.to(device)
     return TextTarget(reader, told.prompt, told.source, told.patches)
 

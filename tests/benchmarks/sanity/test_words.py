@@ -31,6 +31,14 @@ def test_every_word_has_its_row(tmp_path, random_weights, capsys):
     assert "blue: " in capsys.readouterr().err
 
 
+def test_what_the_optimization_refuses_is_said_once(tmp_path, random_weights, capsys, monkeypatch):
+    assert words.main(["--clip", "nowhere", "--weights", str(random_weights)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setenv("IMPASTO_WEIGHTS", str(tmp_path))
+    assert words.main(["--clip", str(CLIP)]) == 3  # its own code, too
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_a_photo_without_colors_takes_those_of_the_words(tmp_path, random_weights):
     path = tmp_path / "words.json"

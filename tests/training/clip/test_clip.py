@@ -252,6 +252,12 @@ def test_a_recipe_takes_words(photo_folder, painting, random_weights):
     recipe = load_recipe("starry", settings)
     method = Perceptual(recipe, Assets(painting, photo_folder, random_weights))
     assert 0 < method.step(0)["text"] < 2
+    with pytest.raises(UsageError, match=r"set objective\.text, its weight"):
+        silent = load_recipe("starry", [*settings, "objective.text=0.0"])
+        Perceptual(silent, Assets(painting, photo_folder, random_weights))
+    with pytest.raises(UsageError, match=r'no CLIP "nope" in .*; give its path in the recipe'):
+        lost = load_recipe("starry", [*settings, "text.clip='nope'"])
+        Perceptual(lost, Assets(painting, photo_folder, random_weights))
     with pytest.raises(UsageError, match=r"text\.prompt"):
         bare = load_recipe("starry", [*settings, "text.prompt=''"])
         Perceptual(bare, Assets(painting, photo_folder, random_weights))
