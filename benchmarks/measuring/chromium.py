@@ -56,6 +56,8 @@ class Browser:
 
     def __init__(self, program: str, folder: Path, *flags: str) -> None:
         """Start `program` with `folder` for its profile; `flags` in place of --disable-gpu."""
+        file = folder / "DevToolsActivePort"
+        file.unlink(missing_ok=True)  # of a browser that had this profile before
         self.process = subprocess.Popen(
             [
                 program,
@@ -73,7 +75,6 @@ class Browser:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        file = folder / "DevToolsActivePort"
         wait_for(lambda: file.exists() and len(file.read_text().split()) == 2, START_S)
         self.port = int(file.read_text().split()[0])
         targets = json.loads(
