@@ -23,13 +23,18 @@ def positive(text: str) -> int:
 
 
 def listed(kind: Callable[[str], Item]) -> Callable[[str], list[Item]]:
-    """An argparse type for "a,b,c"."""
+    """An argparse type for "a,b,c"; nothing twice, as rows go by what is listed."""
 
     def parse(text: str) -> list[Item]:
+        parts = [part for part in text.split(",") if part]
         try:
-            return [kind(part) for part in text.split(",") if part]
+            found = [kind(part) for part in parts]
         except (ValueError, argparse.ArgumentTypeError) as error:
             raise argparse.ArgumentTypeError(f'"{text}" in the list: {error}') from None
+        for at, part in enumerate(parts):
+            if found[at] in found[:at]:
+                raise argparse.ArgumentTypeError(f'"{text}" lists {part} twice; give it once')
+        return found
 
     return parse
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from runtime.cli import command_main, command_parser, say
 from runtime.errors import DONE, StyleError, UsageError
+from runtime.outputs import check_output, replacing
 
 from ..measuring import results
 from ..measuring.command import add_result_flags, check_result_file, deliver
@@ -45,6 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Recolor every pair in every way."""
+    from PIL import Image
+
     from training.data.images import load_image, to_bytes
     from training.methods import cut_to_multiple
 
@@ -52,8 +55,12 @@ def run(args: argparse.Namespace) -> int:
     from ..metrics.histogram_distance import histogram_distance
 
     path = check_result_file(args)
-    pairs = [_pair(text) for text in args.pair]
+    pairs = _pairs(args)
     feed_forward = _ways(args)
+    ways = ["nothing", *feed_forward, *(["Deep Photo"] if args.evaluations else [])]
+    for pair in pairs if args.pictures else ():
+        for way in ways:
+            check_output(_picture(args.pictures, pair, way), overwrite=args.overwrite)
     rows: list[results.Row] = []
     for photo_file, style_file in pairs:
         photo, style = (
@@ -79,10 +86,36 @@ def run(args: argparse.Namespace) -> int:
             say(f"{name}, {way}: {metrics}", quiet=args.quiet)
             rows.append(results.row({"pair": name, "method": way}, metrics, ["pair", "method"]))
             if args.pictures:
-                _save(args.pictures / f"{photo_file.stem}_{way.replace(' ', '_')}.png", picture)
+                file = _picture(args.pictures, (photo_file, style_file), way)
+                with replacing(file, overwrite=args.overwrite) as temporary:
+                    Image.fromarray(picture).save(temporary, "PNG")
     settings = {"size_px": args.size, "evaluations": args.evaluations}
     deliver(args, path, results.document("photoreal", rows, settings))
     return DONE
+
+
+def _pairs(args: argparse.Namespace) -> list[tuple[Path, Path]]:
+    """The pairs, if all can be measured and have rows of their own.
+
+    Raises:
+        UsageError: no pair of files, one named as another is, or a number that is too small.
+    """
+    from training.optimize import SMALLEST
+
+    if args.size < SMALLEST:
+        raise UsageError(f"--size is {args.size}, it must be at least {SMALLEST}")
+    if args.evaluations < 0:
+        raise UsageError(f"--evaluations is {args.evaluations}, allowed are 0 (none) and more")
+    pairs = [_pair(text) for text in args.pair]
+    names = [f"{photo.stem}:{style.stem}" for photo, style in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f'--pair names "{twice}" twice; rows go by name, give it once')
+    return pairs
+
+
+def _picture(folder: Path, pair: tuple[Path, Path], way: str) -> Path:
+    return folder / f"{pair[0].stem}_{pair[1].stem}_{way.replace(' ', '_')}.png"
 
 
 def _pair(text: str) -> tuple[Path, Path]:
@@ -135,6 +168,8 @@ def _padded(images: "Tensor", step: int) -> "Tensor":
 
 def _deep_photo(photo: "Tensor", style: "Tensor", args: argparse.Namespace) -> np.ndarray:
     """As a user runs it."""
+    from PIL import Image
+
     from runtime.pictures.reading import read_rgb
     from training import optimize
     from training.data.images import to_bytes
@@ -142,7 +177,7 @@ def _deep_photo(photo: "Tensor", style: "Tensor", args: argparse.Namespace) -> n
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{name}.png" for name in ("photo", "style", "result")]
         for file, picture in zip(files[:2], (photo, style), strict=True):
-            _save(file, to_bytes(picture))
+            Image.fromarray(to_bytes(picture)).save(file)
         sides = [str(min(picture.shape[2:])) for picture in (photo, style)]
         words = ["--content", str(files[0]), "--style", str(files[1]), "--output", str(files[2])]
         words += ["--size", sides[0], "--style-size", sides[1], "--device", "cpu", "--quiet"]
@@ -151,13 +186,6 @@ def _deep_photo(photo: "Tensor", style: "Tensor", args: argparse.Namespace) -> n
         if optimize.main(words) != DONE:
             raise StyleError("Deep Photo failed; the line above says why")
         return read_rgb(files[2])
-
-
-def _save(path: Path, picture: np.ndarray) -> None:
-    from PIL import Image
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
 
 
 main = command_main(build_parser, run)

@@ -135,18 +135,11 @@ def _clip(args: argparse.Namespace) -> "tuple[Reader, str] | None":
 
 
 def _check_lists(args: argparse.Namespace) -> None:
-    """Rows have their names of what is listed: nothing twice, and no picture too small to score."""
-    named = {
-        "--models": [Path(model).stem for model in args.models],
-        "--sizes": args.sizes,
-        "--inits": args.inits,
-        "--evaluators": args.evaluators,
-        "--pareto": args.pareto,
-    }
-    for flag, given in named.items():
-        twice = next((each for each in given if given.count(each) > 1), None)
-        if twice is not None:
-            raise UsageError(f'{flag} names "{twice}" twice; rows go by name, give it once')
+    """No two models of one name, which rows go by, and no picture too small to score."""
+    stems = [Path(model).stem for model in args.models]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice is not None:
+        raise UsageError(f'--models names "{twice}" twice; rows go by name, give it once')
     small = min(args.sizes, default=LEAST_SIDE)
     if small < LEAST_SIDE:
         raise UsageError(f"--sizes has {small}, at least {LEAST_SIDE} px are needed")

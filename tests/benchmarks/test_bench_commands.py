@@ -289,3 +289,10 @@ def test_a_foreign_model_of_one_size(tmp_path, capsys):
     # Whatever sizes were asked for, it can be timed at its own only.
     assert row["labels"]["size"] == "64x96" and row["metrics"]["kmacs_per_pixel"] == 0.081
     assert row["labels"]["weights"] == "unknown" and row["metrics"]["cold_start_ms"] > 0
+
+
+def test_lists_name_nothing_twice(capsys):
+    """Rows go by what is listed: the second would end a measurement when it is written."""
+    with pytest.raises(SystemExit, match="2"):
+        latency.main(["--models", "starry,starry"])
+    assert "lists starry twice; give it once" in capsys.readouterr().err

@@ -60,8 +60,26 @@ def test_the_command(photo_folder, random_weights, tmp_path):
     assert list(rows) == ["nothing", "WCT", "photowct", "Deep Photo"]
     assert rows["nothing"]["gradient_ssim"] == pytest.approx(1)
     assert "Deep Photo" in photoreal.table_of(data)
-    made = Image.open(tmp_path / "made" / "astronaut_Deep_Photo.png")
+    made = Image.open(tmp_path / "made" / "astronaut_coffee_tall_Deep_Photo.png")
     assert made.size == (84, 64)
+    made.close()
+    words[words.index("--json") :] = ["--size", 64]
+    assert main([str(word) for word in words]) == 2  # pictures that are there stay
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--size", "4"], "--size is 4, it must be at least 64"),
+        (["--evaluations", "-1"], "allowed are 0 (none) and more"),
+        (["--pair", "{pair}"], '--pair names "astronaut:coffee_tall" twice'),
+    ],
+)
+def test_what_cannot_be_measured_is_told_before_the_work(photo_folder, capsys, words, message):
+    pair = f"{photo_folder / 'astronaut.png'}:{photo_folder / 'coffee_tall.jpg'}"
+    assert main(["--pair", pair, *(word.format(pair=pair) for word in words)]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
 
 
 def test_a_pair_without_a_style_is_one_line(capsys):

@@ -177,7 +177,6 @@ def test_a_photo_as_answer_is_where_the_curve_starts(photo_folder, painting, ran
         (["--inits", "photo"], 2, "allowed are content, noise"),
         (["--style", "nothing.jpg"], 2, "no picture"),
         (["--models", "nothing.safetensors"], 2, "no checkpoint"),
-        (["--evaluators", "squeezenet,squeezenet"], 2, '--evaluators names "squeezenet" twice'),
         (["--models", "a/mine.onnx,b/mine.onnx"], 2, '--models names "mine" twice'),
         (["--sizes", "8"], 2, "--sizes has 8, at least 32 px are needed"),
         (["--proxy-metrics", "--photos", "1"], 2, "2 photos or more are needed, not 1"),
