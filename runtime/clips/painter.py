@@ -31,7 +31,7 @@ from ..sources import Source, SourceInfo, SourceOptions
 from ..sources.pipe import is_pipe
 from ..sources.stream import StreamSource
 from ..stabilizers import ShotStabilizer, Stabilizer
-from ..stabilizers._views import agree_in_frame
+from ..stabilizers._views import agree_in_frame, check_halves
 from . import pipeline
 from .batch import Job
 from .checkpoints import Beginning, Checkpoints
@@ -115,6 +115,8 @@ def paint_clip(
         if source.info.live and not StreamSource.accepts(job.input):
             raise UsageError(f'"{job.input}" never ends; use {command("webcam")}')
         info, clip, scale = scaled(source, options.size)
+        if options.views:
+            check_halves(info.height, info.width, options.views)
         if clip is not None and options.source.get("on_size_change") == "split":
             clip = replace(clip, excerpt=True)  # where the first part ends is not known yet
         other = options.regions.beside

@@ -55,21 +55,26 @@ def agree(
     return cv2.blendLinear(moved, painted_right, mask, 1.0 - mask)
 
 
+def check_halves(height: int, width: int, layout: str) -> None:
+    """Raise UsageError where a frame of this size cannot be divided, or there is no such layout."""
+    if layout not in LAYOUTS:
+        raise UsageError(f'views are "{layout}", allowed are {", ".join(LAYOUTS)}')
+    aside = layout == "side-by-side"
+    if (width if aside else height) % 2:
+        raise UsageError(
+            f"two views {layout} have halves of one size, which {width}x{height} has not; cut "
+            f"{'a column' if aside else 'a row'} off, or use --size"
+        )
+
+
 def halves(image: Image, layout: str) -> tuple[Image, Image]:
     """Left and right view of a frame that holds both.
 
     Raises:
-        UsageError: the frame cannot be divided, or no such layout.
+        UsageError: see `check_halves`.
     """
-    if layout not in LAYOUTS:
-        raise UsageError(f'views are "{layout}", allowed are {", ".join(LAYOUTS)}')
+    check_halves(image.shape[0], image.shape[1], layout)
     axis = 1 if layout == "side-by-side" else 0
-    if image.shape[axis] % 2:
-        size = f"{image.shape[1]}x{image.shape[0]}"
-        raise UsageError(
-            f"two views {layout} have halves of one size, which {size} has not; cut "
-            f"{'a column' if axis else 'a row'} off, or use --size"
-        )
     first, second = np.split(image, 2, axis)
     return np.ascontiguousarray(first), np.ascontiguousarray(second)
 

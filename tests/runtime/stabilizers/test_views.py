@@ -76,3 +76,15 @@ def test_the_command_paints_both_alike(tmp_path, make_clip, invert_model):
     words = [str(source), str(target), "--model", str(invert_model), "--device", "cpu", "--quiet"]
     assert video.main([*words, "--views", "side-by-side"]) == 0
     assert target.is_file()
+
+
+def test_clips_that_hold_none_leave_nothing(tmp_path, invert_model, capsys):
+    from PIL import Image as Picture
+
+    frames = [Picture.new("RGB", (63, 40), (k, 9, 9)) for k in (0, 99)]
+    frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:], duration=100)
+    words = [str(tmp_path / "in.gif"), str(tmp_path / "out.gif"), "--model", str(invert_model)]
+    before = sorted(tmp_path.iterdir())
+    assert video.main([*words, "--device", "cpu", "--quiet", "--views", "side-by-side"]) == 2
+    assert "63x40 has not; cut a column off" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
