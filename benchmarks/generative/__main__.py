@@ -172,6 +172,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--steps is {args.steps}, allowed is 1 and more")
     path, rows = check_result_file(args), []
     problems = [p for p in args.problems if args.paintings or TOYS[p].pictures == "digits"]
+    if not problems:
+        raise UsageError(f"{', '.join(args.problems)}: give --paintings, a folder of paintings")
     for problem in (p for p in args.problems if p not in problems):
         say(f"{problem}: left out, --paintings names no folder", quiet=args.quiet)
     with tempfile.TemporaryDirectory() as name:

@@ -53,6 +53,11 @@ def test_digits_are_there_and_read():
     assert ones["kid_after"] > 10 * every["kid_after"]
 
 
+def test_problems_of_paintings_alone_need_paintings(capsys):
+    assert generative.main(["--problems", "dcgan-paintings"]) == 2
+    assert "give --paintings" in capsys.readouterr().err
+
+
 def test_the_command_writes_its_rows(tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
     monkeypatch.setattr(generative, "SAMPLES", 64)
