@@ -84,10 +84,10 @@ class Words:
         return Words(vocabulary, [pair for pair in pairs if len(pair) == 2])
 
     def numbers(self, text: str, length: int) -> list[int]:
-        """Start, the text's tokens, end, and zeros: `length` numbers. Longer texts are cut.
+        """Start, the text's tokens, end, and zeros: `length` numbers.
 
         Raises:
-            UsageError: a token that the vocabulary does not have, or no text.
+            UsageError: a token that the vocabulary does not have, no text, or too long a one.
         """
         pieces = PIECES.findall(" ".join(text.lower().split()))
         tokens = [token for piece in pieces for token in self._merged(piece)]
@@ -96,7 +96,13 @@ class Words:
         unknown = [token for token in tokens if token not in self.vocabulary]
         if unknown:
             raise UsageError(f'the text "{text}" holds "{unknown[0]}", which this CLIP cannot read')
-        found = [self.vocabulary[token] for token in [START, *tokens[: length - 2], END]]
+        most = length - 2
+        if len(tokens) > most:
+            raise UsageError(
+                f'the text "{text:.40}..." has {len(tokens)} tokens, this CLIP reads {most}; '
+                "shorten it"
+            )
+        found = [self.vocabulary[token] for token in [START, *tokens, END]]
         return found + [0] * (length - len(found))
 
     def _merged(self, piece: str) -> list[str]:

@@ -25,7 +25,9 @@ def test_merges_come_in_their_order():
     vocabulary |= {"<|startoftext|>": 9, "er</w>": 7, "l": 11, "o": 12, "w": 13}
     words = Words(vocabulary, [("e", "r</w>"), ("l", "o"), ("lo", "w</w>")])
     assert words.numbers("Low  LOWER", 8) == [9, 1, 0, 13, 7, 4, 0, 0]
-    assert words.numbers("low low low", 4) == [9, 1, 1, 4], "cut, and still ended"
+    assert words.numbers("low low low", 5) == [9, 1, 1, 1, 4]
+    with pytest.raises(UsageError, match="has 3 tokens, this CLIP reads 2; shorten it"):
+        words.numbers("low low low", 4)
 
 
 def test_every_byte_has_a_letter():
