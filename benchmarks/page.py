@@ -67,7 +67,7 @@ benched.paint = async (key, number, steady, wanted) => {
   const { painter, style } = benched.painters.get(key);
   const pixels = benched.frames[number].slice();
   const image = new ImageData(pixels, benched.width, benched.height);
-  const { image: { data }, ms } = await painter.paint(style, image, style.codes, steady);
+  const { image: { data }, ms } = await painter.paint(style, image, style.codes, { steady });
   if (!wanted) return { ms };
   let text = "";
   for (let at = 0; at < data.length; at += 32768)
