@@ -72,7 +72,9 @@ def test_styles_are_inputs(configs):
     assert given("many")["style"] == (words, True)
     assert given("adain")["style"] == (bytes_, False)
     assert given("adain_stream")["style"] == (bytes_, True), "it comes with the first frame"
-    assert set(given("starry")) == {"image", "strength"}
+    assert set(given("starry")) == {"image", "strength", "still"}
+    assert set(given("starry_jpeg")) == {"file", "strength"}, "a file is a still"
+    assert "still" not in given("starry_stream"), "and a frame is none"
     assert list(configs["adain"].model_warmup[0].inputs["style"].dims) == [64, 64, 3]
 
 
