@@ -17,6 +17,8 @@ COLUMNS = (
     figure("after", "judge_kid_after"),
     figure("of real ones at half the resolution", "judge_kid_of_halved"),
     figure("digits found", "digits_found"),
+    figure("Inception Score", "inception_score"),
+    figure("of real ones", "real_inception_score"),
     figure("diversity", "diversity"),
     figure("color left to AdaIN's style", "style_color_left"),
     figure("ms a picture", "sample_cpu_ms"),
