@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,13 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'"{text}" is not a whole number of at least 1')
     return int(text)
+
+
+def check_once(flag: str, names: Sequence[str]) -> None:
+    """Raise UsageError for a name that is given twice: rows go by it."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f'{flag} names "{twice}" twice; rows go by name, give it once')
 
 
 def listed(kind: Callable[[str], Item]) -> Callable[[str], list[Item]]:

@@ -21,7 +21,7 @@ from runtime.errors import DONE, StyleError, UsageError
 from runtime.outputs import check_output, replacing
 
 from ..measuring import results
-from ..measuring.command import add_result_flags, check_result_file, deliver
+from ..measuring.command import add_result_flags, check_once, check_result_file, deliver
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,10 +107,7 @@ def _pairs(args: argparse.Namespace) -> list[tuple[Path, Path]]:
     if args.evaluations < 0:
         raise UsageError(f"--evaluations is {args.evaluations}, allowed are 0 (none) and more")
     pairs = [_pair(text) for text in args.pair]
-    names = [f"{photo.stem}:{style.stem}" for photo, style in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f'--pair names "{twice}" twice; rows go by name, give it once')
+    check_once("--pair", [f"{photo.stem}:{style.stem}" for photo, style in pairs])
     return pairs
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.cli import Progress, command_main, command_parser, print_json, print_text, say
 from runtime.errors import DONE, UsageError
 
-from ..measuring.command import add_result_flags, check_result_file, listed, positive
+from ..measuring.command import add_result_flags, check_once, check_result_file, listed, positive
 from ..measuring.results import Facts, Row
 
 if TYPE_CHECKING:
@@ -136,10 +136,7 @@ def _clip(args: argparse.Namespace) -> "tuple[Reader, str] | None":
 
 def _check_lists(args: argparse.Namespace) -> None:
     """No two models of one name, which rows go by, and no picture too small to score."""
-    stems = [Path(model).stem for model in args.models]
-    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if twice is not None:
-        raise UsageError(f'--models names "{twice}" twice; rows go by name, give it once')
+    check_once("--models", [Path(model).stem for model in args.models])
     small = min(args.sizes, default=LEAST_SIDE)
     if small < LEAST_SIDE:
         raise UsageError(f"--sizes has {small}, at least {LEAST_SIDE} px are needed")

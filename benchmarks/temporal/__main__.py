@@ -30,6 +30,8 @@ from runtime.cli import (
 from runtime.errors import DONE, GATE_REFUSED, UsageError
 from runtime.outputs import check_output
 
+from ..measuring.command import check_once
+
 if TYPE_CHECKING:
     from runtime.frame import Image
     from runtime.model.session import StyleSession
@@ -102,10 +104,7 @@ def run(args: argparse.Namespace) -> int:
     target = None if args.json in (None, "-") else Path(args.json)
     if target is not None:
         check_output(target, overwrite=args.overwrite)
-    stems = [Path(model).stem for model in args.model]
-    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if twice is not None:
-        raise UsageError(f'--model names "{twice}" twice; rows go by name, give it once')
+    check_once("--model", [Path(model).stem for model in args.model])
     if args.stereo:
         _check_alone(args)
         return _stereo(args, target)
