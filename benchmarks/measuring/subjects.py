@@ -22,6 +22,7 @@ from .cuda import DeviceGraph
 from .opening import engine_label, open_any
 from .results import Labels
 from .rounds import Case, Parts
+from .structure import structure
 
 Size = tuple[int, int]  # (width, height)
 
@@ -98,6 +99,7 @@ class Subject:
             "weights": card.recipe.get("weights", "trained" if card.recipe else "unknown"),
             "normalization": card.normalization,
             "sha256": self.session.sha256,
+            "structure": structure(self.path),
         }
 
     @property

@@ -64,7 +64,7 @@ def render(text: str, folder: Path, models: Path = MODELS) -> str:
     Raises:
         UsageError: a block of unknown name, or its result file is broken.
     """
-    known = provenance.bundled(models)
+    known, graphs = provenance.bundled(models), provenance.structures(models)
 
     def fill(block: re.Match[str]) -> str:
         name = block["name"]
@@ -82,7 +82,7 @@ def render(text: str, folder: Path, models: Path = MODELS) -> str:
         else:
             made = make(*found)
             if name != "machine":
-                made += f"\n\n{provenance.sentence(found[0], known)}"
+                made += f"\n\n{provenance.sentence(found[0], known, graphs)}"
         return f"{block[1]}{made}\n{block[4]}"
 
     return BLOCK.sub(fill, text)

@@ -1,7 +1,8 @@
 """Which model files a result was measured with, and whether those are the bundled ones.
 
 A figure on a page belongs to the files that are shipped. Every table is therefore followed by one
-sentence, made here from the checksums in the result file and those of `models/`.
+sentence, made here from the checksums in the result file and those of `models/`. Times belong to a
+graph, whatever its weights (`measuring.structure`).
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from runtime.checksum import sha256
 from runtime.model import formats
 
 from ..measuring.results import Document
+from ..measuring.structure import structure
 
 SHORT = 8  # hexadecimal digits of a checksum that are shown; enough to tell ten files apart
 
@@ -17,6 +19,9 @@ CHECKPOINT = ".safetensors"  # what the other formats are made from, and what tr
 
 # Kinds that measure the runtime itself or networks trained for the occasion: no bundled file.
 NO_BUNDLED_MODEL = ("frame_costs", "sanity", "crawl", "generative", "photoreal")
+
+# Kinds that hold times and sizes alone, which depend on a file's graph and not on its weights.
+OF_GRAPHS = ("latency",)
 
 # Kinds whose rows may be of files that never were bundled: those of a name that none of ours has.
 ALSO_OTHERS = ("filters",)
@@ -27,6 +32,12 @@ def bundled(folder: Path) -> dict[str, str]:
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     shipped = (p for p in files if formats.is_model(p) or p.suffix == CHECKPOINT)
     return {sha256(path): path.name for path in shipped}
+
+
+def structures(folder: Path) -> dict[str, str]:
+    """Name to `measuring.structure` of every ONNX file in a folder."""
+    files = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    return {path.stem: str(structure(path)) for path in files}
 
 
 def measured(data: Document) -> dict[str, str]:
@@ -45,12 +56,13 @@ def measured(data: Document) -> dict[str, str]:
     return found
 
 
-def sentence(data: Document, models: dict[str, str]) -> str:
+def sentence(data: Document, models: dict[str, str], graphs: dict[str, str]) -> str:
     """When a result was measured and with what, in Markdown.
 
     Args:
         data: a result file.
         models: from `bundled`.
+        graphs: from `structures`.
     """
     day = data["created"][:10]
     if data["kind"] in NO_BUNDLED_MODEL:
@@ -67,18 +79,37 @@ def sentence(data: Document, models: dict[str, str]) -> str:
     apart = data["kind"] in ALSO_OTHERS
     own = {d: name for d, name in strange.items() if Path(name).stem in shipped or not apart}
     others = _listed({d: name for d, name in strange.items() if d not in own})
-    former = _listed(own)
+    same = _same_graphs(data, graphs)
+    retrained = _listed({d: name for d, name in own.items() if d in same})
+    former = _listed({d: name for d, name in own.items() if d not in same})
     if not former:
-        kinds = (("the bundled", current), ("files that are not bundled:", others))
+        kinds = (
+            ("the bundled", current),
+            ("former weights in the bundled graphs, whose times are the same:", retrained),
+            ("files that are not bundled:", others),
+        )
         with_what = " and ".join(f"{kind} {names}" for kind, names in kinds if names)
         return f"*Measured {day} with {with_what}.*"
-    if not current and not others:
+    if not current and not retrained and not others:
         return f"**To be measured again:** *measured {day} with former model files: {former}.*"
-    names = " and ".join(name for name in (current and f"the bundled {current}", others) if name)
+    known = (current and f"the bundled {current}", retrained, others)
+    names = " and ".join(name for name in known if name)
     return (
         f"*Measured {day} with {names}.* "
         f"**To be measured again:** *what former files gave: {former}.*"
     )
+
+
+def _same_graphs(data: Document, graphs: dict[str, str]) -> set[str]:
+    """Checksums of the former files whose graph is that of the bundled file of the same name."""
+    if data["kind"] not in OF_GRAPHS:
+        return set()
+    labels = [row["labels"] for row in data["rows"]]
+    return {
+        each["sha256"]
+        for each in labels
+        if each.get("structure") and graphs.get(Path(str(each["model"])).stem) == each["structure"]
+    }
 
 
 def _listed(digests: dict[str, str]) -> str:

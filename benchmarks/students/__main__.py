@@ -5,7 +5,8 @@ its fp32 counterpart, L-BFGS equivalents (from the file given, nothing is comput
 glued to the network's grid (EQ, flat periodicity), a frame along the border, how near int8 is to
 fp32, and the processor's milliseconds, all models in turns. The teacher of a style is the best
 grade among the models given. With --peers johnson.onnx, speed is a ratio, too, which survives a
-busy machine.
+busy machine. With --latency nothing is timed: times belong to a graph, whatever its weights, and
+those of the same graph are taken from that file.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from runtime.cli import Progress, command_main, command_parser, parse_size, say
-from runtime.errors import DONE, GATE_REFUSED
+from runtime.errors import DONE, GATE_REFUSED, UsageError
 from runtime.model import store
 
 from ..measuring.command import (
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--quality", type=Path, metavar="JSON", help="from benchmarks.quality, for the equivalents")
     add("--size", type=parse_size, default=(1280, 720), metavar="WxH", help="of the pictures timed")
+    add("--latency", type=Path, metavar="JSON", help="from benchmarks.latency, for the times")
     add("--peers", type=listed(str), default=[], metavar="FILE", help="johnson.onnx: the baseline")
     add("--check", action="store_true", help="exit 4 if a target is missed")
     add_plan_flags(parser)
@@ -66,13 +68,20 @@ def run(args: argparse.Namespace) -> int:
 
     path = check_result_file(args)
     quality = None if args.quality is None else results.read(args.quality)
+    if args.latency is not None and args.peers:
+        raise UsageError("--latency has the times already: give either it or --peers")
+    latency = None if args.latency is None else results.read(args.latency)
     photos = load_photos(args.photos, args.count)
     files = [store.resolve(name) for name in args.models]
     with ExitStack() as stack:
         students = [stack.enter_context(student_rows.open_student(file)) for file in files]
         with Progress(len(students) * len(photos), "photos", quiet=args.quiet) as progress:
             found = student_rows.evaluate_all(students, photos, progress.update)
-        times, settings, heat = _times(args)
+        if latency is None:
+            times, settings, heat = _times(args)
+        else:
+            times, settings, heat = student_rows.times_from(latency, files, args.size), {}, None
+            settings = {"baseline": latency["settings"]["baseline"], "latency": args.latency.name}
         judged = objectives(quality, opening.checksums(args.models))
         rows = student_rows.rows(students, found, times, judged)
     settings |= {"photos": len(photos), "size": "{}x{}".format(*args.size), "threads": 1}

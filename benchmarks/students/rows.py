@@ -12,15 +12,17 @@ from export.source import load_source
 from export.verify import evaluator
 from export.verify.parity import psnr
 from export.verify.photos import cover
+from runtime.checksum import sha256
 from runtime.errors import UsageError
 from runtime.frame import Image
 from runtime.model.session import StyleSession, open_session
 from runtime.model.variants import GRADES, variant_of
 
 from ..measuring import results
-from ..measuring.results import Metrics, Row
+from ..measuring.results import Document, Metrics, Row
 from ..measuring.rounds import Rounds
 from ..measuring.statistics import paired_ratio, summary
+from ..measuring.structure import structure
 from ..measuring.subjects import Subject
 from ..metrics.border_artifact import border_artifact
 from ..metrics.periodicity import flat_periodicity
@@ -175,6 +177,20 @@ def times_of(chosen: Sequence[Subject], rounds: Rounds) -> dict[str, Metrics]:
             metrics |= dict(zip(("faster", "faster_low", "faster_high"), pair, strict=True))
         found[subject.session.sha256] = metrics
     return found
+
+
+def times_from(
+    latency: Document, files: Sequence[Path], size: tuple[int, int]
+) -> dict[str, Metrics]:
+    """As `times_of`, of a result file of `benchmarks.latency`: by one thread at this size, of the
+    first network there with the same graph."""
+    known: dict[str, Metrics] = {}
+    for row in latency["rows"]:
+        labels, metrics = row["labels"], row["metrics"]
+        if (labels["size"], labels["threads"]) == ("{}x{}".format(*size), 1):
+            taken = {"cpu_p50_ms": metrics["cpu_p50_ms"], "faster": metrics.get("speedup_cpu")}
+            known.setdefault(str(labels.get("structure")), taken)
+    return {sha256(path): known.get(str(structure(path)), {}) for path in files}
 
 
 def rows(

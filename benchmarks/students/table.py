@@ -35,7 +35,9 @@ def _table(data: Document, show: Callable[[Row, str], str]) -> str:
     figures = [Column(heading, lambda r, key=key: show(r, key)) for heading, key in FIGURES]
     parts = [table([label("model"), label("teacher"), *figures], data["rows"])]
     if data["settings"].get("baseline"):
-        parts.append(f"x faster: than {data['settings']['baseline']}, by processor time.")
+        taken = data["settings"].get("latency")
+        where = f"; times are those of the same graph in {taken}" if taken else ""
+        parts.append(f"x faster: than {data['settings']['baseline']}, by processor time{where}.")
     return "\n\n".join(parts)
 
 

@@ -34,10 +34,25 @@ def test_the_bundled_file_is_named_and_a_former_one_is_called_so(models, make_do
     assert set(known.values()) == {"toy.onnx", "toy-fp32.onnx", "many.onnx"}
     digest = sha256(models / "toy.onnx")
     now = students(make_document, digest)
-    assert f"with the bundled `toy.onnx` {digest[:8]}." in provenance.sentence(now, known)
+    assert f"with the bundled `toy.onnx` {digest[:8]}." in provenance.sentence(now, known, {})
     former = students(make_document, "ab" * 32)
-    assert "To be measured again" in provenance.sentence(former, known)
-    assert "`toy` abababab" in provenance.sentence(former, known)
+    assert "To be measured again" in provenance.sentence(former, known, {})
+    assert "`toy` abababab" in provenance.sentence(former, known, {})
+
+
+def test_times_belong_to_a_graph_whatever_its_weights(models, make_document):
+    known, graphs = provenance.bundled(models), provenance.structures(models)
+    labels = {"model": "toy", "sha256": "ab" * 32, "structure": graphs["toy"]}
+    rows = [{"id": "toy", "labels": labels, "metrics": {}}]
+    said = provenance.sentence(make_document(rows, "latency"), known, graphs)
+    assert said.endswith(
+        "former weights in the bundled graphs, whose times are the same: `toy` abababab.*"
+    )
+    said = provenance.sentence(make_document(rows, "students"), known, graphs)
+    assert "To be measured again" in said, "what is seen of its pictures is the weights'"
+    labels["structure"] = "another"
+    said = provenance.sentence(make_document(rows, "latency"), known, graphs)
+    assert "To be measured again" in said
 
 
 def test_a_checkpoint_is_shipped_as_well(models, make_document):
@@ -45,7 +60,7 @@ def test_a_checkpoint_is_shipped_as_well(models, make_document):
     checkpoint = models / "toy.safetensors"
     checkpoint.write_bytes(b"weights")
     data = make_document([], "targets", sha256={"toy": sha256(checkpoint)})
-    said = provenance.sentence(data, provenance.bundled(models))
+    said = provenance.sentence(data, provenance.bundled(models), {})
     assert f"with the bundled `toy.safetensors` {sha256(checkpoint)[:8]}." in said
 
 
@@ -62,7 +77,7 @@ def test_a_mixed_table_says_which_is_which(models, make_document):
     known = provenance.bundled(models)
     digest = sha256(models / "toy.onnx")
     data = make_document([], "temporal", sha256={"toy": digest, "old": "ab" * 32})
-    said = provenance.sentence(data, known)
+    said = provenance.sentence(data, known, {})
     assert f"with the bundled `toy.onnx` {digest[:8]}.*" in said
     assert said.endswith("**To be measured again:** *what former files gave: `old` abababab.*")
 
@@ -70,13 +85,13 @@ def test_a_mixed_table_says_which_is_which(models, make_document):
 def test_checksums_in_the_settings_count_as_well(models, make_document):
     known = provenance.bundled(models)
     data = make_document([], "temporal", sha256={"toy": sha256(models / "toy.onnx")})
-    assert "with the bundled `toy.onnx`" in provenance.sentence(data, known)
+    assert "with the bundled `toy.onnx`" in provenance.sentence(data, known, {})
 
 
 def test_a_result_without_checksums_is_not_trusted(models, make_document):
     known = provenance.bundled(models)
-    assert "does not record" in provenance.sentence(make_document([], "startup"), known)
-    assert "no bundled model" in provenance.sentence(make_document([], "frame_costs"), known)
+    assert "does not record" in provenance.sentence(make_document([], "startup"), known, {})
+    assert "no bundled model" in provenance.sentence(make_document([], "frame_costs"), known, {})
 
 
 def test_peers_with_random_weights_need_no_checksum(make_document):
@@ -116,13 +131,13 @@ def test_filters_that_never_were_bundled_are_no_former_files():
     shipped = {"a" * 64: "pencil.onnx"}
     words = "files that are not bundled: `grade` bbbbbbbb"
     assert (
-        provenance.sentence({**data, "rows": rows}, shipped)
+        provenance.sentence({**data, "rows": rows}, shipped, {})
         == f"*Measured 2026-11-30 with {words}.*"
     )
     rows.append({"labels": {"model": "pencil", "sha256": "a" * 64}})
-    assert provenance.sentence({**data, "rows": rows}, shipped).endswith(
+    assert provenance.sentence({**data, "rows": rows}, shipped, {}).endswith(
         f"the bundled `pencil.onnx` aaaaaaaa and {words}.*"
     )
     rows[1] = {"labels": {"model": "pencil", "sha256": "c" * 64}}
-    made = provenance.sentence({**data, "rows": rows}, shipped)
+    made = provenance.sentence({**data, "rows": rows}, shipped, {})
     assert "former files gave: `pencil` cccccccc" in made and "`grade`" in made

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from benchmarks.measuring import results
+from benchmarks.measuring.structure import structure
 from benchmarks.metrics.border_artifact import MARGIN, border_artifact
 from benchmarks.students import __main__ as students
 from benchmarks.students import rows as student_rows
@@ -133,6 +134,27 @@ def test_the_command(folder, make_document, capsys):
     text = table.targets(data)
     assert "| toy-fast | toy | 1.00 (met, target 1.20) |" in text and "(missed, target 100)" in text
     assert "missed: toy: iterations 15.7, target 100" in capsys.readouterr().err
+
+
+def test_times_of_the_same_graph_are_taken(folder, make_document, capsys):
+    """Further training changes weights, not times."""
+    graph = structure(folder / "toy.onnx")
+    labels = {"model": "toy", "size": "64x48", "threads": 1, "sha256": "former"}
+    rows = [
+        results.row({**labels, "structure": "another"}, {"cpu_p50_ms": 9.0, "speedup_cpu": 1.0}),
+        results.row({**labels, "structure": graph}, {"cpu_p50_ms": 5.0, "speedup_cpu": 70.0}),
+    ]
+    latency = make_document(rows, "latency", baseline="johnson")
+    results.write(folder / "latency.json", latency)
+    output, words = folder / "students.json", ["--models", str(folder / "toy.onnx")]
+    words += ["--count", "1", "--size", "64x48", "--latency", str(folder / "latency.json")]
+    assert students.main([*words, "--json", str(output)]) == 0
+    data = results.read(output)
+    assert data["rows"][0]["metrics"]["cpu_p50_ms"] == 5.0
+    assert data["rows"][0]["metrics"]["faster"] == 70.0
+    assert "times are those of the same graph in latency.json" in table.usual(data)
+    assert students.main([*words, "--peers", "johnson.onnx"]) == 2
+    assert "give either it or --peers" in capsys.readouterr().err
 
 
 def test_a_quality_file_that_is_not_there(capsys):
