@@ -148,11 +148,8 @@ def run(args: argparse.Namespace) -> int:
         style.name,
         overwrite=args.overwrite,
         skip_existing=args.skip_existing,
+        together=together,
     )
-    if len(jobs) % together:
-        raise UsageError(
-            f"--views pairs takes a left and a right view in turn, given are {len(jobs)}"
-        )
     scenes = [jobs[first : first + together] for first in range(0, len(jobs), together)]
     signer = cli.signer_of(args)
     if signer is not None:

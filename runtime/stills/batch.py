@@ -29,7 +29,13 @@ Job = tuple[Path, Path]
 
 
 def plan(
-    inputs: list[str], output: str | None, style: str, *, overwrite: bool, skip_existing: bool
+    inputs: list[str],
+    output: str | None,
+    style: str,
+    *,
+    overwrite: bool,
+    skip_existing: bool,
+    together: int = 1,
 ) -> tuple[list[Job], int]:
     """Pair inputs with outputs before any work is done.
 
@@ -39,13 +45,14 @@ def plan(
         style: the model's name, for those names.
         overwrite: existing outputs are replaced.
         skip_existing: existing outputs are left alone, and their inputs with them.
+        together: files that make one scene: a left and a right view.
 
     Returns:
         (input, output) pairs, and the number skipped.
 
     Raises:
         SourceError: an input does not exist or holds no picture.
-        UsageError, OutputExists: an output is impossible or already there.
+        UsageError, OutputExists: an output is impossible or already there; a view lacks the other.
     """
     sources = list(dict.fromkeys(path for text in inputs for path in expand(text)))
     # A pipe by that name is refused when it is opened.
@@ -65,8 +72,13 @@ def plan(
             f'{len(there)} outputs exist, the first is "{there[0]}"; use another folder, '
             "--overwrite, or --skip-existing"
         )
+    if len(jobs) % together:
+        raise UsageError(
+            f"--views pairs takes a left and a right view in turn, given are {len(jobs)}"
+        )
     for _, target in jobs:
         format_of(target)
+    for _, target in jobs:  # makes the folder, when all else is right
         check_output(target, overwrite=overwrite)
     return jobs, skipped
 

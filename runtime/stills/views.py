@@ -59,6 +59,8 @@ class Views:
                 if album.num_frames > 1:
                     raise UsageError(f'--views pairs takes stills, and "{source}" is an animation')
                 sizes.append(album.size)
+                for _ in album:  # a file can end in its middle
+                    pass
         if not scaled and sizes[0] != sizes[1]:
             raise _unlike(sizes[0], sizes[1])
 

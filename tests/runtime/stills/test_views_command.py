@@ -89,10 +89,15 @@ def test_what_cannot_be_a_pair(tmp_path, scene, command):
     out = f"{tmp_path / 'out'}/"
     code, _, err = command(left, "--output", out, "--views", "pairs")
     assert code == 2 and "a left and a right view in turn, given are 1" in err
+    assert not (tmp_path / "out").exists()
     code, _, err = command(left, small, "--output", out, "--views", "pairs")
     assert code == 2 and "the right view is 258x160, the left one 260x160" in err
     broken = tmp_path / "b.png"
     broken.write_bytes(b"no picture")
+    code, _, err = command(left, broken, "--output", out, "--views", "pairs")
+    assert code == 2 and "b.png" in err
+    whole = save(tmp_path / "r.png", scene[1])
+    broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     code, _, err = command(left, broken, "--output", out, "--views", "pairs")
     assert code == 2 and "b.png" in err
     assert [*(tmp_path / "out").iterdir()] == []  # no left view without its right one
