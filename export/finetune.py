@@ -10,6 +10,9 @@ A second run on the result is worth its minutes: it is held to the network with 
 that nothing but rounding is left to learn.
 
   python -m export.finetune --checkpoint runs/starry-int8 --output runs/starry-int8b --set lr=5e-4
+
+Of a network that knows several styles or domains, --set style=NAME teaches one, as a lean network
+of its own.
 """
 
 import argparse
@@ -52,6 +55,7 @@ def finetuning_recipe(
     steps: int,
     ranges: dict[str, list[float]],
     settings: list[str],
+    style: str = "",
 ) -> "Recipe":
     """The recipe of a trained network, turned into that of its quantization-aware training.
 
@@ -62,6 +66,7 @@ def finetuning_recipe(
         steps: of the run.
         ranges: of its activations.
         settings: "key=value" changes.
+        style: which of its styles, if the checkpoint knows several; `network` is of this one.
     """
     from training.config import apply_setting, recipe_from_dict
 
@@ -76,6 +81,8 @@ def finetuning_recipe(
         "batch": BATCH,
         "data": {**table.get("data", {}), "crop": CROP},
     }
+    if style:
+        changed["options"]["original_style"] = style
     for setting in settings:
         apply_setting(changed, setting)
     return recipe_from_dict(changed)
@@ -106,9 +113,17 @@ def first_ranges(checkpoint: "Checkpoint", content: Path) -> dict[str, list[floa
     return {name: [low, high] for name, (low, high) in calibration.whole_ranges().items()}
 
 
+def one_style(settings: list[str]) -> tuple[str, list[str]]:
+    """The NAME of "style=NAME" ("" without one), and the settings that are the recipe's."""
+    pairs = [setting.partition("=") for setting in settings]
+    names = [value.strip() for key, _, value in pairs if key.strip() == "style"]
+    rest = [s for s, (key, _, _) in zip(settings, pairs, strict=True) if key.strip() != "style"]
+    return names[-1] if names else "", rest
+
+
 def run(args: argparse.Namespace) -> int:
     """Train; prints the run's checkpoint and the command that exports it."""
-    from training.checkpoint import load_checkpoint
+    from training.checkpoint import load_checkpoint, of_one_style
     from training.config import find_data, recipe_from_dict
 
     path = args.checkpoint
@@ -120,11 +135,14 @@ def run(args: argparse.Namespace) -> int:
     if options.resume:
         recipe = recipe_from_dict(load_checkpoint(options.checkpoint).recipe)
         return run_command_line(recipe, args, output, "--precision int8")
+    style, settings = one_style(args.set)
+    if style:
+        checkpoint = of_one_style(checkpoint, style)
     trained = recipe_from_dict(checkpoint.recipe)
     content = args.content or find_data(trained.data.content, "content")
     ranges = {} if args.dry_run else first_ranges(checkpoint, content)
     recipe = finetuning_recipe(
-        checkpoint.recipe, checkpoint.network, path, args.steps, ranges, args.set
+        *(checkpoint.recipe, checkpoint.network, path, args.steps, ranges, settings), style
     )
     return run_command_line(recipe, args, output, "--precision int8")
 

@@ -12,8 +12,7 @@ from runtime.card import JsonObject, ModelCard, Port
 from runtime.checksum import sha256
 from runtime.errors import UsageError
 from runtime.model.variants import parse_name
-from training.checkpoint import Checkpoint, checkpoint_of, load_checkpoint
-from training.networks import cin
+from training.checkpoint import Checkpoint, checkpoint_of, load_checkpoint, of_one_style
 from training.portable import portable_recipe
 
 # Largest picture side tried when the smallest one a graph accepts is looked for; reflection padding
@@ -101,30 +100,6 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
     digest = sha256(path)
     card = draft_card(checkpoint, generator, name, digest)
     return ExportSource(generator, card, path, digest, checkpoint.step, checkpoint.recipe)
-
-
-def of_one_style(checkpoint: Checkpoint, style: str) -> Checkpoint:
-    """The lean network that paints as a "cin" network does in one of its styles: its scales and
-    shifts are constants then, and it can be written in every format and precision.
-
-    Raises:
-        UsageError: another network, or it has no style of this name.
-    """
-    generator = checkpoint.build_generator()
-    if not isinstance(generator, cin.Generator):
-        raise UsageError(
-            f'--set style={style}: the network is "{checkpoint.network["name"]}"; only "cin" '
-            "networks know several styles whose scales and shifts can be folded in"
-        )
-    if style not in generator.names:
-        raise UsageError(f"--set style={style}: allowed are {', '.join(generator.names)}")
-    code = cin.one_hot(generator.names.index(style), generator.styles)
-    with torch.no_grad():
-        state = generator.folded_state(generator.modulation(code)[0])
-    network = {"name": "lean", **generator.lean_config}
-    return replace(
-        checkpoint, network=network, tensors={f"generator.{k}": t for k, t in state.items()}
-    )
 
 
 def draft_card(

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from runtime.card import JsonObject
 from runtime.errors import StyleError, UsageError
 
 from . import networks
-from .networks import lean
+from .networks import cin, lean
 from .quantization.fake import RANGES
 from .quantization.scales import byte_range
 
@@ -196,6 +196,30 @@ def _read_header(text: str, path: Path) -> JsonObject:
     if not isinstance(data["recipe"].get("style", {}), dict):
         raise UsageError(f'the header of {path} is damaged: "style" of its recipe is no dict')
     return data
+
+
+def of_one_style(checkpoint: Checkpoint, style: str) -> Checkpoint:
+    """The lean network that paints as a "cin" network does in one of its styles: its scales and
+    shifts are constants then, and it can be written in every format and precision.
+
+    Raises:
+        UsageError: another network, or it has no style of this name.
+    """
+    generator = checkpoint.build_generator()
+    if not isinstance(generator, cin.Generator):
+        raise UsageError(
+            f'--set style={style}: the network is "{checkpoint.network["name"]}"; only "cin" '
+            "networks know several styles whose scales and shifts can be folded in"
+        )
+    if style not in generator.names:
+        raise UsageError(f"--set style={style}: allowed are {', '.join(generator.names)}")
+    code = cin.one_hot(generator.names.index(style), generator.styles)
+    with torch.no_grad():
+        state = generator.folded_state(generator.modulation(code)[0])
+    network = {"name": "lean", **generator.lean_config}
+    return replace(
+        checkpoint, network=network, tensors={f"generator.{k}": t for k, t in state.items()}
+    )
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:

@@ -201,3 +201,37 @@ def test_a_second_run_starts_with_the_ranges_of_the_first(trained, tmp_path):
     again = load_checkpoint(tmp_path / "run/last.safetensors")
     stored = {k: v.tolist() for k, v in again.group("extra.range").items()}
     assert first_ranges(again, tmp_path / "no photos") == stored
+
+
+@pytest.mark.parametrize("normalization", ["instance", "none"])
+def test_one_style_of_several_is_taught(normalization, new_checkpoint, photos_folder, tmp_path):
+    """As a lean network of its own, which begins with what the whole network paints of it."""
+    shape = {"styles": 2, "names": ["ink", "monet"], "normalization": normalization}
+    made = new_checkpoint(tmp_path / "two.safetensors", "cin", width=16, blocks=1, **shape)
+    trained = with_photos(load_checkpoint(made), photos_folder, tmp_path)
+    run = tmp_path / "run"
+    assert finetune(trained, run, "--steps", "1", "--set", "style=monet", "--set", "lr=1e-9") == 0
+    taught = load_checkpoint(run)
+    assert taught.network["name"] == "lean"
+    (photo,) = tensors(photos_folder)[:1]
+    with torch.no_grad():
+        whole = load_checkpoint(trained).build_generator()
+        wanted = whole(photo, torch.tensor([[0.0, 1.0]]))
+        found = taught.build_generator(clipping=False)(photo)
+    assert float((found - wanted).abs().max()) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "style", "words"),
+    [
+        ("cin", "hue", "allowed are ink, monet"),
+        ("lean", "ink", 'the network is "lean"; only "cin" networks know several styles'),
+    ],
+)
+def test_a_style_that_is_not_there(name, style, words, new_checkpoint, tmp_path, capsys):
+    shape = {"styles": 2, "names": ["ink", "monet"]} if name == "cin" else {}
+    made = new_checkpoint(tmp_path / "two.safetensors", name, width=16, blocks=1, **shape)
+    given = ["--checkpoint", str(made), "--output", str(tmp_path / "run")]
+    assert main([*given, "--set", f"style={style}"]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1

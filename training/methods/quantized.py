@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 
 from .. import networks
-from ..checkpoint import load_checkpoint
+from ..checkpoint import Checkpoint, load_checkpoint, of_one_style
 from ..config import Recipe, find_data
 from ..data.images import Photos, input_noise, to_tensor
 from ..networks import lean
@@ -44,6 +44,7 @@ class Options:
     """Settings of the method."""
 
     original: str = ""  # checkpoint of G0
+    original_style: str = ""  # which of its styles or domains, if it knows several
     ranges: dict[str, list[float]] = field(default_factory=dict)  # name -> [low, high] at first
     range_lr: Weight = 10.0  # step size of the ranges, in units of the weights'
     night: Share = 0.25  # share of photos that are darkened
@@ -76,7 +77,10 @@ class Quantized(Method):
         torch.manual_seed(recipe.seed)
         # Rounding to bytes is what is learned: nothing else may round.
         self.updates = Updates(replace(recipe, precision="fp32"), self.device)
-        self.original = self._place_network(load_checkpoint(self.options.original))
+        checkpoint = load_checkpoint(self.options.original)
+        if self.options.original_style:
+            checkpoint = of_one_style(checkpoint, self.options.original_style)
+        self.original = self._place_network(checkpoint)
         self.original.requires_grad_(False)
         settings = dict(recipe.network)
         generator = networks.build(settings.pop("name"), **settings)
@@ -151,7 +155,7 @@ class Quantized(Method):
             for at, name in enumerate(self.averages.names):
                 self.averages.low[at], self.averages.high[at] = tensors[f"{RANGES}.{name}"]
 
-    def _place_network(self, checkpoint) -> lean.Generator:
+    def _place_network(self, checkpoint: Checkpoint) -> lean.Generator:
         generator = checkpoint.build_generator().float()
         if not isinstance(generator, lean.Generator):
             raise UsageError(
