@@ -67,6 +67,23 @@ def add_result_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", "-q", action="store_true", help="errors only on stderr")
 
 
+def add_keep_flag(parser: argparse.ArgumentParser) -> None:
+    """For figures that no machine changes: models that are measured anew, among others."""
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="JSON",
+        help="take the rows of other models from this result, measured with the same settings",
+    )
+
+
+def earlier_result(args: argparse.Namespace) -> Document | None:
+    """The result that --keep names, read before minutes are spent."""
+    from . import results
+
+    return None if args.keep is None else results.read(args.keep)
+
+
 def check_result_file(args: argparse.Namespace) -> Path | None:
     """The file asked for, checked before minutes are spent; None for stdout."""
     if args.json in (None, "-"):

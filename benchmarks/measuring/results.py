@@ -34,6 +34,9 @@ KINDS = (
     *("generative", "photoreal", "stereo", "page"),
 )
 
+# Settings that hold something for each model, by its name.
+OF_MODELS = ("sha256", "problems")
+
 # Words, numbers, flags or None, by name.
 Labels = JsonObject
 # Numbers, None, or lists of numbers, by name.
@@ -185,6 +188,42 @@ def row(labels: Labels, metrics: Metrics, name_by: Iterable[str] | None = None) 
         "labels": labels,
         "metrics": metrics,
     }
+
+
+def joined(data: Document, earlier: Document | None) -> Document:
+    """A result with the rows that an earlier one has of other models, each where it stood there.
+
+    A row that is kept says in its label "measured" of which day it is.
+
+    Raises:
+        UsageError: it is of another kind, or was measured with other settings.
+    """
+    if earlier is None:
+        return data
+    if earlier["kind"] != data["kind"]:
+        raise UsageError(f'--keep: it is a result of "{earlier["kind"]}", not "{data["kind"]}"')
+    ours, theirs = (_of_no_model(each["settings"]) for each in (data, earlier))
+    if ours != theirs:
+        other = sorted(k for k in ours | theirs if ours.get(k) != theirs.get(k))
+        raise UsageError(f"--keep: measured with other settings ({', '.join(other)})")
+    new = [row["labels"].get("model") for row in data["rows"]]
+    left, rows = list(data["rows"]), []
+    for row in earlier["rows"]:
+        model = row["labels"].get("model")
+        if model in new:
+            rows += [each for each in left if each["labels"].get("model") == model]
+            left = [each for each in left if each["labels"].get("model") != model]
+        else:
+            day = {"measured": earlier["created"][:10]}
+            rows.append({**row, "labels": {**day, **row["labels"]}})
+    settings = dict(data["settings"])
+    for key in settings.keys() & set(OF_MODELS):
+        settings[key] = {**earlier["settings"].get(key, {}), **settings[key]}
+    return {**data, "settings": settings, "rows": [*rows, *left]}
+
+
+def _of_no_model(settings: Facts) -> Facts:
+    return {key: value for key, value in settings.items() if key not in OF_MODELS}
 
 
 def write(path: Path, data: Document, overwrite: bool = False) -> Path:

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 from runtime.cli import Progress, command_main, command_parser, print_json, print_text, say
 from runtime.errors import DONE, UsageError
 
-from ..measuring.command import add_result_flags, check_once, check_result_file, listed, positive
+from ..measuring.command import (
+    add_keep_flag,
+    add_result_flags,
+    check_once,
+    check_result_file,
+    earlier_result,
+    listed,
+    positive,
+)
 from ..measuring.results import Facts, Row
 
 if TYPE_CHECKING:
@@ -81,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--cache", type=Path, default=Path("build/curves"), help="kept curves (build/curves)")
     add("--jobs", type=positive, default=1, metavar="N", help="processes that compute curves")
     add("--seed", type=int, default=0, help="of the noise and of the intervals")
+    add_keep_flag(parser)
     add_result_flags(parser)
     return parser
 
@@ -90,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     from ..measuring import opening, results
     from . import rows as quality_rows
 
-    path, told = check_result_file(args), _clip(args)
+    path, earlier, told = check_result_file(args), earlier_result(args), _clip(args)
     _check_lists(args)
     photos = _photos(args)
     rows: list[Row] = []
@@ -108,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
         rows += _evaluate(model, photos, args, settings, told)
     settings["sha256"] = opening.checksums(args.models)
     quality_rows.relate(rows)
-    data = results.document("quality", rows, settings)
+    data = results.joined(results.document("quality", rows, settings), earlier)
     if path is not None:
         results.write(path, data, overwrite=args.overwrite)
         say(f"wrote {path}", quiet=args.quiet)

@@ -17,7 +17,15 @@ from runtime.cli import Progress, command_main, command_parser, parse_fraction
 from runtime.errors import DONE
 from runtime.input_noise import USUAL
 
-from ..measuring.command import add_result_flags, check_result_file, deliver, listed, positive
+from ..measuring.command import (
+    add_keep_flag,
+    add_result_flags,
+    check_result_file,
+    deliver,
+    earlier_result,
+    listed,
+    positive,
+)
 
 STARRY = ("starry", "starry-fast", "starry-quality")
 MODELS = (
@@ -67,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     add("--weights", type=Path, help="folder of the loss network's weights")
+    add_keep_flag(parser)
     add_result_flags(parser)
     return parser
 
@@ -81,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from .rows import PHOTO
     from .yardstick import BACKBONE, STYLE_SIZE
 
-    path = check_result_file(args)
+    path, earlier = check_result_file(args), earlier_result(args)
     prefix = PHOTO if args.published else ""
     found = pick_photos(args.published or args.photos, args.count, prefix)
     photos = {photo.stem: to_bytes(load_image(photo)) for photo in found}
@@ -100,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         "published": args.published is not None,
         "noise": args.noise,
     }
-    deliver(args, path, results.document("scoreboard", rows, settings))
+    deliver(args, path, results.joined(results.document("scoreboard", rows, settings), earlier))
     return DONE
 
 

@@ -113,3 +113,31 @@ def test_a_row_can_be_named_by_some_labels():
     row = results.row({"model": "a", "size": "1x1", "sha256": "f0", "threads": None}, {}, ["size"])
     assert row["id"] == "1x1"
     assert results.row({"model": "a", "threads": None}, {})["id"] == "a"
+
+
+def result(make_document, kind="scoreboard", photos=10, **figures):
+    rows = [results.row({"model": name}, {"style": value}) for name, value in figures.items()]
+    digests = {name: f"{value}" for name, value in figures.items()}
+    return make_document(rows, kind, photos=photos, sha256=digests)
+
+
+def test_models_measured_anew_take_their_place_among_the_others(make_document):
+    earlier = result(make_document, a=1.0, b=2.0, c=3.0)
+    earlier["created"] = "2026-11-30T10:00:00+00:00"
+    data = results.joined(result(make_document, b=5.0, d=6.0), earlier)
+    assert [row["metrics"]["style"] for row in data["rows"]] == [1.0, 5.0, 3.0, 6.0]
+    days = [row["labels"].get("measured") for row in data["rows"]]
+    assert days == ["2026-11-30", None, "2026-11-30", None]
+    assert data["settings"]["sha256"] == {"a": "1.0", "b": "5.0", "c": "3.0", "d": "6.0"}
+    assert not results.violations(data)
+    again = results.joined(result(make_document, c=7.0), data)
+    assert again["rows"][0]["labels"]["measured"] == "2026-11-30"
+
+
+def test_rows_of_other_settings_are_not_kept(make_document):
+    new = result(make_document, a=1.0)
+    assert results.joined(new, None) is new
+    with pytest.raises(UsageError, match=r"measured with other settings \(photos\)"):
+        results.joined(new, result(make_document, photos=3, b=1.0))
+    with pytest.raises(UsageError, match='it is a result of "students", not "scoreboard"'):
+        results.joined(new, result(make_document, kind="students", b=1.0))
