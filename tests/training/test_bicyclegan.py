@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.sanity import domains, shapes
 from benchmarks.sanity.shapes import write_pairs
 from runtime.errors import UsageError
 from runtime.model.options import StylizeOptions, open_stylizer
@@ -64,6 +65,18 @@ def test_the_drawn_way_teaches_the_generator_alone(pairs):
     assert all(each.grad is None for each in encoder)
     grads = [p.grad for p in method.networks["generator"].parameters() if p.grad is not None]
     assert any(float(grad.abs().max()) > 0 for grad in grads)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_new_encoder_sees_colors(pairs, seed):
+    """Else the generator finds nothing in z, and the encoder falls silent before it can begin."""
+    method = bicyclegan(pairs, "options.encoder={width=16, layers=2}", f"seed={seed}")
+    canvas, mask = next(iter(shapes.outlines(1, 3)))
+    fills = (shapes.ORANGE, shapes.BLUE)
+    pictures = domains.stacked([shapes.filled(canvas, mask, color) for color in fills])
+    with torch.no_grad():
+        (orange, blue), _ = method.networks["encoder"](pictures)
+    assert float((orange - blue).abs().max()) > 0.03  # of z's deviation of 1; was .007
 
 
 @pytest.mark.parametrize("network", [LEAN, PAPER])

@@ -27,7 +27,6 @@ from ..config import Recipe, find_data
 from ..data.images import to_tensor
 from ..data.paired import Pairs
 from ..networks.bicycle import Encoder, EncoderConfig
-from ..networks.patchgan import start_small
 from ..settings import Channels, Weight
 from . import Assets, cut_to_multiple
 from ._adversarial import Adversarial, Fakes, PlayOptions, build_network
@@ -92,7 +91,6 @@ class BicycleGan(Adversarial[Batch]):
         generator = build_network(recipe, self.device)
         shape = {**options.encoder, "noise": options.noise}
         encoder = Encoder(fill(EncoderConfig, shape, "options.encoder", "setting"))
-        start_small(encoder)
         discriminators = {
             name: build_discriminator(options.discriminator, 3, self.device)
             for name in (ENCODED, DRAWN)

@@ -82,6 +82,11 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(_Halving(before, after) for before, after in pairwise(widths))
         self.mean = nn.Linear(widths[-1], config.noise)
         self.log_variance = nn.Linear(widths[-1], config.noise)
+        # What is normalized has lost its color, which only the shortcuts hand on: with the small
+        # weights that GANs usually begin with, nothing of it would arrive.
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, a=0.2)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Sides of at least 2^(layers + 1) px."""
