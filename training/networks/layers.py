@@ -139,6 +139,32 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
         conv.bias.copy_(conv.bias[::block].repeat_interleave(block, 0))
 
 
+@torch.no_grad()
+def equalize_phases_(conv: nn.Conv2d, scale: int) -> None:
+    """Take from a convolution before `pixel_shuffle(scale)` what draws its grid. In place.
+
+        sum over ky of W[c, py, px, i, ky, kx] is the same for every py,
+        sum over kx of W[c, py, px, i, ky, kx] is the same for every px,   b[c] for every py, px
+
+    (c: color, p: place in a block, i: input channel, k: tap; the nearest such weights). Inputs that
+    are constant then paint a constant and no net, and inputs that are constant along a row or a
+    column, as beside a straight edge, paint a line and no string of beads. What changes from block
+    to block is painted as finely as before. The first is the condition for upsampling without
+    checkerboard (Sugawara, Shiota and Kiya 2018, arXiv:1806.02658: equal gains of all phases at
+    frequency 0); that it holds along lines is ours.
+    """
+    kernel = conv.weight.reshape(-1, scale, scale, *conv.weight.shape[1:])
+    down, across = kernel.shape[4:]
+    columns = kernel.sum(4, keepdim=True)
+    kernel = kernel - (columns - columns.mean(1, keepdim=True)) / down
+    rows = kernel.sum(5, keepdim=True)
+    kernel = kernel - (rows - rows.mean(2, keepdim=True)) / across
+    conv.weight.copy_(kernel.view_as(conv.weight))
+    if conv.bias is not None:
+        bias = conv.bias.view(-1, scale, scale)
+        bias.copy_(bias.mean((1, 2), keepdim=True).expand_as(bias))
+
+
 def levels_of(side: int) -> int:
     """How often 4 px are doubled to get `side`.
 

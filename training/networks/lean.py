@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..settings import Channels, Layers, Margin, Normalization, Padding, Scale
-from .layers import Residual, icnr_, norm
+from .layers import Residual, equalize_phases_, icnr_, norm
 
 # Least width of a clipping range: a tensor that is zero on all photos still needs a scale.
 LEAST_RANGE = 1e-4
@@ -42,6 +42,7 @@ class Config:
     normalization: Normalization = "instance"
     padding: Padding = "zeros"  # of every convolution: "zeros", "replicate" or "reflect"
     margin: Margin = 16  # px replicated around the input and cropped from the output
+    equal_phases: bool = False  # of the head, held in training: no net, no beads along lines
 
     def __post_init__(self) -> None:
         if self.margin % self.scale:
@@ -92,6 +93,7 @@ class Generator(nn.Module):
         self.head = nn.Conv2d(config.width, depth, **conv)
         self.head.weight.data.mul_(0.1)
         icnr_(self.head, config.scale)
+        self.equal_phases = config.equal_phases
 
     def forward(self, images: Tensor) -> Tensor:
         """Style a batch; height and width must be multiples of `multiple_of`."""
@@ -101,6 +103,11 @@ class Generator(nn.Module):
         x = self.trunk(self.stem_clip(F.relu(self.stem_norm(self.stem(x)))))
         y = F.pixel_shuffle(self.head(x), self.scale).float() + 0.5
         return y[:, :, m:-m, m:-m] if m else y
+
+    def constrain(self) -> None:
+        """Bring the weights back to what the configuration asks of them; after every step."""
+        if self.equal_phases:
+            equalize_phases_(self.head, self.scale)
 
     def clip(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Give every activation its clipping range.
