@@ -77,10 +77,10 @@ def run(args: argparse.Namespace) -> int:
         students = [stack.enter_context(student_rows.open_student(file)) for file in files]
         with Progress(len(students) * len(photos), "photos", quiet=args.quiet) as progress:
             found = student_rows.evaluate_all(students, photos, progress.update)
-        if latency is None:
+        if latency is None or args.latency is None:
             times, settings, heat = _times(args)
         else:
-            times, settings, heat = student_rows.times_from(latency, files, args.size), {}, None
+            times, heat = student_rows.times_from(latency, files, args.size), None
             settings = {"baseline": latency["settings"]["baseline"], "latency": args.latency.name}
         judged = objectives(quality, opening.checksums(args.models))
         rows = student_rows.rows(students, found, times, judged)
