@@ -183,14 +183,21 @@ def times_from(
     latency: Document, files: Sequence[Path], size: tuple[int, int]
 ) -> dict[str, Metrics]:
     """As `times_of`, of a result file of `benchmarks.latency`: by one thread at this size, of the
-    first network there with the same graph."""
-    known: dict[str, Metrics] = {}
+    file itself, or of the model of its name or the first one with the same graph."""
+    known: dict[object, Metrics] = {}
     for row in latency["rows"]:
         labels, metrics = row["labels"], row["metrics"]
         if (labels["size"], labels["threads"]) == ("{}x{}".format(*size), 1):
             taken = {"cpu_p50_ms": metrics["cpu_p50_ms"], "faster": metrics.get("speedup_cpu")}
-            known.setdefault(str(labels.get("structure")), taken)
-    return {sha256(path): known.get(str(structure(path)), {}) for path in files}
+            graph = labels.get("structure")
+            for key in (labels["sha256"], (labels["model"], graph), graph):
+                known.setdefault(key, taken)
+    found = {}
+    for path in files:
+        digest, graph = sha256(path), structure(path)
+        keys = (digest, (path.stem, graph), graph)
+        found[digest] = next((known[key] for key in keys if key in known), {})
+    return found
 
 
 def rows(

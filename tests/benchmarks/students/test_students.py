@@ -140,8 +140,10 @@ def test_times_of_the_same_graph_are_taken(folder, make_document, capsys):
     """Further training changes weights, not times."""
     graph = structure(folder / "toy.onnx")
     labels = {"model": "toy", "size": "64x48", "threads": 1, "sha256": "former"}
+    other = {**labels, "model": "b", "structure": graph}
     rows = [
         results.row({**labels, "structure": "another"}, {"cpu_p50_ms": 9.0, "speedup_cpu": 1.0}),
+        results.row(other, {"cpu_p50_ms": 6.0, "speedup_cpu": 60.0}),
         results.row({**labels, "structure": graph}, {"cpu_p50_ms": 5.0, "speedup_cpu": 70.0}),
     ]
     latency = make_document(rows, "latency", baseline="johnson")
@@ -153,6 +155,12 @@ def test_times_of_the_same_graph_are_taken(folder, make_document, capsys):
     assert data["rows"][0]["metrics"]["cpu_p50_ms"] == 5.0
     assert data["rows"][0]["metrics"]["faster"] == 70.0
     assert "times are those of the same graph in latency.json" in table.usual(data)
+    file, size = folder / "toy-fast.onnx", (64, 48)
+    (by_graph,) = student_rows.times_from(latency, [file], size).values()
+    assert by_graph["cpu_p50_ms"] == 6.0, "of the first with its graph"
+    latency["rows"][0]["labels"]["sha256"] = sha256(file)
+    (its_own,) = student_rows.times_from(latency, [file], size).values()
+    assert its_own["cpu_p50_ms"] == 9.0
     assert students.main([*words, "--peers", "johnson.onnx"]) == 2
     assert "give either it or --peers" in capsys.readouterr().err
 
