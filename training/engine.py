@@ -72,6 +72,7 @@ class Engine:
         self.watchers = [Page(self.output, self.recipe.name, self.recipe.steps), *watchers]
         for network in method.networks.values():
             distributed.share_weights(network)
+        self._constrain()
         self.done = 0  # steps
         self.ema = copy.deepcopy(method.networks["generator"]) if self.recipe.ema else None
         if self.ema is not None:
@@ -173,6 +174,7 @@ class Engine:
                 if self.done == 1 and self.main:
                     # Of the run that this one replaces, now that it has something to show.
                     (self.output / "log.jsonl").unlink(missing_ok=True)
+                self._constrain()
                 self._average()
                 whole = True
                 window.append(values)
@@ -199,6 +201,12 @@ class Engine:
                 raise type(error)(f"step {self.done}: {error}") from None
         self._check_finite(values)
         return values
+
+    def _constrain(self) -> None:
+        """Hold weights to what the configuration of their network asks of them, if it does."""
+        for network in self.method.networks.values():
+            if constrain := getattr(network, "constrain", None):
+                constrain()
 
     def _updates_made(self) -> int:
         return self.method.updates.made

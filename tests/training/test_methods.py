@@ -1,5 +1,6 @@
 """AdaIN, MicroAST, WCT, many styles and adapting: toys that must learn, resume and show."""
 
+import copy
 import re
 
 import numpy as np
@@ -21,6 +22,7 @@ from training.methods import Assets
 from training.methods.collection import Collection, color_statistics, nearest
 from training.methods.multi import Multi
 from training.networks._parts.vgg16x import Decoder, Encoder
+from training.networks.layers import equalize_phases_
 
 LAYERS = [
     "backbone.style_layers=['relu1_1', 'relu2_1']",
@@ -300,3 +302,31 @@ def test_every_method_names_its_paper():
     for name in names(methods):
         text = importlib.import_module(f"training.methods.{name}").__doc__ or ""
         assert name == "adapt" or re.search(r"\b20[12]\d\b", text), name
+
+
+def test_weights_are_held_to_what_the_network_asks(
+    photo_folder, paintings, weights, base, tmp_path
+):
+    """Before the first step, after each, and in the averages."""
+    shape = {"width": 8, "blocks": 1, "normalization": "none"}
+    free = networks.build("lean", **shape)
+    torch.nn.init.normal_(free.head.weight)
+    tensors = {f"generator.{k}": v for k, v in free.state_dict().items()}
+    start = tmp_path / "free.safetensors"
+    save_checkpoint(Checkpoint({"name": "lean", **shape}, {}, 0, tensors), start)
+    more = ["network.equal_phases=true", f'options.start="{start}"', "ema=0.5", "steps=2"]
+    method = build("monet", photo_folder, paintings, weights, base, *more)
+    engine = Engine(method, tmp_path / "run", quiet=True)
+
+    def is_held(head):
+        before = head.weight.clone()
+        equalize_phases_(head, 4)
+        return torch.allclose(before, head.weight, atol=1e-5)
+
+    assert not is_held(free.head)
+    assert is_held(copy.deepcopy(method.networks["generator"].head))
+    engine.run()
+    trained = load_checkpoint(tmp_path / "run")
+    for group in ("generator", "ema"):
+        free.load_state_dict(trained.group(group))
+        assert is_held(free.head), group

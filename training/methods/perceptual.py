@@ -31,7 +31,6 @@ from ..data.images import Photos, input_noise, recolored
 from ..data.paintings import load_painting
 from ..losses import Film
 from ..losses.text import TextTarget
-from ..networks import lean
 from ..objective import Objective
 from ..pruned_start import prune_weights
 from ..settings import Positive, Share
@@ -55,12 +54,6 @@ class Options:
     start: str = ""  # checkpoint or file in models/: of this network, or of a larger lean one
     clips: str = ""  # folder of video, for "luminance" and "frame_difference"; not needed else
     colors: str = "painting"  # or "photos": the painting is recolored to the photos' colors first
-
-
-def constrain(generator: nn.Module) -> None:
-    """After a step: what a network's configuration asks of its weights, if it asks anything."""
-    if isinstance(generator, lean.Generator):
-        generator.constrain()
 
 
 def read_options(cls: type, table: dict, method: str):
@@ -170,7 +163,6 @@ class Perceptual(Method):
         generator = networks.build(settings.pop("name"), **settings)
         if self.options.start:
             generator.load_state_dict(start_weights(self.options.start, recipe.network))
-            constrain(generator)
         generator.to(self.device, memory_format=torch.channels_last).train()
         self.networks: dict[str, nn.Module] = {"generator": generator}
         learned = self.objective.learn()
@@ -221,7 +213,6 @@ class Perceptual(Method):
             return self.objective(output, known, moved, scale, film)
 
         values = self.updates.minimize(len(photos), loss, *optimizers)
-        constrain(self.networks["generator"])
         absent = [*(() if moving else ("motion",)), *(() if filming else FILM_TERMS)]
         return {name: value for name, value in values.items() if name not in absent}
 

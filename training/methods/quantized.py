@@ -36,7 +36,7 @@ from ..quantization.fake import RANGES, QuantizedLean, Ranges
 from ..settings import Enlargement, Share, Weight
 from ..updates import Updates
 from . import Assets, Method, cut_to_multiple
-from .perceptual import VALIDATION, constrain, learning_rate, read_options
+from .perceptual import VALIDATION, learning_rate, read_options
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,6 @@ class Quantized(Method):
             return {"total": (found - expected).square().mean()}
 
         value = self.updates.minimize(len(images), loss, *self.optimizers.values())["total"]
-        constrain(self.networks["generator"])
         self._average(step)
         return {"total": value, "psnr_db": -10 * float(np.log10(max(value, 1e-12)))}
 

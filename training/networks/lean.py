@@ -105,7 +105,8 @@ class Generator(nn.Module):
         return y[:, :, m:-m, m:-m] if m else y
 
     def constrain(self) -> None:
-        """Bring the weights back to what the configuration asks of them; after every step."""
+        """Bring the weights back to what the configuration asks of them; `training.engine` calls it
+        before the first step and after each."""
         if self.equal_phases:
             equalize_phases_(self.head, self.scale)
 
