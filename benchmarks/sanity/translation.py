@@ -232,7 +232,7 @@ def _tint(generator: "nn.Module", run: Path, hues: Sequence[float]) -> dict[str,
 
 # Problem -> (how it is solved, its usual steps).
 PROBLEMS: dict[str, tuple[Callable[[Path | None, Path, int], dict[str, float]], int]] = {
-    "stargan": (stargan, 3200),
+    "stargan": (stargan, 4400),
     "bicyclegan": (bicyclegan, 1300),
     "munit": (munit, 300),
     "unit": (unit, 300),
