@@ -21,6 +21,7 @@ from typing import TypedDict
 
 from runtime.card import JsonObject
 from runtime.errors import OutputExists, UsageError
+from training.portable import portable_recipe
 
 from . import environment as machine
 from .environment import Facts
@@ -166,7 +167,8 @@ def document(
         "version": VERSION,
         "kind": kind,
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": shlex.join([*name.split(), *sys.argv[1:]]),
+        # Without the folders of the machine that measured.
+        "command": shlex.join([*name.split(), *portable_recipe({"": sys.argv[1:]})[""]]),
         "environment": environment or machine.describe(),
         "settings": settings or {},
         "thermometer": calibration,

@@ -141,3 +141,10 @@ def test_rows_of_other_settings_are_not_kept(make_document):
         results.joined(new, result(make_document, photos=3, b=1.0))
     with pytest.raises(UsageError, match='it is a result of "students", not "scoreboard"'):
         results.joined(new, result(make_document, kind="students", b=1.0))
+
+
+def test_the_command_names_no_folder_of_the_machine(monkeypatch):
+    words = ["benchmarks", "--photos", "../data/photos", "--output", "/home/somebody/runs", "-q"]
+    monkeypatch.setattr("sys.argv", words)
+    command = results.document("scoreboard", [])["command"]
+    assert command.endswith("--photos ../data/photos --output runs -q")
