@@ -24,7 +24,7 @@ from . import sampling
 from .calibrate import Calibration
 from .graph_builder import Attribute, GraphBuilder
 from .lean_layers import EPSILON, PADDINGS, Layer, LeanLayers
-from .scales import PICTURE_SCALE, ScaleAndZero, output_scale, quantize_weights, tensor_scale
+from .scales import PICTURE_SCALE, ScaleAndZero, output_scale, tensor_scale
 
 if TYPE_CHECKING:
     import onnx
@@ -46,7 +46,7 @@ def folding_of(parts: LeanLayers, calibration: Calibration) -> Folding | None:
     layers, source = [], PICTURE_SCALE
     for layer in parts.layers:
         if layer.gamma is not None and layer.beta is not None:
-            _, scale = quantize_weights(layer.weight)
+            _, scale = layer.quantized()
             layers.append(
                 FoldedLayer(layer.name, float(source), scale, layer.gamma, layer.beta, EPSILON)
             )
@@ -187,7 +187,7 @@ def statistics_graph(parts: LeanLayers, calibration: Calibration) -> onnx.ModelP
     measured: list[tuple[str, str]] = []
 
     def convolve(layer: Layer, value: str, zeros: int) -> str:
-        kernel = build.dequantized_weight(layer.name, *quantize_weights(layer.weight))
+        kernel = build.dequantized_weight(layer.name, *layer.quantized())
         window: dict[str, Attribute] = {"kernel_shape": [layer.kernel] * 2, "pads": [zeros] * 4}
         value = build.node("Conv", [value, kernel], layer.name + ".bare", **window)
         if layer.gamma is None or layer.beta is None:
@@ -216,7 +216,7 @@ def _convolution(
     padding: int,
 ) -> str:
     """A quantized convolution; `fixed` holds the folded vectors of normalized layers."""
-    weight, scale = quantize_weights(layer.weight)
+    weight, scale = layer.quantized()
     weight_scale, bias_scale, bias = fixed["weight_scale"], fixed["bias_scale"], fixed["bias"]
     if weight_scale is None or bias_scale is None or bias is None:
         weight_scale, bias_scale = scale, input_scale * scale

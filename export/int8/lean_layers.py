@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from runtime.errors import UsageError
 from training.networks import lean
 from training.networks.layers import InstanceNorm, padded
-from training.quantization.scales import HALF_LEVEL, MIDDLE
+from training.quantization.phases import quantize_phases
+from training.quantization.scales import HALF_LEVEL, MIDDLE, quantize_weights
 
 # Of torch's and our instance normalization.
 EPSILON = 1e-5
@@ -42,6 +43,8 @@ class Layer:
         residual: whether the block's input is added afterwards.
         clipping: range it is clipped to, None without.
         sum_clipping: that of the sum.
+        phases: side of the blocks that its channels paint, if their kernels have equal sums
+            (`training.quantization.phases`); else 0. Channels are by (row, column, color).
     """
 
     name: str
@@ -53,6 +56,16 @@ class Layer:
     residual: bool
     clipping: Range | None = None
     sum_clipping: Range | None = None
+    phases: int = 0
+
+    def quantized(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights as int8, and (out,) float32 scales."""
+        if not self.phases:
+            return quantize_weights(self.weight)
+        blocks = self.weight.reshape(self.phases, self.phases, -1, *self.weight.shape[1:])
+        integers, scale = quantize_phases(np.moveaxis(blocks, 2, 0))
+        rounded = np.moveaxis(integers, 0, 2).reshape(self.weight.shape)
+        return np.ascontiguousarray(rounded), np.tile(scale, self.phases**2)
 
     @property
     def kernel(self) -> int:
@@ -108,7 +121,8 @@ def take_apart(generator: nn.Module) -> LeanLayers:
         layers.append(
             replace(two, clipping=_range(block.clip2), sum_clipping=_range(block.clip_sum))
         )
-    layers.append(_in_byte_order(_layer("head", generator.head, nn.Identity()), r))
+    head = _in_byte_order(_layer("head", generator.head, nn.Identity()), r)
+    layers.append(replace(head, phases=r if generator.equal_phases else 0))
     return LeanLayers(tuple(layers), r, generator.margin, padding)
 
 

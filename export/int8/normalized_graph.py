@@ -22,7 +22,6 @@ from .graph_builder import Attribute
 from .integer_graph import assemble, in_floats
 from .lean_layers import EPSILON, Layer, LeanLayers
 from .planar_builder import PlanarBuilder
-from .scales import quantize_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -42,7 +41,7 @@ def normalized_graph(parts: LeanLayers, calibration: Calibration) -> ModelProto:
 def _convolution(build: PlanarBuilder, layer: Layer, value: str, zeros: int) -> str:
     """An integer convolution, followed by its bias or its normalization in float."""
     name = layer.name
-    weight, scale = quantize_weights(layer.weight)
+    weight, scale = layer.quantized()
     w = build.constant(name + ".weight", weight)
     s = build.constant(name + ".weight_scale", scale)
     z = build.constant(name + ".weight_zero", np.zeros(len(weight), np.int8))

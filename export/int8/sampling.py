@@ -22,7 +22,7 @@ from training.quantization.scales import MIDDLE, STEPS
 
 from .graph_builder import GraphBuilder
 from .lean_layers import EPSILON, Layer
-from .scales import ScaleAndZero, quantize_range, quantize_weights
+from .scales import ScaleAndZero, quantize_range
 
 # Only every this many rows are looked at. Ten photos at 640x480, dB of the median and the worst
 # (scream, floats): every 4th 49 and 41, every 8th 43 and 37, every 12th 39 and 32, every 16th 36
@@ -57,7 +57,7 @@ def convolution(
     """
     assert layer.gamma is not None and layer.beta is not None
     name, (value, input_scale, input_zero) = layer.name, read
-    weight, scale = quantize_weights(layer.weight)
+    weight, scale = layer.quantized()
     mean, spread = expected[0], np.sqrt(expected[1] + EPSILON).astype(np.float32)
     rows = build.dequantize(build.rows(value, name, STEP), name + ".rows", input_scale, input_zero)
     bias_scale = input_scale * scale / spread

@@ -46,6 +46,8 @@ def write(source: ExportSource, path: Path, options: Options, *, sampled: bool =
         rounding_step(calibration),
         "margin, shuffles, crop and clipping in the graph; bytes in and out",
     ]
+    if parts.layers[-1].phases:
+        steps.append("head rounded with equal sums in all phases: one color is painted as one")
     if folding is not None:
         steps.append(
             f"{len(folding.layers)} normalizations made foldable; measuring graph embedded"

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ..networks import lean
 from ..networks.layers import padded
+from .phases import quantize_phases
 from .scales import HALF_LEVEL, MIDDLE, STEPS, WEIGHT_LEVELS, quantize_range
 
 # Group of a checkpoint's extra tensors that holds ranges: name -> (2,) lowest and highest value.
@@ -29,6 +30,22 @@ def rounded_weights(weight: Tensor, levels: int = WEIGHT_LEVELS) -> Tensor:
     with torch.no_grad():
         scale = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12) / levels
         error = (weight / scale).round_().mul_(scale) - weight
+    return weight + error
+
+
+def rounded_phases(weight: Tensor, scale: int) -> Tensor:
+    """A head's `weight` as `phases.quantize_phases` stores it; the gradient is the identity.
+
+    Args:
+        weight: (3 r r, in, k, k), channels by (color, row, column).
+        scale: r.
+    """
+    with torch.no_grad():
+        kernels = weight.reshape(-1, scale, scale, *weight.shape[1:])
+        integers, scales = quantize_phases(kernels.double().cpu().numpy())
+        steps = torch.from_numpy(scales).view(-1, 1, 1, 1, 1, 1)
+        rounded = (torch.from_numpy(integers) * steps).reshape(weight.shape)
+        error = rounded.to(weight.device) - weight
     return weight + error
 
 
@@ -114,7 +131,9 @@ class QuantizedLean(nn.Module):
                 y = ranges(f"{name}1", F.relu(_normalized(x, block.conv1, block.norm1)))
                 y = ranges(f"{name}2", _normalized(y, block.conv2, block.norm2))
                 x = ranges(f"{name}2.sum", x + y)
-            y = F.pixel_shuffle(_normalized(x, net.head, nn.Identity()), net.scale) + 0.5
+            head = net.head.weight
+            head = rounded_phases(head, net.scale) if net.equal_phases else rounded_weights(head)
+            y = F.pixel_shuffle(_convolved(x, net.head, head, net.head.bias), net.scale) + 0.5
         return y[:, :, m:-m, m:-m] if m else y
 
 
@@ -123,8 +142,8 @@ def _normalized(x: Tensor, conv: nn.Conv2d, norm: nn.Module, offset: float = 0.0
     bias = conv.bias
     if offset and bias is not None:
         bias = bias + offset * conv.weight.sum((1, 2, 3))
-    return norm(
-        F.conv2d(
-            padded(x, conv.padding_mode, conv.kernel_size[0]), rounded_weights(conv.weight), bias
-        )
-    )
+    return norm(_convolved(x, conv, rounded_weights(conv.weight), bias))
+
+
+def _convolved(x: Tensor, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return F.conv2d(padded(x, conv.padding_mode, conv.kernel_size[0]), weight, bias)

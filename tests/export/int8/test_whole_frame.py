@@ -163,6 +163,32 @@ def test_the_engine_runs_it_in_integers(int8_model, tmp_path):
     assert "Transpose" not in operations  # the layout ones have canceled
 
 
+def test_a_head_with_equal_phases_paints_one_color_as_one(photos_folder):
+    import onnxruntime as ort
+
+    torch.manual_seed(0)
+    network = networks.build(
+        "lean", width=8, blocks=1, margin=0, padding="replicate", equal_phases=True
+    ).requires_grad_(False)
+    network.head.weight.normal_(std=0.1)
+    # Else what is constant is normalized to zero, and zero paints no net.
+    network.trunk[0].norm2.bias.normal_()
+    network.constrain()
+    even = take_apart(network)
+    calibration = calibrate(even, load_photos(photos_folder))
+    gray = np.full((1, 48, 64, 3), (200, 190, 150), np.uint8)
+    spread = []
+    for parts in (
+        even,
+        replace(even, layers=(*even.layers[:-1], replace(even.layers[-1], phases=0))),
+    ):
+        folding = folding_of(parts, calibration)
+        model = integer_graph(parts, calibration, folding, sampled=True)
+        (painted,) = ort.InferenceSession(model.SerializeToString()).run(None, {"image": gray})
+        spread.append(np.ptp(painted, axis=(1, 2)).max())
+    assert spread[0] == 0 < spread[1]
+
+
 @pytest.mark.parametrize("padding", ["zeros", "replicate"])
 @pytest.mark.parametrize("margin", [0, 8, 16, 24])
 def test_a_margin_taken_off_bit_by_bit_leaves_the_same_picture(
