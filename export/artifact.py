@@ -242,4 +242,4 @@ def _evaluate(
         if request.evaluate:
             raise
         tell(f"not evaluated: {absent}")
-        return {"skipped": "the painting or the loss network is not here"}
+        return {"skipped": "the painting, its objective or the loss network is not here"}

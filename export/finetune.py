@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # 640x480, to its float form: after 3000 steps 39.9 dB, after 2000 more of a second run 42.2.
 STEPS = 2000
 RATE = 1e-3
+# The same of a network without normalization, whose weights set the size of everything behind them:
+# a StarGAN's drawings fell apart with 1e-3 and went from 30.2 to 34.0 dB with this.
+BARE_RATE = 1e-4
 # One large square a step instead of two small ones: its normalizations see statistics that are
 # nearer to a whole frame's.
 BATCH, CROP = 1, 192
@@ -70,6 +73,7 @@ def finetuning_recipe(
     """
     from training.config import apply_setting, recipe_from_dict
 
+    bare = network.get("normalization") == "none"
     changed = {
         **table,
         "name": f"{table.get('name') or 'run'}-int8",
@@ -77,7 +81,7 @@ def finetuning_recipe(
         "steps": steps,
         "network": dict(network),
         "options": {"original": str(start), "ranges": ranges},
-        "optimizer": {**table.get("optimizer", {}), "lr": RATE},
+        "optimizer": {**table.get("optimizer", {}), "lr": BARE_RATE if bare else RATE},
         "batch": BATCH,
         "data": {**table.get("data", {}), "crop": CROP},
     }
@@ -113,18 +117,12 @@ def first_ranges(checkpoint: "Checkpoint", content: Path) -> dict[str, list[floa
     return {name: [low, high] for name, (low, high) in calibration.whole_ranges().items()}
 
 
-def one_style(settings: list[str]) -> tuple[str, list[str]]:
-    """The NAME of "style=NAME" ("" without one), and the settings that are the recipe's."""
-    pairs = [setting.partition("=") for setting in settings]
-    names = [value.strip() for key, _, value in pairs if key.strip() == "style"]
-    rest = [s for s, (key, _, _) in zip(settings, pairs, strict=True) if key.strip() != "style"]
-    return names[-1] if names else "", rest
-
-
 def run(args: argparse.Namespace) -> int:
     """Train; prints the run's checkpoint and the command that exports it."""
     from training.checkpoint import load_checkpoint, of_one_style
     from training.config import find_data, recipe_from_dict
+
+    from .source import one_style
 
     path = args.checkpoint
     path = path / "last.safetensors" if path.is_dir() else path

@@ -65,6 +65,14 @@ class WholeLevels(nn.Module):
         return torch.round(self.inner(image) * 255.0)
 
 
+def one_style(settings: Sequence[str]) -> tuple[str, list[str]]:
+    """The NAME of "style=NAME" ("" without one), and the settings beside it."""
+    pairs = [setting.partition("=") for setting in settings]
+    names = [value.strip() for key, _, value in pairs if key.strip() == "style"]
+    rest = [s for s, (key, _, _) in zip(settings, pairs, strict=True) if key.strip() != "style"]
+    return names[-1] if names else "", rest
+
+
 def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSource:
     """Read a checkpoint and draft the card of a model called `name`.
 
@@ -80,11 +88,11 @@ def load_source(path: Path, name: str, settings: Sequence[str] = ()) -> ExportSo
     """
     path = checkpoint_of(path)
     checkpoint = load_checkpoint(path)
+    style, settings = one_style(settings)
+    if style:
+        checkpoint = of_one_style(checkpoint, style)
     for setting in settings:
         key, separator, value = setting.partition("=")
-        if key.strip() == "style":
-            checkpoint = of_one_style(checkpoint, value.strip())
-            continue
         try:
             checkpoint.network[key.strip()] = json.loads(value)
         except json.JSONDecodeError:

@@ -163,8 +163,8 @@ def build_objective(table: JsonObject, run: Path | None = None) -> Objective:
     weights = {term: recipe.objective[term] for term in TERMS if recipe.objective.get(term)}
     if not recipe.style.image or not weights:
         raise UsageError(
-            f'--evaluate: the checkpoint\'s recipe "{recipe.name}" names no painting or no terms '
-            "of an objective; leave --evaluate out"
+            f'the checkpoint\'s recipe "{recipe.name}" names no painting or no terms of an '
+            "objective for --evaluate; parity is checked without it"
         )
     painting = load_painting(find_data(recipe.style.image, "style", run), recipe.style.size)
     layers = dict.fromkeys(recipe.backbone.style_layers, 1.0)

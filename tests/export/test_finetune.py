@@ -177,6 +177,17 @@ def test_the_recipe_is_the_checkpoints_own(trained):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("normalization", "settings", "rate"),
+    [("instance", [], 1e-3), ("none", [], 1e-4), ("none", ["lr=2e-3"], 2e-3)],
+)
+def test_networks_without_normalization_take_small_steps(trained, normalization, settings, rate):
+    checkpoint = load_checkpoint(trained)
+    network = {**checkpoint.network, "normalization": normalization}
+    recipe = finetuning_recipe(checkpoint.recipe, network, trained, 1, {}, settings)
+    assert recipe.optimizer.lr == rate
+
+
 def test_other_networks_are_refused(new_checkpoint, trained, photos_folder, tmp_path, capsys):
     other = new_checkpoint(tmp_path / "johnson.safetensors", "johnson", width=4, blocks=1)
     given = ["--checkpoint", str(other), "--content", str(photos_folder), "--quiet"]

@@ -87,6 +87,6 @@ def test_a_recipe_without_a_painting_cannot_be_evaluated(
     save_checkpoint(loaded, bare)
     given = ["--checkpoint", str(bare), "--output", str(tmp_path / "x.onnx"), "--evaluate"]
     assert main([*given, "--photos", str(photos_folder), "--quiet"]) == 2
-    assert "leave --evaluate out" in capsys.readouterr().err
+    assert "for --evaluate" in capsys.readouterr().err
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bare.safetensors"]
     assert torch.is_inference_mode_enabled() is False
