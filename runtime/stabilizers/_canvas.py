@@ -87,13 +87,18 @@ class Canvas:
         """Add the other painter's share where two areas meet: `blocks`."""
         low, high = cv2.erode(track.rank, NEIGHBORS), cv2.dilate(track.rank, NEIGHBORS)
         first = cv2.compare(track.rank, low, cv2.CMP_EQ)
-        rank = cv2.copyTo(high, first, low)
+        rank = cv2.copyTo(high, first, low.copy())
+        several = _several(track.rank, low, high)
+        rest = np.zeros_like(rank)
+        if cv2.countNonZero(several):
+            rank, rest = _crowds(track.rank, several, rank)
         # Where the other painter's pointers, continued, lead to.
         shift = cv2.min(cv2.max(_continued(track, rank), self._least), self._most)
         other = self.book.look_up(*blocks.places(*self._jumps(shift, rank)), relative=False)
         share = blocks.take(cv2.resize(_share_of_low(track.rank), self.size[::-1]))
         # The other one is the better-ranked one on one side, and not on the other.
         share = cv2.bitwise_xor(share, blocks.spread(first))
+        share = cv2.copyTo(blocks.spread(rest), blocks.spread(several), share)
         below = blocks.take(picture)
         weigh(below, other, share)
         blocks.put(picture, below)
@@ -121,6 +126,43 @@ def _share_of_low(rank: np.ndarray) -> np.ndarray:
     for near in _neighbors(rank):
         count += near == low
     return cv2.LUT(count, _shares())
+
+
+def _several(rank: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Where more than two painters meet, or a third one is near enough to be the best-ranked of
+    `_share_of_low`: (h, w) uint8, 255.
+
+    Args:
+        rank: (h, w) uint8, who paints; low, high: the best- and the worst-ranked of the 3x3 around.
+    """
+    third = cv2.compare(cv2.erode(rank, REACH), low, cv2.CMP_NE)
+    for near in _neighbors(rank):
+        third |= cv2.compare(near, low, cv2.CMP_NE) & cv2.compare(near, high, cv2.CMP_NE)
+    return third & cv2.compare(low, high, cv2.CMP_NE)
+
+
+def _crowds(
+    rank: np.ndarray, where: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Who has most of the 3x3 around beside the pixel's own painter, and how much of it is not the
+    own one's: a fleck of another paint goes under in what is around it.
+
+    Args:
+        rank: (h, w) uint8, who paints; where: (h, w) uint8, not 0 where this is asked.
+        others: (h, w) uint8, what is given elsewhere.
+
+    Returns:
+        (h, w) uint8 each, the share of 255 and 0 elsewhere.
+    """
+    chosen = where > 0
+    near = np.stack([values[chosen] for values in _neighbors(rank)])
+    own = rank[chosen]
+    counts = (near[:, None] == near[None]).sum(1) * (near != own)
+    most = near[counts.argmax(0), np.arange(own.size)]
+    found, share = others.copy(), np.zeros_like(rank)
+    found[chosen] = most
+    share[chosen] = np.rint(255 * (near != own).mean(0))
+    return found, share
 
 
 def _continued(track: Track, rank: np.ndarray) -> np.ndarray:
